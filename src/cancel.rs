@@ -1,0 +1,117 @@
+//! Cancelling a wait from another thread.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Ends a wait for a lock early. Clones share one state; cancelling is final.
+#[derive(Debug, Clone, Default)]
+pub struct CancelToken {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    cancelled: Mutex<bool>,
+    /// Everybody who waits under this token sleeps here: whoever hands a waiter something calls
+    /// [`CancelToken::wake`], and the waiter looks for itself what it was woken for.
+    woken: Condvar,
+}
+
+impl CancelToken {
+    /// A token that nobody has cancelled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Ends every wait under this token, now and later, with [`Aborted`](crate::Error::Aborted).
+    pub fn cancel(&self) {
+        *self.lock() = true;
+        self.shared.woken.notify_all();
+    }
+
+    /// Whether [`cancel`](Self::cancel) was called.
+    pub fn is_cancelled(&self) -> bool {
+        *self.lock()
+    }
+
+    /// Wakes the waiters without cancelling them. The lock is taken and let go first, or a waiter
+    /// between its look and its sleep would miss the call and sleep to its deadline.
+    pub(crate) fn wake(&self) {
+        drop(self.lock());
+        self.shared.woken.notify_all();
+    }
+
+    /// Sleeps until `ready` says so, the token is cancelled, or the deadline is over, and says
+    /// whether `ready` did. No deadline means for ever.
+    pub(crate) fn wait_until(
+        &self,
+        deadline: Option<Instant>,
+        mut ready: impl FnMut() -> bool,
+    ) -> bool {
+        let mut cancelled = self.lock();
+        loop {
+            if ready() {
+                return true;
+            }
+            if *cancelled {
+                return false;
+            }
+            cancelled = match deadline {
+                None => self
+                    .shared
+                    .woken
+                    .wait(cancelled)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return false;
+                    }
+                    let (guard, _) = self
+                        .shared
+                        .woken
+                        .wait_timeout(cancelled, left)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    guard
+                }
+            };
+        }
+    }
+
+    /// Sleeps until the instant, or until the token is cancelled.
+    pub(crate) fn sleep_until(&self, instant: Instant) {
+        self.wait_until(Some(instant), || false);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.shared
+            .cancelled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn cancel_ends_an_endless_wait() {
+        let token = CancelToken::new();
+        let waiter = thread::spawn({
+            let token = token.clone();
+            move || token.wait_until(None, || false)
+        });
+        token.cancel();
+        assert!(!waiter.join().unwrap());
+        assert!(token.is_cancelled());
+    }
+
+    #[test]
+    fn what_is_ready_wins_over_a_cancelled_token() {
+        let token = CancelToken::new();
+        token.cancel();
+        assert!(token.wait_until(None, || true));
+    }
+}

@@ -1,0 +1,306 @@
+//! The one error type: every variant names the path, and [`Error::code`] is stable.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::sys;
+
+/// What went wrong, and with which file.
+///
+/// Contention ([`LockBusy`](Error::LockBusy), [`LockTimeout`](Error::LockTimeout)) is never
+/// reported as any other variant, on any platform: it is the one failure that goes away by itself.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// One try, and somebody else holds the lock. From veil: busy is an error at once.
+    LockBusy {
+        /// The file that the lock protects or, for a bare try-lock, the lock file itself.
+        path: PathBuf,
+        /// Who holds it, where that can be known.
+        holder: Option<Box<Holder>>,
+    },
+    /// The lock did not come free within the timeout. From argus: waiting is bounded.
+    LockTimeout {
+        /// The registry that is locked.
+        path: PathBuf,
+        /// How long this caller waited.
+        waited: Duration,
+        /// Who holds it, where that can be known.
+        holder: Option<Box<Holder>>,
+    },
+    /// The lockfile was taken away while we held the lock, so nothing was written.
+    LockLost {
+        /// The registry that was to be written.
+        path: PathBuf,
+    },
+    /// The operating system refused access.
+    PermissionDenied {
+        /// The file or folder that refused.
+        path: PathBuf,
+        /// What was being done, as a verb phrase.
+        operation: &'static str,
+        /// The system's own error.
+        source: io::Error,
+    },
+    /// A file or folder that must exist does not.
+    NotFound {
+        /// What is missing.
+        path: PathBuf,
+        /// What was being done, as a verb phrase.
+        operation: &'static str,
+        /// The system's own error.
+        source: io::Error,
+    },
+    /// The file's bytes are not a registry.
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Why it can't be read.
+        reason: String,
+    },
+    /// The file was written by a newer schema, which must not be overwritten by an older one.
+    UnsupportedVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version that it carries.
+        found: String,
+        /// The version that this crate writes.
+        expected: u32,
+    },
+    /// An argument or a new value can't be used. Nothing was written.
+    InvalidValue {
+        /// The file that the value was meant for.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file system has no kernel locks, and the caller asked for one.
+    UnsupportedFileSystem {
+        /// The lock file.
+        path: PathBuf,
+        /// The system's own error.
+        source: io::Error,
+    },
+    /// An update from inside an update of the same registry: waiting for it would never end.
+    ReEntrant {
+        /// The registry.
+        path: PathBuf,
+    },
+    /// The caller cancelled the wait.
+    Aborted {
+        /// The registry.
+        path: PathBuf,
+    },
+    /// Any other failure of the operating system, such as a full disk.
+    Io {
+        /// The file that the call was about.
+        path: PathBuf,
+        /// What was being done, as a verb phrase.
+        operation: &'static str,
+        /// The system's own error.
+        source: io::Error,
+    },
+}
+
+/// Who holds a lock, as far as it can be known from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// The process, where the holder left a record; a lockfile of an older argus has none.
+    pub pid: Option<u32>,
+    /// The host name that the holder saw.
+    pub host: Option<String>,
+    /// Since when the lock is held.
+    pub since: Option<SystemTime>,
+    /// Whether it lives; `None` where this process can't tell (another host or pid namespace).
+    pub alive: Option<bool>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "process {pid}")?,
+            None => f.write_str("another process (its lockfile names no owner)")?,
+        }
+        if let Some(host) = &self.host {
+            write!(f, " on {host}")?;
+        }
+        if let Some(held) = self.since.and_then(|since| since.elapsed().ok()) {
+            write!(f, ", for {:.1} s", held.as_secs_f64())?;
+        }
+        Ok(())
+    }
+}
+
+impl Error {
+    /// The stable name of the variant, the same in Rust and in JavaScript.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::LockBusy { .. } => "LOCK_BUSY",
+            Error::LockTimeout { .. } => "LOCK_TIMEOUT",
+            Error::LockLost { .. } => "LOCK_LOST",
+            Error::PermissionDenied { .. } => "PERMISSION_DENIED",
+            Error::NotFound { .. } => "NOT_FOUND",
+            Error::Corrupt { .. } => "CORRUPT",
+            Error::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
+            Error::InvalidValue { .. } => "INVALID_VALUE",
+            Error::UnsupportedFileSystem { .. } => "UNSUPPORTED_FILE_SYSTEM",
+            Error::ReEntrant { .. } => "RE_ENTRANT",
+            Error::Aborted { .. } => "ABORTED",
+            Error::Io { .. } => "IO",
+        }
+    }
+
+    /// The path that the error is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Error::LockBusy { path, .. }
+            | Error::LockTimeout { path, .. }
+            | Error::LockLost { path }
+            | Error::PermissionDenied { path, .. }
+            | Error::NotFound { path, .. }
+            | Error::Corrupt { path, .. }
+            | Error::UnsupportedVersion { path, .. }
+            | Error::InvalidValue { path, .. }
+            | Error::UnsupportedFileSystem { path, .. }
+            | Error::ReEntrant { path }
+            | Error::Aborted { path }
+            | Error::Io { path, .. } => path,
+        }
+    }
+
+    /// Who holds the lock, for [`LockBusy`](Error::LockBusy) and
+    /// [`LockTimeout`](Error::LockTimeout).
+    pub fn holder(&self) -> Option<&Holder> {
+        match self {
+            Error::LockBusy { holder, .. } | Error::LockTimeout { holder, .. } => holder.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Sorts a system error into denied, not found and the rest. Contention never comes this
+    /// way: the lock modules recognise it themselves.
+    pub(crate) fn from_io(path: &Path, operation: &'static str, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Error::PermissionDenied {
+                    path,
+                    operation,
+                    source,
+                }
+            }
+            io::ErrorKind::NotFound => Error::NotFound {
+                path,
+                operation,
+                source,
+            },
+            io::ErrorKind::InvalidInput => Error::InvalidValue {
+                path,
+                reason: format!("cannot {operation}: {source}"),
+            },
+            _ => Error::Io {
+                path,
+                operation,
+                source,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path().display();
+        match self {
+            Error::LockBusy { holder, .. } => match holder {
+                Some(holder) => write!(f, "{path} is locked by {holder}: busy; try again later"),
+                None => write!(
+                    f,
+                    "{path} is locked by another process: busy; try again later"
+                ),
+            },
+            Error::LockTimeout { waited, holder, .. } => {
+                write!(
+                    f,
+                    "{path} is still locked after {:.1} s",
+                    waited.as_secs_f64()
+                )?;
+                match holder {
+                    Some(holder) => write!(f, " by {holder}")?,
+                    None => f.write_str(" by other processes, in turns")?,
+                }
+                f.write_str(
+                    "; wait longer, or end the holder if it hangs (a dead holder's lock is \
+                     taken over at once)",
+                )
+            }
+            Error::LockLost { .. } => write!(
+                f,
+                "the lock on {path} was taken away before the update could be written, so \
+                 nothing was written; run the update again"
+            ),
+            Error::PermissionDenied {
+                operation, source, ..
+            } => {
+                write!(
+                    f,
+                    "no permission to {operation} {path}: {source}; check owner and mode"
+                )
+            }
+            Error::NotFound {
+                operation, source, ..
+            } => {
+                write!(f, "cannot {operation} {path}: {source}")
+            }
+            Error::Corrupt { reason, .. } => {
+                write!(
+                    f,
+                    "{path} is not a registry: {reason}; repair it or move it away"
+                )
+            }
+            Error::UnsupportedVersion {
+                found, expected, ..
+            } => write!(
+                f,
+                "{path} has schema version {found}, this program knows {expected}; nothing was \
+                 written; upgrade this program"
+            ),
+            Error::InvalidValue { reason, .. } => {
+                write!(f, "nothing was written to {path}: {reason}")
+            }
+            Error::UnsupportedFileSystem { source, .. } => write!(
+                f,
+                "the file system of {path} has no kernel locks ({source}); keep the lock file on \
+                 a local disk"
+            ),
+            Error::ReEntrant { .. } => write!(
+                f,
+                "{path} is being updated by this same caller, which would wait for itself; change \
+                 the value that the running update was given, or start this update after it"
+            ),
+            Error::Aborted { .. } => write!(f, "the update of {path} was aborted by its caller"),
+            Error::Io {
+                operation, source, ..
+            } => {
+                write!(f, "cannot {operation} {path}: {source}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::PermissionDenied { source, .. }
+            | Error::NotFound { source, .. }
+            | Error::UnsupportedFileSystem { source, .. }
+            | Error::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// A result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,290 @@
+//! JSON objects whose members keep their bytes: key order, number spelling, escapes, lone
+//! surrogates. What isn't changed is printed as it was read, in the layout of
+//! `JSON.stringify(value, null, 2)`.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+/// An object with its members in the order that JavaScript gives them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RawObject {
+    members: Vec<Member>,
+}
+
+#[derive(Debug, Clone)]
+struct Member {
+    /// As written, with its quotes.
+    key: Box<RawValue>,
+    /// As meant; `None` for a key with a lone surrogate, which no Rust string can be.
+    name: Option<String>,
+    value: Box<RawValue>,
+}
+
+impl RawObject {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members
+            .iter()
+            .filter_map(|member| member.name.as_deref())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&RawValue> {
+        self.position(name).map(|at| &*self.members[at].value)
+    }
+
+    /// A member's value as a type; `None` if it is missing or of another shape.
+    pub(crate) fn get_as<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.get(name)?.get()).ok()
+    }
+
+    /// Sets a member. One that already means the same keeps its spelling.
+    pub(crate) fn set<T>(&mut self, name: &str, value: &T) -> serde_json::Result<()>
+    where
+        T: Serialize + DeserializeOwned + PartialEq,
+    {
+        if self.get_as::<T>(name).as_ref() == Some(value) {
+            return Ok(());
+        }
+        self.set_raw(name, serde_json::value::to_raw_value(value)?)
+    }
+
+    pub(crate) fn set_raw(&mut self, name: &str, value: Box<RawValue>) -> serde_json::Result<()> {
+        match self.position(name) {
+            Some(at) => self.members[at].value = value,
+            None => {
+                let key = serde_json::value::to_raw_value(name)?;
+                let member = Member {
+                    key,
+                    name: Some(name.to_owned()),
+                    value,
+                };
+                // JavaScript lists array indexes first, in order, whenever they were added.
+                let at = match array_index(name) {
+                    Some(index) => self.members.partition_point(|member| {
+                        member
+                            .name
+                            .as_deref()
+                            .and_then(array_index)
+                            .is_some_and(|i| i < index)
+                    }),
+                    None => self.members.len(),
+                };
+                self.members.insert(at, member);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets a member, or removes it if there is no value. What already reads as no value, being
+    /// of another shape, stays.
+    pub(crate) fn set_or_remove<T>(
+        &mut self,
+        name: &str,
+        value: &Option<T>,
+    ) -> serde_json::Result<()>
+    where
+        T: Serialize + DeserializeOwned + PartialEq,
+    {
+        match value {
+            Some(value) => self.set(name, value)?,
+            None if self.get_as::<T>(name).is_none() => {}
+            None => {
+                self.remove(name);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Box<RawValue>> {
+        self.position(name).map(|at| self.members.remove(at).value)
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.members
+            .iter()
+            .position(|member| member.name.as_deref() == Some(name))
+    }
+
+    /// The object as one raw value, in whatever layout: [`pretty`] gives it its own.
+    pub(crate) fn to_raw(&self) -> Box<RawValue> {
+        let mut text = String::from("{");
+        for (index, member) in self.members.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            text.push_str(member.key.get());
+            text.push(':');
+            text.push_str(member.value.get());
+        }
+        text.push('}');
+        RawValue::from_string(text).expect("members of valid JSON make a valid object")
+    }
+}
+
+impl<'de> Deserialize<'de> for RawObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = RawObject;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawObject, A::Error> {
+                let mut members: Vec<Member> = Vec::new();
+                let mut places = HashMap::new();
+                while let Some((key, value)) = map.next_entry::<Box<RawValue>, Box<RawValue>>()? {
+                    let name: Option<String> = serde_json::from_str(key.get()).ok();
+                    // As in JavaScript, a key's last value counts, in its first place.
+                    let identity = name.clone().unwrap_or_else(|| key.get().to_owned());
+                    match places.entry(identity) {
+                        std::collections::hash_map::Entry::Occupied(place) => {
+                            let at: usize = *place.get();
+                            members[at].value = value;
+                        }
+                        std::collections::hash_map::Entry::Vacant(place) => {
+                            place.insert(members.len());
+                            members.push(Member { key, name, value });
+                        }
+                    }
+                }
+                Ok(RawObject { members })
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// The key as an array index, as JavaScript understands that.
+fn array_index(name: &str) -> Option<u32> {
+    let index: u32 = name.parse().ok()?;
+    (index < u32::MAX && index.to_string() == name).then_some(index)
+}
+
+/// Lays valid JSON out as `JSON.stringify(value, null, 2)` does, leaving every string and number
+/// as it is spelled.
+pub(crate) fn pretty(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + json.len() / 4);
+    let mut depth = 0;
+    let mut rest = json;
+    let mut just_opened = false;
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            '"' => string_length(rest),
+            '{' | '}' | '[' | ']' | ',' | ':' => 1,
+            ' ' | '\t' | '\n' | '\r' => {
+                rest = &rest[1..];
+                continue;
+            }
+            _ => rest
+                .find([',', '}', ']', ' ', '\t', '\n', '\r'])
+                .unwrap_or(rest.len()),
+        };
+        let (token, after) = rest.split_at(length);
+        rest = after;
+        let closes = matches!(first, '}' | ']');
+        if closes {
+            depth -= 1;
+        }
+        // An empty object or array stays on its line.
+        if just_opened != closes {
+            new_line(&mut out, depth);
+        }
+        out.push_str(token);
+        just_opened = matches!(first, '{' | '[');
+        match first {
+            '{' | '[' => depth += 1,
+            ',' => new_line(&mut out, depth),
+            ':' => out.push(' '),
+            _ => {}
+        }
+    }
+    out
+}
+
+fn new_line(out: &mut String, depth: usize) {
+    out.push('\n');
+    for _ in 0..depth {
+        out.push_str("  ");
+    }
+}
+
+/// The length of the string that the text starts with, quotes included.
+fn string_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> RawObject {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn every_spelling_survives() {
+        let text = r#"{
+  "zebra": 1e21,
+  "__proto__": {
+    "\ud800": "\udfff and é and é \/",
+    "empty": {},
+    "list": [
+      1.0,
+      -0,
+      [],
+      "a\"b\\"
+    ]
+  },
+  "\udc00": null
+}"#;
+        assert_eq!(pretty(parse(text).to_raw().get()), text);
+        let compact: String = text.lines().map(str::trim_start).collect();
+        assert_eq!(pretty(&compact.replace("\": ", "\":")), text);
+    }
+
+    #[test]
+    fn setting_the_same_value_keeps_its_spelling() {
+        let mut object = parse(r#"{"a":1e3,"b":"\u0062"}"#);
+        object.set("a", &1000.0).unwrap();
+        object.set("b", &"b".to_owned()).unwrap();
+        assert_eq!(object.to_raw().get(), r#"{"a":1e3,"b":"\u0062"}"#);
+        object.set("a", &2).unwrap();
+        assert_eq!(object.to_raw().get(), r#"{"a":2,"b":"\u0062"}"#);
+    }
+
+    #[test]
+    fn members_come_in_the_order_of_javascript() {
+        let mut object = parse(r#"{"2":0,"b":0}"#);
+        for name in ["10", "a", "01", "0", "4294967295"] {
+            object.set(name, &0).unwrap();
+        }
+        let names: Vec<_> = object.names().collect();
+        assert_eq!(names, ["0", "2", "10", "b", "a", "01", "4294967295"]);
+    }
+
+    #[test]
+    fn the_last_of_two_equal_keys_counts() {
+        assert_eq!(
+            parse(r#"{"a":1,"b":2,"\u0061":3}"#).to_raw().get(),
+            r#"{"a":3,"b":2}"#
+        );
+    }
+}

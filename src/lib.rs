@@ -1,0 +1,73 @@
+#![cfg_attr(not(feature = "node"), forbid(unsafe_code))]
+#![cfg_attr(feature = "node", deny(unsafe_code))]
+//! Many processes update one small state file, and nothing that was acknowledged is lost.
+//!
+//! | to | call |
+//! |---|---|
+//! | change a registry | [`update_registry`] |
+//! | read one, without a lock | [`read_registry`] |
+//! | replace one whole | [`write_registry`] |
+//! | do something else while nobody updates | [`with_registry_lock`], [`RegistryLock::acquire`] |
+//! | see who holds the lock | [`inspect_lock`] |
+//! | lock a file of your own, in one try | [`try_lock_shared`], [`try_lock_exclusive`] |
+//!
+//! ```
+//! use argus_registry::{read_registry, update_registry, Error, UpdateOptions, WatcherRecord};
+//!
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let path = dir.path().join("registry.json");
+//! update_registry(&path, &UpdateOptions::default(), |registry| {
+//!     registry.set_watcher(WatcherRecord::new("app", "127.0.0.1", 9222));
+//!     Ok::<_, Error>(())
+//! })?;
+//! let (registry, warnings) = read_registry(&path)?;
+//! assert_eq!(registry.watcher("app").unwrap().port, 9222);
+//! assert!(warnings.is_empty());
+//! # Ok::<_, Error>(())
+//! ```
+//!
+//! # Limitations
+//!
+//! - A program that takes no lock, or deletes the lock's files, is not kept out; it is noticed
+//!   before the next write wherever that can be noticed.
+//! - A hard link to a registry, unlike a symbolic link, is another file after the first update.
+//! - Extended attributes and access control lists of a replaced file are not carried over.
+//! - A lock that is leaked (`std::mem::forget`) is held until the process ends.
+//!
+//! ARCHITECTURE.md has the protocol and what a crash leaves behind at each of its steps.
+//!
+//! # Features
+//!
+//! - `node`: the Node addon. Off by default; needs Rust 1.88.
+
+mod atomic_write;
+mod backoff;
+mod cancel;
+mod error;
+mod inspect;
+mod json;
+mod keeper;
+mod kernel_lock;
+mod lockfile;
+#[cfg(feature = "node")]
+mod node;
+mod owner;
+mod paths;
+mod record;
+mod registry;
+mod registry_lock;
+mod store;
+mod sys;
+mod wait_line;
+
+pub use backoff::Backoff;
+pub use cancel::CancelToken;
+pub use error::{Error, Holder, Result};
+pub use inspect::{inspect_lock, Guarantee, LockState, LockStatus};
+pub use kernel_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
+pub use paths::registry_path;
+pub use record::{RegistryV1, WatcherRecord, REGISTRY_VERSION};
+pub use registry::{
+    read_registry, update_registry, with_registry_lock, write_registry, UpdateOptions, Warning,
+};
+pub use registry_lock::{LockOptions, RegistryLock};

@@ -1,0 +1,390 @@
+//! The argus lockfile, `<registry>.lock`: the signal that every program understands, old argus
+//! included. There exactly while the lock is held; stale for old argus when its mtime is old.
+//!
+//! Who calls this holds the guard, so that one process at a time decides what becomes of a
+//! lockfile. (Where there are no kernel locks, nobody does, and the lockfile is all there is.)
+//!
+//! How it is made: on Unix the lockfile *is* the guard, under a second name. The owner record is
+//! written into the guard first, then linked: so there is no moment in which the lockfile exists
+//! without its record, a leftover of ours is known by its inode alone and taken over by writing
+//! a record, and no file is created or freed per update. A lockfile of its own, which takes all
+//! that instead, is used where a locked file can't be read (Windows), where files can't have two
+//! names, and where there are no kernel locks.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, Holder, Result};
+use crate::kernel_lock;
+use crate::owner::{FileId, Liveness, OwnerRecord, RECORD_SIZE};
+use crate::paths::{self, RegistryPaths};
+use crate::sys;
+
+/// A lockfile that we made. Releasing it is explicit: see [`Lockfile::remove`].
+#[derive(Debug)]
+pub(crate) struct Lockfile {
+    path: PathBuf,
+    /// Open as long as we hold the lock: no other file can get its inode number meanwhile.
+    file: Arc<File>,
+    id: FileId,
+    record: OwnerRecord,
+}
+
+/// The guard that the caller holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Guard {
+    pub(crate) file: Arc<File>,
+    pub(crate) id: FileId,
+}
+
+/// What one try to make the lockfile came to.
+pub(crate) enum Creation {
+    /// It is ours. `took_over`: a dead or stale holder's lockfile was in the way.
+    Ours { lockfile: Lockfile, took_over: bool },
+    /// Somebody else has one: look again later.
+    Held(Holder),
+    /// The way is free: try again now. `took_over`: because a stale lockfile was cleared away.
+    Free { took_over: bool },
+    /// Somebody replaced the guard file: the lock we hold on the old one excludes nobody.
+    GuardReplaced,
+}
+
+impl Lockfile {
+    /// Tries once to make the lockfile of a registry.
+    pub(crate) fn create(
+        paths: &RegistryPaths,
+        guard: Option<&Guard>,
+        stale_after: Duration,
+    ) -> Result<Creation> {
+        let record = OwnerRecord::new(
+            std::process::id(),
+            sys::own_start(),
+            sys::place().clone(),
+            guard.map(|guard| guard.id),
+            paths::nonce(),
+            SystemTime::now(),
+        );
+        match guard {
+            Some(guard) => Self::create_under(paths, guard, record, stale_after),
+            None => Self::create_separately(paths, None, record, stale_after),
+        }
+    }
+
+    fn create_under(
+        paths: &RegistryPaths,
+        guard: &Guard,
+        record: OwnerRecord,
+        stale_after: Duration,
+    ) -> Result<Creation> {
+        let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
+        // Also dates the guard by the file system's own clock, which ages are measured by.
+        sys::write_start(&guard.file, &record.encode()).map_err(|e| io_error("write to", e))?;
+        if !sys::LOCKED_FILE_IS_READABLE {
+            return Self::create_separately(paths, Some(guard), record, stale_after);
+        }
+        let linked = sys::hard_link(&paths.guard, &paths.lockfile);
+        let found = match linked {
+            Ok(()) => sys::id_at(&paths.lockfile).map_err(|e| io_error("look at", e))?,
+            Err(ref error) => match error.kind() {
+                io::ErrorKind::AlreadyExists => {
+                    sys::id_at(&paths.lockfile).map_err(|e| io_error("look at", e))?
+                }
+                // The guard's name is gone: somebody deleted it.
+                io::ErrorKind::NotFound => return Ok(Creation::GuardReplaced),
+                _ if sys::links_unsupported(error) => {
+                    return Self::create_separately(paths, Some(guard), record, stale_after)
+                }
+                _ => None,
+            },
+        };
+        if found == Some(guard.id) {
+            let path = paths.lockfile.clone();
+            let lockfile = Lockfile {
+                path,
+                file: guard.file.clone(),
+                id: guard.id,
+                record,
+            };
+            return Ok(Creation::Ours {
+                lockfile,
+                took_over: linked.is_err(),
+            });
+        }
+        match linked {
+            // We linked a guard that is not the one we hold.
+            Ok(()) => {
+                let _ = sys::remove_if_there(&paths.lockfile);
+                Ok(Creation::GuardReplaced)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                deal_with_another(paths, Some(guard), &guard.file, stale_after)
+            }
+            Err(error) => Err(Error::from_io(&paths.lockfile, "create", error)),
+        }
+    }
+
+    /// A lockfile of its own, complete before it gets its name. Where files can't have two names
+    /// it is created empty and filled at once: a crash in between leaves a lockfile that looks
+    /// like an old argus's, and costs the stale threshold.
+    fn create_separately(
+        paths: &RegistryPaths,
+        guard: Option<&Guard>,
+        record: OwnerRecord,
+        stale_after: Duration,
+    ) -> Result<Creation> {
+        let temp = paths.temp(&record.nonce);
+        let io_error = |path: &Path, operation, error| Error::from_io(path, operation, error);
+        let filled = |path: &Path| -> io::Result<File> {
+            let file = sys::create_new(path, 0o644)?;
+            sys::write_start(&file, &record.encode())?;
+            Ok(file)
+        };
+        let file = filled(&temp).map_err(|error| io_error(&temp, "create", error))?;
+        let mut published = sys::hard_link(&temp, &paths.lockfile).map(|()| file.try_clone());
+        let _ = sys::remove_if_there(&temp);
+        if matches!(&published, Err(error) if sys::links_unsupported(error)) {
+            published = filled(&paths.lockfile).map(Ok);
+        }
+        match published {
+            Ok(published) => {
+                let file = published.map_err(|error| io_error(&temp, "keep open", error))?;
+                let id = file
+                    .metadata()
+                    .and_then(|metadata| sys::id_of(&file, &metadata));
+                let id = id.map_err(|error| io_error(&paths.lockfile, "look at", error))?;
+                let path = paths.lockfile.clone();
+                let lockfile = Lockfile {
+                    path,
+                    file: Arc::new(file),
+                    id,
+                    record,
+                };
+                Ok(Creation::Ours {
+                    lockfile,
+                    took_over: false,
+                })
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                deal_with_another(paths, guard, &file, stale_after)
+            }
+            Err(error) => Err(io_error(&paths.lockfile, "create", error)),
+        }
+    }
+
+    /// Whether the lockfile's name still stands for our file: the fence before every write.
+    pub(crate) fn is_ours(&self) -> Result<bool> {
+        let found = sys::id_at(&self.path);
+        Ok(found.map_err(|error| Error::from_io(&self.path, "look at", error))? == Some(self.id))
+    }
+
+    /// Makes the lockfile fresh again. By writing, which whoever may write the registry may do;
+    /// setting the time by a call would be the owner's alone.
+    pub(crate) fn refresh(&self) -> io::Result<()> {
+        sys::write_start(&self.file, &self.record.encode())
+    }
+
+    /// Removes the lockfile if it is still ours; says whether it was.
+    pub(crate) fn remove(&self) -> Result<bool> {
+        if !self.is_ours()? {
+            return Ok(false);
+        }
+        sys::remove_if_there(&self.path)
+            .map_err(|error| Error::from_io(&self.path, "remove", error))?;
+        Ok(true)
+    }
+
+    /// Names this hold.
+    pub(crate) fn nonce(&self) -> &str {
+        &self.record.nonce
+    }
+}
+
+/// A lockfile as it was found.
+pub(crate) struct Found {
+    stamp: Stamp,
+    pub(crate) modified: SystemTime,
+    /// Open while we judge it: its inode number can't become another file's meanwhile.
+    file: Option<File>,
+    pub(crate) record: Option<OwnerRecord>,
+}
+
+/// What tells one lockfile from the next: file systems reuse inode numbers at once, but not
+/// together with the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    id: FileId,
+    modified: SystemTime,
+}
+
+impl Stamp {
+    fn at(path: &Path) -> io::Result<Option<Self>> {
+        match (fs::symlink_metadata(path), sys::id_at(path)?) {
+            (Ok(metadata), Some(id)) => Ok(Some(Stamp {
+                id,
+                modified: metadata.modified()?,
+            })),
+            (Err(error), _) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// What a found lockfile means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Held,
+    /// Nobody holds it any more: it may be cleared away.
+    LeftBehind,
+    /// Its date is so far in the future that it would not grow old for long: left by a clock that
+    /// was set back.
+    FromTheFuture,
+}
+
+impl Found {
+    /// Looks at a lockfile; `None` if there is none.
+    pub(crate) fn look(path: &Path) -> io::Result<Option<Self>> {
+        let Some(stamp) = Stamp::at(path)? else {
+            return Ok(None);
+        };
+        // What can't be opened, or is no file at all, is judged by its age like any other.
+        let file = sys::open_for_look(path).ok().filter(|file| {
+            let metadata = file.metadata();
+            metadata.is_ok_and(|metadata| {
+                metadata.is_file() && sys::id_of(file, &metadata).is_ok_and(|id| id == stamp.id)
+            })
+        });
+        let record = file
+            .as_ref()
+            .and_then(|file| sys::read_start(file, 4 * RECORD_SIZE).ok())
+            .and_then(|bytes| OwnerRecord::parse(&bytes));
+        Ok(Some(Found {
+            stamp,
+            modified: stamp.modified,
+            file,
+            record,
+        }))
+    }
+
+    /// Whether the owner lives, by what its record says of its process.
+    pub(crate) fn owner_liveness(&self) -> Liveness {
+        match &self.record {
+            Some(record) => record.judge(sys::place(), sys::process_state),
+            None => Liveness::Unknown,
+        }
+    }
+
+    /// Whether this file carries its holder's kernel lock itself, being a guard's second name;
+    /// `None` if it does not, or if that can't be asked.
+    pub(crate) fn is_locked(&self) -> Option<bool> {
+        let guard = self.record.as_ref()?.guard?;
+        if guard != self.stamp.id {
+            return None;
+        }
+        kernel_lock::is_held(self.file.as_ref()?).ok()
+    }
+
+    /// Judges a lockfile that is not under a guard of ours.
+    pub(crate) fn verdict(&self, now: SystemTime, stale_after: Duration) -> Verdict {
+        let by_proof = match self.is_locked() {
+            Some(locked) => Some(locked),
+            None => self.owner_liveness().as_option(),
+        };
+        match by_proof {
+            Some(true) => Verdict::Held,
+            Some(false) => Verdict::LeftBehind,
+            None => match now.duration_since(self.modified) {
+                Ok(age) if age > stale_after => Verdict::LeftBehind,
+                Ok(_) => Verdict::Held,
+                Err(ahead) if ahead.duration() > stale_after => Verdict::FromTheFuture,
+                Err(_) => Verdict::Held,
+            },
+        }
+    }
+
+    /// Who holds it, for messages.
+    pub(crate) fn holder(&self) -> Holder {
+        let alive = self.is_locked().filter(|locked| *locked);
+        let alive = alive.or_else(|| self.owner_liveness().as_option());
+        match &self.record {
+            Some(record) => record.holder(alive),
+            None => Holder {
+                pid: None,
+                host: None,
+                since: Some(self.modified),
+                alive,
+            },
+        }
+    }
+}
+
+/// Somebody else's lockfile is in the way. `clock` is a file that was just written beside it.
+fn deal_with_another(
+    paths: &RegistryPaths,
+    guard: Option<&Guard>,
+    clock: &File,
+    stale_after: Duration,
+) -> Result<Creation> {
+    let io_error = |error| Error::from_io(&paths.lockfile, "look at", error);
+    let Some(found) = Found::look(&paths.lockfile).map_err(io_error)? else {
+        return Ok(Creation::Free { took_over: false });
+    };
+    let under_our_guard = |record: &OwnerRecord| guard.is_some_and(|g| record.guard == Some(g.id));
+    let left_behind = if found.record.as_ref().is_some_and(under_our_guard) {
+        // Its owner let go of the guard, which we hold now, without cleaning up.
+        true
+    } else {
+        let now = clock
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .map_err(io_error)?;
+        match found.verdict(now, stale_after) {
+            Verdict::Held => false,
+            Verdict::LeftBehind => true,
+            // Dated now, it grows old like any other, for old argus too. Where we may not date
+            // it, clearing it away is what keeps it from being there for ever.
+            Verdict::FromTheFuture => found
+                .file
+                .as_ref()
+                .is_none_or(|file| file.set_modified(now).is_err()),
+        }
+    };
+    if !left_behind {
+        return Ok(Creation::Held(found.holder()));
+    }
+    clear_away(paths, &found)?;
+    Ok(Creation::Free { took_over: true })
+}
+
+/// Takes a stale lockfile out of the way without ever deleting a fresh one.
+///
+/// Old argus looks, then deletes: in between, the stale lockfile may have become somebody's fresh
+/// one. So it is moved aside, looked at again, and put back if it is not the one we judged.
+fn clear_away(paths: &RegistryPaths, found: &Found) -> Result<()> {
+    let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
+    let now_there = Stamp::at(&paths.lockfile).map_err(|error| io_error("look at", error))?;
+    if now_there != Some(found.stamp) {
+        return Ok(());
+    }
+    if fs::symlink_metadata(&paths.lockfile).is_ok_and(|metadata| metadata.is_dir()) {
+        let source = io::Error::other("it is a folder that has been there for long; remove it");
+        return Err(Error::Io {
+            path: paths.lockfile.clone(),
+            operation: "take over",
+            source,
+        });
+    }
+    let aside = paths.temp(&paths::nonce());
+    match sys::rename(&paths.lockfile, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(|error| io_error("take over", error))?,
+    }
+    let moved = Stamp::at(&aside).map_err(|error| io_error("look at", error))?;
+    if moved != Some(found.stamp) && moved.is_some() {
+        // If a third one has come meanwhile, there is no place to put this one back.
+        let _ = sys::hard_link(&aside, &paths.lockfile);
+    }
+    sys::remove_if_there(&aside).map_err(|error| Error::from_io(&aside, "remove", error))
+}

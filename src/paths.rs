@@ -1,0 +1,260 @@
+//! Where the files are: the default registry, and the files beside a registry.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{self, Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// As many symbolic links as Linux follows before it calls them a loop.
+const LINK_LIMIT: u32 = 40;
+
+/// Where argus keeps its registry: `ARGUS_REGISTRY_PATH`; else `registry.json` in `ARGUS_HOME`;
+/// else `~/.argus/registry.json` (`%USERPROFILE%` on Windows). An empty variable counts as unset.
+/// Source: argus.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if none of the variables is set.
+pub fn registry_path() -> Result<PathBuf> {
+    path_from(|name| env::var_os(name).filter(|value| !value.is_empty()))
+}
+
+fn path_from(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
+    if let Some(path) = variable("ARGUS_REGISTRY_PATH") {
+        return Ok(path.into());
+    }
+    if let Some(home) = variable("ARGUS_HOME") {
+        return Ok(Path::new(&home).join("registry.json"));
+    }
+    let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+    match variable(home) {
+        Some(home) => Ok(Path::new(&home).join(".argus").join("registry.json")),
+        None => Err(Error::NotFound {
+            path: Path::new("~").join(".argus").join("registry.json"),
+            operation: "find the home folder of",
+            source: io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("set {home}, ARGUS_HOME or ARGUS_REGISTRY_PATH"),
+            ),
+        }),
+    }
+}
+
+/// A registry and the files beside it. One registry has one of these, whatever name it was
+/// reached by.
+#[derive(Debug, Clone)]
+pub(crate) struct RegistryPaths {
+    pub(crate) registry: PathBuf,
+    pub(crate) folder: PathBuf,
+    /// Permanent; carries the kernel lock.
+    pub(crate) guard: PathBuf,
+    /// There exactly while the lock is held, for programs that know nothing else.
+    pub(crate) lockfile: PathBuf,
+}
+
+impl RegistryPaths {
+    /// Follows symbolic links to the file itself, so that two names of one registry are one
+    /// lock. The file need not exist, nor its folder.
+    pub(crate) fn resolve(path: &Path) -> Result<Self> {
+        let invalid = |reason: &str| Error::InvalidValue {
+            path: path.to_path_buf(),
+            reason: reason.to_owned(),
+        };
+        if path.as_os_str().is_empty() {
+            return Err(invalid("the path is empty"));
+        }
+        if let Ok(registry) = fs::canonicalize(path) {
+            return Self::beside(registry).ok_or_else(|| invalid("the path names no file"));
+        }
+        // Something on the way is missing: go as far as there is anything to follow.
+        let mut current =
+            path::absolute(path).map_err(|error| Error::from_io(path, "resolve", error))?;
+        for _ in 0..LINK_LIMIT {
+            let name = current
+                .file_name()
+                .ok_or_else(|| invalid("the path names no file"))?;
+            let folder = current
+                .parent()
+                .ok_or_else(|| invalid("the path names no file"))?;
+            let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+            let file = folder.join(name);
+            match fs::read_link(&file) {
+                Ok(target) => current = folder.join(target),
+                Err(_) => return Self::beside(file).ok_or_else(|| invalid("it names no file")),
+            }
+        }
+        Err(Error::Io {
+            path: path.to_path_buf(),
+            operation: "resolve",
+            source: io::Error::other("too many symbolic links; is it a loop?"),
+        })
+    }
+
+    fn beside(registry: PathBuf) -> Option<Self> {
+        let name = registry.file_name()?;
+        let folder = registry.parent()?.to_path_buf();
+        let with = |ending: &str| {
+            let mut name = name.to_owned();
+            name.push(ending);
+            folder.join(name)
+        };
+        Some(RegistryPaths {
+            guard: with(".guard"),
+            lockfile: with(".lock"),
+            folder,
+            registry,
+        })
+    }
+
+    /// A name for a file that only this hold uses, and that vanishes with it.
+    pub(crate) fn temp(&self, nonce: &str) -> PathBuf {
+        let mut name = temp_prefix(self.name());
+        name.push(nonce);
+        name.push(".tmp");
+        self.folder.join(name)
+    }
+
+    /// A name to keep bad content under.
+    pub(crate) fn keepsake(&self, unix_ms: u128, nonce: &str) -> PathBuf {
+        let mut name = self.name().to_owned();
+        name.push(format!(".corrupt-{unix_ms}-{}", &nonce[..8]));
+        self.folder.join(name)
+    }
+
+    /// The temp files that holds have left behind.
+    pub(crate) fn leftover_temps(&self) -> io::Result<Vec<PathBuf>> {
+        let prefix = temp_prefix(self.name());
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if is_temp(entry.file_name().as_os_str(), &prefix) {
+                found.push(entry.path());
+            }
+        }
+        Ok(found)
+    }
+
+    fn name(&self) -> &OsStr {
+        self.registry
+            .file_name()
+            .expect("a registry's path has a file name")
+    }
+}
+
+fn temp_prefix(name: &OsStr) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".");
+    prefix
+}
+
+fn is_temp(name: &OsStr, prefix: &OsStr) -> bool {
+    let nonce = name
+        .as_encoded_bytes()
+        .strip_prefix(prefix.as_encoded_bytes())
+        .and_then(|rest| rest.strip_suffix(b".tmp"));
+    nonce
+        .is_some_and(|nonce| nonce.len() == NONCE_DIGITS && nonce.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// How long [`nonce`] is.
+const NONCE_DIGITS: usize = 32;
+
+/// A name that nobody else has used or can guess.
+pub(crate) fn nonce() -> String {
+    format!(
+        "{:0width$x}",
+        u128::from_ne_bytes(crate::sys::random()),
+        width = NONCE_DIGITS
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_names_the_registry() {
+        let path = |set: &[(&str, &str)]| {
+            path_from(|name| {
+                let value = set.iter().find(|(key, _)| *key == name)?.1;
+                Some(value)
+                    .filter(|value| !value.is_empty())
+                    .map(OsString::from)
+            })
+        };
+        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+        let all = [
+            ("ARGUS_REGISTRY_PATH", "/a"),
+            ("ARGUS_HOME", "/b"),
+            (home, "/c"),
+        ];
+        assert_eq!(path(&all).unwrap(), Path::new("/a"));
+        assert_eq!(
+            path(&all[1..]).unwrap(),
+            Path::new("/b").join("registry.json")
+        );
+        let default = Path::new("/c").join(".argus").join("registry.json");
+        assert_eq!(path(&all[2..]).unwrap(), default);
+        let empty = [
+            ("ARGUS_REGISTRY_PATH", ""),
+            ("ARGUS_HOME", ""),
+            (home, "/c"),
+        ];
+        assert_eq!(path(&empty).unwrap(), default);
+        assert_eq!(path(&[]).unwrap_err().code(), "NOT_FOUND");
+    }
+
+    #[test]
+    fn a_temp_file_is_known_by_its_name_and_nothing_else_is() {
+        let paths = RegistryPaths::beside(PathBuf::from("/x/registry.json")).unwrap();
+        let temp = paths.temp(&nonce());
+        let prefix = temp_prefix(paths.name());
+        assert!(is_temp(temp.file_name().unwrap(), &prefix));
+        for other in [
+            "registry.json",
+            "registry.json.lock",
+            ".registry.json.me.tmp",
+            ".registry.json.tmp",
+        ] {
+            assert!(!is_temp(OsStr::new(other), &prefix), "{other}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn every_name_of_a_registry_is_one() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let real = fs::canonicalize(dir.path()).unwrap();
+        fs::create_dir(real.join("there")).unwrap();
+        symlink("there/registry.json", real.join("dangling.json")).unwrap();
+        symlink("dangling.json", real.join("twice.json")).unwrap();
+        symlink("loop.json", real.join("loop.json")).unwrap();
+        let resolve = |name: &str| RegistryPaths::resolve(&real.join(name));
+        let expected = real.join("there/registry.json");
+        for _ in 0..2 {
+            for name in [
+                "there/registry.json",
+                "there/../dangling.json",
+                "twice.json",
+            ] {
+                assert_eq!(resolve(name).unwrap().registry, expected, "{name}");
+            }
+            // The second time round the file exists.
+            fs::File::create(&expected).unwrap();
+        }
+        assert_eq!(resolve("loop.json").unwrap_err().code(), "IO");
+        assert_eq!(
+            resolve("not/yet/there.json").unwrap().registry,
+            real.join("not/yet/there.json")
+        );
+        for bad in ["", "/", ".."] {
+            let error = RegistryPaths::resolve(Path::new(bad));
+            assert!(error.is_err() || bad == "..", "{bad}");
+        }
+    }
+}

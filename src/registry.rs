@@ -1,0 +1,322 @@
+//! The argus registry: read it, update it, write it.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::paths::RegistryPaths;
+use crate::record::RegistryV1;
+use crate::registry_lock::{LockOptions, RegistryLock};
+use crate::store::{self, Content};
+
+/// How to update a registry.
+#[derive(Debug, Clone)]
+pub struct UpdateOptions {
+    /// How to wait for the lock. Its timeout also bounds how long an update that lost its lock
+    /// is run again.
+    pub lock: LockOptions,
+    /// Whether an update returns only when it would survive a power failure (fsync of file and
+    /// folder). Default true. Without it an update survives the crash of any process, but not
+    /// that of the machine.
+    pub durable: bool,
+    /// Called for content that had to be set aside. By default such a warning goes to standard
+    /// error: it is about data that somebody may miss.
+    pub on_warning: fn(&Warning),
+}
+
+impl Default for UpdateOptions {
+    fn default() -> Self {
+        UpdateOptions {
+            lock: LockOptions::default(),
+            durable: true,
+            on_warning: |warning| eprintln!("argus-registry: {warning}"),
+        }
+    }
+}
+
+/// Something about a registry that is no error, but that somebody should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// There is no registry yet; it reads as empty.
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds no registry; it reads as empty.
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Why it can't be read.
+        reason: String,
+        /// Where the bytes were kept when an update replaced the file.
+        kept: Option<PathBuf>,
+    },
+    /// The file was written by a newer schema; it reads as empty and is never overwritten.
+    UnsupportedVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version that it carries.
+        found: String,
+    },
+}
+
+impl Warning {
+    /// The stable name of the variant, the same in Rust and in JavaScript.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Warning::Missing { .. } => "NOT_FOUND",
+            Warning::Corrupt { .. } => "CORRUPT",
+            Warning::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
+        }
+    }
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Warning::Missing { path } => {
+                write!(
+                    f,
+                    "{} does not exist yet; reading it as empty",
+                    path.display()
+                )
+            }
+            Warning::Corrupt {
+                path,
+                reason,
+                kept: None,
+            } => {
+                write!(
+                    f,
+                    "{} is not a registry ({reason}); reading it as empty",
+                    path.display()
+                )
+            }
+            Warning::Corrupt {
+                path,
+                reason,
+                kept: Some(kept),
+            } => write!(
+                f,
+                "{} was not a registry ({reason}); it was replaced, and its bytes are kept in {}",
+                path.display(),
+                kept.display()
+            ),
+            Warning::UnsupportedVersion { path, found } => write!(
+                f,
+                "{} has schema version {found}, which this program does not know; reading it as \
+                 empty",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// Reads a registry without a lock and without write access.
+///
+/// A file that is missing, that holds no registry, or one of a newer schema reads as an empty
+/// registry with a warning that says which. Source: argus.
+///
+/// # Errors
+///
+/// [`Error::PermissionDenied`] or [`Error::Io`] if the file is there and can't be read.
+pub fn read_registry(path: impl AsRef<Path>) -> Result<(RegistryV1, Vec<Warning>)> {
+    let path = path.as_ref();
+    let content = store::read(path)?;
+    let (registry, warning) = match parse(path, content.as_ref()) {
+        Ok(Some(registry)) => (registry, None),
+        Ok(None) => (
+            RegistryV1::new(),
+            Some(Warning::Missing {
+                path: path.to_path_buf(),
+            }),
+        ),
+        Err(error) => (RegistryV1::new(), Some(as_warning(error)?)),
+    };
+    Ok((registry, warning.into_iter().collect()))
+}
+
+/// Updates a registry: reads it, lets `updater` change it, and replaces the file, all under the
+/// registry's lock. When this returns `Ok`, the change is in the file. Source: argus.
+///
+/// An updater that changes nothing writes nothing. One that fails leaves the file as it was, and
+/// its own error is returned. It runs again, with fresh content, if the lock was taken away by a
+/// program that knows no better, as long as the timeout allows.
+///
+/// # Errors
+///
+/// Those of [`RegistryLock::acquire`]; [`Error::LockLost`]; [`Error::UnsupportedVersion`] for a
+/// registry of a newer schema, which is left untouched; [`Error::ReEntrant`] from inside an
+/// updater of the same registry on the same thread.
+pub fn update_registry<T, E: From<Error>>(
+    path: impl AsRef<Path>,
+    options: &UpdateOptions,
+    mut updater: impl FnMut(&mut RegistryV1) -> Result<T, E>,
+) -> Result<T, E> {
+    update(path.as_ref(), options, Write::IfChanged, &mut updater)
+}
+
+/// Replaces a registry's whole content, under its lock. Source: argus.
+///
+/// # Errors
+///
+/// Those of [`update_registry`]: a registry of a newer schema is refused here too.
+pub fn write_registry(
+    path: impl AsRef<Path>,
+    registry: &RegistryV1,
+    options: &UpdateOptions,
+) -> Result<()> {
+    update(path.as_ref(), options, Write::Always, &mut |current| {
+        *current = registry.clone();
+        Ok(())
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    IfChanged,
+    Always,
+}
+
+fn update<T, E: From<Error>>(
+    path: &Path,
+    options: &UpdateOptions,
+    write: Write,
+    updater: &mut impl FnMut(&mut RegistryV1) -> Result<T, E>,
+) -> Result<T, E> {
+    let started = Instant::now();
+    loop {
+        let left = options
+            .lock
+            .timeout
+            .map(|timeout| timeout.saturating_sub(started.elapsed()));
+        let lock_options = LockOptions {
+            timeout: left,
+            ..options.lock.clone()
+        };
+        let attempt = with_registry_lock(path, &lock_options, |lock| {
+            update_under(lock, options, write, updater)
+        });
+        match attempt {
+            Err(Attempt::Lost(_)) if left.is_none_or(|left| !left.is_zero()) => {}
+            Err(Attempt::Lost(error)) => return Err(error.into()),
+            Err(Attempt::Failed(error)) => return Err(error),
+            Ok(value) => return Ok(value),
+        }
+    }
+}
+
+/// Runs `body` under a registry's lock. Source: argus.
+///
+/// # Errors
+///
+/// Those of [`RegistryLock::acquire`]; [`Error::ReEntrant`] from inside another hold of the same
+/// registry on the same thread; whatever `body` returns.
+pub fn with_registry_lock<T, E: From<Error>>(
+    path: impl AsRef<Path>,
+    options: &LockOptions,
+    body: impl FnOnce(&RegistryLock) -> Result<T, E>,
+) -> Result<T, E> {
+    let _entered = Entered::enter(path.as_ref())?;
+    let lock = RegistryLock::acquire(path, options)?;
+    let value = body(&lock)?;
+    lock.release()?;
+    Ok(value)
+}
+
+/// Why an update under the lock did not happen.
+enum Attempt<E> {
+    Lost(Error),
+    Failed(E),
+}
+
+impl<E: From<Error>> From<Error> for Attempt<E> {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::LockLost { .. } => Attempt::Lost(error),
+            other => Attempt::Failed(other.into()),
+        }
+    }
+}
+
+fn update_under<T, E: From<Error>>(
+    lock: &RegistryLock,
+    options: &UpdateOptions,
+    write: Write,
+    updater: &mut impl FnMut(&mut RegistryV1) -> Result<T, E>,
+) -> Result<T, Attempt<E>> {
+    let content = store::read(lock.path())?;
+    let (mut registry, corrupt) = match parse(lock.path(), content.as_ref()) {
+        Ok(registry) => (registry.unwrap_or_default(), None),
+        Err(Error::Corrupt { path, reason }) => (RegistryV1::new(), Some((path, reason))),
+        Err(error) => return Err(error.into()),
+    };
+    let before = registry.to_json();
+    let value = updater(&mut registry).map_err(Attempt::Failed)?;
+    let after = registry.to_json();
+    if write == Write::IfChanged && after == before {
+        return Ok(value);
+    }
+    let keep_old = corrupt.is_some();
+    let kept = store::commit(
+        lock,
+        content.as_ref(),
+        after.as_bytes(),
+        options.durable,
+        keep_old,
+    )?;
+    if let Some((path, reason)) = corrupt {
+        (options.on_warning)(&Warning::Corrupt { path, reason, kept });
+    }
+    Ok(value)
+}
+
+fn parse(path: &Path, content: Option<&Content>) -> Result<Option<RegistryV1>> {
+    content
+        .map(|content| RegistryV1::parse(path, &content.bytes))
+        .transpose()
+}
+
+fn as_warning(error: Error) -> Result<Warning> {
+    match error {
+        Error::Corrupt { path, reason } => Ok(Warning::Corrupt {
+            path,
+            reason,
+            kept: None,
+        }),
+        Error::UnsupportedVersion { path, found, .. } => {
+            Ok(Warning::UnsupportedVersion { path, found })
+        }
+        other => Err(other),
+    }
+}
+
+thread_local! {
+    /// The registries that this thread is inside of.
+    static INSIDE: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Marks this thread as inside a registry's lock: a second update from there would wait for
+/// itself.
+struct Entered;
+
+impl Entered {
+    fn enter(path: &Path) -> Result<Self> {
+        let path = RegistryPaths::resolve(path)?.registry;
+        INSIDE.with_borrow_mut(|inside| {
+            if inside.contains(&path) {
+                return Err(Error::ReEntrant { path });
+            }
+            inside.push(path);
+            Ok(Entered)
+        })
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        INSIDE.with_borrow_mut(|inside| inside.pop());
+    }
+}

@@ -1,0 +1,347 @@
+//! The lock of a registry: guard, lockfile and a bounded wait.
+//!
+//! Lock order: the guard first, then the lockfile; released the other way round. The guard
+//! decides among programs that use this crate, the lockfile tells everybody else. See
+//! ARCHITECTURE.md for what a crash leaves behind at each step.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::backoff::Backoff;
+use crate::cancel::CancelToken;
+use crate::error::{Error, Holder, Result};
+use crate::keeper::Kept;
+use crate::kernel_lock;
+use crate::lockfile::{Creation, Found, Guard, Lockfile};
+use crate::owner::MAGIC;
+use crate::paths::RegistryPaths;
+use crate::sys;
+use crate::wait_line::{self, Waited};
+
+/// A lockfile may be in the way, and gone when we look, this often before the clock is asked
+/// whether that can go on: even a one-try caller gets to try again after a takeover.
+const CLEARING_LIMIT: u32 = 10;
+
+/// How to wait for a lock.
+#[derive(Debug, Clone)]
+pub struct LockOptions {
+    /// How long to wait for the lock; zero is one try, `None` waits without bound. Default 2 s,
+    /// as in argus.
+    pub timeout: Option<Duration>,
+    /// When a lockfile that can't be judged otherwise counts as abandoned: one of an older argus,
+    /// or of another host. Default 10 s, as in argus.
+    pub stale_after: Duration,
+    /// The pauses between two looks at a lockfile of an older argus. A lock held by this library
+    /// is not polled: the kernel wakes the waiter.
+    pub backoff: Backoff,
+    /// Ends the wait early, from another thread.
+    pub cancel: Option<CancelToken>,
+}
+
+impl Default for LockOptions {
+    fn default() -> Self {
+        LockOptions {
+            timeout: Some(Duration::from_secs(2)),
+            stale_after: Duration::from_secs(10),
+            backoff: Backoff::default(),
+            cancel: None,
+        }
+    }
+}
+
+/// The lock of one registry, held. Dropping it releases it.
+#[derive(Debug)]
+#[must_use = "the lock is released as soon as this value is dropped"]
+pub struct RegistryLock {
+    paths: RegistryPaths,
+    guard: Option<Guard>,
+    /// `None` once released.
+    kept: Option<Kept>,
+    took_over: bool,
+}
+
+impl RegistryLock {
+    /// Waits for the lock of a registry and takes it.
+    ///
+    /// A missing folder is created. A lock whose holder died is taken over at once; one whose
+    /// holder lives never is, whatever its age.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LockTimeout`] with the holder when the time is over, [`Error::LockBusy`] if the
+    /// timeout is zero, [`Error::Aborted`] if it was cancelled.
+    pub fn acquire(path: impl AsRef<Path>, options: &LockOptions) -> Result<Self> {
+        let wait = Wait::start(options);
+        let mut paths = RegistryPaths::resolve(path.as_ref())?;
+        if !paths.folder.is_dir() {
+            fs::create_dir_all(&paths.folder)
+                .map_err(|error| Error::from_io(&paths.folder, "create", error))?;
+            // Its name may have led through a symbolic link that was dangling until now.
+            paths = RegistryPaths::resolve(path.as_ref())?;
+        }
+        let mut took_over = false;
+        loop {
+            let guard = take_guard(&paths, &wait)?;
+            // Unlocks on every way out of this round but the one that keeps it.
+            let mut lock = RegistryLock {
+                paths: paths.clone(),
+                guard,
+                kept: None,
+                took_over,
+            };
+            let mut rounds = 0;
+            let mut delays = options.backoff.delays(sys::random_fraction);
+            loop {
+                match Lockfile::create(&paths, lock.guard.as_ref(), options.stale_after)? {
+                    Creation::Ours {
+                        lockfile,
+                        took_over,
+                    } => {
+                        lock.took_over |= took_over;
+                        lock.kept = Some(Kept::new(lockfile, options.stale_after));
+                        if lock.took_over {
+                            lock.sweep();
+                        }
+                        return Ok(lock);
+                    }
+                    Creation::Free { took_over } => {
+                        lock.took_over |= took_over;
+                        rounds += 1;
+                        if rounds > CLEARING_LIMIT {
+                            wait.check(&paths)?;
+                        }
+                    }
+                    Creation::GuardReplaced => break,
+                    Creation::Held(holder) => {
+                        wait.sleep(delays.next().unwrap_or_default(), &paths, Some(holder))?;
+                    }
+                }
+            }
+            took_over = lock.took_over;
+            wait.check(&paths)?;
+        }
+    }
+
+    /// The registry, by its own name, with symbolic links followed.
+    pub fn path(&self) -> &Path {
+        &self.paths.registry
+    }
+
+    /// Whether a dead or stale holder's lock was taken over to get this one.
+    pub fn took_over(&self) -> bool {
+        self.took_over
+    }
+
+    /// The fence: fails if the lockfile was taken away by a program that knows no better, in
+    /// which case nothing may be written any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LockLost`].
+    pub fn check(&self) -> Result<()> {
+        match &self.kept {
+            Some(kept) if kept.lockfile().is_ours()? => Ok(()),
+            _ => Err(Error::LockLost {
+                path: self.paths.registry.clone(),
+            }),
+        }
+    }
+
+    /// A name beside the registry that is this hold's own, for the file that will replace it.
+    pub(crate) fn temp_path(&self) -> PathBuf {
+        self.paths.temp(self.nonce())
+    }
+
+    /// A name beside the registry to keep bad content under.
+    pub(crate) fn keepsake_path(&self, unix_ms: u128) -> PathBuf {
+        self.paths.keepsake(unix_ms, self.nonce())
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.paths.folder
+    }
+
+    fn nonce(&self) -> &str {
+        self.kept
+            .as_ref()
+            .expect("the lock is held until it is released")
+            .lockfile()
+            .nonce()
+    }
+
+    /// Releases the lock and reports a failure, which `drop` can't.
+    pub fn release(mut self) -> Result<()> {
+        self.let_go()
+    }
+
+    fn let_go(&mut self) -> Result<()> {
+        let removed = self
+            .kept
+            .take()
+            .map_or(Ok(false), |kept| kept.lockfile().remove());
+        let unlocked = match self.guard.take() {
+            // Said, not left to closing: a child process that is just being started may still
+            // have the descriptor, and would keep the lock until its exec.
+            Some(guard) => kernel_lock::unlock(&guard.file)
+                .map_err(|error| Error::from_io(&self.paths.guard, "unlock", error)),
+            None => Ok(()),
+        };
+        removed.and(unlocked)
+    }
+
+    /// Deletes what dead holders left: they can't, and nobody else may be at work here.
+    fn sweep(&self) {
+        for temp in self.paths.leftover_temps().unwrap_or_default() {
+            let _ = sys::remove_if_there(&temp);
+        }
+    }
+}
+
+impl Drop for RegistryLock {
+    fn drop(&mut self) {
+        let _ = self.let_go();
+    }
+}
+
+/// Locks the guard; `None` where the file system has no kernel locks.
+fn take_guard(paths: &RegistryPaths, wait: &Wait) -> Result<Option<Guard>> {
+    loop {
+        wait.check_cancelled(paths)?;
+        let file = kernel_lock::open_existing_or_create(&paths.guard, || guard_mode(paths))?;
+        let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
+        let metadata = file
+            .metadata()
+            .map_err(|error| io_error("look at", error))?;
+        let id = sys::id_of(&file, &metadata).map_err(|error| io_error("look at", error))?;
+        let file = match wait_line::lock(file, id, wait.deadline, &wait.token) {
+            Ok(Waited::Locked(file)) => file,
+            Ok(Waited::TimedOut) => return Err(wait.over(paths, None)),
+            Ok(Waited::Cancelled) => {
+                return Err(Error::Aborted {
+                    path: paths.registry.clone(),
+                });
+            }
+            Err(error) if sys::locks_unsupported(&error) => return Ok(None),
+            Err(error) => return Err(io_error("lock", error)),
+        };
+        let guard = Guard {
+            file: Arc::new(file),
+            id,
+        };
+        let still_there = sys::id_at(&paths.guard).map_err(|error| io_error("look at", error));
+        match still_there {
+            Ok(found) if found == Some(id) => {}
+            // Deleted or replaced while we waited: our lock excludes nobody.
+            found => {
+                let _ = kernel_lock::unlock(&guard.file);
+                found?;
+                continue;
+            }
+        }
+        if let Err(error) = must_be_a_guard(paths, &guard, metadata.len()) {
+            let _ = kernel_lock::unlock(&guard.file);
+            return Err(error);
+        }
+        return Ok(Some(guard));
+    }
+}
+
+/// The guard gets written to, so it must not be somebody's file that happens to have its name.
+fn must_be_a_guard(paths: &RegistryPaths, guard: &Guard, length: u64) -> Result<()> {
+    if length == 0 {
+        return Ok(());
+    }
+    let start = sys::read_start(&guard.file, MAGIC.len())
+        .map_err(|error| Error::from_io(&paths.guard, "read", error))?;
+    if start == MAGIC || start.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Io {
+        path: paths.guard.clone(),
+        operation: "use as the guard",
+        source: std::io::Error::other("it is some other file; move it away"),
+    })
+}
+
+/// Whoever may write the registry may open its guard.
+fn guard_mode(paths: &RegistryPaths) -> u32 {
+    fs::metadata(&paths.registry).map_or(0o666, |metadata| sys::permission_bits(&metadata))
+}
+
+/// One caller's patience.
+struct Wait {
+    started: Instant,
+    deadline: Option<Instant>,
+    token: CancelToken,
+}
+
+impl Wait {
+    fn start(options: &LockOptions) -> Self {
+        let started = Instant::now();
+        Wait {
+            started,
+            // A timeout beyond what a clock can hold is none.
+            deadline: options
+                .timeout
+                .and_then(|timeout| started.checked_add(timeout)),
+            token: options.cancel.clone().unwrap_or_default(),
+        }
+    }
+
+    fn check_cancelled(&self, paths: &RegistryPaths) -> Result<()> {
+        if self.token.is_cancelled() {
+            return Err(Error::Aborted {
+                path: paths.registry.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn check(&self, paths: &RegistryPaths) -> Result<()> {
+        self.check_cancelled(paths)?;
+        if self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now())
+        {
+            return Err(self.over(paths, None));
+        }
+        Ok(())
+    }
+
+    /// Sleeps, unless the time is over.
+    fn sleep(&self, pause: Duration, paths: &RegistryPaths, holder: Option<Holder>) -> Result<()> {
+        let now = Instant::now();
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(self.over(paths, holder));
+        }
+        let until = now + pause;
+        self.token
+            .sleep_until(self.deadline.map_or(until, |deadline| until.min(deadline)));
+        self.check_cancelled(paths)
+    }
+
+    /// The error of a wait that is over: names the holder if one can be seen.
+    fn over(&self, paths: &RegistryPaths, holder: Option<Holder>) -> Error {
+        let found = || {
+            Found::look(&paths.lockfile)
+                .ok()
+                .flatten()
+                .map(|found| found.holder())
+        };
+        let holder = holder.or_else(found).map(Box::new);
+        let path = paths.registry.clone();
+        if self
+            .deadline
+            .is_some_and(|deadline| deadline <= self.started)
+        {
+            return Error::LockBusy { path, holder };
+        }
+        Error::LockTimeout {
+            path,
+            waited: self.started.elapsed(),
+            holder,
+        }
+    }
+}

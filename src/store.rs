@@ -1,0 +1,115 @@
+//! The bytes of a registry: read without a lock, replaced under one.
+
+use std::fs::Metadata;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::atomic_write::Replacement;
+use crate::cancel::CancelToken;
+use crate::error::{Error, Result};
+use crate::registry_lock::RegistryLock;
+use crate::sys;
+
+/// How often, and how long apart, a file is tried that is just being replaced (Windows).
+const OPEN_RETRIES: u32 = 20;
+const OPEN_PAUSE: Duration = Duration::from_millis(5);
+
+/// A registry's content, with the file's mode and owner.
+#[derive(Debug)]
+pub(crate) struct Content {
+    pub(crate) bytes: Vec<u8>,
+    metadata: Metadata,
+}
+
+/// Reads a registry without a lock; `None` if there is none. Replacement is atomic, so what is
+/// read is always one whole version.
+pub(crate) fn read(path: &Path) -> Result<Option<Content>> {
+    let fail = |error| Error::from_io(path, "read", error);
+    let file = match open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(fail)?,
+    };
+    let metadata = file.metadata().map_err(fail)?;
+    if !metadata.is_file() {
+        return Err(fail(io::Error::other("it is not a regular file")));
+    }
+    let bytes = sys::read_all(&file, metadata.len()).map_err(fail)?;
+    Ok(Some(Content { bytes, metadata }))
+}
+
+fn open(path: &Path) -> io::Result<std::fs::File> {
+    let mut opened = sys::open_to_read(path);
+    for _ in 0..OPEN_RETRIES {
+        if !matches!(&opened, Err(error) if sys::open_may_be_retried(error)) {
+            break;
+        }
+        CancelToken::new().sleep_until(std::time::Instant::now() + OPEN_PAUSE);
+        opened = sys::open_to_read(path);
+    }
+    opened
+}
+
+/// Replaces a registry's content under its lock. `old` is what was read under the same lock.
+///
+/// With `keep_old`, the old file stays beside the new one, under the name that is returned.
+pub(crate) fn commit(
+    lock: &RegistryLock,
+    old: Option<&Content>,
+    bytes: &[u8],
+    durable: bool,
+    keep_old: bool,
+) -> Result<Option<PathBuf>> {
+    // Before anything is written: whoever lost the lock leaves no trace, not even a temp file.
+    lock.check()?;
+    let mut kept = None;
+    let replacement = Replacement {
+        target: lock.path(),
+        folder: lock.folder(),
+        temp: &lock.temp_path(),
+        bytes,
+        like: old.map(|content| &content.metadata),
+        durable,
+    };
+    let replaced = replacement.run(|| {
+        if keep_old {
+            kept = Some(keep(lock, old)?);
+        }
+        // And again after the slow part, as near to the rename as can be.
+        lock.check()
+    });
+    if let (Err(_), Some(kept)) = (&replaced, &kept) {
+        // Nothing was replaced: the bad content is still where it was.
+        let _ = sys::remove_if_there(kept);
+    }
+    replaced?;
+    if durable {
+        replacement.sync_folder()?;
+    }
+    Ok(kept)
+}
+
+/// Keeps the old file under another name: the file itself, which needs no space, so that it works
+/// on a full disk too. Where files can't have two names, a copy.
+fn keep(lock: &RegistryLock, old: Option<&Content>) -> Result<PathBuf> {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let name = lock.keepsake_path(now.as_millis());
+    let fail = |error| Error::from_io(&name, "keep the old content as", error);
+    match sys::hard_link(lock.path(), &name) {
+        Err(error) if sys::links_unsupported(&error) => {
+            let bytes = old.map_or(&[][..], |content| &content.bytes);
+            let copied = sys::create_new(&name, 0o600).and_then(|file| {
+                sys::write_start(&file, bytes)?;
+                file.sync_all()
+            });
+            if copied.is_err() {
+                let _ = sys::remove_if_there(&name);
+            }
+            copied.map_err(fail)?;
+        }
+        linked => linked.map_err(fail)?,
+    }
+    Ok(name)
+}

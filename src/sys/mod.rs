@@ -1,0 +1,114 @@
+//! The one door to the operating system: the same signatures for every platform.
+//!
+//! Everything here is one call and its translation. What the calls are for is decided above.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(crate) use unix::*;
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub(crate) use windows::*;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use crate::owner::{Place, ProcessState};
+
+/// Replaces `to` by `from` in one step.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+/// Gives a file a second name, unless that name is taken: atomic, and never over another file.
+#[allow(clippy::disallowed_methods, reason = "this is the door")]
+pub(crate) fn hard_link(original: &Path, link: &Path) -> io::Result<()> {
+    fs::hard_link(original, link)
+}
+
+/// Removes a file that may already be gone.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// The first bytes of a file, from its start, wherever other users of the descriptor stand.
+pub(crate) fn read_start(file: &File, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; limit];
+    let mut filled = 0;
+    while filled < limit {
+        match read_at(file, &mut bytes[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+/// All of an open file.
+pub(crate) fn read_all(mut file: &File, size_hint: u64) -> io::Result<Vec<u8>> {
+    // One more than the size, so that the read that finds the end needs no larger buffer.
+    let mut bytes = Vec::with_capacity(usize::try_from(size_hint).unwrap_or(0).saturating_add(1));
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Where this process runs.
+pub(crate) fn place() -> &'static Place {
+    static PLACE: OnceLock<Place> = OnceLock::new();
+    PLACE.get_or_init(|| Place {
+        host: host_name(),
+        boot: boot_id(),
+        pid_namespace: pid_namespace(),
+    })
+}
+
+/// When this process started, in the unit of [`process_state`].
+pub(crate) fn own_start() -> Option<u64> {
+    static START: OnceLock<Option<u64>> = OnceLock::new();
+    *START.get_or_init(|| match process_state(std::process::id()) {
+        ProcessState::Running { started } => started,
+        ProcessState::Gone => None,
+    })
+}
+
+/// Random bytes that nobody can guess.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system has random numbers");
+    bytes
+}
+
+/// A random number from 0 up to 1, for jitter.
+pub(crate) fn random_fraction() -> f64 {
+    f64::from(u32::from_ne_bytes(random())) / f64::from(u32::MAX)
+}
+
+/// When a process started, from a library, in seconds since 1970.
+#[cfg(not(target_os = "linux"))]
+fn process_state_from_library(pid: u32) -> ProcessState {
+    use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+    let pid = Pid::from_u32(pid);
+    let mut system = System::new();
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[pid]),
+        true,
+        ProcessRefreshKind::nothing(),
+    );
+    match system.process(pid) {
+        Some(process) => ProcessState::Running {
+            started: Some(process.start_time()),
+        },
+        None => ProcessState::Gone,
+    }
+}

@@ -1,0 +1,244 @@
+//! Unix: Linux and macOS.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use crate::owner::{FileId, ProcessState};
+
+/// A kernel lock here never keeps anybody from reading the file, so the guard itself can be the
+/// lockfile, under a second name.
+pub(crate) const LOCKED_FILE_IS_READABLE: bool = true;
+
+/// Never follows a symbolic link that somebody laid in our way, and never hangs on a FIFO.
+const CAREFUL: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
+
+fn flags(flags: OFlags) -> i32 {
+    flags.bits() as i32
+}
+
+/// Opens an existing file for reading and writing.
+pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(flags(CAREFUL))
+        .open(path)
+}
+
+/// Opens an existing file for reading, not following a symbolic link.
+pub(crate) fn open_for_look(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags(CAREFUL))
+        .open(path)
+}
+
+/// Opens the registry for reading, wherever it links to.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags(OFlags::NONBLOCK))
+        .open(path)
+}
+
+/// Creates a file that must not be there yet; the umask applies to `mode`.
+pub(crate) fn create_new(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .custom_flags(flags(OFlags::NOFOLLOW))
+        .open(path)
+}
+
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.read_at(buffer, offset)
+}
+
+pub(crate) fn write_start(file: &File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all_at(bytes, 0)
+}
+
+pub(crate) fn id_of(_file: &File, metadata: &Metadata) -> io::Result<FileId> {
+    Ok(FileId {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    })
+}
+
+/// What a name stands for right now, not following a symbolic link; `None` if nothing.
+pub(crate) fn id_at(path: &Path) -> io::Result<Option<FileId>> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(Some(FileId {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The permission bits that a new guard takes over from the registry beside it.
+pub(crate) fn permission_bits(metadata: &Metadata) -> u32 {
+    metadata.permissions().mode() & 0o666
+}
+
+/// Makes a file's mode and owner those of `like`.
+///
+/// Who may not give the owner away keeps at least the group; who may not do that either must not
+/// open the file to a group that was never meant, so the group then gets what others have.
+pub(crate) fn copy_mode_and_owner(file: &File, like: &Metadata) -> io::Result<()> {
+    let ours = file.metadata()?;
+    let mut mode = like.mode() & 0o7777;
+    let chown = |uid: Option<u32>, gid: Option<u32>| std::os::unix::fs::fchown(file, uid, gid);
+    if (ours.uid(), ours.gid()) != (like.uid(), like.gid())
+        && chown(Some(like.uid()), Some(like.gid())).is_err()
+    {
+        // Set-id bits were granted to the old owner, not to us.
+        mode &= 0o777;
+        if ours.gid() != like.gid() && chown(None, Some(like.gid())).is_err() {
+            mode = (mode & !0o070) | ((mode & 0o007) << 3);
+        }
+    }
+    if ours.mode() & 0o7777 != mode {
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+/// Makes the names in a folder durable. File systems that have no such call keep the rename
+/// itself in order, which is all that can be had there.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    match synced {
+        Err(error)
+            if matches!(
+                Errno::from_io_error(&error),
+                // ACCESS: a folder that one may write but not list can't be opened.
+                Some(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF | Errno::ACCESS)
+            ) =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Whether the error says that this file system has no kernel locks at all.
+pub(crate) fn locks_unsupported(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS)
+    )
+}
+
+/// Whether the error says that this file can't have a second name.
+pub(crate) fn links_unsupported(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::XDEV)
+    )
+}
+
+/// Whether the error says that the file system is mounted read-only.
+pub(crate) fn is_read_only(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::ROFS)
+}
+
+/// Whether an open failed for a reason that passes by itself, as on Windows.
+pub(crate) fn open_may_be_retried(_error: &io::Error) -> bool {
+    false
+}
+
+pub(crate) fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+pub(crate) fn boot_id() -> Option<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned())
+}
+
+pub(crate) fn pid_namespace() -> Option<u64> {
+    fs::metadata("/proc/self/ns/pid")
+        .ok()
+        .map(|metadata| metadata.ino())
+}
+
+pub(crate) fn process_state(pid: u32) -> ProcessState {
+    use rustix::process::{test_kill_process, Pid};
+    let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return ProcessState::Gone;
+    };
+    if test_kill_process(raw) == Err(Errno::SRCH) {
+        return ProcessState::Gone;
+    }
+    running(pid)
+}
+
+#[cfg(target_os = "linux")]
+fn running(pid: u32) -> ProcessState {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return ProcessState::Running { started: None };
+    };
+    // The command name is in brackets and may hold anything, brackets too: count from its end.
+    let after_name = stat.rfind(')').map_or("", |end| &stat[end + 1..]);
+    let mut fields = after_name.split_ascii_whitespace();
+    match fields.next() {
+        // A zombie has closed its files: it holds nothing any more.
+        Some("Z" | "X") => ProcessState::Gone,
+        // The start time is field 22 of the line; the state, just taken, is field 3.
+        _ => ProcessState::Running {
+            started: fields.nth(18).and_then(|field| field.parse().ok()),
+        },
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn running(pid: u32) -> ProcessState {
+    match super::process_state_from_library(pid) {
+        // The signal found it, so it is there, even if the library may not see it.
+        ProcessState::Gone => ProcessState::Running { started: None },
+        running => running,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn this_process_runs_and_a_reaped_one_is_gone() {
+        assert!(matches!(
+            process_state(std::process::id()),
+            ProcessState::Running { .. }
+        ));
+        let mut child = Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        child.wait().unwrap();
+        assert_eq!(process_state(pid), ProcessState::Gone);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_zombie_holds_nothing() {
+        let mut child = Command::new("true").spawn().unwrap();
+        // Not reaped until the end of the test; its state settles when it has exited.
+        let stat = format!("/proc/{}/stat", child.id());
+        while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        assert_eq!(process_state(child.id()), ProcessState::Gone);
+        child.wait().unwrap();
+    }
+}
