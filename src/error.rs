@@ -184,14 +184,19 @@ impl Error {
     /// way: the lock modules recognise it themselves.
     pub(crate) fn from_io(path: &Path, operation: &'static str, source: io::Error) -> Self {
         let path = path.to_path_buf();
+        if sys::is_read_only(&source) {
+            return Error::PermissionDenied {
+                path,
+                operation,
+                source,
+            };
+        }
         match source.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                Error::PermissionDenied {
-                    path,
-                    operation,
-                    source,
-                }
-            }
+            io::ErrorKind::PermissionDenied => Error::PermissionDenied {
+                path,
+                operation,
+                source,
+            },
             io::ErrorKind::NotFound => Error::NotFound {
                 path,
                 operation,
