@@ -50,6 +50,7 @@ mod keeper;
 mod kernel_lock;
 mod lockfile;
 #[cfg(feature = "node")]
+#[allow(unreachable_pub, reason = "what #[napi] exports must be pub")]
 mod node;
 mod owner;
 mod paths;

@@ -196,7 +196,7 @@ fn update<T, E: From<Error>>(
             timeout: left,
             ..options.lock.clone()
         };
-        let attempt = with_registry_lock(path, &lock_options, |lock| {
+        let attempt = under_lock(path, &lock_options, |lock| {
             update_under(lock, options, write, updater)
         });
         match attempt {
@@ -213,17 +213,29 @@ fn update<T, E: From<Error>>(
 /// # Errors
 ///
 /// Those of [`RegistryLock::acquire`]; [`Error::ReEntrant`] from inside another hold of the same
-/// registry on the same thread; whatever `body` returns.
+/// registry on the same thread; whatever `body` returns; [`Error::LockLost`] if the lock was taken
+/// away by a program that knows no better before `body` was done.
 pub fn with_registry_lock<T, E: From<Error>>(
     path: impl AsRef<Path>,
     options: &LockOptions,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    let _entered = Entered::enter(path.as_ref())?;
-    let lock = RegistryLock::acquire(path, options)?;
-    let value = body(&lock)?;
-    lock.release()?;
-    Ok(value)
+    under_lock(path.as_ref(), options, |lock| {
+        let value = body(lock)?;
+        lock.check()?;
+        Ok(value)
+    })
+}
+
+/// A failure to release is not reported: what `body` did is done, and the kernel lets go of the
+/// lock in any case.
+fn under_lock<T, E: From<Error>>(
+    path: &Path,
+    options: &LockOptions,
+    body: impl FnOnce(&RegistryLock) -> Result<T, E>,
+) -> Result<T, E> {
+    let _entered = Entered::enter(path)?;
+    body(&RegistryLock::acquire(path, options)?)
 }
 
 /// Why an update under the lock did not happen.

@@ -1,1 +1,137 @@
-//! N-API.
+//! What JavaScript calls, behind `lib/`: conversions at the border, and no policy.
+//!
+//! Two rules keep this simple. No call here throws: a failure is a value ([`Failure`]), which
+//! `lib/errors.js` turns into a `RegistryError`. And no JavaScript is called back: the updater
+//! runs in JavaScript, between the call that takes the lock and the one that commits.
+
+mod convert;
+mod hold;
+mod threads;
+
+use std::path::PathBuf;
+
+use napi::bindgen_prelude::{Either, Object};
+use napi::Env;
+use napi_derive::napi;
+
+use crate::inspect::{inspect_lock, Guarantee, LockState};
+use crate::kernel_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
+use crate::paths::{self, RegistryPaths};
+use crate::store;
+use convert::{millis, Failure, HolderInfo};
+use threads::{in_background, Pool};
+
+/// A file's content as JavaScript reads it.
+#[napi(object, object_from_js = false)]
+pub struct Text {
+    /// `None` if there is no file, or if its bytes are not UTF-8.
+    pub text: Option<String>,
+    /// Whether there is a file.
+    pub exists: bool,
+}
+
+impl Text {
+    fn from(content: Option<&store::Content>) -> Self {
+        let text = content.and_then(|content| std::str::from_utf8(&content.bytes).ok());
+        Text {
+            text: text.map(str::to_owned),
+            exists: content.is_some(),
+        }
+    }
+}
+
+fn read_text(path: PathBuf) -> Either<Text, Failure> {
+    match store::read(&path) {
+        Ok(content) => Either::A(Text::from(content.as_ref())),
+        Err(error) => Either::B(error.into()),
+    }
+}
+
+/// Reads a file without a lock, on the calling thread.
+#[napi]
+pub fn read_sync(path: String) -> Either<Text, Failure> {
+    read_text(path.into())
+}
+
+/// Reads a file without a lock, off the calling thread.
+#[napi]
+pub fn read(env: &Env, path: String) -> napi::Result<Object<'_>> {
+    in_background(env, Pool::Work, move || read_text(path.into()))
+}
+
+/// The one name of a registry: absolute, with symbolic links followed.
+#[napi]
+pub fn resolve(path: String) -> Either<String, Failure> {
+    convert::outcome(RegistryPaths::resolve(path.as_ref()), |paths| {
+        paths.registry.to_string_lossy().into_owned()
+    })
+}
+
+/// Where argus keeps its registry.
+#[napi]
+pub fn default_path() -> Either<String, Failure> {
+    convert::outcome(paths::registry_path(), |path| {
+        path.to_string_lossy().into_owned()
+    })
+}
+
+/// What `inspectLock` returns.
+#[napi(object, object_from_js = false)]
+pub struct Status {
+    /// The registry.
+    pub path: String,
+    /// `free`, `held` or `stale`.
+    pub state: &'static str,
+    /// Who holds it.
+    pub holder: Option<HolderInfo>,
+    /// `kernel-lock`, `lockfile-only` or `unknown`.
+    pub guarantee: &'static str,
+}
+
+/// Looks at a registry's lock.
+#[napi]
+pub fn inspect(env: &Env, path: String, stale_ms: f64) -> napi::Result<Object<'_>> {
+    in_background(env, Pool::Work, move || {
+        let stale_after = millis(stale_ms).unwrap_or(std::time::Duration::MAX);
+        convert::outcome(inspect_lock(&path, stale_after), |status| Status {
+            path: status.path.to_string_lossy().into_owned(),
+            state: match status.state {
+                LockState::Free => "free",
+                LockState::Held => "held",
+                LockState::Stale => "stale",
+            },
+            holder: status.holder.as_ref().map(HolderInfo::from),
+            guarantee: match status.guarantee {
+                Guarantee::KernelLock => "kernel-lock",
+                Guarantee::LockfileOnly => "lockfile-only",
+                Guarantee::Unknown => "unknown",
+            },
+        })
+    })
+}
+
+/// A held kernel lock.
+#[napi]
+pub struct TryLock {
+    lock: Option<KernelLock>,
+}
+
+#[napi]
+impl TryLock {
+    /// Releases it; a second call does nothing.
+    #[napi]
+    pub fn release(&mut self) -> Option<Failure> {
+        self.lock.take()?.release().err().map(Failure::from)
+    }
+}
+
+/// Takes a kernel lock in one try.
+#[napi]
+pub fn try_lock(path: String, shared: bool) -> Either<TryLock, Failure> {
+    let lock = if shared {
+        try_lock_shared(path)
+    } else {
+        try_lock_exclusive(path)
+    };
+    convert::outcome(lock, |lock| TryLock { lock: Some(lock) })
+}

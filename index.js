@@ -1,0 +1,61 @@
+// What JavaScript imports. See index.d.ts for what each does.
+
+const { REGISTRY_VERSION, createEmptyRegistry, decode } = require('./lib/content.js')
+const { RegistryError, unwrap } = require('./lib/errors.js')
+const native = require('./lib/native.js')
+const { DEFAULT_STALE_MS, checkPath, milliseconds, resolvePath } = require('./lib/options.js')
+const {
+	updateRegistry,
+	updateRegistrySync,
+	withRegistryLock,
+	writeRegistry,
+} = require('./lib/update.js')
+
+const readResult = (path, outcome) => {
+	const { registry, warning } = decode(path, unwrap(outcome))
+	const warnings = warning ? [{ code: warning.code, path, message: warning.message }] : []
+	return { registry, warnings }
+}
+
+const readRegistry = async (path) => readResult(path, await native.read(checkPath(path)))
+
+const readRegistrySync = (path) => readResult(path, native.readSync(checkPath(path)))
+
+const tryLock = (path, shared) => {
+	const lock = unwrap(native.tryLock(checkPath(path, 'lockPath'), shared))
+	const release = () => {
+		const failure = lock.release()
+		if (failure) unwrap(failure)
+	}
+	// Older runtimes have no Symbol.dispose; they have no `using` either.
+	return { path, release, ...(Symbol.dispose ? { [Symbol.dispose]: release } : {}) }
+}
+
+const tryLockShared = (lockPath) => tryLock(lockPath, true)
+
+const tryLockExclusive = (lockPath) => tryLock(lockPath, false)
+
+const inspectLock = async (path, options) => {
+	const resolved = resolvePath(path)
+	const staleMs = milliseconds(path, 'staleMs', options?.staleMs, DEFAULT_STALE_MS)
+	const { holder, ...status } = unwrap(await native.inspect(resolved, staleMs))
+	return { ...status, ...(holder && { holder: { ...holder, alive: holder.alive ?? null } }) }
+}
+
+const registryPath = () => unwrap(native.defaultPath())
+
+module.exports = {
+	REGISTRY_VERSION,
+	RegistryError,
+	createEmptyRegistry,
+	inspectLock,
+	readRegistry,
+	readRegistrySync,
+	registryPath,
+	tryLockExclusive,
+	tryLockShared,
+	updateRegistry,
+	updateRegistrySync,
+	withRegistryLock,
+	writeRegistry,
+}

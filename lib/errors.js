@@ -1,0 +1,55 @@
+// RegistryError, and how the addon's failures become one.
+
+const { errno } = require('node:os').constants
+
+/** What every call of this package throws or rejects with, unless the caller's own code did. */
+class RegistryError extends Error {
+	constructor(code, message, { path, holder, cause } = {}) {
+		super(message, cause === undefined ? undefined : { cause })
+		this.code = code
+		this.path = path
+		if (holder) this.holder = holder
+	}
+}
+// On the prototype: an own property would be printed with every error.
+Object.defineProperty(RegistryError.prototype, 'name', {
+	value: 'RegistryError',
+	configurable: true,
+})
+
+/** The system's name of an error number, as Node's own errors have it. */
+const errnoName = (number) => Object.keys(errno).find((name) => errno[name] === number)
+
+const systemError = ({ cause, errno: number }) => {
+	if (cause === undefined) return undefined
+	const error = new Error(cause)
+	if (number !== undefined) Object.assign(error, { errno: -number, code: errnoName(number) })
+	return error
+}
+
+const fromFailure = (failure) =>
+	new RegistryError(failure.code, failure.message, {
+		path: failure.path,
+		holder: failure.holder && { ...failure.holder, alive: failure.holder.alive ?? null },
+		cause: systemError(failure),
+	})
+
+/** The addon never throws: a failure is a value with a code. */
+const isFailure = (outcome) => typeof outcome?.code === 'string'
+
+/** The value of an outcome; throws if it is a failure. */
+const unwrap = (outcome) => {
+	if (isFailure(outcome)) throw fromFailure(outcome)
+	return outcome
+}
+
+const invalid = (path, reason, cause) =>
+	new RegistryError('INVALID_VALUE', `nothing was written to ${path}: ${reason}`, { path, cause })
+
+const aborted = (path, signal) =>
+	new RegistryError('ABORTED', `the update of ${path} was aborted by its caller`, {
+		path,
+		cause: signal.reason,
+	})
+
+module.exports = { RegistryError, aborted, invalid, unwrap }

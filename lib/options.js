@@ -1,0 +1,76 @@
+// What callers pass, checked before anything is done.
+
+const { RegistryError, unwrap } = require('./errors.js')
+const native = require('./native.js')
+
+const DEFAULT_TIMEOUT_MS = 2_000
+const DEFAULT_STALE_MS = 10_000
+
+const bad = (path, reason) => new RegistryError('INVALID_VALUE', reason, { path: String(path) })
+
+const milliseconds = (path, name, value, fallback) => {
+	if (value === undefined) return fallback
+	if (typeof value !== 'number' || !(value >= 0)) {
+		throw bad(path, `${name} must be a number of milliseconds, 0 or more, not ${String(value)}`)
+	}
+	return value
+}
+
+const optional = (path, name, value, type, what) => {
+	if (value !== undefined && typeof value !== type) throw bad(path, `${name} must be ${what}`)
+	return value
+}
+
+const checkPath = (path, name = 'path') => {
+	if (typeof path !== 'string' || path === '' || path.includes('\0')) {
+		throw bad(path, `${name} must be a string that names a file`)
+	}
+	return path
+}
+
+const checkSignal = (path, signal) => {
+	if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+		throw bad(path, 'signal must be an AbortSignal')
+	}
+	return signal
+}
+
+const warn = (warning) =>
+	process.emitWarning(warning.message, { type: 'RegistryWarning', code: warning.code })
+
+/** The registry's one name: two names of one file are one lock. */
+const resolvePath = (path) => unwrap(native.resolve(checkPath(path)))
+
+/** A call's settings, complete and checked. */
+const prepare = (path, options = {}) => {
+	checkPath(path)
+	if (options === null || typeof options !== 'object') throw bad(path, 'options must be an object')
+	return {
+		path: resolvePath(path),
+		timeoutMs: milliseconds(path, 'timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS),
+		staleMs: milliseconds(path, 'staleMs', options.staleMs, DEFAULT_STALE_MS),
+		signal: checkSignal(path, options.signal),
+		durable: optional(path, 'durable', options.durable, 'boolean', 'true or false') ?? true,
+		onWarning: optional(path, 'onWarning', options.onWarning, 'function', 'a function') ?? warn,
+		startedAt: performance.now(),
+	}
+}
+
+const checkFunction = (path, name, value) => {
+	if (typeof value !== 'function') throw bad(path, `${name} must be a function`)
+	return value
+}
+
+/** What is left of a call's timeout. */
+const remainingMs = ({ timeoutMs, startedAt }) =>
+	Math.max(0, timeoutMs - (performance.now() - startedAt))
+
+module.exports = {
+	DEFAULT_STALE_MS,
+	checkFunction,
+	checkPath,
+	milliseconds,
+	prepare,
+	remainingMs,
+	resolvePath,
+}

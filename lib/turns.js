@@ -1,0 +1,120 @@
+// Whose turn it is, within this thread: updates of one registry run one after the other, in order
+// of arrival, and one that would wait for itself is refused.
+
+const { AsyncLocalStorage } = require('node:async_hooks')
+const { RegistryError, aborted } = require('./errors.js')
+const { remainingMs } = require('./options.js')
+
+/** Longer ones overflow and fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/**
+ * What the code that runs now is inside of: a chain of `{ path, active, outer }`. Shared by all
+ * copies of this package in the process, so that they see each other's.
+ */
+const insideKey = Symbol.for('argus-registry.inside')
+globalThis[insideKey] ??= new AsyncLocalStorage()
+const inside = globalThis[insideKey]
+
+/** The asynchronous calls of this thread by registry: the first has its turn, the rest wait. */
+const lines = new Map()
+
+const reEntrant = (path, what) =>
+	new RegistryError('RE_ENTRANT', `${path} is being updated by this same caller; ${what}`, { path })
+
+const refuseNested = (path) => {
+	for (let place = inside.getStore(); place; place = place.outer) {
+		// A timer that was started inside is no longer inside when the update is over.
+		if (place.active && place.path === path) {
+			throw reEntrant(path, 'change the value that the running update was given instead')
+		}
+	}
+}
+
+/** Runs caller's code inside a hold of the registry. */
+const enter = async (path, body) => {
+	const place = { path, active: true, outer: inside.getStore() }
+	try {
+		return await inside.run(place, body)
+	} finally {
+		place.active = false
+	}
+}
+
+/** The same, for code that returns at once. */
+const enterSync = (path, body) => {
+	const place = { path, active: true, outer: inside.getStore() }
+	try {
+		return inside.run(place, body)
+	} finally {
+		place.active = false
+	}
+}
+
+/** Refuses a synchronous call that would block the thread an asynchronous one needs to go on. */
+const refuseSync = (path) => {
+	refuseNested(path)
+	const turn = lines.get(path)?.[0]
+	if (turn && !turn.needsNoThread) {
+		throw reEntrant(path, 'an asynchronous update of this thread is under way: await it first')
+	}
+}
+
+const overdue = ({ path, timeoutMs }) => {
+	const what = `${path} is locked by this process, whose earlier updates are not done`
+	const holder = { pid: process.pid, alive: true }
+	return timeoutMs === 0
+		? new RegistryError('LOCK_BUSY', `${what}: busy; try again later`, { path, holder })
+		: new RegistryError('LOCK_TIMEOUT', `${what} after ${timeoutMs / 1000} s`, { path, holder })
+}
+
+/** Waits until the call is the first in its line. */
+const comeFirst = (call, line, turn) =>
+	new Promise((resolve, reject) => {
+		const { path, signal } = call
+		const leave = (error) => {
+			line.splice(line.indexOf(turn), 1)
+			turn.begin()
+			reject(error)
+		}
+		const onAbort = () => leave(aborted(path, signal))
+		const left = remainingMs(call)
+		const timer =
+			left <= LONGEST_TIMER_MS ? setTimeout(() => leave(overdue(call)), left) : undefined
+		signal?.addEventListener('abort', onAbort, { once: true })
+		turn.begin = () => {
+			clearTimeout(timer)
+			signal?.removeEventListener('abort', onAbort)
+			resolve()
+		}
+	})
+
+/**
+ * Runs `body` when all earlier calls for the same registry are done. It gets its turn, to tell
+ * when the rest needs this thread no more.
+ */
+const inTurn = async (call, body) => {
+	const { path, signal } = call
+	refuseNested(path)
+	if (signal?.aborted) throw aborted(path, signal)
+	const line = lines.get(path) ?? []
+	const turn = { needsNoThread: false, begin: undefined }
+	line.push(turn)
+	lines.set(path, line)
+	if (line[0] !== turn) {
+		if (call.timeoutMs === 0) {
+			line.pop()
+			throw overdue(call)
+		}
+		await comeFirst(call, line, turn)
+	}
+	try {
+		return await body(turn)
+	} finally {
+		line.shift()
+		if (line.length > 0) line[0].begin()
+		else lines.delete(path)
+	}
+}
+
+module.exports = { enter, enterSync, inTurn, refuseSync }

@@ -1,0 +1,41 @@
+// Brings a fresh clone to where everything can run: npm packages and the addon. Quick when there
+// is nothing to do. Uses nothing but Node itself.
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from './build.mjs'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+
+/** npm writes down what it has installed: the same as the lock file, less the package itself. */
+const isInstalled = () => {
+	const installed = join(root, 'node_modules', '.package-lock.json')
+	if (!existsSync(installed)) return false
+	const has = JSON.parse(readFileSync(installed, 'utf8')).packages
+	const wants = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages
+	return Object.entries(wants).every(
+		([name, { version, optional }]) => name === '' || optional || has[name]?.version === version,
+	)
+}
+
+const [major] = process.versions.node.split('.')
+if (Number(major) < 20) {
+	console.error(`Node 20 or later is needed to work on this package; this is ${process.version}`)
+	process.exit(1)
+}
+try {
+	if (!isInstalled()) {
+		console.log('Installing npm packages ...')
+		execFileSync('npm', ['ci'], {
+			cwd: root,
+			stdio: 'inherit',
+			shell: process.platform === 'win32',
+		})
+	}
+	build()
+} catch (error) {
+	console.error(`Setting up failed: ${error.message}`)
+	process.exit(1)
+}

@@ -1,0 +1,229 @@
+//! Taking a registry's lock, and what can be done while it is held.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use napi::bindgen_prelude::{Either, Object};
+use napi::Env;
+use napi_derive::napi;
+
+use super::convert::{millis, outcome, Failure};
+use super::threads::{in_background, Pool};
+use super::Text;
+use crate::cancel::CancelToken;
+use crate::error::Result;
+use crate::registry_lock::{LockOptions, RegistryLock};
+use crate::store::{self, Content};
+
+/// A held lock and the content read under it.
+struct Held {
+    lock: RegistryLock,
+    content: Option<Content>,
+}
+
+/// Shared with the thread that commits; `None` once released.
+type Shared = Arc<Mutex<Option<Held>>>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn acquire(path: &str, options: &LockOptions) -> Result<Held> {
+    let lock = RegistryLock::acquire(path, options)?;
+    let content = store::read(lock.path())?;
+    Ok(Held { lock, content })
+}
+
+fn options(timeout_ms: f64, stale_ms: f64) -> LockOptions {
+    let mut options = LockOptions {
+        timeout: millis(timeout_ms),
+        ..LockOptions::default()
+    };
+    options.stale_after = millis(stale_ms).unwrap_or(std::time::Duration::MAX);
+    options
+}
+
+/// A wait for a lock, on a thread of its own.
+///
+/// What the thread gets goes into a slot that this object owns, not to JavaScript directly: if
+/// the JavaScript thread ends first (`worker.terminate()`), dropping this object releases the lock,
+/// which nobody would ever ask for.
+#[napi]
+pub struct Acquisition {
+    path: String,
+    options: LockOptions,
+    token: CancelToken,
+    slot: Arc<Mutex<Slot>>,
+}
+
+enum Slot {
+    Waiting,
+    Done(Box<Result<Held>>),
+    /// Nobody wants it any more.
+    Closed,
+}
+
+#[napi]
+impl Acquisition {
+    /// Prepares the wait.
+    #[napi(constructor)]
+    pub fn new(path: String, timeout_ms: f64, stale_ms: f64) -> Self {
+        let token = CancelToken::new();
+        let mut options = options(timeout_ms, stale_ms);
+        options.cancel = Some(token.clone());
+        Acquisition {
+            path,
+            options,
+            token,
+            slot: Arc::new(Mutex::new(Slot::Waiting)),
+        }
+    }
+
+    /// Waits. The promise says only that the wait is over: [`take`](Self::take) has the rest.
+    #[napi]
+    pub fn start<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let (path, options, slot) = (self.path.clone(), self.options.clone(), self.slot.clone());
+        in_background(env, Pool::Waits, move || {
+            let acquired = acquire(&path, &options);
+            let mut slot = lock(&slot);
+            // A lock that nobody wants is released right here, as it is dropped.
+            if matches!(*slot, Slot::Waiting) {
+                *slot = Slot::Done(Box::new(acquired));
+            }
+            Either::A(())
+        })
+    }
+
+    /// The lock, once the wait is over.
+    #[napi]
+    pub fn take(&self) -> Either<Hold, Failure> {
+        match std::mem::replace(&mut *lock(&self.slot), Slot::Closed) {
+            Slot::Done(acquired) => outcome(*acquired, Hold::new),
+            _ => Either::B(Failure::internal(
+                "a defect of argus-registry: taken too early",
+            )),
+        }
+    }
+
+    /// Ends the wait.
+    #[napi]
+    pub fn cancel(&self) {
+        self.token.cancel();
+    }
+}
+
+impl Drop for Acquisition {
+    fn drop(&mut self) {
+        self.token.cancel();
+        *lock(&self.slot) = Slot::Closed;
+    }
+}
+
+/// A held lock. Released when JavaScript says so or when its thread ends.
+#[napi]
+pub struct Hold {
+    shared: Shared,
+}
+
+/// What a commit did.
+#[napi(object, object_from_js = false)]
+pub struct Committed {
+    /// Where the bad content that was replaced is kept.
+    pub kept: Option<String>,
+}
+
+#[napi]
+impl Hold {
+    fn new(held: Held) -> Self {
+        Hold {
+            shared: Arc::new(Mutex::new(Some(held))),
+        }
+    }
+
+    /// The content that was read under the lock.
+    #[napi]
+    pub fn text(&self) -> Text {
+        Text::from(
+            lock(&self.shared)
+                .as_ref()
+                .and_then(|held| held.content.as_ref()),
+        )
+    }
+
+    /// Replaces the content, off the calling thread; then, with `release`, releases the lock.
+    #[napi]
+    pub fn commit<'env>(
+        &self,
+        env: &'env Env,
+        text: String,
+        durable: bool,
+        keep_old: bool,
+        release: bool,
+    ) -> napi::Result<Object<'env>> {
+        let shared = self.shared.clone();
+        in_background(env, Pool::Work, move || {
+            commit(&shared, &text, durable, keep_old, release)
+        })
+    }
+
+    /// Replaces the content and releases the lock, on the calling thread.
+    #[napi]
+    pub fn commit_sync(
+        &self,
+        text: String,
+        durable: bool,
+        keep_old: bool,
+    ) -> Either<Committed, Failure> {
+        commit(&self.shared, &text, durable, keep_old, true)
+    }
+
+    /// Fails if the lock was taken away.
+    #[napi]
+    pub fn check(&self) -> Option<Failure> {
+        let checked = lock(&self.shared).as_ref().map(|held| held.lock.check());
+        checked.and_then(Result::err).map(Failure::from)
+    }
+
+    /// Releases the lock; a second call does nothing.
+    #[napi]
+    pub fn release(&self) -> Option<Failure> {
+        let held = lock(&self.shared).take()?;
+        held.lock.release().err().map(Failure::from)
+    }
+}
+
+fn commit(
+    shared: &Shared,
+    text: &str,
+    durable: bool,
+    keep_old: bool,
+    release: bool,
+) -> Either<Committed, Failure> {
+    let mut shared = lock(shared);
+    let Some(mut held) = shared.take() else {
+        return Either::B(Failure::internal(
+            "a defect of argus-registry: committed after release",
+        ));
+    };
+    let committed = store::commit(
+        &held.lock,
+        held.content.as_ref(),
+        text.as_bytes(),
+        durable,
+        keep_old,
+    );
+    // What is replaced next is what was written now. If it can't be read, the next commit only
+    // does not know the mode to keep, and the next read will say why.
+    if !release {
+        held.content = store::read(held.lock.path()).ok().flatten();
+        *shared = Some(held);
+    }
+    outcome(committed, |kept| Committed {
+        kept: kept.map(|path| path.to_string_lossy().into_owned()),
+    })
+}
+
+/// Waits for a lock on the calling thread, and takes it.
+#[napi]
+pub fn acquire_sync(path: String, timeout_ms: f64, stale_ms: f64) -> Either<Hold, Failure> {
+    outcome(acquire(&path, &options(timeout_ms, stale_ms)), Hold::new)
+}
