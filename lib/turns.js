@@ -2,6 +2,7 @@
 // of arrival, and one that would wait for itself is refused.
 
 const { AsyncLocalStorage } = require('node:async_hooks')
+const { onAbort } = require('./abort.js')
 const { RegistryError, aborted } = require('./errors.js')
 const { remainingMs } = require('./options.js')
 
@@ -68,23 +69,25 @@ const overdue = ({ path, timeoutMs }) => {
 		: new RegistryError('LOCK_TIMEOUT', `${what} after ${timeoutMs / 1000} s`, { path, holder })
 }
 
-/** Waits until the call is the first in its line. */
+/** Waits until the call is the first in its line; one that gives up leaves the line. */
 const comeFirst = (call, line, turn) =>
 	new Promise((resolve, reject) => {
 		const { path, signal } = call
+		const stopWaiting = () => {
+			clearTimeout(timer)
+			forget()
+		}
 		const leave = (error) => {
+			stopWaiting()
 			line.splice(line.indexOf(turn), 1)
-			turn.begin()
 			reject(error)
 		}
-		const onAbort = () => leave(aborted(path, signal))
 		const left = remainingMs(call)
 		const timer =
 			left <= LONGEST_TIMER_MS ? setTimeout(() => leave(overdue(call)), left) : undefined
-		signal?.addEventListener('abort', onAbort, { once: true })
+		const forget = onAbort(signal, () => leave(aborted(path, signal)))
 		turn.begin = () => {
-			clearTimeout(timer)
-			signal?.removeEventListener('abort', onAbort)
+			stopWaiting()
 			resolve()
 		}
 	})

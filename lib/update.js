@@ -1,5 +1,6 @@
 // Updates: take the lock, run the caller's code on what was read, commit, release.
 
+const { onAbort } = require('./abort.js')
 const { RegistryError, aborted, invalid, unwrap } = require('./errors.js')
 const { decode, encode, refuseNewer } = require('./content.js')
 const native = require('./native.js')
@@ -17,8 +18,7 @@ const isThenable = (value) => typeof value?.then === 'function'
 const acquire = async (call) => {
 	const { path, signal, staleMs } = call
 	const acquisition = new native.Acquisition(path, remainingMs(call), staleMs)
-	const onAbort = () => acquisition.cancel()
-	signal?.addEventListener('abort', onAbort, { once: true })
+	const forget = onAbort(signal, () => acquisition.cancel())
 	live.add(acquisition)
 	try {
 		await acquisition.start()
@@ -30,23 +30,22 @@ const acquire = async (call) => {
 		return unwrap(outcome)
 	} finally {
 		live.delete(acquisition)
-		signal?.removeEventListener('abort', onAbort)
+		forget()
 	}
 }
 
 /** Settles as the promise does, unless the caller aborts first. */
 const unlessAborted = async ({ path, signal }, promise) => {
 	if (!signal) return promise
-	let onAbort
+	let forget
 	const abort = new Promise((_, reject) => {
-		onAbort = () => reject(aborted(path, signal))
-		if (signal.aborted) onAbort()
-		signal.addEventListener('abort', onAbort, { once: true })
+		forget = onAbort(signal, () => reject(aborted(path, signal)))
+		if (signal.aborted) reject(aborted(path, signal))
 	})
 	try {
 		return await Promise.race([promise, abort])
 	} finally {
-		signal.removeEventListener('abort', onAbort)
+		forget()
 	}
 }
 

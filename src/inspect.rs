@@ -78,7 +78,7 @@ pub fn inspect_lock(path: impl AsRef<Path>, stale_after: Duration) -> Result<Loc
             };
             let held = match (&guard_held, under_this_guard()) {
                 (Some(Ok(held)), Some(())) => *held,
-                _ => found.verdict(SystemTime::now(), stale_after) == Verdict::Held,
+                _ => found.verdict(SystemTime::now(), stale_after) != Verdict::LeftBehind,
             };
             let state = if held {
                 LockState::Held

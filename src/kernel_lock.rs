@@ -110,7 +110,7 @@ fn try_lock(path: &Path, mode: Mode) -> Result<KernelLock> {
 }
 
 fn open_or_create(path: &Path, mode: Mode) -> Result<File> {
-    let mut opened = open_existing_or_create(path, || 0o666);
+    let mut opened = open_existing_or_create(path, |path| sys::create_new(path, 0o666));
     if mode == Mode::Shared && matches!(opened, Err(Error::PermissionDenied { .. })) {
         // Whoever may only read the file may still join the readers.
         opened = sys::open_for_look(path)
@@ -120,11 +120,14 @@ fn open_or_create(path: &Path, mode: Mode) -> Result<File> {
     opened
 }
 
-/// Opens a lock file for reading and writing, or creates it with the mode that `mode` then says.
-pub(crate) fn open_existing_or_create(path: &Path, mode: impl Fn() -> u32) -> Result<File> {
+/// Opens a lock file for reading and writing, or creates it.
+pub(crate) fn open_existing_or_create(
+    path: &Path,
+    create: impl Fn(&Path) -> io::Result<File>,
+) -> Result<File> {
     for _ in 0..REPLACED_LIMIT {
         let opened = match sys::open_existing(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => sys::create_new(path, mode()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
             opened => opened,
         };
         match opened {

@@ -4,7 +4,8 @@
 //! decides among programs that use this crate, the lockfile tells everybody else. See
 //! ARCHITECTURE.md for what a crash leaves behind at each step.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use crate::keeper::Kept;
 use crate::kernel_lock;
 use crate::lockfile::{Creation, Found, Guard, Lockfile};
 use crate::owner::MAGIC;
-use crate::paths::RegistryPaths;
+use crate::paths::{self, RegistryPaths};
 use crate::sys;
 use crate::wait_line::{self, Waited};
 
@@ -209,7 +210,7 @@ impl Drop for RegistryLock {
 fn take_guard(paths: &RegistryPaths, wait: &Wait) -> Result<Option<Guard>> {
     loop {
         wait.check_cancelled(paths)?;
-        let file = kernel_lock::open_existing_or_create(&paths.guard, || guard_mode(paths))?;
+        let file = kernel_lock::open_existing_or_create(&paths.guard, |_| create_guard(paths))?;
         let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
         let metadata = file
             .metadata()
@@ -244,6 +245,11 @@ fn take_guard(paths: &RegistryPaths, wait: &Wait) -> Result<Option<Guard>> {
             let _ = kernel_lock::unlock(&guard.file);
             return Err(error);
         }
+        if let Ok(registry) = fs::metadata(&paths.registry) {
+            // The registry may have been opened to more users since. Where we may not do the same
+            // for the guard, its owner's next update does.
+            let _ = sys::widen_access(&guard.file, &metadata, &registry);
+        }
         return Ok(Some(guard));
     }
 }
@@ -261,13 +267,30 @@ fn must_be_a_guard(paths: &RegistryPaths, guard: &Guard, length: u64) -> Result<
     Err(Error::Io {
         path: paths.guard.clone(),
         operation: "use as the guard",
-        source: std::io::Error::other("it is some other file; move it away"),
+        source: io::Error::other("it is some other file; move it away"),
     })
 }
 
-/// Whoever may write the registry may open its guard.
-fn guard_mode(paths: &RegistryPaths) -> u32 {
-    fs::metadata(&paths.registry).map_or(0o666, |metadata| sys::permission_bits(&metadata))
+/// Creates the guard so that whoever may write the registry may open it. It gets its name when it
+/// is complete, or somebody could find it before he is allowed to open it.
+fn create_guard(paths: &RegistryPaths) -> io::Result<File> {
+    let Ok(registry) = fs::metadata(&paths.registry) else {
+        return sys::create_new(&paths.guard, 0o666);
+    };
+    let temp = paths.temp(&paths::nonce());
+    let file = sys::create_new(&temp, 0o600)?;
+    let named = sys::copy_access(&file, &registry)
+        .and_then(|()| sys::hard_link(&temp, &paths.guard))
+        .map(|()| file);
+    let _ = sys::remove_if_there(&temp);
+    match named {
+        Err(error) if sys::links_unsupported(&error) => {
+            let file = sys::create_new(&paths.guard, 0o600)?;
+            sys::copy_access(&file, &registry)?;
+            Ok(file)
+        }
+        named => named,
+    }
 }
 
 /// One caller's patience.

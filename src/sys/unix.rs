@@ -84,9 +84,25 @@ pub(crate) fn id_at(path: &Path) -> io::Result<Option<FileId>> {
     }
 }
 
-/// The permission bits that a new guard takes over from the registry beside it.
+/// The permission bits of a file that is neither a program nor set-id.
 pub(crate) fn permission_bits(metadata: &Metadata) -> u32 {
     metadata.permissions().mode() & 0o666
+}
+
+/// Lets those write a file who may write `like`, and nobody else. Its owner may always write it,
+/// even where `like` is read-only.
+pub(crate) fn copy_access(file: &File, like: &Metadata) -> io::Result<()> {
+    copy_mode_and_owner(file, like)?;
+    let mode = permission_bits(&file.metadata()?) | 0o600;
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+/// The same for a file that may be closed to some of them by now.
+pub(crate) fn widen_access(file: &File, current: &Metadata, like: &Metadata) -> io::Result<()> {
+    if permission_bits(like) & !permission_bits(current) == 0 {
+        return Ok(());
+    }
+    copy_access(file, like)
 }
 
 /// Makes a file's mode and owner those of `like`.

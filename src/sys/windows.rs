@@ -89,6 +89,16 @@ pub(crate) fn permission_bits(_metadata: &Metadata) -> u32 {
     0o666
 }
 
+/// Permissions come from the folder here.
+pub(crate) fn copy_access(_file: &File, _like: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+/// Permissions come from the folder here.
+pub(crate) fn widen_access(_file: &File, _current: &Metadata, _like: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
 /// Permissions come from the folder here, and a replaced file keeps none of its own.
 pub(crate) fn copy_mode_and_owner(_file: &File, _like: &Metadata) -> io::Result<()> {
     Ok(())

@@ -1,0 +1,266 @@
+// The file itself: its names, its mode, and folders and disks that refuse it.
+
+import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+	chmodSync,
+	chownSync,
+	lstatSync,
+	mkdirSync,
+	readFileSync,
+	readlinkSync,
+	statSync,
+	symlinkSync,
+} from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { inspectLock, readRegistrySync, updateRegistry, updateRegistrySync } from '../index.js'
+import { EMPTY, folder, print } from './support/folder.mjs'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const addon = pathToFileURL(join(here, '..', 'index.js')).href
+const isRoot = process.getuid?.() === 0
+
+const mode = (path) => (statSync(path).mode & 0o7777).toString(8)
+
+/** Runs a module's text in a process of its own, and returns what it prints as JSON. */
+const run = (text, { wrap = (command) => command, ...options } = {}) => {
+	const script = `import * as registry from ${JSON.stringify(addon)}
+		const outcome = async (promise) => promise.then((value) => ({ value }), ({ name, code, path, cause }) =>
+			({ name, code, path, cause: cause?.code }))
+		${text}`
+	const [file, ...args] = wrap([process.execPath, '--input-type=module', '-e', script])
+	const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', ...options })
+	assert.equal(status, 0, stderr)
+	return JSON.parse(stdout)
+}
+
+/** As somebody without privileges, whoever runs the tests. */
+const unprivileged = isRoot ? { uid: 65_534, gid: 65_534 } : {}
+
+test('two names of one file are one lock', async (t) => {
+	const at = folder(t)
+	const names = [
+		at.path,
+		relative(process.cwd(), at.path),
+		join(at.dir, '..', at.dir.split('/').pop(), 'registry.json'),
+		join(at.dir, 'link.json'),
+		join(at.dir, 'folder', 'registry.json'),
+	]
+	symlinkSync('registry.json', join(at.dir, 'link.json'))
+	symlinkSync('.', join(at.dir, 'folder'))
+	// Before there is a file as well as after.
+	for (const expected of [5, 10]) {
+		const updates = names.map((name) =>
+			updateRegistry(name, async (registry) => {
+				assert.equal((await inspectLock(at.path)).state, 'held')
+				await assert.rejects(
+					updateRegistry(at.path, (r) => r),
+					{ code: 'RE_ENTRANT' },
+				)
+				return { ...registry, count: (registry.count ?? 0) + 1 }
+			}),
+		)
+		await Promise.all(updates)
+		assert.equal(at.json().count, expected)
+	}
+	assert.deepEqual(at.others().sort(), ['folder', 'link.json'])
+})
+
+test('a symbolic link stays one, and its target gets the update', async (t) => {
+	const at = folder(t)
+	mkdirSync(join(at.dir, 'target'))
+	symlinkSync('target/real.json', at.path)
+	for (const updatedAt of [1, 2]) {
+		await updateRegistry(at.path, (registry) => ({ ...registry, updatedAt }))
+		assert.equal(readlinkSync(at.path), 'target/real.json')
+		assert.equal(
+			readRegistrySync(join(at.dir, 'target', 'real.json')).registry.updatedAt,
+			updatedAt,
+		)
+	}
+	assert.ok(lstatSync(at.path).isSymbolicLink())
+})
+
+test('the mode is kept, whatever the umask', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	for (const bits of [0o600, 0o640, 0o666, 0o400]) {
+		chmodSync(at.path, bits)
+		const before = mode(at.path)
+		updateRegistrySync(at.path, (registry) => ({ ...registry, bits }))
+		assert.equal(mode(at.path), before)
+	}
+})
+
+test('a new registry is readable by all and writable by its owner, less the umask', (t) => {
+	const at = folder(t)
+	const path = JSON.stringify(at.path)
+	run(`process.umask(0o027)
+		registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt: 1 }))
+		console.log(1)`)
+	assert.equal(mode(at.path), '640')
+})
+
+test('whoever may write the registry may open its guard', (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	chmodSync(at.path, 0o666)
+	chmodSync(at.dir, 0o777)
+	updateRegistrySync(at.path, (registry) => ({ ...registry, updatedAt: 1 }))
+	const path = JSON.stringify(at.path)
+	run(
+		`registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt: 2 }))
+		console.log(1)`,
+		unprivileged,
+	)
+	assert.equal(at.json().updatedAt, 2)
+})
+
+test('a registry that is opened to others later opens its guard with the next update', (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	chmodSync(at.path, 0o600)
+	chmodSync(at.dir, 0o777)
+	updateRegistrySync(at.path, (registry) => ({ ...registry, updatedAt: 1 }))
+	assert.equal(mode(at.guard), '600')
+	chmodSync(at.path, 0o660)
+	updateRegistrySync(at.path, (registry) => ({ ...registry, updatedAt: 2 }))
+	assert.equal(mode(at.guard), '660')
+})
+
+test('the owner is kept when root updates somebody’s registry', {
+	skip: !isRoot && 'needs root',
+}, (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	chownSync(at.path, 65_534, 65_534)
+	chmodSync(at.path, 0o600)
+	chmodSync(at.dir, 0o777)
+	updateRegistrySync(at.path, (registry) => ({ ...registry, updatedAt: 1 }))
+	const { uid, gid } = statSync(at.path)
+	assert.deepEqual([uid, gid, mode(at.path)], [65_534, 65_534, '600'])
+	// And its owner can go on, though root has made the guard.
+	const path = JSON.stringify(at.path)
+	run(
+		`registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt: 2 }))
+		console.log(1)`,
+		unprivileged,
+	)
+	assert.equal(at.json().updatedAt, 2)
+})
+
+test('a read-only folder: permission denied, old content intact, and reading works', (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	chmodSync(at.path, 0o644)
+	chmodSync(at.dir, 0o555)
+	const path = JSON.stringify(at.path)
+	const [refused, read] = run(
+		`console.log(JSON.stringify([
+			await outcome(registry.updateRegistry(${path}, (r) => ({ ...r, updatedAt: 1 }))),
+			await outcome(registry.readRegistry(${path})),
+		]))`,
+		unprivileged,
+	)
+	const { name, code, cause } = refused
+	assert.deepEqual(
+		{ name, code, cause },
+		{ name: 'RegistryError', code: 'PERMISSION_DENIED', cause: 'EACCES' },
+	)
+	assert.deepEqual(read.value, { registry: EMPTY, warnings: [] })
+	assert.equal(at.text(), print(EMPTY))
+	assert.deepEqual(at.others(), [])
+})
+
+test('an unreadable file is permission denied, not an empty registry', (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	if (isRoot) chownSync(at.path, 0, 0)
+	chmodSync(at.path, 0o000)
+	chmodSync(at.dir, 0o777)
+	const path = JSON.stringify(at.path)
+	const outcomes = run(
+		`console.log(JSON.stringify([
+			await outcome(registry.updateRegistry(${path}, (r) => ({ ...r, updatedAt: 1 }))),
+			await outcome(registry.readRegistry(${path})),
+		]))`,
+		unprivileged,
+	)
+	for (const { code } of outcomes) assert.equal(code, 'PERMISSION_DENIED')
+	chmodSync(at.path, 0o600)
+	assert.equal(at.text(), print(EMPTY))
+})
+
+/** How to give a process a folder on a full disk: its own tmpfs, where that may be mounted. */
+const canMount = () =>
+	spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', '/mnt'])
+		.status === 0
+
+const bigUpdate = (path) => `
+	const path = ${path}
+	const fs = await import('node:fs')
+	const before = fs.existsSync(path) ? fs.readFileSync(path, 'utf8') : undefined
+	const big = 'x'.repeat(200_000)
+	const failures = [await outcome(registry.updateRegistry(path, (r) => ({ ...r, big })))]
+	failures.push(await outcome((async () => registry.updateRegistrySync(path, (r) => ({ ...r, big })))()))
+	const intact = fs.readFileSync(path, 'utf8') === before
+	const files = fs.readdirSync(fs.realpathSync(path + '/..' ).length ? path.slice(0, path.lastIndexOf('/')) : '/')
+	console.log(JSON.stringify({ failures, intact, files }))`
+
+test('a file-size limit: an error, old content intact, no litter', (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const { failures, intact, files } = run(bigUpdate(JSON.stringify(at.path)), {
+		// The signal that comes with the limit would end the process before the error is seen.
+		wrap: (command) => ['sh', '-c', 'trap "" XFSZ; ulimit -f 100; exec "$@"', 'sh', ...command],
+	})
+	for (const { name, code, cause } of failures) {
+		assert.deepEqual({ name, code, cause }, { name: 'RegistryError', code: 'IO', cause: 'EFBIG' })
+	}
+	assert.ok(intact)
+	assert.deepEqual(files.sort(), ['registry.json', 'registry.json.guard'])
+})
+
+test('a full disk: an error, old content intact, no litter', {
+	skip: !canMount() && 'no tmpfs may be mounted here',
+}, (t) => {
+	const at = folder(t)
+	const text = `
+		registry.updateRegistrySync('/mnt/registry.json', (r) => ({ ...r, updatedAt: 1 }))
+		${bigUpdate('"/mnt/registry.json"')}`
+	const mount = 'mount -t tmpfs -o size=64k tmpfs /mnt && exec "$@"'
+	const { failures, intact, files } = run(text, {
+		cwd: at.dir,
+		wrap: (command) => ['unshare', '-rm', 'sh', '-c', mount, 'sh', ...command],
+	})
+	for (const { name, code, cause } of failures) {
+		assert.deepEqual({ name, code, cause }, { name: 'RegistryError', code: 'IO', cause: 'ENOSPC' })
+	}
+	assert.ok(intact)
+	assert.deepEqual(files.sort(), ['registry.json', 'registry.json.guard'])
+})
+
+test('a registry that is a FIFO is an error, not a hang', async (t) => {
+	const at = folder(t)
+	execFileSync('mkfifo', [at.path])
+	await assert.rejects(
+		updateRegistry(at.path, (registry) => registry),
+		{ code: 'IO' },
+	)
+	assert.throws(() => readRegistrySync(at.path), { code: 'IO' })
+})
+
+test('no text of a folder is left open to others than the registry was', (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	chmodSync(at.path, 0o600)
+	const seen = []
+	updateRegistrySync(at.path, (registry) => {
+		seen.push(mode(at.guard))
+		return { ...registry, updatedAt: 1 }
+	})
+	assert.deepEqual(seen, ['600'])
+	assert.match(readFileSync(at.guard, 'utf8'), /^\{"argusRegistryLock":1,/)
+})

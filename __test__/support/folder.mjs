@@ -1,0 +1,40 @@
+// A temporary folder with a registry path in it.
+
+import {
+	chmodSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	realpathSync,
+	rmSync,
+	writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** Removed with the test. */
+export const folder = (t, parent = tmpdir()) => {
+	const dir = realpathSync(mkdtempSync(join(parent, 'argus-registry-')))
+	t.after(() => {
+		// A test may have made it read-only.
+		chmodSync(dir, 0o755)
+		rmSync(dir, { recursive: true, force: true })
+	})
+	const path = join(dir, 'registry.json')
+	return {
+		dir,
+		path,
+		lockfile: `${path}.lock`,
+		guard: `${path}.guard`,
+		text: () => readFileSync(path, 'utf8'),
+		json: () => JSON.parse(readFileSync(path, 'utf8')),
+		put: (text) => writeFileSync(path, text),
+		/** What is there beside the registry and its guard. */
+		others: () =>
+			readdirSync(dir).filter((name) => !['registry.json', 'registry.json.guard'].includes(name)),
+	}
+}
+
+export const EMPTY = { version: 1, updatedAt: 0, watchers: {} }
+
+export const print = (value) => JSON.stringify(value, null, 2)

@@ -1,0 +1,65 @@
+// Real processes for tests, moved by messages, never by sleeps.
+
+import { execFileSync, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const root = join(here, '..', '..')
+
+/** A child process that does tasks; ended with the test. */
+export const puppet = (t) => {
+	const child = fork(join(here, 'puppet.mjs'))
+	const events = []
+	const waiting = []
+	const deliver = (event) => {
+		const next = waiting.shift()
+		if (next) next(event)
+		else events.push(event)
+	}
+	child.on('message', deliver)
+	const exited = once(child, 'exit').then(([code, signal]) => {
+		deliver({ event: 'exit', value: signal ?? code })
+		return signal ?? code
+	})
+	t.after(() => child.kill('SIGKILL'))
+	const next = () =>
+		events.length > 0
+			? Promise.resolve(events.shift())
+			: new Promise((resolve) => waiting.push(resolve))
+	return {
+		pid: child.pid,
+		/** Starts a task; what becomes of it comes from `next`. */
+		start: (task, details) => child.send({ task, ...details }),
+		settle: () => child.send({ settle: true }),
+		next,
+		/** Waits for a certain event and fails on any other. */
+		expect: async (event) => {
+			const got = await next()
+			if (got.event !== event) {
+				throw new Error(`expected ${event}, got ${JSON.stringify(got)}`)
+			}
+			return got.value
+		},
+		signal: (signal) => process.kill(child.pid, signal),
+		kill: async () => {
+			child.kill('SIGKILL')
+			return exited
+		},
+	}
+}
+
+/** Several puppets, ready. */
+export const puppets = (t, count) => Array.from({ length: count }, () => puppet(t))
+
+/** A program of the Rust crate. */
+export const rustExample = (name) => {
+	const path = join(root, 'target', 'release', 'examples', name)
+	if (!existsSync(path)) {
+		const args = ['build', '--release', '--locked', '--example', name]
+		execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
+	}
+	return path
+}

@@ -1,0 +1,92 @@
+// A process that tests move by strings: it does what it is told, and says what it did.
+
+import { closeSync, openSync, unlinkSync } from 'node:fs'
+import { updateRegistry, updateRegistrySync } from '../../index.js'
+import { updateWithSeedLock } from './seed-lock.mjs'
+
+const say = (event, value) => process.send({ event, value })
+
+/** Settled by the next message `settle`. */
+let settle
+const told = () => new Promise((resolve) => (settle = resolve))
+
+/**
+ * A witness that knows nothing of the lock: the marker is created exclusively inside the hold, so
+ * a second hold at the same time fails.
+ */
+const witnessed = (marker, body) => {
+	if (!marker) return body()
+	closeSync(openSync(marker, 'wx'))
+	const value = body()
+	unlinkSync(marker)
+	return value
+}
+
+const bump = (marker) => (registry) =>
+	witnessed(marker, () => {
+		registry.count = (registry.count ?? 0) + 1
+		return registry
+	})
+
+const tasks = {
+	increment: async ({ path, times, marker, options }) => {
+		for (let i = 0; i < times; i += 1) await updateRegistry(path, bump(marker), options)
+	},
+	incrementSync: ({ path, times, marker, options }) => {
+		for (let i = 0; i < times; i += 1) updateRegistrySync(path, bump(marker), options)
+	},
+	incrementWithSeedLock: async ({ path, times, marker, options }) => {
+		for (let i = 0; i < times; i += 1) await updateWithSeedLock(path, bump(marker), options)
+	},
+	/** Holds the lock until it is told to settle; then writes `value`. */
+	hold: async ({ path, value, options }) => {
+		await updateRegistry(
+			path,
+			async (registry) => {
+				say('holding')
+				await told()
+				return { ...registry, value }
+			},
+			options,
+		)
+	},
+	/** Holds the lock with a blocked event loop. */
+	block: ({ path, value, ms, options }) =>
+		updateRegistry(
+			path,
+			(registry) => {
+				say('holding')
+				Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+				return { ...registry, value }
+			},
+			options,
+		),
+	holdSeedLock: async ({ path, options }) => {
+		await updateWithSeedLock(
+			path,
+			async (registry) => {
+				say('holding')
+				await told()
+				return registry
+			},
+			options,
+		)
+	},
+	forEver: async ({ path, options }) => {
+		for (;;) {
+			await updateRegistry(path, bump(), options)
+			say('updated')
+		}
+	},
+}
+
+process.on('message', async ({ task, settle: now, ...details }) => {
+	if (now) return settle()
+	try {
+		await tasks[task](details)
+		say('done')
+	} catch (error) {
+		say('failed', { name: error.name, code: error.code, message: error.message })
+	}
+})
+process.on('disconnect', () => process.exit())

@@ -1,0 +1,212 @@
+// Whose turn it is within one process: order, refusals, aborting, patience.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+	inspectLock,
+	updateRegistry,
+	updateRegistrySync,
+	withRegistryLock,
+	writeRegistry,
+} from '../index.js'
+import { EMPTY, folder, print } from './support/folder.mjs'
+import { puppet } from './support/processes.mjs'
+
+const LONG = { timeoutMs: 60_000, durable: false }
+const same = (registry) => registry
+const reEntrant = { name: 'RegistryError', code: 'RE_ENTRANT' }
+
+const never = () => new Promise(() => {})
+
+test('a nested update of the same registry fails at once, at any depth, sync or async', async (t) => {
+	const at = folder(t)
+	const other = `${at.dir}/other.json`
+	const nestedCalls = [
+		() => updateRegistry(at.path, same, LONG),
+		() => writeRegistry(at.path, EMPTY, LONG),
+		() => withRegistryLock(at.path, () => {}, LONG),
+		async () => updateRegistrySync(at.path, same, LONG),
+		() =>
+			updateRegistry(
+				other,
+				async (registry) => {
+					await updateRegistry(at.path, same, LONG)
+					return registry
+				},
+				LONG,
+			),
+		() => updateRegistry(other, () => updateRegistrySync(at.path, same, LONG), LONG),
+	]
+	for (const nested of nestedCalls) {
+		await updateRegistry(
+			at.path,
+			async (registry) => {
+				await assert.rejects(nested(), reEntrant)
+				await delay(1)
+				await assert.rejects(nested(), reEntrant)
+				return registry
+			},
+			LONG,
+		)
+		await withRegistryLock(at.path, () => assert.rejects(nested(), reEntrant), LONG)
+	}
+	updateRegistrySync(at.path, (registry) => {
+		assert.throws(() => updateRegistrySync(at.path, same, LONG), reEntrant)
+		return registry
+	})
+})
+
+test('what an updater started may update the registry when the updater is done', async (t) => {
+	const at = folder(t)
+	let late
+	await updateRegistry(
+		at.path,
+		(registry) => {
+			late = new Promise((resolve) => setTimeout(resolve, 20)).then(() =>
+				updateRegistry(at.path, (r) => ({ ...r, late: true }), LONG),
+			)
+			return registry
+		},
+		LONG,
+	)
+	await late
+	assert.equal(at.json().late, true)
+})
+
+test('a sync update fails at once while an async one of the thread is under way', async (t) => {
+	const at = folder(t)
+	const waiting = updateRegistry(at.path, same, LONG)
+	assert.throws(() => updateRegistrySync(at.path, same, LONG), reEntrant)
+	await waiting
+	let settle
+	const holding = updateRegistry(
+		at.path,
+		(registry) =>
+			new Promise((resolve) => {
+				settle = () => resolve(registry)
+			}),
+		LONG,
+	)
+	while (!settle) await delay(1)
+	assert.throws(() => updateRegistrySync(at.path, same, LONG), reEntrant)
+	settle()
+	await holding
+	updateRegistrySync(at.path, same, { timeoutMs: 0 })
+})
+
+test('updates run in order of arrival; one that fails fails alone', async (t) => {
+	const at = folder(t)
+	const order = []
+	const settled = await Promise.allSettled(
+		Array.from({ length: 20 }, (_, index) =>
+			updateRegistry(
+				at.path,
+				async (registry) => {
+					order.push(index)
+					await delay(index % 3)
+					if (index % 5 === 4) throw new Error(`mine ${index}`)
+					return { ...registry, list: [...(registry.list ?? []), index] }
+				},
+				LONG,
+			),
+		),
+	)
+	assert.deepEqual(order, [...Array(20).keys()])
+	assert.deepEqual(
+		at.json().list,
+		order.filter((index) => index % 5 !== 4),
+	)
+	for (const [index, { reason }] of settled.entries()) {
+		assert.equal(reason?.message, index % 5 === 4 ? `mine ${index}` : undefined)
+	}
+})
+
+test('waiting for an update of the same process is bounded too, and the rest go on', async (t) => {
+	const at = folder(t)
+	const aborter = new AbortController()
+	const stuck = updateRegistry(at.path, never, { ...LONG, signal: aborter.signal })
+	const busy = updateRegistry(at.path, same, { timeoutMs: 0 })
+	const late = updateRegistry(at.path, same, { timeoutMs: 30 })
+	const last = updateRegistry(at.path, (registry) => ({ ...registry, last: true }), LONG)
+	const isOurs = (code) => (error) => error.code === code && error.holder.pid === process.pid
+	await assert.rejects(busy, isOurs('LOCK_BUSY'))
+	await assert.rejects(late, isOurs('LOCK_TIMEOUT'))
+	aborter.abort()
+	await assert.rejects(stuck, { code: 'ABORTED' })
+	await last
+	assert.equal(at.json().last, true)
+	// Those who left the line have left it whole: nobody seems to be in it still.
+	updateRegistrySync(at.path, same, { timeoutMs: 0 })
+})
+
+test('an abort ends each phase: before, in line, waiting for the lock, in the updater', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const reason = new Error('enough')
+	const abortedWith = (error) => {
+		assert.equal(error.name, 'RegistryError')
+		assert.equal(error.code, 'ABORTED')
+		assert.equal(error.cause, reason)
+		return true
+	}
+	const set = (registry) => ({ ...registry, aborted: true })
+	const early = AbortSignal.abort(reason)
+	await assert.rejects(updateRegistry(at.path, set, { ...LONG, signal: early }), abortedWith)
+	assert.throws(() => updateRegistrySync(at.path, set, { ...LONG, signal: early }), abortedWith)
+
+	const aborter = new AbortController()
+	const options = { ...LONG, signal: aborter.signal }
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	const waits = Array.from({ length: 12 }, () => updateRegistry(at.path, set, options))
+	aborter.abort(reason)
+	for (const wait of await Promise.allSettled(waits)) abortedWith(wait.reason)
+	holder.settle()
+	await holder.expect('done')
+
+	const inUpdater = new AbortController()
+	const updating = updateRegistry(
+		at.path,
+		() => {
+			inUpdater.abort(reason)
+			return never()
+		},
+		{ ...LONG, signal: inUpdater.signal },
+	)
+	await assert.rejects(updating, abortedWith)
+	const afterwards = new AbortController()
+	const returned = updateRegistry(
+		at.path,
+		(registry) => {
+			afterwards.abort(reason)
+			return set(registry)
+		},
+		{ ...LONG, signal: afterwards.signal },
+	)
+	await assert.rejects(returned, abortedWith)
+	// Nothing was written, and the lock is free.
+	assert.equal((await inspectLock(at.path)).state, 'free')
+	await updateRegistry(at.path, same, { timeoutMs: 0 })
+	assert.deepEqual(at.json(), { ...EMPTY, value: 1 })
+})
+
+test('many timeouts leave the lock free and in order', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const holder = puppet(t)
+	for (let round = 0; round < 10; round += 1) {
+		holder.start('hold', { path: at.path, value: round, options: LONG })
+		await holder.expect('holding')
+		for (let i = 0; i < 5; i += 1) {
+			await assert.rejects(updateRegistry(at.path, same, { timeoutMs: 2 }), {
+				code: 'LOCK_TIMEOUT',
+			})
+		}
+		holder.settle()
+		await holder.expect('done')
+		await updateRegistry(at.path, (registry) => ({ ...registry, round }), LONG)
+	}
+	assert.equal(at.json().round, 9)
+})

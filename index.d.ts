@@ -1,0 +1,292 @@
+/**
+ * Many processes update one small state file without losing anything.
+ *
+ * Every failure is a {@link RegistryError} with a stable `code`, unless it is the caller's own
+ * error, thrown from an updater: that one is passed on as it is.
+ *
+ * A call that is under way keeps the process alive until it settles, as any file operation does,
+ * and at most for its `timeoutMs`. Nothing else does: not the loaded package, not a hold whose
+ * updater never settles.
+ */
+
+/** The schema version that is read and written. Source: argus. */
+export const REGISTRY_VERSION: 1
+
+/** One watcher's entry. Unknown fields are kept. Source: argus. */
+export interface WatcherRecord {
+	/** Its name in the registry. */
+	id: string
+	/** The host or interface that it listens on. */
+	host: string
+	/** The port that it listens on. */
+	port: number
+	/** Its process. */
+	pid: number
+	/** Its working directory. */
+	cwd?: string
+	/** When it started, in milliseconds since 1970. */
+	startedAt: number
+	/** Its last heartbeat, in milliseconds since 1970. */
+	updatedAt: number
+	/** What it attaches to. */
+	match?: { url?: string; title?: string; urlRegex?: string; titleRegex?: string }
+	/** Where its browser listens. */
+	chrome?: { host: string; port: number }
+	/** Whether its logs carry timestamps. */
+	includeTimestamps?: boolean
+	/** What it gets its events from. */
+	source?: string
+}
+
+/** A registry. Unknown fields are kept. Source: argus. */
+export interface RegistryV1 {
+	/** The schema version. */
+	version: 1
+	/** When it was last changed, in milliseconds since 1970. */
+	updatedAt: number
+	/** The entries by id. */
+	watchers: Record<string, WatcherRecord>
+}
+
+/** What a {@link RegistryError} is about. Stable: decide by it, not by the message. */
+export type RegistryErrorCode =
+	/** One try (`timeoutMs: 0`, or a try-lock), and somebody holds the lock. Try again later. */
+	| 'LOCK_BUSY'
+	/** The lock did not come free within `timeoutMs`. `holder` says who has it. */
+	| 'LOCK_TIMEOUT'
+	/** An older program took the lockfile away meanwhile; nothing was written. */
+	| 'LOCK_LOST'
+	/** The operating system refused access to `path`. */
+	| 'PERMISSION_DENIED'
+	/** A file or folder that must exist does not. */
+	| 'NOT_FOUND'
+	/** The file is no registry. Updates don't fail with it (they keep the bytes and warn). */
+	| 'CORRUPT'
+	/** The file was written by a newer schema; it was left untouched. */
+	| 'UNSUPPORTED_VERSION'
+	/** An argument, or what an updater returned, can't be used; nothing was written. */
+	| 'INVALID_VALUE'
+	/** A try-lock on a file system without kernel locks. */
+	| 'UNSUPPORTED_FILE_SYSTEM'
+	/** An update from inside an update of the same registry, which would wait for itself. */
+	| 'RE_ENTRANT'
+	/** `signal` was aborted; `cause` is its reason. */
+	| 'ABORTED'
+	/** Any other failure of the operating system, such as a full disk; `cause` has its code. */
+	| 'IO'
+
+/** Who holds a lock, as far as it can be known. */
+export interface LockHolder {
+	/** The process; missing for a lockfile of an older argus, which names none. */
+	pid?: number
+	/** The host name that the holder saw. */
+	host?: string
+	/** Since when, in milliseconds since 1970. */
+	since?: number
+	/** Whether it lives; `null` if that can't be told from here (another host or container). */
+	alive: boolean | null
+}
+
+/** What every call of this package throws or rejects with. */
+export class RegistryError extends Error {
+	constructor(
+		code: RegistryErrorCode,
+		message: string,
+		details?: { path?: string; holder?: LockHolder; cause?: unknown },
+	)
+	readonly name: 'RegistryError'
+	/** What went wrong. */
+	readonly code: RegistryErrorCode
+	/** The file that it is about. */
+	readonly path: string
+	/** Who holds the lock, where that is known. */
+	readonly holder?: LockHolder
+	/** The operating system's error (with its `code`, such as `ENOSPC`), or the abort's reason. */
+	readonly cause?: unknown
+}
+
+/** Something that is no error, but that somebody should know. */
+export interface RegistryWarning {
+	/** `NOT_FOUND`: no file yet. `CORRUPT`: no registry. `UNSUPPORTED_VERSION`: a newer one. */
+	code: 'NOT_FOUND' | 'CORRUPT' | 'UNSUPPORTED_VERSION'
+	/** The file. */
+	path: string
+	/** The whole sentence. */
+	message: string
+	/** Where the bytes of a corrupt file are kept since an update replaced it. */
+	kept?: string
+}
+
+/** What {@link readRegistry} returns. */
+export interface RegistryReadResult {
+	/** The registry; an empty one if there is a warning. */
+	registry: RegistryV1
+	/** Why it is empty, if that is not what the file says. */
+	warnings: RegistryWarning[]
+}
+
+/** How to wait for a lock and how to write. */
+export interface UpdateOptions {
+	/**
+	 * How long to wait for the lock, in milliseconds: other processes and earlier updates of this
+	 * one alike. 0 is one try; `Infinity` has no bound. Also bounds how long an update that lost
+	 * its lock to an older program is run again. Default 2,000 (source: argus).
+	 */
+	timeoutMs?: number
+	/**
+	 * When a lockfile that can't be judged otherwise counts as abandoned, in milliseconds: one of
+	 * an older argus, or of another host. A live holder that uses this package is never robbed.
+	 * Default 10,000 (source: argus).
+	 */
+	staleMs?: number
+	/** Aborts the wait, or the update up to the moment it is written. */
+	signal?: AbortSignal
+	/**
+	 * Whether to resolve only when the update would survive a power failure (fsync of file and
+	 * folder). Without it an update survives the crash of any process. Default true.
+	 */
+	durable?: boolean
+	/** Told of content that had to be set aside. Default: `process.emitWarning`. */
+	onWarning?: (warning: RegistryWarning) => void
+}
+
+/**
+ * Updates a registry: reads it, lets `updater` make the next one of it, and replaces the file, all
+ * under the registry's lock. When the promise resolves, the update is in the file. Source: argus.
+ *
+ * The updater, sync or async, gets an object of its own and returns the next registry. Returning
+ * that very object unchanged writes nothing; changed in place, it is written. If it throws or
+ * rejects, the promise rejects with the same error, and nothing is written. It runs again, on
+ * fresh content, if an older program took the lock away before the update could be written.
+ *
+ * Updates of one registry run in order of arrival within a thread.
+ *
+ * @param path The registry. Its folder is created if it is missing.
+ * @returns What the updater returned.
+ * @throws {RegistryError} Any code but `CORRUPT` and `UNSUPPORTED_FILE_SYSTEM`.
+ */
+export function updateRegistry(
+	path: string,
+	updater: (registry: RegistryV1) => RegistryV1 | Promise<RegistryV1>,
+	options?: UpdateOptions,
+): Promise<RegistryV1>
+
+/**
+ * The same at once, blocking the thread; the updater must be synchronous. Fails with `RE_ENTRANT`
+ * while an asynchronous update of the same registry is under way in this thread, which could
+ * never finish then. `signal` counts only if it is aborted already. Source: ours.
+ */
+export function updateRegistrySync(
+	path: string,
+	updater: (registry: RegistryV1) => RegistryV1,
+	options?: UpdateOptions,
+): RegistryV1
+
+/**
+ * Reads a registry without a lock and without write access. A file that is missing, that is no
+ * registry, or that is of a newer schema reads as an empty registry, with a warning. Source: argus.
+ *
+ * @throws {RegistryError} `PERMISSION_DENIED` or `IO` if the file is there and can't be read.
+ */
+export function readRegistry(path: string): Promise<RegistryReadResult>
+
+/** The same at once. Source: ours. */
+export function readRegistrySync(path: string): RegistryReadResult
+
+/**
+ * Replaces a registry whole, under its lock. The registry is taken as it is at the time of the
+ * call. One of a newer schema is not overwritten. Source: argus.
+ *
+ * @throws {RegistryError} As {@link updateRegistry}.
+ */
+export function writeRegistry(
+	path: string,
+	registry: RegistryV1,
+	options?: UpdateOptions,
+): Promise<void>
+
+/** A held lock, for the code that runs under it. */
+export interface HeldRegistryLock {
+	/** The registry, by its own name: absolute, with symbolic links followed. */
+	readonly path: string
+	/**
+	 * Replaces the registry under this lock. {@link readRegistry} reads it.
+	 *
+	 * @throws {RegistryError} `LOCK_LOST` if the lock was taken away; nothing was written then.
+	 */
+	write(registry: RegistryV1): Promise<void>
+}
+
+/**
+ * Runs `fn` while holding a registry's lock. Source: argus.
+ *
+ * @returns What `fn` returned.
+ * @throws {RegistryError} As {@link updateRegistry}; `LOCK_LOST` also if an older program took the
+ * lock away before `fn` was done.
+ */
+export function withRegistryLock<T>(
+	path: string,
+	fn: (lock: HeldRegistryLock) => T | Promise<T>,
+	options?: UpdateOptions,
+): Promise<T>
+
+/** A held kernel lock; released by `release()`, by `using`, or with its thread. */
+export interface KernelLock {
+	/** The lock file. It stays when the lock is released. */
+	readonly path: string
+	/** Releases the lock. A second call does nothing. */
+	release(): void
+	[Symbol.dispose](): void
+}
+
+/**
+ * Takes a shared kernel lock on a lock file, in one try. The file is created if it is missing.
+ * Source: veil.
+ *
+ * @throws {RegistryError} `LOCK_BUSY` at once if somebody holds it exclusively, in this process
+ * or another; `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks.
+ */
+export function tryLockShared(lockPath: string): KernelLock
+
+/**
+ * Takes an exclusive kernel lock on a lock file, in one try. The file is created if it is missing.
+ * Source: veil.
+ *
+ * @throws {RegistryError} `LOCK_BUSY` at once if anybody holds it, in this process or another;
+ * `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks.
+ */
+export function tryLockExclusive(lockPath: string): KernelLock
+
+/** What {@link inspectLock} found. */
+export interface LockStatus {
+	/** The registry, by its own name. */
+	path: string
+	/** `stale`: a lockfile is there, but its holder is gone; the next update takes it over. */
+	state: 'free' | 'held' | 'stale'
+	/** Who holds it, or held it last if it is stale. */
+	holder?: LockHolder
+	/**
+	 * What excludes two holders on this file system. `kernel-lock`: exact, and free as soon as its
+	 * holder is gone. `lockfile-only`: there are no kernel locks, and the lockfile has to do.
+	 * `unknown`: there is nothing yet that could be asked.
+	 */
+	guarantee: 'kernel-lock' | 'lockfile-only' | 'unknown'
+}
+
+/**
+ * Looks at a registry's lock without taking it. Needs no write access. To be exact it takes the
+ * kernel lock, shared, for the moment of the look. Source: ours.
+ */
+export function inspectLock(path: string, options?: { staleMs?: number }): Promise<LockStatus>
+
+/**
+ * Where argus keeps its registry: `ARGUS_REGISTRY_PATH`; else `registry.json` in `ARGUS_HOME`;
+ * else `~/.argus/registry.json` (`%USERPROFILE%` on Windows). An empty variable counts as unset.
+ * Source: argus.
+ *
+ * @throws {RegistryError} `NOT_FOUND` if there is no home folder.
+ */
+export function registryPath(): string
+
+/** A new, empty registry. Source: argus. */
+export function createEmptyRegistry(now?: number): RegistryV1

@@ -1,0 +1,27 @@
+// All tests, Rust and JavaScript, with real processes on real files.
+
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+
+const run = (command, args) => {
+	console.log(`\n$ ${command} ${args.join(' ')}`)
+	const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
+	if (error) console.error(`${command} can't be run: ${error.message}`)
+	if (status !== 0) process.exit(status ?? 1)
+}
+
+run('cargo', ['test', '--locked'])
+// The Rust programs that JavaScript tests run beside Node processes.
+run('cargo', ['build', '--release', '--locked', '--example', 'increment'])
+const tests = ['__test__', 'playground'].flatMap((folder) =>
+	readdirSync(join(root, folder))
+		.filter((name) => name.endsWith('.test.mjs'))
+		.map((name) => join(folder, name)),
+)
+// Files in turns: the tests start more processes than the machine has cores as it is. The limit
+// is for a test that hangs, not for one that is slow.
+run(process.execPath, ['--test', '--test-concurrency=1', '--test-timeout=300000', ...tests])
