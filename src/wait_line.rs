@@ -155,3 +155,112 @@ impl Request {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys;
+    use std::path::Path;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn open(path: &Path) -> (File, FileId) {
+        let file = sys::open_existing(path)
+            .or_else(|_| sys::create_new(path, 0o600))
+            .unwrap();
+        let id = sys::id_of(&file, &file.metadata().unwrap()).unwrap();
+        (file, id)
+    }
+
+    fn wait(path: &Path, timeout: Option<Duration>, token: &CancelToken) -> Waited {
+        let (file, id) = open(path);
+        lock(
+            file,
+            id,
+            timeout.map(|timeout| Instant::now() + timeout),
+            token,
+        )
+        .unwrap()
+    }
+
+    /// How many wait behind the one for whom the thread stands; `None` if nobody stands.
+    fn in_line(id: FileId) -> Option<usize> {
+        lines().get(&id).map(VecDeque::len)
+    }
+
+    fn until(condition: impl Fn() -> bool) {
+        while !condition() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn waiters_get_the_lock_in_order_of_arrival() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        let (holder, id) = open(&path);
+        assert!(kernel_lock::try_exclusive(&holder).unwrap());
+        let (arrived, order) = mpsc::channel();
+        thread::scope(|scope| {
+            for index in 0..5 {
+                let (path, arrived) = (&path, arrived.clone());
+                scope.spawn(move || {
+                    let Waited::Locked(file) = wait(path, None, &CancelToken::new()) else {
+                        panic!("no deadline, no cancel")
+                    };
+                    arrived.send(index).unwrap();
+                    kernel_lock::unlock(&file).unwrap();
+                });
+                until(|| in_line(id) == Some(index));
+            }
+            kernel_lock::unlock(&holder).unwrap();
+        });
+        drop(arrived);
+        assert_eq!(order.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        until(|| in_line(id).is_none());
+    }
+
+    #[test]
+    fn those_who_give_up_leave_one_thread_and_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        let (holder, id) = open(&path);
+        assert!(kernel_lock::try_exclusive(&holder).unwrap());
+        let cancelled = CancelToken::new();
+        cancelled.cancel();
+        for _ in 0..100 {
+            let timeout = Some(Duration::from_micros(10));
+            assert!(matches!(
+                wait(&path, timeout, &CancelToken::new()),
+                Waited::TimedOut
+            ));
+            assert!(matches!(wait(&path, None, &cancelled), Waited::Cancelled));
+        }
+        assert!(
+            in_line(id).is_some(),
+            "the one thread still stands in the queue"
+        );
+        kernel_lock::unlock(&holder).unwrap();
+        // It gets the lock now that nobody wants it, lets it go, and ends.
+        until(|| in_line(id).is_none());
+        let (other, _) = open(&path);
+        assert!(kernel_lock::try_exclusive(&other).unwrap());
+    }
+
+    #[test]
+    fn one_try_does_not_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        let (holder, _) = open(&path);
+        let one_try = Some(Duration::ZERO);
+        assert!(matches!(
+            wait(&path, one_try, &CancelToken::new()),
+            Waited::Locked(_)
+        ));
+        assert!(kernel_lock::try_exclusive(&holder).unwrap());
+        assert!(matches!(
+            wait(&path, one_try, &CancelToken::new()),
+            Waited::TimedOut
+        ));
+    }
+}

@@ -1,0 +1,200 @@
+//! File systems that lack something: kernel locks, second names, or both.
+//!
+//! No such file system can be counted on here, so a library that is loaded before libc's takes
+//! the call away from real processes on real files.
+#![cfg(target_os = "linux")]
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use argus_registry::{
+    inspect_lock, read_registry, try_lock_exclusive, update_registry, Error, Guarantee,
+    LockOptions, LockState, UpdateOptions,
+};
+
+const SHIM: &str = r#"
+#include <errno.h>
+#ifdef WITHOUT_LOCKS
+int flock(int fd, int operation) { errno = ENOLCK; return -1; }
+#endif
+#ifdef WITHOUT_LINKS
+int linkat(int d1, const char *p1, int d2, const char *p2, int flags) { errno = EPERM; return -1; }
+int link(const char *p1, const char *p2) { errno = EPERM; return -1; }
+#endif
+"#;
+
+/// Set for a run of this test program under the shim: which part of the test it is.
+const PART: &str = "ARGUS_REGISTRY_TEST_PART";
+
+struct Shim {
+    dir: tempfile::TempDir,
+    library: PathBuf,
+}
+
+impl Shim {
+    fn new(lacks: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, library) = (dir.path().join("shim.c"), dir.path().join("shim.so"));
+        #[allow(clippy::disallowed_methods, reason = "no registry, just a source file")]
+        fs::write(&source, SHIM).unwrap();
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-o"])
+            .args([&library, &source])
+            .args(lacks.iter().map(|lack| format!("-D{lack}")))
+            .status()
+            .expect("Rust on Linux links with cc, so it is there");
+        assert!(compiled.success());
+        Shim { dir, library }
+    }
+
+    fn path(&self) -> PathBuf {
+        fs::canonicalize(self.dir.path())
+            .unwrap()
+            .join("registry.json")
+    }
+
+    fn increment(&self, arguments: &[&str]) -> Child {
+        let program = env::current_exe().unwrap();
+        let program = program
+            .ancestors()
+            .nth(2)
+            .unwrap()
+            .join("examples")
+            .join("increment");
+        Command::new(&program)
+            .arg(self.path())
+            .args(arguments)
+            .env("LD_PRELOAD", &self.library)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}; build examples first", program.display()))
+    }
+
+    /// Runs one test of this program again, under the shim.
+    fn again(&self, test: &str) {
+        let status = Command::new(env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env("LD_PRELOAD", &self.library)
+            .env(PART, self.path())
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+}
+
+/// Several processes count up; a witness that knows nothing of the lock sees overlaps.
+fn counts_exactly(lacks: &[&str]) {
+    let shim = Shim::new(lacks);
+    let marker = shim.dir.path().join("marker");
+    let marker = marker.to_str().unwrap();
+    let children: Vec<_> = (0..4).map(|_| shim.increment(&["100", marker])).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let (registry, _) = read_registry(shim.path()).unwrap();
+    assert_eq!(registry.watcher("counter").unwrap().port, 400);
+    let mut left: Vec<_> = fs::read_dir(shim.dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("registry.json"))
+        .collect();
+    left.sort();
+    assert_eq!(left, ["registry.json", "registry.json.guard"]);
+}
+
+#[test]
+fn without_second_names() {
+    counts_exactly(&["WITHOUT_LINKS"]);
+}
+
+#[test]
+fn without_kernel_locks() {
+    counts_exactly(&["WITHOUT_LOCKS"]);
+}
+
+#[test]
+fn without_either() {
+    counts_exactly(&["WITHOUT_LOCKS", "WITHOUT_LINKS"]);
+}
+
+/// Kills a holder in the middle of its updates until it leaves its lockfile behind.
+fn leave_a_dead_holders_lockfile(shim: &Shim) {
+    let lockfile = shim.path().with_extension("json.lock");
+    while !lockfile.exists() {
+        let mut victim = shim.increment(&["60000", "--say"]);
+        let mut said = [0; 8];
+        std::io::Read::read_exact(victim.stdout.as_mut().unwrap(), &mut said).unwrap();
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+    }
+}
+
+fn one_try() -> UpdateOptions {
+    UpdateOptions {
+        lock: LockOptions {
+            timeout: Some(Duration::ZERO),
+            ..LockOptions::default()
+        },
+        ..UpdateOptions::default()
+    }
+}
+
+fn touch(path: &Path) -> Result<(), Error> {
+    update_registry(path, &one_try(), |registry| {
+        registry.set_updated_at(7);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_dead_holder_costs_no_waiting_without_kernel_locks() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["WITHOUT_LOCKS"]);
+        leave_a_dead_holders_lockfile(&shim);
+        return shim.again("a_dead_holder_costs_no_waiting_without_kernel_locks");
+    };
+    let status = inspect_lock(&path, Duration::from_secs(10)).unwrap();
+    assert_eq!(status.guarantee, Guarantee::LockfileOnly);
+    assert_eq!(status.state, LockState::Stale);
+    assert_eq!(status.holder.unwrap().alive, Some(false));
+    touch(path.as_ref()).unwrap();
+}
+
+#[test]
+fn a_dead_holder_costs_no_waiting_without_second_names() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["WITHOUT_LINKS"]);
+        leave_a_dead_holders_lockfile(&shim);
+        return shim.again("a_dead_holder_costs_no_waiting_without_second_names");
+    };
+    // Killed between creating the lockfile and filling it, it looks like an old argus's: that is
+    // the one place where a dead holder costs the stale threshold, and only on such file systems.
+    let lockfile = Path::new(&path).with_extension("json.lock");
+    if fs::metadata(&lockfile).unwrap().len() > 0 {
+        let status = inspect_lock(&path, Duration::from_secs(10)).unwrap();
+        assert_eq!(status.guarantee, Guarantee::KernelLock);
+        assert_eq!(status.state, LockState::Stale);
+        touch(path.as_ref()).unwrap();
+    }
+}
+
+#[test]
+fn a_live_holder_is_not_robbed_by_age_without_kernel_locks() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["WITHOUT_LOCKS"]);
+        return shim.again("a_live_holder_is_not_robbed_by_age_without_kernel_locks");
+    };
+    let lock = argus_registry::RegistryLock::acquire(&path, &one_try().lock).unwrap();
+    let lockfile = fs::File::open(Path::new(&path).with_extension("json.lock")).unwrap();
+    lockfile.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let busy = touch(path.as_ref()).unwrap_err();
+    assert_eq!(busy.code(), "LOCK_BUSY");
+    assert_eq!(busy.holder().unwrap().pid, Some(std::process::id()));
+    drop(lock);
+    touch(path.as_ref()).unwrap();
+    let unsupported = try_lock_exclusive(format!("{path}.x")).unwrap_err();
+    assert_eq!(unsupported.code(), "UNSUPPORTED_FILE_SYSTEM");
+}
