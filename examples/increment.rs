@@ -18,10 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let marker = rest.first().filter(|argument| *argument != "--say");
     let options = UpdateOptions {
-        lock: LockOptions {
-            timeout: Some(Duration::from_secs(60)),
-            ..LockOptions::default()
-        },
+        lock: LockOptions { timeout: Some(Duration::from_secs(60)), ..LockOptions::default() },
         durable: false,
         ..UpdateOptions::default()
     };

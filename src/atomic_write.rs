@@ -35,8 +35,7 @@ impl Replacement<'_> {
         let mode = self.like.map_or(NEW_FILE_MODE, sys::permission_bits);
         let mut temp =
             Temp::create(self.temp, mode).map_err(|e| fail("create a file beside", e))?;
-        self.fill(&mut temp.file)
-            .map_err(|e| fail("write the new content of", e))?;
+        self.fill(&mut temp.file).map_err(|e| fail("write the new content of", e))?;
         last_check()?;
         temp.rename_to(self.target).map_err(|e| fail("replace", e))
     }
@@ -70,11 +69,7 @@ struct Temp<'a> {
 
 impl<'a> Temp<'a> {
     fn create(path: &'a Path, mode: u32) -> io::Result<Self> {
-        Ok(Temp {
-            file: sys::create_new(path, mode)?,
-            path,
-            renamed: false,
-        })
+        Ok(Temp { file: sys::create_new(path, mode)?, path, renamed: false })
     }
 
     fn rename_to(mut self, target: &Path) -> io::Result<()> {
@@ -135,10 +130,7 @@ mod tests {
             replace(dir.path(), b"old", || Ok(())).unwrap();
             fs::set_permissions(&target, fs::Permissions::from_mode(mode)).unwrap();
             replace(dir.path(), b"new", || Ok(())).unwrap();
-            assert_eq!(
-                fs::metadata(&target).unwrap().permissions().mode() & 0o7777,
-                mode
-            );
+            assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o7777, mode);
         }
     }
 }

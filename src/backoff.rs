@@ -18,10 +18,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Backoff {
-            initial: Duration::from_millis(1),
-            max: Duration::from_millis(50),
-        }
+        Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(50) }
     }
 }
 
@@ -45,30 +42,21 @@ mod tests {
 
     #[test]
     fn grows_to_the_ceiling_and_stays_there() {
-        let backoff = Backoff {
-            initial: MS,
-            max: 10 * MS,
-        };
+        let backoff = Backoff { initial: MS, max: 10 * MS };
         let delays: Vec<_> = backoff.delays(|| 1.0).take(6).collect();
         assert_eq!(delays, [MS, 2 * MS, 4 * MS, 8 * MS, 10 * MS, 10 * MS]);
     }
 
     #[test]
     fn jitter_never_leaves_the_upper_half() {
-        let backoff = Backoff {
-            initial: 10 * MS,
-            max: 10 * MS,
-        };
+        let backoff = Backoff { initial: 10 * MS, max: 10 * MS };
         assert_eq!(backoff.delays(|| 0.0).next(), Some(5 * MS));
         assert_eq!(backoff.delays(|| 1.0).next(), Some(10 * MS));
     }
 
     #[test]
     fn a_ceiling_below_the_start_wins() {
-        let backoff = Backoff {
-            initial: 10 * MS,
-            max: MS,
-        };
+        let backoff = Backoff { initial: 10 * MS, max: MS };
         assert_eq!(backoff.delays(|| 1.0).next(), Some(MS));
     }
 }

@@ -57,11 +57,7 @@ impl CancelToken {
                 return false;
             }
             cancelled = match deadline {
-                None => self
-                    .shared
-                    .woken
-                    .wait(cancelled)
-                    .unwrap_or_else(PoisonError::into_inner),
+                None => self.shared.woken.wait(cancelled).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
@@ -84,10 +80,7 @@ impl CancelToken {
     }
 
     fn lock(&self) -> MutexGuard<'_, bool> {
-        self.shared
-            .cancelled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.cancelled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -185,32 +185,15 @@ impl Error {
     pub(crate) fn from_io(path: &Path, operation: &'static str, source: io::Error) -> Self {
         let path = path.to_path_buf();
         if sys::is_read_only(&source) {
-            return Error::PermissionDenied {
-                path,
-                operation,
-                source,
-            };
+            return Error::PermissionDenied { path, operation, source };
         }
         match source.kind() {
-            io::ErrorKind::PermissionDenied => Error::PermissionDenied {
-                path,
-                operation,
-                source,
-            },
-            io::ErrorKind::NotFound => Error::NotFound {
-                path,
-                operation,
-                source,
-            },
-            io::ErrorKind::InvalidInput => Error::InvalidValue {
-                path,
-                reason: format!("cannot {operation}: {source}"),
-            },
-            _ => Error::Io {
-                path,
-                operation,
-                source,
-            },
+            io::ErrorKind::PermissionDenied => Error::PermissionDenied { path, operation, source },
+            io::ErrorKind::NotFound => Error::NotFound { path, operation, source },
+            io::ErrorKind::InvalidInput => {
+                Error::InvalidValue { path, reason: format!("cannot {operation}: {source}") }
+            }
+            _ => Error::Io { path, operation, source },
         }
     }
 }
@@ -221,17 +204,10 @@ impl fmt::Display for Error {
         match self {
             Error::LockBusy { holder, .. } => match holder {
                 Some(holder) => write!(f, "{path} is locked by {holder}: busy; try again later"),
-                None => write!(
-                    f,
-                    "{path} is locked by another process: busy; try again later"
-                ),
+                None => write!(f, "{path} is locked by another process: busy; try again later"),
             },
             Error::LockTimeout { waited, holder, .. } => {
-                write!(
-                    f,
-                    "{path} is still locked after {:.1} s",
-                    waited.as_secs_f64()
-                )?;
+                write!(f, "{path} is still locked after {:.1} s", waited.as_secs_f64())?;
                 match holder {
                     Some(holder) => write!(f, " by {holder}")?,
                     None => f.write_str(" by other processes, in turns")?,
@@ -246,28 +222,16 @@ impl fmt::Display for Error {
                 "the lock on {path} was taken away before the update could be written, so \
                  nothing was written; run the update again"
             ),
-            Error::PermissionDenied {
-                operation, source, ..
-            } => {
-                write!(
-                    f,
-                    "no permission to {operation} {path}: {source}; check owner and mode"
-                )
+            Error::PermissionDenied { operation, source, .. } => {
+                write!(f, "no permission to {operation} {path}: {source}; check owner and mode")
             }
-            Error::NotFound {
-                operation, source, ..
-            } => {
+            Error::NotFound { operation, source, .. } => {
                 write!(f, "cannot {operation} {path}: {source}")
             }
             Error::Corrupt { reason, .. } => {
-                write!(
-                    f,
-                    "{path} is not a registry: {reason}; repair it or move it away"
-                )
+                write!(f, "{path} is not a registry: {reason}; repair it or move it away")
             }
-            Error::UnsupportedVersion {
-                found, expected, ..
-            } => write!(
+            Error::UnsupportedVersion { found, expected, .. } => write!(
                 f,
                 "{path} has schema version {found}, this program knows {expected}; nothing was \
                  written; upgrade this program"
@@ -286,9 +250,7 @@ impl fmt::Display for Error {
                  the value that the running update was given, or start this update after it"
             ),
             Error::Aborted { .. } => write!(f, "the update of {path} was aborted by its caller"),
-            Error::Io {
-                operation, source, ..
-            } => {
+            Error::Io { operation, source, .. } => {
                 write!(f, "cannot {operation} {path}: {source}")
             }
         }

@@ -80,20 +80,11 @@ pub fn inspect_lock(path: impl AsRef<Path>, stale_after: Duration) -> Result<Loc
                 (Some(Ok(held)), Some(())) => *held,
                 _ => found.verdict(SystemTime::now(), stale_after) != Verdict::LeftBehind,
             };
-            let state = if held {
-                LockState::Held
-            } else {
-                LockState::Stale
-            };
+            let state = if held { LockState::Held } else { LockState::Stale };
             (state, Some(found.holder()))
         }
     };
-    Ok(LockStatus {
-        path: paths.registry,
-        state,
-        holder,
-        guarantee,
-    })
+    Ok(LockStatus { path: paths.registry, state, holder, guarantee })
 }
 
 /// Whether files in this folder can be locked, by asking the folder itself, so that nothing has

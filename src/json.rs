@@ -26,9 +26,7 @@ struct Member {
 
 impl RawObject {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.members
-            .iter()
-            .filter_map(|member| member.name.as_deref())
+        self.members.iter().filter_map(|member| member.name.as_deref())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -60,19 +58,11 @@ impl RawObject {
             Some(at) => self.members[at].value = value,
             None => {
                 let key = serde_json::value::to_raw_value(name)?;
-                let member = Member {
-                    key,
-                    name: Some(name.to_owned()),
-                    value,
-                };
+                let member = Member { key, name: Some(name.to_owned()), value };
                 // JavaScript lists array indexes first, in order, whenever they were added.
                 let at = match array_index(name) {
                     Some(index) => self.members.partition_point(|member| {
-                        member
-                            .name
-                            .as_deref()
-                            .and_then(array_index)
-                            .is_some_and(|i| i < index)
+                        member.name.as_deref().and_then(array_index).is_some_and(|i| i < index)
                     }),
                     None => self.members.len(),
                 };
@@ -107,9 +97,7 @@ impl RawObject {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.members
-            .iter()
-            .position(|member| member.name.as_deref() == Some(name))
+        self.members.iter().position(|member| member.name.as_deref() == Some(name))
     }
 
     /// The object as one raw value, in whatever layout: [`pretty`] gives it its own.
@@ -184,9 +172,7 @@ pub(crate) fn pretty(json: &str) -> String {
                 rest = &rest[1..];
                 continue;
             }
-            _ => rest
-                .find([',', '}', ']', ' ', '\t', '\n', '\r'])
-                .unwrap_or(rest.len()),
+            _ => rest.find([',', '}', ']', ' ', '\t', '\n', '\r']).unwrap_or(rest.len()),
         };
         let (token, after) = rest.split_at(length);
         rest = after;
@@ -282,9 +268,6 @@ mod tests {
 
     #[test]
     fn the_last_of_two_equal_keys_counts() {
-        assert_eq!(
-            parse(r#"{"a":1,"b":2,"\u0061":3}"#).to_raw().get(),
-            r#"{"a":3,"b":2}"#
-        );
+        assert_eq!(parse(r#"{"a":1,"b":2,"\u0061":3}"#).to_raw().get(), r#"{"a":3,"b":2}"#);
     }
 }

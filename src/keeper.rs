@@ -55,11 +55,7 @@ impl Kept {
     pub(crate) fn new(lockfile: Lockfile, stale_after: Duration) -> Self {
         let every = stale_after.min(OLD_ARGUS_STALE) / REFRESHES_PER_STALE;
         let due = Instant::now() + every;
-        let entry = Arc::new(Entry {
-            lockfile,
-            every,
-            due: Mutex::new(Some(due)),
-        });
+        let entry = Arc::new(Entry { lockfile, every, due: Mutex::new(Some(due)) });
         KEEPER.add(entry.clone(), due);
         Kept { entry }
     }
@@ -74,10 +70,7 @@ impl Drop for Kept {
     /// more to it: the guard it would write to is the next holder's.
     fn drop(&mut self) {
         *self.entry.due() = None;
-        KEEPER
-            .lock()
-            .entries
-            .retain(|entry| !Arc::ptr_eq(entry, &self.entry));
+        KEEPER.lock().entries.retain(|entry| !Arc::ptr_eq(entry, &self.entry));
     }
 }
 

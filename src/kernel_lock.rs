@@ -80,12 +80,7 @@ fn try_lock(path: &Path, mode: Mode) -> Result<KernelLock> {
         let file = open_or_create(path, mode)?;
         match attempt(&file, mode) {
             Ok(true) => {}
-            Ok(false) => {
-                return Err(Error::LockBusy {
-                    path: path.to_path_buf(),
-                    holder: None,
-                })
-            }
+            Ok(false) => return Err(Error::LockBusy { path: path.to_path_buf(), holder: None }),
             Err(error) if sys::locks_unsupported(&error) => {
                 return Err(Error::UnsupportedFileSystem {
                     path: path.to_path_buf(),
@@ -94,19 +89,13 @@ fn try_lock(path: &Path, mode: Mode) -> Result<KernelLock> {
             }
             Err(error) => return Err(Error::from_io(path, "lock", error)),
         }
-        let lock = KernelLock {
-            file,
-            path: path.to_path_buf(),
-        };
+        let lock = KernelLock { file, path: path.to_path_buf() };
         // A lock on a file that was deleted or replaced meanwhile excludes nobody.
         if is_at(&lock.file, path).map_err(|error| Error::from_io(path, "check", error))? {
             return Ok(lock);
         }
     }
-    Err(Error::LockBusy {
-        path: path.to_path_buf(),
-        holder: None,
-    })
+    Err(Error::LockBusy { path: path.to_path_buf(), holder: None })
 }
 
 fn open_or_create(path: &Path, mode: Mode) -> Result<File> {
@@ -152,9 +141,7 @@ pub(crate) fn open_existing_or_create(
 }
 
 fn must_be_a_file(path: &Path, file: File) -> Result<File> {
-    let metadata = file
-        .metadata()
-        .map_err(|error| Error::from_io(path, "look at", error))?;
+    let metadata = file.metadata().map_err(|error| Error::from_io(path, "look at", error))?;
     if metadata.is_file() {
         return Ok(file);
     }
@@ -254,9 +241,7 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         assert_eq!(try_lock_exclusive(&folder).unwrap_err().code(), "IO");
         assert_eq!(
-            try_lock_exclusive(dir.path().join("missing/x.lock"))
-                .unwrap_err()
-                .code(),
+            try_lock_exclusive(dir.path().join("missing/x.lock")).unwrap_err().code(),
             "NOT_FOUND"
         );
     }

@@ -102,16 +102,8 @@ impl Lockfile {
         };
         if found == Some(guard.id) {
             let path = paths.lockfile.clone();
-            let lockfile = Lockfile {
-                path,
-                file: guard.file.clone(),
-                id: guard.id,
-                record,
-            };
-            return Ok(Creation::Ours {
-                lockfile,
-                took_over: linked.is_err(),
-            });
+            let lockfile = Lockfile { path, file: guard.file.clone(), id: guard.id, record };
+            return Ok(Creation::Ours { lockfile, took_over: linked.is_err() });
         }
         match linked {
             // We linked a guard that is not the one we hold.
@@ -151,21 +143,11 @@ impl Lockfile {
         match published {
             Ok(published) => {
                 let file = published.map_err(|error| io_error(&temp, "keep open", error))?;
-                let id = file
-                    .metadata()
-                    .and_then(|metadata| sys::id_of(&file, &metadata));
+                let id = file.metadata().and_then(|metadata| sys::id_of(&file, &metadata));
                 let id = id.map_err(|error| io_error(&paths.lockfile, "look at", error))?;
                 let path = paths.lockfile.clone();
-                let lockfile = Lockfile {
-                    path,
-                    file: Arc::new(file),
-                    id,
-                    record,
-                };
-                Ok(Creation::Ours {
-                    lockfile,
-                    took_over: false,
-                })
+                let lockfile = Lockfile { path, file: Arc::new(file), id, record };
+                Ok(Creation::Ours { lockfile, took_over: false })
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 deal_with_another(paths, guard, &file, stale_after)
@@ -222,10 +204,7 @@ struct Stamp {
 impl Stamp {
     fn at(path: &Path) -> io::Result<Option<Self>> {
         match (fs::symlink_metadata(path), sys::id_at(path)?) {
-            (Ok(metadata), Some(id)) => Ok(Some(Stamp {
-                id,
-                modified: metadata.modified()?,
-            })),
+            (Ok(metadata), Some(id)) => Ok(Some(Stamp { id, modified: metadata.modified()? })),
             (Err(error), _) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(None),
         }
@@ -260,12 +239,7 @@ impl Found {
             .as_ref()
             .and_then(|file| sys::read_start(file, 4 * RECORD_SIZE).ok())
             .and_then(|bytes| OwnerRecord::parse(&bytes));
-        Ok(Some(Found {
-            stamp,
-            modified: stamp.modified,
-            file,
-            record,
-        }))
+        Ok(Some(Found { stamp, modified: stamp.modified, file, record }))
     }
 
     /// Whether the owner lives, by what its record says of its process.
@@ -310,12 +284,7 @@ impl Found {
         let alive = alive.or_else(|| self.owner_liveness().as_option());
         match &self.record {
             Some(record) => record.holder(alive),
-            None => Holder {
-                pid: None,
-                host: None,
-                since: Some(self.modified),
-                alive,
-            },
+            None => Holder { pid: None, host: None, since: Some(self.modified), alive },
         }
     }
 }
@@ -336,19 +305,15 @@ fn deal_with_another(
         // Its owner let go of the guard, which we hold now, without cleaning up.
         true
     } else {
-        let now = clock
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .map_err(io_error)?;
+        let now = clock.metadata().and_then(|metadata| metadata.modified()).map_err(io_error)?;
         match found.verdict(now, stale_after) {
             Verdict::Held => false,
             Verdict::LeftBehind => true,
             // Dated now, it grows old like any other, for old argus too. Where we may not date
             // it, clearing it away is what keeps it from being there for ever.
-            Verdict::FromTheFuture => found
-                .file
-                .as_ref()
-                .is_none_or(|file| file.set_modified(now).is_err()),
+            Verdict::FromTheFuture => {
+                found.file.as_ref().is_none_or(|file| file.set_modified(now).is_err())
+            }
         }
     };
     if !left_behind {
@@ -370,11 +335,7 @@ fn clear_away(paths: &RegistryPaths, found: &Found) -> Result<()> {
     }
     if fs::symlink_metadata(&paths.lockfile).is_ok_and(|metadata| metadata.is_dir()) {
         let source = io::Error::other("it is a folder that has been there for long; remove it");
-        return Err(Error::Io {
-            path: paths.lockfile.clone(),
-            operation: "take over",
-            source,
-        });
+        return Err(Error::Io { path: paths.lockfile.clone(), operation: "take over", source });
     }
     let aside = paths.temp(&paths::nonce());
     match sys::rename(&paths.lockfile, &aside) {

@@ -91,15 +91,7 @@ impl OwnerRecord {
     ) -> Self {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        OwnerRecord {
-            argus_registry_lock: 1,
-            pid,
-            started,
-            place,
-            guard,
-            nonce,
-            since_ms,
-        }
+        OwnerRecord { argus_registry_lock: 1, pid, started, place, guard, nonce, since_ms }
     }
 
     /// One line of JSON, padded with spaces to [`RECORD_SIZE`].
@@ -151,15 +143,8 @@ mod tests {
     use super::*;
 
     fn record() -> OwnerRecord {
-        let place = Place {
-            host: "here".into(),
-            boot: Some("b".into()),
-            pid_namespace: Some(7),
-        };
-        let guard = Some(FileId {
-            device: 1,
-            inode: u64::MAX,
-        });
+        let place = Place { host: "here".into(), boot: Some("b".into()), pid_namespace: Some(7) };
+        let guard = Some(FileId { device: 1, inode: u64::MAX });
         let now = UNIX_EPOCH + Duration::from_millis(1234);
         OwnerRecord::new(42, Some(99), place, guard, "nonce".into(), now)
     }
@@ -191,18 +176,9 @@ mod tests {
         let record = record();
         let judge = |state| record.judge(&record.place, |_| state);
         assert_eq!(judge(ProcessState::Gone), Liveness::Dead);
-        assert_eq!(
-            judge(ProcessState::Running { started: Some(99) }),
-            Liveness::Alive
-        );
-        assert_eq!(
-            judge(ProcessState::Running { started: Some(100) }),
-            Liveness::Dead
-        );
-        assert_eq!(
-            judge(ProcessState::Running { started: None }),
-            Liveness::Alive
-        );
+        assert_eq!(judge(ProcessState::Running { started: Some(99) }), Liveness::Alive);
+        assert_eq!(judge(ProcessState::Running { started: Some(100) }), Liveness::Dead);
+        assert_eq!(judge(ProcessState::Running { started: None }), Liveness::Alive);
     }
 
     #[test]
@@ -215,10 +191,7 @@ mod tests {
         ] {
             let mut here = record.place.clone();
             change(&mut here);
-            assert_eq!(
-                record.judge(&here, |_| ProcessState::Gone),
-                Liveness::Unknown
-            );
+            assert_eq!(record.judge(&here, |_| ProcessState::Gone), Liveness::Unknown);
         }
     }
 }

@@ -73,12 +73,8 @@ impl RegistryPaths {
         let mut current =
             path::absolute(path).map_err(|error| Error::from_io(path, "resolve", error))?;
         for _ in 0..LINK_LIMIT {
-            let name = current
-                .file_name()
-                .ok_or_else(|| invalid("the path names no file"))?;
-            let folder = current
-                .parent()
-                .ok_or_else(|| invalid("the path names no file"))?;
+            let name = current.file_name().ok_or_else(|| invalid("the path names no file"))?;
+            let folder = current.parent().ok_or_else(|| invalid("the path names no file"))?;
             let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
             let file = folder.join(name);
             match fs::read_link(&file) {
@@ -101,12 +97,7 @@ impl RegistryPaths {
             name.push(ending);
             folder.join(name)
         };
-        Some(RegistryPaths {
-            guard: with(".guard"),
-            lockfile: with(".lock"),
-            folder,
-            registry,
-        })
+        Some(RegistryPaths { guard: with(".guard"), lockfile: with(".lock"), folder, registry })
     }
 
     /// A name for a file that only this hold uses, and that vanishes with it.
@@ -138,9 +129,7 @@ impl RegistryPaths {
     }
 
     fn name(&self) -> &OsStr {
-        self.registry
-            .file_name()
-            .expect("a registry's path has a file name")
+        self.registry.file_name().expect("a registry's path has a file name")
     }
 }
 
@@ -165,11 +154,7 @@ const NONCE_DIGITS: usize = 32;
 
 /// A name that nobody else has used or can guess.
 pub(crate) fn nonce() -> String {
-    format!(
-        "{:0width$x}",
-        u128::from_ne_bytes(crate::sys::random()),
-        width = NONCE_DIGITS
-    )
+    format!("{:0width$x}", u128::from_ne_bytes(crate::sys::random()), width = NONCE_DIGITS)
 }
 
 #[cfg(test)]
@@ -181,29 +166,16 @@ mod tests {
         let path = |set: &[(&str, &str)]| {
             path_from(|name| {
                 let value = set.iter().find(|(key, _)| *key == name)?.1;
-                Some(value)
-                    .filter(|value| !value.is_empty())
-                    .map(OsString::from)
+                Some(value).filter(|value| !value.is_empty()).map(OsString::from)
             })
         };
         let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-        let all = [
-            ("ARGUS_REGISTRY_PATH", "/a"),
-            ("ARGUS_HOME", "/b"),
-            (home, "/c"),
-        ];
+        let all = [("ARGUS_REGISTRY_PATH", "/a"), ("ARGUS_HOME", "/b"), (home, "/c")];
         assert_eq!(path(&all).unwrap(), Path::new("/a"));
-        assert_eq!(
-            path(&all[1..]).unwrap(),
-            Path::new("/b").join("registry.json")
-        );
+        assert_eq!(path(&all[1..]).unwrap(), Path::new("/b").join("registry.json"));
         let default = Path::new("/c").join(".argus").join("registry.json");
         assert_eq!(path(&all[2..]).unwrap(), default);
-        let empty = [
-            ("ARGUS_REGISTRY_PATH", ""),
-            ("ARGUS_HOME", ""),
-            (home, "/c"),
-        ];
+        let empty = [("ARGUS_REGISTRY_PATH", ""), ("ARGUS_HOME", ""), (home, "/c")];
         assert_eq!(path(&empty).unwrap(), default);
         assert_eq!(path(&[]).unwrap_err().code(), "NOT_FOUND");
     }
@@ -214,12 +186,9 @@ mod tests {
         let temp = paths.temp(&nonce());
         let prefix = temp_prefix(paths.name());
         assert!(is_temp(temp.file_name().unwrap(), &prefix));
-        for other in [
-            "registry.json",
-            "registry.json.lock",
-            ".registry.json.me.tmp",
-            ".registry.json.tmp",
-        ] {
+        for other in
+            ["registry.json", "registry.json.lock", ".registry.json.me.tmp", ".registry.json.tmp"]
+        {
             assert!(!is_temp(OsStr::new(other), &prefix), "{other}");
         }
     }
@@ -237,11 +206,7 @@ mod tests {
         let resolve = |name: &str| RegistryPaths::resolve(&real.join(name));
         let expected = real.join("there/registry.json");
         for _ in 0..2 {
-            for name in [
-                "there/registry.json",
-                "there/../dangling.json",
-                "twice.json",
-            ] {
+            for name in ["there/registry.json", "there/../dangling.json", "twice.json"] {
                 assert_eq!(resolve(name).unwrap().registry, expected, "{name}");
             }
             // The second time round the file exists.

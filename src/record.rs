@@ -60,15 +60,10 @@ impl Default for RegistryV1 {
 impl RegistryV1 {
     /// An empty registry, dated now.
     pub fn new() -> Self {
-        let text = format!(
-            r#"{{"version":{REGISTRY_VERSION},"updatedAt":{},"watchers":{{}}}}"#,
-            now_ms()
-        );
+        let text =
+            format!(r#"{{"version":{REGISTRY_VERSION},"updatedAt":{},"watchers":{{}}}}"#, now_ms());
         let members = serde_json::from_str(&text).expect("a literal object parses");
-        RegistryV1 {
-            members,
-            watchers: RawObject::default(),
-        }
+        RegistryV1 { members, watchers: RawObject::default() }
     }
 
     /// Reads a registry's bytes. `path` is for the error.
@@ -77,10 +72,7 @@ impl RegistryV1 {
     ///
     /// [`Error::Corrupt`] for what is no registry, [`Error::UnsupportedVersion`] for a newer one.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let corrupt = |reason: String| Error::Corrupt {
-            path: path.to_path_buf(),
-            reason,
-        };
+        let corrupt = |reason: String| Error::Corrupt { path: path.to_path_buf(), reason };
         let members: RawObject =
             serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
         match members.get_as::<f64>("version") {
@@ -97,33 +89,26 @@ impl RegistryV1 {
         if members.get_as::<f64>("updatedAt").is_none() {
             return Err(corrupt("it has no updatedAt".into()));
         }
-        let watchers = members
-            .get_as("watchers")
-            .ok_or_else(|| corrupt("it has no watchers".into()))?;
+        let watchers =
+            members.get_as("watchers").ok_or_else(|| corrupt("it has no watchers".into()))?;
         Ok(RegistryV1 { members, watchers })
     }
 
     /// The registry's text: what `JSON.stringify(registry, null, 2)` gives in JavaScript.
     pub fn to_json(&self) -> String {
         let mut members = self.members.clone();
-        members
-            .set_raw("watchers", self.watchers.to_raw())
-            .expect("a literal name serialises");
+        members.set_raw("watchers", self.watchers.to_raw()).expect("a literal name serialises");
         json::pretty(members.to_raw().get())
     }
 
     /// When the registry was last changed, in milliseconds since 1970.
     pub fn updated_at(&self) -> u64 {
-        self.members
-            .get_as::<f64>("updatedAt")
-            .map_or(0, |ms| ms as u64)
+        self.members.get_as::<f64>("updatedAt").map_or(0, |ms| ms as u64)
     }
 
     /// Dates the registry.
     pub fn set_updated_at(&mut self, ms: u64) {
-        self.members
-            .set("updatedAt", &ms)
-            .expect("a number serialises");
+        self.members.set("updatedAt", &ms).expect("a number serialises");
     }
 
     /// How many entries there are.
@@ -154,9 +139,7 @@ impl RegistryV1 {
     /// Adds a watcher, or replaces the entry of the same id, and dates the registry.
     pub fn set_watcher(&mut self, record: WatcherRecord) {
         let id = record.id.clone();
-        self.watchers
-            .set_raw(&id, record.into_raw())
-            .expect("a string serialises");
+        self.watchers.set_raw(&id, record.into_raw()).expect("a string serialises");
         self.set_updated_at(now_ms());
     }
 
@@ -224,9 +207,7 @@ impl<'de> Deserialize<'de> for WatcherRecord {
             |name| move || D::Error::custom(format!("{name} is missing or no such value"));
         let text = |name| raw.get_as::<String>(name).ok_or_else(missing(name));
         let number = |name: &'static str, max: f64| {
-            let number = raw
-                .get_as::<f64>(name)
-                .filter(|number| (0.0..=max).contains(number));
+            let number = raw.get_as::<f64>(name).filter(|number| (0.0..=max).contains(number));
             number.map(|number| number as u64).ok_or_else(missing(name))
         };
         Ok(WatcherRecord {
@@ -248,9 +229,7 @@ impl<'de> Deserialize<'de> for WatcherRecord {
 
 /// Now, in milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -291,26 +270,17 @@ mod tests {
         record.pid = 2;
         registry.set_watcher(record);
         registry.set_updated_at(7);
-        let changed = TEXT
-            .replace("\"pid\": 1", "\"pid\": 2")
-            .replace("1e21", "7");
+        let changed = TEXT.replace("\"pid\": 1", "\"pid\": 2").replace("1e21", "7");
         assert_eq!(registry.to_json(), changed);
         assert_eq!(registry.ids().collect::<Vec<_>>(), ["__proto__", "odd"]);
         let mut record = registry.watcher("__proto__").unwrap();
         record.cwd = Some("/".into());
         registry.set_watcher(record.clone());
-        assert_eq!(
-            registry.watcher("__proto__").unwrap().cwd.as_deref(),
-            Some("/")
-        );
+        assert_eq!(registry.watcher("__proto__").unwrap().cwd.as_deref(), Some("/"));
         record.cwd = None;
         registry.set_watcher(record);
         registry.set_updated_at(7);
-        assert_eq!(
-            registry.to_json(),
-            changed,
-            "a field that Rust can't hold is not removed"
-        );
+        assert_eq!(registry.to_json(), changed, "a field that Rust can't hold is not removed");
         assert!(registry.watcher("odd").is_none());
         assert!(registry.remove_watcher("odd"));
         assert!(!registry.remove_watcher("odd"));
@@ -329,10 +299,7 @@ mod tests {
             (r#"{"version":"1","updatedAt":0,"watchers":{}}"#, "CORRUPT"),
             (r#"{"version":0,"updatedAt":0,"watchers":{}}"#, "CORRUPT"),
             (r#"{"version":2,"anything":0}"#, "UNSUPPORTED_VERSION"),
-            (
-                r#"{"version":1.5,"updatedAt":0,"watchers":{}}"#,
-                "UNSUPPORTED_VERSION",
-            ),
+            (r#"{"version":1.5,"updatedAt":0,"watchers":{}}"#, "UNSUPPORTED_VERSION"),
         ] {
             assert_eq!(parse(text).unwrap_err().code(), code, "{text}");
         }

@@ -77,28 +77,12 @@ impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Warning::Missing { path } => {
-                write!(
-                    f,
-                    "{} does not exist yet; reading it as empty",
-                    path.display()
-                )
+                write!(f, "{} does not exist yet; reading it as empty", path.display())
             }
-            Warning::Corrupt {
-                path,
-                reason,
-                kept: None,
-            } => {
-                write!(
-                    f,
-                    "{} is not a registry ({reason}); reading it as empty",
-                    path.display()
-                )
+            Warning::Corrupt { path, reason, kept: None } => {
+                write!(f, "{} is not a registry ({reason}); reading it as empty", path.display())
             }
-            Warning::Corrupt {
-                path,
-                reason,
-                kept: Some(kept),
-            } => write!(
+            Warning::Corrupt { path, reason, kept: Some(kept) } => write!(
                 f,
                 "{} was not a registry ({reason}); it was replaced, and its bytes are kept in {}",
                 path.display(),
@@ -127,12 +111,7 @@ pub fn read_registry(path: impl AsRef<Path>) -> Result<(RegistryV1, Vec<Warning>
     let content = store::read(path)?;
     let (registry, warning) = match parse(path, content.as_ref()) {
         Ok(Some(registry)) => (registry, None),
-        Ok(None) => (
-            RegistryV1::new(),
-            Some(Warning::Missing {
-                path: path.to_path_buf(),
-            }),
-        ),
+        Ok(None) => (RegistryV1::new(), Some(Warning::Missing { path: path.to_path_buf() })),
         Err(error) => (RegistryV1::new(), Some(as_warning(error)?)),
     };
     Ok((registry, warning.into_iter().collect()))
@@ -188,17 +167,10 @@ fn update<T, E: From<Error>>(
 ) -> Result<T, E> {
     let started = Instant::now();
     loop {
-        let left = options
-            .lock
-            .timeout
-            .map(|timeout| timeout.saturating_sub(started.elapsed()));
-        let lock_options = LockOptions {
-            timeout: left,
-            ..options.lock.clone()
-        };
-        let attempt = under_lock(path, &lock_options, |lock| {
-            update_under(lock, options, write, updater)
-        });
+        let left = options.lock.timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
+        let lock_options = LockOptions { timeout: left, ..options.lock.clone() };
+        let attempt =
+            under_lock(path, &lock_options, |lock| update_under(lock, options, write, updater));
         match attempt {
             Err(Attempt::Lost(_)) if left.is_none_or(|left| !left.is_zero()) => {}
             Err(Attempt::Lost(error)) => return Err(error.into()),
@@ -272,13 +244,7 @@ fn update_under<T, E: From<Error>>(
         return Ok(value);
     }
     let keep_old = corrupt.is_some();
-    let kept = store::commit(
-        lock,
-        content.as_ref(),
-        after.as_bytes(),
-        options.durable,
-        keep_old,
-    )?;
+    let kept = store::commit(lock, content.as_ref(), after.as_bytes(), options.durable, keep_old)?;
     if let Some((path, reason)) = corrupt {
         (options.on_warning)(&Warning::Corrupt { path, reason, kept });
     }
@@ -286,18 +252,12 @@ fn update_under<T, E: From<Error>>(
 }
 
 fn parse(path: &Path, content: Option<&Content>) -> Result<Option<RegistryV1>> {
-    content
-        .map(|content| RegistryV1::parse(path, &content.bytes))
-        .transpose()
+    content.map(|content| RegistryV1::parse(path, &content.bytes)).transpose()
 }
 
 fn as_warning(error: Error) -> Result<Warning> {
     match error {
-        Error::Corrupt { path, reason } => Ok(Warning::Corrupt {
-            path,
-            reason,
-            kept: None,
-        }),
+        Error::Corrupt { path, reason } => Ok(Warning::Corrupt { path, reason, kept: None }),
         Error::UnsupportedVersion { path, found, .. } => {
             Ok(Warning::UnsupportedVersion { path, found })
         }

@@ -25,6 +25,11 @@ use crate::wait_line::{self, Waited};
 /// whether that can go on: even a one-try caller gets to try again after a takeover.
 const CLEARING_LIMIT: u32 = 10;
 
+/// How often, and how long apart, a one-try caller looks again at a guard that is locked though
+/// nobody holds the registry's lock.
+const PASSING_LIMIT: u32 = 50;
+const PASSING_PAUSE: Duration = Duration::from_micros(100);
+
 /// How to wait for a lock.
 #[derive(Debug, Clone)]
 pub struct LockOptions {
@@ -86,20 +91,12 @@ impl RegistryLock {
         loop {
             let guard = take_guard(&paths, &wait)?;
             // Unlocks on every way out of this round but the one that keeps it.
-            let mut lock = RegistryLock {
-                paths: paths.clone(),
-                guard,
-                kept: None,
-                took_over,
-            };
+            let mut lock = RegistryLock { paths: paths.clone(), guard, kept: None, took_over };
             let mut rounds = 0;
             let mut delays = options.backoff.delays(sys::random_fraction);
             loop {
                 match Lockfile::create(&paths, lock.guard.as_ref(), options.stale_after)? {
-                    Creation::Ours {
-                        lockfile,
-                        took_over,
-                    } => {
+                    Creation::Ours { lockfile, took_over } => {
                         lock.took_over |= took_over;
                         lock.kept = Some(Kept::new(lockfile, options.stale_after));
                         if lock.took_over {
@@ -144,9 +141,7 @@ impl RegistryLock {
     pub fn check(&self) -> Result<()> {
         match &self.kept {
             Some(kept) if kept.lockfile().is_ours()? => Ok(()),
-            _ => Err(Error::LockLost {
-                path: self.paths.registry.clone(),
-            }),
+            _ => Err(Error::LockLost { path: self.paths.registry.clone() }),
         }
     }
 
@@ -165,11 +160,7 @@ impl RegistryLock {
     }
 
     fn nonce(&self) -> &str {
-        self.kept
-            .as_ref()
-            .expect("the lock is held until it is released")
-            .lockfile()
-            .nonce()
+        self.kept.as_ref().expect("the lock is held until it is released").lockfile().nonce()
     }
 
     /// Releases the lock and reports a failure, which `drop` can't.
@@ -178,10 +169,7 @@ impl RegistryLock {
     }
 
     fn let_go(&mut self) -> Result<()> {
-        let removed = self
-            .kept
-            .take()
-            .map_or(Ok(false), |kept| kept.lockfile().remove());
+        let removed = self.kept.take().map_or(Ok(false), |kept| kept.lockfile().remove());
         let unlocked = match self.guard.take() {
             // Said, not left to closing: a child process that is just being started may still
             // have the descriptor, and would keep the lock until its exec.
@@ -208,29 +196,33 @@ impl Drop for RegistryLock {
 
 /// Locks the guard; `None` where the file system has no kernel locks.
 fn take_guard(paths: &RegistryPaths, wait: &Wait) -> Result<Option<Guard>> {
+    let mut passing = 0;
     loop {
         wait.check_cancelled(paths)?;
         let file = kernel_lock::open_existing_or_create(&paths.guard, |_| create_guard(paths))?;
         let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
-        let metadata = file
-            .metadata()
-            .map_err(|error| io_error("look at", error))?;
+        let metadata = file.metadata().map_err(|error| io_error("look at", error))?;
         let id = sys::id_of(&file, &metadata).map_err(|error| io_error("look at", error))?;
         let file = match wait_line::lock(file, id, wait.deadline, &wait.token) {
             Ok(Waited::Locked(file)) => file,
+            Ok(Waited::TimedOut) if wait.is_one_try() && passing < PASSING_LIMIT => {
+                // Without a lockfile nobody holds the registry's lock: somebody is just looking at
+                // it (inspect), or gets it after he has given up. That is not what busy means.
+                if sys::id_at(&paths.lockfile).is_ok_and(|found| found.is_some()) {
+                    return Err(wait.over(paths, None));
+                }
+                passing += 1;
+                wait.token.sleep_until(Instant::now() + PASSING_PAUSE);
+                continue;
+            }
             Ok(Waited::TimedOut) => return Err(wait.over(paths, None)),
             Ok(Waited::Cancelled) => {
-                return Err(Error::Aborted {
-                    path: paths.registry.clone(),
-                });
+                return Err(Error::Aborted { path: paths.registry.clone() });
             }
             Err(error) if sys::locks_unsupported(&error) => return Ok(None),
             Err(error) => return Err(io_error("lock", error)),
         };
-        let guard = Guard {
-            file: Arc::new(file),
-            id,
-        };
+        let guard = Guard { file: Arc::new(file), id };
         let still_there = sys::id_at(&paths.guard).map_err(|error| io_error("look at", error));
         match still_there {
             Ok(found) if found == Some(id) => {}
@@ -306,28 +298,25 @@ impl Wait {
         Wait {
             started,
             // A timeout beyond what a clock can hold is none.
-            deadline: options
-                .timeout
-                .and_then(|timeout| started.checked_add(timeout)),
+            deadline: options.timeout.and_then(|timeout| started.checked_add(timeout)),
             token: options.cancel.clone().unwrap_or_default(),
         }
     }
 
+    fn is_one_try(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= self.started)
+    }
+
     fn check_cancelled(&self, paths: &RegistryPaths) -> Result<()> {
         if self.token.is_cancelled() {
-            return Err(Error::Aborted {
-                path: paths.registry.clone(),
-            });
+            return Err(Error::Aborted { path: paths.registry.clone() });
         }
         Ok(())
     }
 
     fn check(&self, paths: &RegistryPaths) -> Result<()> {
         self.check_cancelled(paths)?;
-        if self
-            .deadline
-            .is_some_and(|deadline| deadline <= Instant::now())
-        {
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(self.over(paths, None));
         }
         Ok(())
@@ -340,31 +329,18 @@ impl Wait {
             return Err(self.over(paths, holder));
         }
         let until = now + pause;
-        self.token
-            .sleep_until(self.deadline.map_or(until, |deadline| until.min(deadline)));
+        self.token.sleep_until(self.deadline.map_or(until, |deadline| until.min(deadline)));
         self.check_cancelled(paths)
     }
 
     /// The error of a wait that is over: names the holder if one can be seen.
     fn over(&self, paths: &RegistryPaths, holder: Option<Holder>) -> Error {
-        let found = || {
-            Found::look(&paths.lockfile)
-                .ok()
-                .flatten()
-                .map(|found| found.holder())
-        };
+        let found = || Found::look(&paths.lockfile).ok().flatten().map(|found| found.holder());
         let holder = holder.or_else(found).map(Box::new);
         let path = paths.registry.clone();
-        if self
-            .deadline
-            .is_some_and(|deadline| deadline <= self.started)
-        {
+        if self.is_one_try() {
             return Error::LockBusy { path, holder };
         }
-        Error::LockTimeout {
-            path,
-            waited: self.started.elapsed(),
-            holder,
-        }
+        Error::LockTimeout { path, waited: self.started.elapsed(), holder }
     }
 }

@@ -92,9 +92,7 @@ pub(crate) fn commit(
 /// Keeps the old file under another name: the file itself, which needs no space, so that it works
 /// on a full disk too. Where files can't have two names, a copy.
 fn keep(lock: &RegistryLock, old: Option<&Content>) -> Result<PathBuf> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let name = lock.keepsake_path(now.as_millis());
     let fail = |error| Error::from_io(&name, "keep the old content as", error);
     match sys::hard_link(lock.path(), &name) {

@@ -52,17 +52,17 @@ pub(crate) fn lock(
     deadline: Option<Instant>,
     token: &CancelToken,
 ) -> io::Result<Waited> {
+    let one_try = deadline.is_some_and(|deadline| deadline <= Instant::now());
     // Whoever finds a line of its own process joins it: jumping it would starve the first in it.
-    if !lines().contains_key(&id) && kernel_lock::try_exclusive(&guard)? {
+    // One who does not wait at all jumps it, or could never get a lock that others wait for.
+    if (one_try || !lines().contains_key(&id)) && kernel_lock::try_exclusive(&guard)? {
         return Ok(Waited::Locked(guard));
     }
-    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+    if one_try {
         return Ok(Waited::TimedOut);
     }
-    let request = Arc::new(Request {
-        token: token.clone(),
-        state: Mutex::new(State::Waiting(guard)),
-    });
+    let request =
+        Arc::new(Request { token: token.clone(), state: Mutex::new(State::Waiting(guard)) });
     join(id, &request)?;
     token.wait_until(deadline, || matches!(*request.lock(), State::Ready(_)));
     let outcome = std::mem::replace(&mut *request.lock(), State::Left);
@@ -165,22 +165,14 @@ mod tests {
     use std::time::Duration;
 
     fn open(path: &Path) -> (File, FileId) {
-        let file = sys::open_existing(path)
-            .or_else(|_| sys::create_new(path, 0o600))
-            .unwrap();
+        let file = sys::open_existing(path).or_else(|_| sys::create_new(path, 0o600)).unwrap();
         let id = sys::id_of(&file, &file.metadata().unwrap()).unwrap();
         (file, id)
     }
 
     fn wait(path: &Path, timeout: Option<Duration>, token: &CancelToken) -> Waited {
         let (file, id) = open(path);
-        lock(
-            file,
-            id,
-            timeout.map(|timeout| Instant::now() + timeout),
-            token,
-        )
-        .unwrap()
+        lock(file, id, timeout.map(|timeout| Instant::now() + timeout), token).unwrap()
     }
 
     /// How many wait behind the one for whom the thread stands; `None` if nobody stands.
@@ -230,16 +222,10 @@ mod tests {
         cancelled.cancel();
         for _ in 0..100 {
             let timeout = Some(Duration::from_micros(10));
-            assert!(matches!(
-                wait(&path, timeout, &CancelToken::new()),
-                Waited::TimedOut
-            ));
+            assert!(matches!(wait(&path, timeout, &CancelToken::new()), Waited::TimedOut));
             assert!(matches!(wait(&path, None, &cancelled), Waited::Cancelled));
         }
-        assert!(
-            in_line(id).is_some(),
-            "the one thread still stands in the queue"
-        );
+        assert!(in_line(id).is_some(), "the one thread still stands in the queue");
         kernel_lock::unlock(&holder).unwrap();
         // It gets the lock now that nobody wants it, lets it go, and ends.
         until(|| in_line(id).is_none());
@@ -253,14 +239,8 @@ mod tests {
         let path = dir.path().join("guard");
         let (holder, _) = open(&path);
         let one_try = Some(Duration::ZERO);
-        assert!(matches!(
-            wait(&path, one_try, &CancelToken::new()),
-            Waited::Locked(_)
-        ));
+        assert!(matches!(wait(&path, one_try, &CancelToken::new()), Waited::Locked(_)));
         assert!(kernel_lock::try_exclusive(&holder).unwrap());
-        assert!(matches!(
-            wait(&path, one_try, &CancelToken::new()),
-            Waited::TimedOut
-        ));
+        assert!(matches!(wait(&path, one_try, &CancelToken::new()), Waited::TimedOut));
     }
 }

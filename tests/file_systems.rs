@@ -51,19 +51,12 @@ impl Shim {
     }
 
     fn path(&self) -> PathBuf {
-        fs::canonicalize(self.dir.path())
-            .unwrap()
-            .join("registry.json")
+        fs::canonicalize(self.dir.path()).unwrap().join("registry.json")
     }
 
     fn increment(&self, arguments: &[&str]) -> Child {
         let program = env::current_exe().unwrap();
-        let program = program
-            .ancestors()
-            .nth(2)
-            .unwrap()
-            .join("examples")
-            .join("increment");
+        let program = program.ancestors().nth(2).unwrap().join("examples").join("increment");
         Command::new(&program)
             .arg(self.path())
             .args(arguments)
@@ -134,10 +127,7 @@ fn leave_a_dead_holders_lockfile(shim: &Shim) {
 
 fn one_try() -> UpdateOptions {
     UpdateOptions {
-        lock: LockOptions {
-            timeout: Some(Duration::ZERO),
-            ..LockOptions::default()
-        },
+        lock: LockOptions { timeout: Some(Duration::ZERO), ..LockOptions::default() },
         ..UpdateOptions::default()
     }
 }

@@ -21,10 +21,7 @@ fn folder() -> (TempDir, PathBuf) {
 
 fn options(timeout: Duration) -> UpdateOptions {
     UpdateOptions {
-        lock: LockOptions {
-            timeout: Some(timeout),
-            ..LockOptions::default()
-        },
+        lock: LockOptions { timeout: Some(timeout), ..LockOptions::default() },
         durable: false,
         ..UpdateOptions::default()
     }
@@ -100,9 +97,8 @@ fn a_nested_update_fails_at_once() {
     for name in [path.clone(), dir.path().join("link.json")] {
         let nested = update_registry(&path, &patient(), |_| add(&name, "a", &patient()));
         assert_eq!(nested.unwrap_err().code(), "RE_ENTRANT");
-        let nested = with_registry_lock(&path, &LockOptions::default(), |_| {
-            add(&name, "a", &patient())
-        });
+        let nested =
+            with_registry_lock(&path, &LockOptions::default(), |_| add(&name, "a", &patient()));
         assert_eq!(nested.unwrap_err().code(), "RE_ENTRANT");
     }
     add(&path, "a", &one_try()).unwrap();
@@ -115,21 +111,14 @@ fn corrupt_bytes_are_kept_and_a_newer_version_is_refused() {
     let mut quiet = one_try();
     quiet.on_warning = |_| {};
     add(&path, "a", &quiet).unwrap();
-    let kept = names(dir.path())
-        .into_iter()
-        .find(|name| name.contains(".corrupt-"))
-        .unwrap();
-    assert_eq!(
-        fs::read_to_string(dir.path().join(kept)).unwrap(),
-        "precious {"
-    );
+    let kept = names(dir.path()).into_iter().find(|name| name.contains(".corrupt-")).unwrap();
+    assert_eq!(fs::read_to_string(dir.path().join(kept)).unwrap(), "precious {");
 
     let newer = r#"{"version":2}"#;
     put(&path, newer);
-    for refused in [
-        add(&path, "a", &one_try()),
-        write_registry(&path, &RegistryV1::new(), &one_try()),
-    ] {
+    for refused in
+        [add(&path, "a", &one_try()), write_registry(&path, &RegistryV1::new(), &one_try())]
+    {
         assert_eq!(refused.unwrap_err().code(), "UNSUPPORTED_VERSION");
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);
@@ -218,9 +207,7 @@ fn a_panic_in_an_updater_frees_the_lock() {
     let panicked = thread::scope(|scope| {
         scope
             .spawn(|| {
-                update_registry(&path, &patient(), |_| -> Result<(), Error> {
-                    panic!("mine")
-                })
+                update_registry(&path, &patient(), |_| -> Result<(), Error> { panic!("mine") })
             })
             .join()
     });
@@ -237,10 +224,7 @@ fn a_leftover_of_a_killed_holder_is_cleared_with_its_temp_file() {
     put(&dir.path().join(&temp), "half");
     put(&dir.path().join(".registry.json.mine.tmp"), "not ours");
     let guard = dir.path().join("registry.json.guard");
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "a crash's leftover is made by hand"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "a crash's leftover is made by hand")]
     fs::hard_link(&guard, dir.path().join("registry.json.lock")).unwrap();
     assert_eq!(inspect_lock(&path, STALE).unwrap().state, LockState::Stale);
     let lock = RegistryLock::acquire(&path, &one_try().lock).unwrap();
@@ -248,10 +232,6 @@ fn a_leftover_of_a_killed_holder_is_cleared_with_its_temp_file() {
     drop(lock);
     assert_eq!(
         names(dir.path()),
-        [
-            ".registry.json.mine.tmp",
-            "registry.json",
-            "registry.json.guard"
-        ]
+        [".registry.json.mine.tmp", "registry.json", "registry.json.guard"]
     );
 }

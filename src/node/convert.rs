@@ -41,9 +41,7 @@ pub struct HolderInfo {
 
 impl From<&Holder> for HolderInfo {
     fn from(holder: &Holder) -> Self {
-        let since = holder
-            .since
-            .and_then(|since| since.duration_since(UNIX_EPOCH).ok());
+        let since = holder.since.and_then(|since| since.duration_since(UNIX_EPOCH).ok());
         HolderInfo {
             pid: holder.pid,
             host: holder.host.clone(),
@@ -55,9 +53,7 @@ impl From<&Holder> for HolderInfo {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let cause = error
-            .source()
-            .and_then(|source| source.downcast_ref::<io::Error>());
+        let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
         Failure {
             code: error.code(),
             message: error.to_string(),

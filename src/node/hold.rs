@@ -34,10 +34,7 @@ fn acquire(path: &str, options: &LockOptions) -> Result<Held> {
 }
 
 fn options(timeout_ms: f64, stale_ms: f64) -> LockOptions {
-    let mut options = LockOptions {
-        timeout: millis(timeout_ms),
-        ..LockOptions::default()
-    };
+    let mut options = LockOptions { timeout: millis(timeout_ms), ..LockOptions::default() };
     options.stale_after = millis(stale_ms).unwrap_or(std::time::Duration::MAX);
     options
 }
@@ -70,12 +67,7 @@ impl Acquisition {
         let token = CancelToken::new();
         let mut options = options(timeout_ms, stale_ms);
         options.cancel = Some(token.clone());
-        Acquisition {
-            path,
-            options,
-            token,
-            slot: Arc::new(Mutex::new(Slot::Waiting)),
-        }
+        Acquisition { path, options, token, slot: Arc::new(Mutex::new(Slot::Waiting)) }
     }
 
     /// Waits. The promise says only that the wait is over: [`take`](Self::take) has the rest.
@@ -98,9 +90,7 @@ impl Acquisition {
     pub fn take(&self) -> Either<Hold, Failure> {
         match std::mem::replace(&mut *lock(&self.slot), Slot::Closed) {
             Slot::Done(acquired) => outcome(*acquired, Hold::new),
-            _ => Either::B(Failure::internal(
-                "a defect of argus-registry: taken too early",
-            )),
+            _ => Either::B(Failure::internal("a defect of argus-registry: taken too early")),
         }
     }
 
@@ -134,19 +124,13 @@ pub struct Committed {
 #[napi]
 impl Hold {
     fn new(held: Held) -> Self {
-        Hold {
-            shared: Arc::new(Mutex::new(Some(held))),
-        }
+        Hold { shared: Arc::new(Mutex::new(Some(held))) }
     }
 
     /// The content that was read under the lock.
     #[napi]
     pub fn text(&self) -> Text {
-        Text::from(
-            lock(&self.shared)
-                .as_ref()
-                .and_then(|held| held.content.as_ref()),
-        )
+        Text::from(lock(&self.shared).as_ref().and_then(|held| held.content.as_ref()))
     }
 
     /// Replaces the content, off the calling thread; then, with `release`, releases the lock.
@@ -160,9 +144,7 @@ impl Hold {
         release: bool,
     ) -> napi::Result<Object<'env>> {
         let shared = self.shared.clone();
-        in_background(env, Pool::Work, move || {
-            commit(&shared, &text, durable, keep_old, release)
-        })
+        in_background(env, Pool::Work, move || commit(&shared, &text, durable, keep_old, release))
     }
 
     /// Replaces the content and releases the lock, on the calling thread.
@@ -200,17 +182,10 @@ fn commit(
 ) -> Either<Committed, Failure> {
     let mut shared = lock(shared);
     let Some(mut held) = shared.take() else {
-        return Either::B(Failure::internal(
-            "a defect of argus-registry: committed after release",
-        ));
+        return Either::B(Failure::internal("a defect of argus-registry: committed after release"));
     };
-    let committed = store::commit(
-        &held.lock,
-        held.content.as_ref(),
-        text.as_bytes(),
-        durable,
-        keep_old,
-    );
+    let committed =
+        store::commit(&held.lock, held.content.as_ref(), text.as_bytes(), durable, keep_old);
     // What is replaced next is what was written now. If it can't be read, the next commit only
     // does not know the mode to keep, and the next read will say why.
     if !release {

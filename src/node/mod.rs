@@ -33,10 +33,7 @@ pub struct Text {
 impl Text {
     fn from(content: Option<&store::Content>) -> Self {
         let text = content.and_then(|content| std::str::from_utf8(&content.bytes).ok());
-        Text {
-            text: text.map(str::to_owned),
-            exists: content.is_some(),
-        }
+        Text { text: text.map(str::to_owned), exists: content.is_some() }
     }
 }
 
@@ -70,9 +67,7 @@ pub fn resolve(path: String) -> Either<String, Failure> {
 /// Where argus keeps its registry.
 #[napi]
 pub fn default_path() -> Either<String, Failure> {
-    convert::outcome(paths::registry_path(), |path| {
-        path.to_string_lossy().into_owned()
-    })
+    convert::outcome(paths::registry_path(), |path| path.to_string_lossy().into_owned())
 }
 
 /// What `inspectLock` returns.
@@ -128,10 +123,6 @@ impl TryLock {
 /// Takes a kernel lock in one try.
 #[napi]
 pub fn try_lock(path: String, shared: bool) -> Either<TryLock, Failure> {
-    let lock = if shared {
-        try_lock_shared(path)
-    } else {
-        try_lock_exclusive(path)
-    };
+    let lock = if shared { try_lock_shared(path) } else { try_lock_exclusive(path) };
     convert::outcome(lock, |lock| TryLock { lock: Some(lock) })
 }

@@ -22,9 +22,7 @@ pub(super) enum Pool {
 
 fn pool() -> Runtime {
     // Only for its threads: they come with the work, go when idle, and keep no process alive.
-    Builder::new_current_thread()
-        .build()
-        .expect("a runtime without drivers needs nothing")
+    Builder::new_current_thread().build().expect("a runtime without drivers needs nothing")
 }
 
 static WAITS: LazyLock<Runtime> = LazyLock::new(pool);
@@ -48,9 +46,7 @@ where
     runtime.spawn_blocking(move || {
         // A promise that never settles would be worse than an odd error.
         let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            Either::B(Failure::internal(
-                "a defect of argus-registry: its thread panicked",
-            ))
+            Either::B(Failure::internal("a defect of argus-registry: its thread panicked"))
         });
         deferred.resolve(move |_| Ok(outcome));
     });

@@ -106,9 +106,7 @@ fn process_state_from_library(pid: u32) -> ProcessState {
         ProcessRefreshKind::nothing(),
     );
     match system.process(pid) {
-        Some(process) => ProcessState::Running {
-            started: Some(process.start_time()),
-        },
+        Some(process) => ProcessState::Running { started: Some(process.start_time()) },
         None => ProcessState::Gone,
     }
 }

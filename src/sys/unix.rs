@@ -23,27 +23,17 @@ fn flags(flags: OFlags) -> i32 {
 
 /// Opens an existing file for reading and writing.
 pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(flags(CAREFUL))
-        .open(path)
+    OpenOptions::new().read(true).write(true).custom_flags(flags(CAREFUL)).open(path)
 }
 
 /// Opens an existing file for reading, not following a symbolic link.
 pub(crate) fn open_for_look(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags(CAREFUL))
-        .open(path)
+    OpenOptions::new().read(true).custom_flags(flags(CAREFUL)).open(path)
 }
 
 /// Opens the registry for reading, wherever it links to.
 pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags(OFlags::NONBLOCK))
-        .open(path)
+    OpenOptions::new().read(true).custom_flags(flags(OFlags::NONBLOCK)).open(path)
 }
 
 /// Creates a file that must not be there yet; the umask applies to `mode`.
@@ -66,19 +56,13 @@ pub(crate) fn write_start(file: &File, bytes: &[u8]) -> io::Result<()> {
 }
 
 pub(crate) fn id_of(_file: &File, metadata: &Metadata) -> io::Result<FileId> {
-    Ok(FileId {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-    })
+    Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
 }
 
 /// What a name stands for right now, not following a symbolic link; `None` if nothing.
 pub(crate) fn id_at(path: &Path) -> io::Result<Option<FileId>> {
     match fs::symlink_metadata(path) {
-        Ok(metadata) => Ok(Some(FileId {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        })),
+        Ok(metadata) => Ok(Some(FileId { device: metadata.dev(), inode: metadata.ino() })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -148,10 +132,7 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 
 /// Whether the error says that this file system has no kernel locks at all.
 pub(crate) fn locks_unsupported(error: &io::Error) -> bool {
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS)
-    )
+    matches!(Errno::from_io_error(error), Some(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS))
 }
 
 /// Whether the error says that this file can't have a second name.
@@ -173,10 +154,7 @@ pub(crate) fn open_may_be_retried(_error: &io::Error) -> bool {
 }
 
 pub(crate) fn host_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 pub(crate) fn boot_id() -> Option<String> {
@@ -185,9 +163,7 @@ pub(crate) fn boot_id() -> Option<String> {
 }
 
 pub(crate) fn pid_namespace() -> Option<u64> {
-    fs::metadata("/proc/self/ns/pid")
-        .ok()
-        .map(|metadata| metadata.ino())
+    fs::metadata("/proc/self/ns/pid").ok().map(|metadata| metadata.ino())
 }
 
 pub(crate) fn process_state(pid: u32) -> ProcessState {
@@ -213,9 +189,7 @@ fn running(pid: u32) -> ProcessState {
         // A zombie has closed its files: it holds nothing any more.
         Some("Z" | "X") => ProcessState::Gone,
         // The start time is field 22 of the line; the state, just taken, is field 3.
-        _ => ProcessState::Running {
-            started: fields.nth(18).and_then(|field| field.parse().ok()),
-        },
+        _ => ProcessState::Running { started: fields.nth(18).and_then(|field| field.parse().ok()) },
     }
 }
 
@@ -235,10 +209,7 @@ mod tests {
 
     #[test]
     fn this_process_runs_and_a_reaped_one_is_gone() {
-        assert!(matches!(
-            process_state(std::process::id()),
-            ProcessState::Running { .. }
-        ));
+        assert!(matches!(process_state(std::process::id()), ProcessState::Running { .. }));
         let mut child = Command::new("true").spawn().unwrap();
         let pid = child.id();
         child.wait().unwrap();

@@ -23,19 +23,12 @@ const ERROR_DELETE_PENDING: i32 = 303;
 
 /// Opens an existing file for reading and writing.
 pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
-        .open(path)
+    OpenOptions::new().read(true).write(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)
 }
 
 /// Opens an existing file for reading, not following a symbolic link.
 pub(crate) fn open_for_look(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
-        .open(path)
+    OpenOptions::new().read(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)
 }
 
 /// Opens the registry for reading, wherever it links to.
@@ -45,11 +38,7 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
 
 /// Creates a file that must not be there yet; permissions come from the folder.
 pub(crate) fn create_new(path: &Path, _mode: u32) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(path)
+    OpenOptions::new().read(true).write(true).create_new(true).open(path)
 }
 
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -66,10 +55,7 @@ pub(crate) fn write_start(file: &File, bytes: &[u8]) -> io::Result<()> {
 
 pub(crate) fn id_of(file: &File, _metadata: &Metadata) -> io::Result<FileId> {
     let information = winapi_util::file::information(file)?;
-    Ok(FileId {
-        device: information.volume_serial_number(),
-        inode: information.file_index(),
-    })
+    Ok(FileId { device: information.volume_serial_number(), inode: information.file_index() })
 }
 
 /// What a name stands for right now, not following a symbolic link; `None` if nothing.
@@ -111,18 +97,12 @@ pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
 
 /// Whether the error says that this file system has no kernel locks at all.
 pub(crate) fn locks_unsupported(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(ERROR_NOT_SUPPORTED | ERROR_INVALID_FUNCTION)
-    )
+    matches!(error.raw_os_error(), Some(ERROR_NOT_SUPPORTED | ERROR_INVALID_FUNCTION))
 }
 
 /// Whether the error says that this file can't have a second name.
 pub(crate) fn links_unsupported(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(ERROR_NOT_SUPPORTED | ERROR_INVALID_FUNCTION)
-    )
+    matches!(error.raw_os_error(), Some(ERROR_NOT_SUPPORTED | ERROR_INVALID_FUNCTION))
 }
 
 /// Whether the error says that the medium is write-protected.

@@ -1,0 +1,130 @@
+// The account of a run: what was acknowledged against what is in the file.
+
+/** The smallest value that `share` of all values do not exceed. */
+const percentile = (sorted, share) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
+
+export const latencyOf = (reports) => {
+	const sorted = reports.map(({ startedAt, endedAt }) => endedAt - startedAt).sort((a, b) => a - b)
+	return { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99), max: sorted.at(-1) }
+}
+
+const countBy = (values) => {
+	const counts = new Map()
+	for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+	return counts
+}
+
+/**
+ * Per process: acknowledged, found, lost. A killed process may have committed its last update
+ * without living to tell, so one more than acknowledged is right there, and nowhere else.
+ */
+const balance = (acknowledged, counts, killed) => {
+	const told = countBy(acknowledged.map(({ id }) => id))
+	const ids = [...new Set([...told.keys(), ...Object.keys(counts)])]
+	return ids.map((id) => {
+		const [owed, found] = [told.get(id) ?? 0, counts[id] ?? 0]
+		return {
+			id,
+			acknowledged: owed,
+			found,
+			lost: Math.max(0, owed - found),
+			unexplained: Math.max(0, found - owed - (killed.has(id) ? 1 : 0)),
+		}
+	})
+}
+
+/** Watchers whose entry was gone, while they were running, more often than the pruner took it. */
+const droppedEntries = (reports, absent) => {
+	const pruned = countBy(reports.flatMap((report) => (report.error ? [] : (report.pruned ?? []))))
+	const missing = countBy(reports.filter((report) => report.missing).map(({ id }) => id))
+	const dropped = [...missing.keys()].filter((id) => missing.get(id) > (pruned.get(id) ?? 0))
+	return [...new Set([...absent, ...dropped])]
+}
+
+/** Updates of others that got in between a hold's beginning and its end. */
+const intrudersOn = ({ id, insideAt, releasedAt }, reports) =>
+	reports.filter(
+		(report) => report.id !== id && report.insideAt > insideAt && report.insideAt < releasedAt,
+	).length
+
+/** Two acknowledged updates with one number saw the same file: both held the lock. */
+const overlapsIn = (acknowledged) =>
+	acknowledged.length - new Set(acknowledged.map(({ sequence }) => sequence)).size
+
+const sum = (rows, key) => rows.reduce((total, row) => total + row[key], 0)
+
+const problemsOf = (facts) => {
+	const { dropped, failed, freeze, kills, reads } = facts
+	const intruders = sum(kills, 'intruders')
+	const checks = [
+		[facts.lost, `acknowledged updates lost: ${facts.lost}`],
+		[facts.unexplained, `updates in the file that nobody acknowledged: ${facts.unexplained}`],
+		[dropped.length, `entries dropped: ${dropped.join(', ')}`],
+		[facts.overlaps, `updates that saw the same file as another one: ${facts.overlaps}`],
+		[intruders, `updates that got in while a victim held the lock: ${intruders}`],
+		[kills.some(({ ms }) => ms === null), 'nobody took over from a killed holder'],
+		[freeze?.robbed, 'the frozen holder was robbed'],
+		[reads.torn, `reads that found no registry: ${reads.torn}`],
+		[reads.backwards, `reads older than the one before: ${reads.backwards}`],
+		[failed.length, `updates failed: ${failed.length}, the first with ${failed[0]?.error}`],
+	]
+	return checks.filter(([isBad]) => isBad).map(([, text]) => text)
+}
+
+const judgeFreeze = ({ hold, report, held, ...freeze }, reports) => {
+	const intruders = intrudersOn(hold, reports)
+	const acknowledged = !report.error
+	// Run again, or under another number: the hold it had been given was not its own any more.
+	const kept = held && report.runs === 1 && report.sequence === hold.sequence
+	const waited = reports.filter(
+		({ id, startedAt, endedAt }) =>
+			id !== hold.id && startedAt < hold.releasedAt && endedAt > hold.releasedAt,
+	).length
+	return {
+		...freeze,
+		ms: hold.releasedAt - freeze.frozenAt,
+		acknowledged,
+		intruders,
+		waited,
+		robbed: !acknowledged || !kept || intruders > 0,
+	}
+}
+
+/** What a run shows, as plain data; `problems` is empty if all is well. */
+export const settleAccount = ({ absent, freeze, kills, reads, registry, reports, watchers }) => {
+	const killed = new Set(kills.map(({ hold }) => hold.id))
+	const acknowledged = reports.filter((report) => !report.error)
+	const counts = registry.playground?.counts ?? {}
+	const processes = balance(acknowledged, counts, killed)
+	const calm = acknowledged.filter(
+		({ startedAt, endedAt }) =>
+			!freeze || endedAt < freeze.hold.insideAt || startedAt > freeze.hold.releasedAt,
+	)
+	const facts = {
+		watchers,
+		acknowledged: acknowledged.length,
+		found: sum(processes, 'found'),
+		lost: sum(processes, 'lost'),
+		unexplained: sum(processes, 'unexplained'),
+		announced: acknowledged.filter(({ what }) => what === 'announce').length,
+		left: acknowledged.filter(({ what }) => what === 'leave').length,
+		pruned: acknowledged.flatMap((report) => report.pruned ?? []),
+		dropped: droppedEntries(reports, absent),
+		failed: reports.filter((report) => report.error),
+		overlaps: overlapsIn(acknowledged),
+		kills: kills.map(({ hold, how, by, ms }) => ({
+			victim: hold.id,
+			how,
+			by,
+			ms,
+			// Between its updates a victim that commits one after the other holds nothing.
+			intruders: how === 'committing' ? 0 : intrudersOn(hold, reports),
+		})),
+		freeze: freeze && judgeFreeze(freeze, reports),
+		reads,
+		latency: latencyOf(acknowledged),
+		calmLatency: latencyOf(calm),
+		processes,
+	}
+	return { ...facts, problems: problemsOf(facts) }
+}

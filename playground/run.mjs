@@ -1,0 +1,98 @@
+// `npm run playground`: runs the simulation, shows it live, and ends with a table.
+
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { simulate } from './simulation.mjs'
+import { tableOf } from './table.mjs'
+
+const MAX_WATCHERS = 100
+const MAX_SECONDS = 3_600
+
+const EXIT = { fine: 0, lost: 1, couldNotRun: 2, interrupted: 130 }
+
+const HELP = `Watchers, a pruner, kills and a freeze on one temporary registry.
+
+Usage: npm run playground -- [options]
+
+  --watchers N     how many watchers to start, 1 to ${MAX_WATCHERS} (default 10)
+  --seconds S      how long to run at least, up to ${MAX_SECONDS} (default 10)
+  --without-lock   a demonstration: the same updates with no lock around them
+  --json FILE      also write the result to a file
+  --help           show this
+
+Exit code: ${EXIT.fine} if nothing was lost, ${EXIT.lost} if anything was, ${EXIT.couldNotRun} if it could not run,
+${EXIT.interrupted} if it was interrupted.`
+
+const optionTypes = {
+	watchers: { type: 'string', default: '10' },
+	seconds: { type: 'string', default: '10' },
+	'without-lock': { type: 'boolean', default: false },
+	json: { type: 'string' },
+	help: { type: 'boolean', default: false },
+}
+
+const checkNumber = (name, text, isGood, what) => {
+	const value = text.trim() === '' ? Number.NaN : Number(text)
+	if (!isGood(value)) throw new Error(`--${name} must be ${what}, not '${text}'`)
+	return value
+}
+
+const parse = () => {
+	const { values } = parseArgs({ options: optionTypes })
+	return {
+		help: values.help,
+		json: values.json,
+		withoutLock: values['without-lock'],
+		watchers: checkNumber(
+			'watchers',
+			values.watchers,
+			(value) => Number.isInteger(value) && value >= 1 && value <= MAX_WATCHERS,
+			`a whole number from 1 to ${MAX_WATCHERS}`,
+		),
+		seconds: checkNumber(
+			'seconds',
+			values.seconds,
+			(value) => value > 0 && value <= MAX_SECONDS,
+			`a number above 0, at most ${MAX_SECONDS}`,
+		),
+	}
+}
+
+const show = ({ seconds, who, text }) => {
+	console.log(`${seconds.toFixed(3).padStart(8)} s  ${who.padEnd(11)} ${text}`)
+}
+
+const run = async ({ json, ...options }) => {
+	const interruption = new AbortController()
+	const interrupt = (why) => interruption.abort(new Error(`stopped by ${why}`))
+	for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+		// Once: who asks a second time wants it to end now.
+		process.once(name, () => interrupt(name))
+	}
+	// With `| head` the output ends first; children and folder must not outlive that.
+	process.stdout.on('error', ({ code }) => interrupt(code))
+	try {
+		const facts = await simulate({ ...options, signal: interruption.signal, onEvent: show })
+		if (json) writeFileSync(json, `${JSON.stringify(facts, null, 2)}\n`)
+		console.log(tableOf(facts).join('\n'))
+		return facts.problems.length === 0 ? EXIT.fine : EXIT.lost
+	} catch (error) {
+		console.error(`The playground could not run to its end: ${error.message}`)
+		return interruption.signal.aborted ? EXIT.interrupted : EXIT.couldNotRun
+	}
+}
+
+const main = async () => {
+	let options
+	try {
+		options = parse()
+	} catch (error) {
+		console.error(`${error.message}\n\n${HELP}`)
+		return EXIT.couldNotRun
+	}
+	if (!options.help) return run(options)
+	console.log(HELP)
+	return EXIT.fine
+}
+
+process.exitCode = await main()

@@ -1,0 +1,64 @@
+// The table at the end of a run.
+
+const ms = (value) => (value === undefined ? 'none' : `${value.toFixed(1)} ms`)
+
+const both = ({ p50, p99 }) => `${ms(p50)} and ${ms(p99)}`
+
+const takeoverRow = ({ victim, by, ms: took }) => [
+	`takeover from ${victim}`,
+	took === null ? 'none' : `${ms(took)}, by ${by}`,
+]
+
+const freezeRows = (freeze) => {
+	if (!freeze) return [['freeze', 'left out: this platform has no SIGSTOP']]
+	const { acknowledged, intruders, robbed, waited } = freeze
+	return [
+		['frozen while holding', `${ms(freeze.ms)}, ${robbed ? 'ROBBED' : 'not robbed'}`],
+		['updates that got in meanwhile', intruders],
+		['updates that waited for it', waited],
+		['its own update', acknowledged ? 'acknowledged' : 'failed'],
+	]
+}
+
+const rowsOf = (facts) => {
+	const { calmLatency, dropped, failed, kills, latency, pruned, reads } = facts
+	return [
+		['watchers announced', `${facts.announced}, ${kills.length} of them to be killed`],
+		['watchers left', facts.left],
+		['entries dropped', dropped.length],
+		['entries pruned', pruned.length],
+		[],
+		['updates acknowledged', facts.acknowledged],
+		['found in the file', facts.found],
+		['lost', facts.lost],
+		['failed', failed.length],
+		[],
+		['takeovers', `${kills.filter(({ ms: took }) => took !== null).length} of ${kills.length}`],
+		...kills.map(takeoverRow),
+		[],
+		...freezeRows(facts.freeze),
+		[],
+		['latency p50 and p99', both(latency)],
+		['the same without the freeze', both(calmLatency)],
+		['reads without the lock', `${reads.count}, ${reads.torn} torn, ${reads.backwards} backwards`],
+	]
+}
+
+const untoldNote = ({ acknowledged, found }) =>
+	found > acknowledged
+		? ['Found but not acknowledged: committed by a process that was killed before it could say so.']
+		: []
+
+/** The whole result, as lines. */
+export const tableOf = (facts) => {
+	const rows = rowsOf(facts)
+	const width = Math.max(...rows.map(([name = '']) => name.length))
+	const lines = rows.map(([name, value]) =>
+		name === undefined ? '' : `  ${name.padEnd(width)}  ${value}`,
+	)
+	const verdict =
+		facts.problems.length === 0
+			? ['Nothing was lost.']
+			: ['Not as it should be:', ...facts.problems.map((problem) => `  ${problem}`)]
+	return ['', ...lines, '', ...untoldNote(facts), ...verdict]
+}
