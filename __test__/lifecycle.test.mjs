@@ -217,6 +217,9 @@ test('worker.terminate() in the middle of anything frees the lock, though the pr
 	const holder = await heldByPuppet(t, at)
 	const waiting = 'registry.updateRegistry(path, (r) => r, { timeoutMs: 60000 }); ready()'
 	for (let round = 0; round < 5; round += 1) await (await worker(waiting, at.path)).terminate()
+	// The thread itself stands still, for a minute if nothing ended it.
+	const standing = 'ready(); registry.updateRegistrySync(path, (r) => r, { timeoutMs: 60000 })'
+	await (await worker(standing, at.path)).terminate()
 	holder.settle()
 	await holder.expect('done')
 	await nextUpdate(at)

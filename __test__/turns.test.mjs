@@ -1,6 +1,8 @@
 // Whose turn it is within one process: order, refusals, aborting, patience.
 
 import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { unlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -53,6 +55,16 @@ test('a nested update of the same registry fails at once, at any depth, sync or 
 	}
 	updateRegistrySync(at.path, (registry) => {
 		assert.throws(() => updateRegistrySync(at.path, same, LONG), reEntrant)
+		return registry
+	})
+})
+
+test('a sync update inside a sync update is refused in whatever context it runs', async (t) => {
+	const at = folder(t)
+	const elsewhere = AsyncLocalStorage.snapshot()
+	updateRegistrySync(at.path, (registry) => {
+		const nested = () => elsewhere(() => updateRegistrySync(at.path, same, LONG))
+		assert.throws(nested, reEntrant)
 		return registry
 	})
 })
@@ -190,6 +202,40 @@ test('an abort ends each phase: before, in line, waiting for the lock, in the up
 	assert.equal((await inspectLock(at.path)).state, 'free')
 	await updateRegistry(at.path, same, { timeoutMs: 0 })
 	assert.deepEqual(at.json(), { ...EMPTY, value: 1 })
+})
+
+test('an abort counts when the lock was lost and the update would run again', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const aborter = new AbortController()
+	let runs = 0
+	const update = updateRegistry(
+		at.path,
+		(registry) => {
+			runs += 1
+			// An old argus takes the lock, and keeps it.
+			unlinkSync(at.lockfile)
+			writeFileSync(at.lockfile, '')
+			setImmediate(() => aborter.abort())
+			return { ...registry, runs }
+		},
+		{ timeoutMs: Number.POSITIVE_INFINITY, signal: aborter.signal },
+	)
+	await assert.rejects(update, { code: 'ABORTED' })
+	assert.equal(runs, 1)
+	assert.equal(at.text(), print(EMPTY))
+})
+
+test('a timeout that was used up in line is a timeout, not busy', async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, options: LONG })
+	await holder.expect('holding')
+	const options = { timeoutMs: 20 }
+	const calls = [1, 2, 3].map(() => updateRegistry(at.path, same, options))
+	for (const { reason } of await Promise.allSettled(calls)) {
+		assert.equal(reason.code, 'LOCK_TIMEOUT')
+	}
 })
 
 test('many timeouts leave the lock free and in order', async (t) => {

@@ -108,6 +108,28 @@ for (const [name, update] of Object.entries(both)) {
 			'watchers in an array': { ...EMPTY, watchers: [] },
 			'watchers in a Map': { ...EMPTY, watchers: new Map([['a', {}]]) },
 			'a date that prints as null': { ...EMPTY, updatedAt: Number.NaN },
+			'a view of a registry': Object.create(EMPTY),
+			'getters of a class': new (class {
+				get version() {
+					return 1
+				}
+				get updatedAt() {
+					return 0
+				}
+				get watchers() {
+					return {}
+				}
+			})(),
+			'a proxy that hides its keys': new Proxy({ ...EMPTY }, { ownKeys: () => [] }),
+			'watchers that hide': Object.defineProperty({ ...EMPTY }, 'watchers', { enumerable: false }),
+			'watchers that print otherwise': { ...EMPTY, watchers: { toJSON: () => 5 } },
+			'watchers that print nothing': { ...EMPTY, watchers: { toJSON: () => undefined } },
+			'a Map in disguise': {
+				...EMPTY,
+				watchers: Object.defineProperty(new Map([['a', {}]]), Symbol.toStringTag, {
+					value: 'Object',
+				}),
+			},
 			'a toJSON that prints something else': { ...EMPTY, toJSON: () => [] },
 			'a toJSON that prints nothing': { ...EMPTY, toJSON: () => undefined },
 		}
@@ -204,6 +226,22 @@ test('withRegistryLock holds the lock, and its lock writes', async (t) => {
 	assert.equal(value, 'value')
 	assert.equal(at.json().updatedAt, 2)
 	assert.equal((await esm.inspectLock(at.path)).state, 'free')
+})
+
+test('the writes of withRegistryLock are done in order, awaited or not, and none afterwards', async (t) => {
+	const at = folder(t)
+	let late
+	await esm.withRegistryLock(
+		at.path,
+		(lock) => {
+			late = lock
+			for (let updatedAt = 1; updatedAt <= 50; updatedAt += 1) lock.write({ ...EMPTY, updatedAt })
+		},
+		{ durable: false },
+	)
+	assert.equal(at.json().updatedAt, 50)
+	await assert.rejects(late.write(EMPTY), { code: 'INVALID_VALUE' })
+	assert.equal(at.json().updatedAt, 50)
 })
 
 test('registryPath follows the environment', (t) => {

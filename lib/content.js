@@ -1,6 +1,7 @@
 // Text to registry and back. The engine parses and prints: every byte that JavaScript wrote
 // survives.
 
+const { isProxy } = require('node:util').types
 const { RegistryError, invalid } = require('./errors.js')
 
 const REGISTRY_VERSION = 1
@@ -12,17 +13,34 @@ const createEmptyRegistry = (now = Date.now()) => ({
 	watchers: {},
 })
 
-// By its tag: a Map, a Promise or an array is an object too, and prints as `{}` or `[]`.
-const isObject = (value) => Object.prototype.toString.call(value) === '[object Object]'
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/**
+ * Whether a value is an object that prints as what it is, of whatever realm. A Map, a Promise or
+ * an instance of a class is an object too, and may print as `{}`.
+ */
+const isPlain = (value) => {
+	if (!isObject(value)) return false
+	const prototype = Object.getPrototypeOf(value)
+	return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/** Whether a property is printed: its own and enumerable. */
+const prints = (value, key) => Object.prototype.propertyIsEnumerable.call(value, key)
 
 /** Why a value is no registry; undefined if it is one. */
 const objection = (value) => {
 	if (!isObject(value)) return 'it is not an object'
+	const missing = ['version', 'updatedAt', 'watchers'].find((key) => !prints(value, key))
+	if (missing) return `it has no ${missing} of its own`
 	if (value.version !== REGISTRY_VERSION) return `its version is not ${REGISTRY_VERSION}`
 	if (!Number.isFinite(value.updatedAt)) return 'its updatedAt is not a number'
-	if (!isObject(value.watchers)) return 'its watchers are not an object'
+	if (!isPlain(value.watchers)) return 'its watchers are not a plain object'
 	return undefined
 }
+
+/** Whether a value may print as something else than it looks like. */
+const isTricky = (value) => isProxy(value) || typeof value.toJSON === 'function'
 
 const warning = (code, path, message) => ({ code, path, message })
 
@@ -86,9 +104,10 @@ const encode = (path, registry) => {
 	} catch (error) {
 		throw invalid(path, `the new value can't be written as JSON: ${error.message}`, error)
 	}
-	// A toJSON method prints something else than what was looked at above.
 	const printed =
-		typeof registry.toJSON === 'function' ? objection(parse(text ?? '').value) : undefined
+		isTricky(registry) || isTricky(registry.watchers)
+			? objection(parse(text ?? '').value)
+			: undefined
 	if (printed !== undefined) throw invalid(path, `the new value prints as no registry: ${printed}`)
 	return text
 }

@@ -61,14 +61,17 @@ const checkFunction = (path, name, value) => {
 	return value
 }
 
-/** What is left of a call's timeout. */
-const remainingMs = ({ timeoutMs, startedAt }) =>
-	Math.max(0, timeoutMs - (performance.now() - startedAt))
+/** What is over of a call's timeout. */
+const elapsedMs = ({ startedAt }) => performance.now() - startedAt
+
+/** What is left of it. */
+const remainingMs = (call) => Math.max(0, call.timeoutMs - elapsedMs(call))
 
 module.exports = {
 	DEFAULT_STALE_MS,
 	checkFunction,
 	checkPath,
+	elapsedMs,
 	milliseconds,
 	prepare,
 	remainingMs,

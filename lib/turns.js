@@ -9,16 +9,17 @@ const { remainingMs } = require('./options.js')
 /** Longer ones overflow and fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/**
- * What the code that runs now is inside of: a chain of `{ path, active, outer }`. Shared by all
- * copies of this package in the process, so that they see each other's.
- */
-const insideKey = Symbol.for('argus-registry.inside')
-globalThis[insideKey] ??= new AsyncLocalStorage()
-const inside = globalThis[insideKey]
-
-/** The asynchronous calls of this thread by registry: the first has its turn, the rest wait. */
-const lines = new Map()
+/** Shared by all copies of this package in the thread, so that they see each other's turns. */
+const shared = Symbol.for('argus-registry.turns.1')
+globalThis[shared] ??= {
+	/** What the code that runs now is inside of: a chain of `{ path, active, outer }`. */
+	inside: new AsyncLocalStorage(),
+	/** The asynchronous calls by registry: the first has its turn, the rest wait. */
+	lines: new Map(),
+	/** The registries that synchronous updates hold, in whatever context their code runs. */
+	heldSync: new Set(),
+}
+const { inside, lines, heldSync } = globalThis[shared]
 
 const reEntrant = (path, what) =>
 	new RegistryError('RE_ENTRANT', `${path} is being updated by this same caller; ${what}`, { path })
@@ -45,9 +46,11 @@ const enter = async (path, body) => {
 /** The same, for code that returns at once. */
 const enterSync = (path, body) => {
 	const place = { path, active: true, outer: inside.getStore() }
+	heldSync.add(path)
 	try {
 		return inside.run(place, body)
 	} finally {
+		heldSync.delete(path)
 		place.active = false
 	}
 }
@@ -55,6 +58,7 @@ const enterSync = (path, body) => {
 /** Refuses a synchronous call that would block the thread an asynchronous one needs to go on. */
 const refuseSync = (path) => {
 	refuseNested(path)
+	if (heldSync.has(path)) throw reEntrant(path, 'its synchronous update is not done')
 	const turn = lines.get(path)?.[0]
 	if (turn && !turn.needsNoThread) {
 		throw reEntrant(path, 'an asynchronous update of this thread is under way: await it first')

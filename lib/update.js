@@ -4,7 +4,7 @@ const { onAbort } = require('./abort.js')
 const { RegistryError, aborted, invalid, unwrap } = require('./errors.js')
 const { decode, encode, refuseNewer } = require('./content.js')
 const native = require('./native.js')
-const { checkFunction, prepare, remainingMs } = require('./options.js')
+const { checkFunction, elapsedMs, prepare, remainingMs } = require('./options.js')
 const { enter, enterSync, inTurn, refuseSync } = require('./turns.js')
 
 /**
@@ -13,26 +13,9 @@ const { enter, enterSync, inTurn, refuseSync } = require('./turns.js')
  */
 const live = new Set()
 
-const isThenable = (value) => typeof value?.then === 'function'
+const SYNC_SLICE_MS = 100
 
-const acquire = async (call) => {
-	const { path, signal, staleMs } = call
-	const acquisition = new native.Acquisition(path, remainingMs(call), staleMs)
-	const forget = onAbort(signal, () => acquisition.cancel())
-	live.add(acquisition)
-	try {
-		await acquisition.start()
-		const outcome = acquisition.take()
-		if (signal?.aborted) {
-			outcome.release?.()
-			throw aborted(path, signal)
-		}
-		return unwrap(outcome)
-	} finally {
-		live.delete(acquisition)
-		forget()
-	}
-}
+const isThenable = (value) => typeof value?.then === 'function'
 
 /** Settles as the promise does, unless the caller aborts first. */
 const unlessAborted = async ({ path, signal }, promise) => {
@@ -46,6 +29,36 @@ const unlessAborted = async ({ path, signal }, promise) => {
 		return await Promise.race([promise, abort])
 	} finally {
 		forget()
+	}
+}
+
+const acquire = async (call) => {
+	const { path, signal, timeoutMs, staleMs } = call
+	if (signal?.aborted) throw aborted(path, signal)
+	const acquisition = new native.Acquisition(path, timeoutMs, elapsedMs(call), staleMs)
+	live.add(acquisition)
+	try {
+		await unlessAborted(call, acquisition.start())
+		return unwrap(acquisition.take())
+	} catch (error) {
+		// What it may still get is released as it comes.
+		acquisition.cancel()
+		throw error
+	} finally {
+		live.delete(acquisition)
+	}
+}
+
+/**
+ * Waits on the calling thread, a slice at a time: between two, a worker that is terminated ends.
+ * Its place in the line of waiters is kept meanwhile.
+ */
+const acquireSync = (call) => {
+	for (;;) {
+		const elapsed = elapsedMs(call)
+		const untilMs = Math.min(call.timeoutMs, elapsed + SYNC_SLICE_MS)
+		const outcome = native.acquireSync(call.path, untilMs, elapsed, call.staleMs)
+		if (outcome.code !== 'LOCK_TIMEOUT' || remainingMs(call) === 0) return unwrap(outcome)
 	}
 }
 
@@ -129,7 +142,7 @@ const updateRegistry = async (path, updater, options) => {
 
 const updateOnceSync = (call, updater) => {
 	const { path } = call
-	const hold = unwrap(native.acquireSync(path, remainingMs(call), call.staleMs))
+	const hold = acquireSync(call)
 	try {
 		const opened = open(path, hold)
 		const given = opened.registry
@@ -184,25 +197,44 @@ const writeRegistry = async (path, registry, options) => {
 	})
 }
 
+/** The lock that `withRegistryLock` hands out, and how to end it. */
+const heldLock = (call, hold) => {
+	let closed = false
+	/** The last write: they are done in the order in which they were asked for. */
+	let writing = Promise.resolve()
+	const write = (text) => commit(call, hold, open(call.path, hold), text, false)
+	const lock = {
+		path: call.path,
+		write: async (registry) => {
+			if (closed) throw invalid(call.path, 'withRegistryLock is over, and its lock is released')
+			const text = encode(call.path, registry)
+			const written = writing.then(() => write(text))
+			writing = written.catch(() => {})
+			return written
+		},
+	}
+	const close = () => {
+		closed = true
+		return writing
+	}
+	return { lock, close }
+}
+
 const withRegistryLock = async (path, body, options) => {
 	const call = prepare(path, options)
 	checkFunction(path, 'fn', body)
 	return inTurn(call, async () => {
 		const hold = await acquire(call)
 		live.add(hold)
-		const lock = {
-			path: call.path,
-			write: async (registry) => {
-				const text = encode(call.path, registry)
-				await commit(call, hold, open(call.path, hold), text, false)
-			},
-		}
+		const { lock, close } = heldLock(call, hold)
 		try {
 			const value = await enter(call.path, () => unlessAborted(call, body(lock)))
+			await close()
 			const failure = hold.check()
 			if (failure) unwrap(failure)
 			return value
 		} finally {
+			await close()
 			live.delete(hold)
 			hold.release()
 		}

@@ -18,6 +18,9 @@ const OLD_ARGUS_STALE: Duration = Duration::from_secs(10);
 /// two, without harm.
 const REFRESHES_PER_STALE: u32 = 4;
 
+/// A threshold of next to nothing is not met by writing without a pause.
+const SHORTEST: Duration = Duration::from_millis(10);
+
 /// How long the thread stays around for the next hold.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -54,6 +57,7 @@ impl Kept {
     /// Puts a fresh lockfile into the keeper's care.
     pub(crate) fn new(lockfile: Lockfile, stale_after: Duration) -> Self {
         let every = stale_after.min(OLD_ARGUS_STALE) / REFRESHES_PER_STALE;
+        let every = every.max(SHORTEST);
         let due = Instant::now() + every;
         let entry = Arc::new(Entry { lockfile, every, due: Mutex::new(Some(due)) });
         KEEPER.add(entry.clone(), due);
@@ -102,6 +106,8 @@ impl Keeper {
             for entry in &entries {
                 entry.refresh_if_due(now);
             }
+            // Or a hold that is over would keep its file open until we wake again.
+            drop(entries);
             let mut state = self.lock();
             let next = state.entries.iter().filter_map(|entry| *entry.due()).min();
             if next.is_some() {
@@ -129,7 +135,7 @@ impl Entry {
         if due.is_some_and(|due| due <= now) {
             // A failure (a full disk, say) is met again at the fence, where it counts.
             let _ = self.lockfile.refresh();
-            *due = Some(now + self.every.max(Duration::from_millis(1)));
+            *due = Some(now + self.every);
         }
     }
 

@@ -106,10 +106,16 @@ impl Lockfile {
             return Ok(Creation::Ours { lockfile, took_over: linked.is_err() });
         }
         match linked {
-            // We linked a guard that is not the one we hold.
+            // What is there now is not to be removed, whatever it is: an old argus that took our
+            // link for the stale lockfile it had seen has put a fresh one of its own there. If it
+            // is a link to a new guard, made by us, that guard's next holder takes it over.
             Ok(()) => {
-                let _ = sys::remove_if_there(&paths.lockfile);
-                Ok(Creation::GuardReplaced)
+                let guard_now = sys::id_at(&paths.guard).map_err(|e| io_error("look at", e))?;
+                Ok(if guard_now == Some(guard.id) {
+                    Creation::Free { took_over: false }
+                } else {
+                    Creation::GuardReplaced
+                })
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 deal_with_another(paths, Some(guard), &guard.file, stale_after)
@@ -202,6 +208,12 @@ struct Stamp {
 }
 
 impl Stamp {
+    /// A name for this lockfile that no other has, in the form of a nonce.
+    fn name(&self) -> String {
+        let since_1970 = self.modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        format!("{:016x}{:016x}", self.id.inode, since_1970.as_nanos() as u64)
+    }
+
     fn at(path: &Path) -> io::Result<Option<Self>> {
         match (fs::symlink_metadata(path), sys::id_at(path)?) {
             (Ok(metadata), Some(id)) => Ok(Some(Stamp { id, modified: metadata.modified()? })),
@@ -260,11 +272,19 @@ impl Found {
         kernel_lock::is_held(self.file.as_ref()?).ok()
     }
 
+    /// Whether this is not the guard's second name that its record says it is.
+    fn is_copy(&self) -> bool {
+        let guard = self.record.as_ref().and_then(|record| record.guard);
+        sys::LOCKED_FILE_IS_READABLE && guard.is_some_and(|guard| guard != self.stamp.id)
+    }
+
     /// Judges a lockfile that is not under a guard of ours.
     pub(crate) fn verdict(&self, now: SystemTime, stale_after: Duration) -> Verdict {
-        let by_proof = match self.is_locked() {
-            Some(locked) => Some(locked),
-            None => self.owner_liveness().as_option(),
+        let by_proof = match (self.is_locked(), self.owner_liveness()) {
+            (Some(locked), _) => Some(locked),
+            // A copy of a lockfile (a copied folder): its holder's life says nothing of it.
+            (None, Liveness::Alive) if self.is_copy() => None,
+            (None, liveness) => liveness.as_option(),
         };
         match by_proof {
             Some(true) => Verdict::Held,
@@ -319,19 +339,23 @@ fn deal_with_another(
     if !left_behind {
         return Ok(Creation::Held(found.holder()));
     }
-    clear_away(paths, &found)?;
-    Ok(Creation::Free { took_over: true })
+    let took_over = match guard {
+        Some(_) => clear_away(paths, &found)?,
+        None => clear_away_alone(paths, &found, stale_after)?,
+    };
+    Ok(Creation::Free { took_over })
 }
 
 /// Takes a stale lockfile out of the way without ever deleting a fresh one.
 ///
 /// Old argus looks, then deletes: in between, the stale lockfile may have become somebody's fresh
-/// one. So it is moved aside, looked at again, and put back if it is not the one we judged.
-fn clear_away(paths: &RegistryPaths, found: &Found) -> Result<()> {
+/// one. So it is moved aside, looked at again, and put back if it is not the one we judged. Says
+/// whether it was.
+fn clear_away(paths: &RegistryPaths, found: &Found) -> Result<bool> {
     let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
     let now_there = Stamp::at(&paths.lockfile).map_err(|error| io_error("look at", error))?;
     if now_there != Some(found.stamp) {
-        return Ok(());
+        return Ok(false);
     }
     if fs::symlink_metadata(&paths.lockfile).is_ok_and(|metadata| metadata.is_dir()) {
         let source = io::Error::other("it is a folder that has been there for long; remove it");
@@ -339,13 +363,56 @@ fn clear_away(paths: &RegistryPaths, found: &Found) -> Result<()> {
     }
     let aside = paths.temp(&paths::nonce());
     match sys::rename(&paths.lockfile, &aside) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         other => other.map_err(|error| io_error("take over", error))?,
     }
     let moved = Stamp::at(&aside).map_err(|error| io_error("look at", error))?;
-    if moved != Some(found.stamp) && moved.is_some() {
+    let is_judged = moved == Some(found.stamp);
+    if !is_judged {
         // If a third one has come meanwhile, there is no place to put this one back.
         let _ = sys::hard_link(&aside, &paths.lockfile);
     }
-    sys::remove_if_there(&aside).map_err(|error| Error::from_io(&aside, "remove", error))
+    sys::remove_if_there(&aside).map_err(|error| Error::from_io(&aside, "remove", error))?;
+    Ok(is_judged)
+}
+
+/// The same where there is no guard, and so nobody to decide alone.
+///
+/// Two that judge one stale lockfile must not both clear the way: the second would move aside the
+/// fresh one of the first. So they claim it first, by a name that only one of them can make; and a
+/// claim that caught another lockfile than the judged one is dropped without touching anything.
+fn clear_away_alone(paths: &RegistryPaths, found: &Found, stale_after: Duration) -> Result<bool> {
+    let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
+    let claim = paths.temp(&found.stamp.name());
+    match sys::hard_link(&paths.lockfile, &claim) {
+        Ok(()) => {}
+        // Files can't have two names here either, so looking again has to do.
+        Err(error) if sys::links_unsupported(&error) => return clear_away(paths, found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            drop_dead_claim(&claim, stale_after);
+            return Ok(false);
+        }
+        Err(error) => return Err(io_error("claim", error)),
+    }
+    let caught = Stamp::at(&claim).map_err(|error| io_error("look at", error))?;
+    let cleared = match caught == Some(found.stamp) {
+        true => clear_away(paths, found),
+        false => Ok(false),
+    };
+    if let (Ok(true), Some(record)) = (&cleared, &found.record) {
+        // Only this holder's: others may be at work here.
+        let _ = sys::remove_if_there(&paths.temp(&record.nonce));
+    }
+    let _ = sys::remove_if_there(&claim);
+    cleared
+}
+
+/// Drops a claim whose maker died with it.
+fn drop_dead_claim(claim: &Path, stale_after: Duration) {
+    let made = sys::link_time(claim);
+    let age = made.and_then(|made| SystemTime::now().duration_since(made).ok());
+    if age.is_some_and(|age| age > stale_after) {
+        let _ = sys::remove_if_there(claim);
+    }
 }

@@ -75,7 +75,9 @@ impl RegistryV1 {
         let corrupt = |reason: String| Error::Corrupt { path: path.to_path_buf(), reason };
         let members: RawObject =
             serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
-        match members.get_as::<f64>("version") {
+        // By its text: JavaScript reads numbers beyond all bounds, too.
+        let version = members.get("version").and_then(|version| version.get().parse::<f64>().ok());
+        match version {
             Some(version) if version == f64::from(REGISTRY_VERSION) => {}
             Some(version) if version > f64::from(REGISTRY_VERSION) => {
                 return Err(Error::UnsupportedVersion {
@@ -299,6 +301,7 @@ mod tests {
             (r#"{"version":"1","updatedAt":0,"watchers":{}}"#, "CORRUPT"),
             (r#"{"version":0,"updatedAt":0,"watchers":{}}"#, "CORRUPT"),
             (r#"{"version":2,"anything":0}"#, "UNSUPPORTED_VERSION"),
+            (r#"{"version":1e999}"#, "UNSUPPORTED_VERSION"),
             (r#"{"version":1.5,"updatedAt":0,"watchers":{}}"#, "UNSUPPORTED_VERSION"),
         ] {
             assert_eq!(parse(text).unwrap_err().code(), code, "{text}");

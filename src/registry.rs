@@ -165,14 +165,14 @@ fn update<T, E: From<Error>>(
     write: Write,
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<T, E>,
 ) -> Result<T, E> {
-    let started = Instant::now();
+    let started = options.lock.since.unwrap_or_else(Instant::now);
+    let time_is_left = || options.lock.timeout.is_none_or(|timeout| started.elapsed() < timeout);
     loop {
-        let left = options.lock.timeout.map(|timeout| timeout.saturating_sub(started.elapsed()));
-        let lock_options = LockOptions { timeout: left, ..options.lock.clone() };
+        let lock_options = LockOptions { since: Some(started), ..options.lock.clone() };
         let attempt =
             under_lock(path, &lock_options, |lock| update_under(lock, options, write, updater));
         match attempt {
-            Err(Attempt::Lost(_)) if left.is_none_or(|left| !left.is_zero()) => {}
+            Err(Attempt::Lost(_)) if time_is_left() => {}
             Err(Attempt::Lost(error)) => return Err(error.into()),
             Err(Attempt::Failed(error)) => return Err(error),
             Ok(value) => return Ok(value),

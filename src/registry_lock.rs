@@ -25,6 +25,10 @@ use crate::wait_line::{self, Waited};
 /// whether that can go on: even a one-try caller gets to try again after a takeover.
 const CLEARING_LIMIT: u32 = 10;
 
+/// How often in a row a guard may turn out replaced before the next look is put off.
+const REPLACED_LIMIT: u32 = 10;
+const REPLACED_PAUSE: Duration = Duration::from_millis(1);
+
 /// How often, and how long apart, a one-try caller looks again at a guard that is locked though
 /// nobody holds the registry's lock.
 const PASSING_LIMIT: u32 = 50;
@@ -36,6 +40,9 @@ pub struct LockOptions {
     /// How long to wait for the lock; zero is one try, `None` waits without bound. Default 2 s,
     /// as in argus.
     pub timeout: Option<Duration>,
+    /// Since when the timeout counts, for a caller that has waited elsewhere already. Default: the
+    /// moment of the call.
+    pub since: Option<Instant>,
     /// When a lockfile that can't be judged otherwise counts as abandoned: one of an older argus,
     /// or of another host. Default 10 s, as in argus.
     pub stale_after: Duration,
@@ -50,6 +57,7 @@ impl Default for LockOptions {
     fn default() -> Self {
         LockOptions {
             timeout: Some(Duration::from_secs(2)),
+            since: None,
             stale_after: Duration::from_secs(10),
             backoff: Backoff::default(),
             cancel: None,
@@ -82,7 +90,7 @@ impl RegistryLock {
         let wait = Wait::start(options);
         let mut paths = RegistryPaths::resolve(path.as_ref())?;
         if !paths.folder.is_dir() {
-            fs::create_dir_all(&paths.folder)
+            create_folder(&paths.folder)
                 .map_err(|error| Error::from_io(&paths.folder, "create", error))?;
             // Its name may have led through a symbolic link that was dangling until now.
             paths = RegistryPaths::resolve(path.as_ref())?;
@@ -99,7 +107,8 @@ impl RegistryLock {
                     Creation::Ours { lockfile, took_over } => {
                         lock.took_over |= took_over;
                         lock.kept = Some(Kept::new(lockfile, options.stale_after));
-                        if lock.took_over {
+                        // Without a guard, others may be at work here.
+                        if lock.took_over && lock.guard.is_some() {
                             lock.sweep();
                         }
                         return Ok(lock);
@@ -194,9 +203,21 @@ impl Drop for RegistryLock {
     }
 }
 
+/// Creates a folder so that it would survive a power failure, like what is put in it. It happens
+/// once in a registry's life, so nobody has to be able to do without.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    fs::create_dir_all(folder)?;
+    for parent in missing.iter().filter_map(|created| created.parent()) {
+        sys::sync_folder(parent)?;
+    }
+    Ok(())
+}
+
 /// Locks the guard; `None` where the file system has no kernel locks.
 fn take_guard(paths: &RegistryPaths, wait: &Wait) -> Result<Option<Guard>> {
     let mut passing = 0;
+    let mut replaced = 0;
     loop {
         wait.check_cancelled(paths)?;
         let file = kernel_lock::open_existing_or_create(&paths.guard, |_| create_guard(paths))?;
@@ -205,7 +226,7 @@ fn take_guard(paths: &RegistryPaths, wait: &Wait) -> Result<Option<Guard>> {
         let id = sys::id_of(&file, &metadata).map_err(|error| io_error("look at", error))?;
         let file = match wait_line::lock(file, id, wait.deadline, &wait.token) {
             Ok(Waited::Locked(file)) => file,
-            Ok(Waited::TimedOut) if wait.is_one_try() && passing < PASSING_LIMIT => {
+            Ok(Waited::TimedOut) if wait.one_try && passing < PASSING_LIMIT => {
                 // Without a lockfile nobody holds the registry's lock: somebody is just looking at
                 // it (inspect), or gets it after he has given up. That is not what busy means.
                 if sys::id_at(&paths.lockfile).is_ok_and(|found| found.is_some()) {
@@ -230,6 +251,11 @@ fn take_guard(paths: &RegistryPaths, wait: &Wait) -> Result<Option<Guard>> {
             found => {
                 let _ = kernel_lock::unlock(&guard.file);
                 found?;
+                // Not for ever, though: there are file systems whose inode numbers don't stay.
+                replaced += 1;
+                if replaced > REPLACED_LIMIT {
+                    wait.sleep(REPLACED_PAUSE, paths, None)?;
+                }
                 continue;
             }
         }
@@ -253,7 +279,8 @@ fn must_be_a_guard(paths: &RegistryPaths, guard: &Guard, length: u64) -> Result<
     }
     let start = sys::read_start(&guard.file, MAGIC.len())
         .map_err(|error| Error::from_io(&paths.guard, "read", error))?;
-    if start == MAGIC || start.is_empty() {
+    // A power failure may leave a record that was never written out as zeros.
+    if start == MAGIC || start.iter().all(|byte| *byte == 0) {
         return Ok(());
     }
     Err(Error::Io {
@@ -276,6 +303,10 @@ fn create_guard(paths: &RegistryPaths) -> io::Result<File> {
         .map(|()| file);
     let _ = sys::remove_if_there(&temp);
     match named {
+        // Somebody who took over a dead holder's lock has swept our file away with its litter.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(io::ErrorKind::AlreadyExists.into())
+        }
         Err(error) if sys::links_unsupported(&error) => {
             let file = sys::create_new(&paths.guard, 0o600)?;
             sys::copy_access(&file, &registry)?;
@@ -288,23 +319,21 @@ fn create_guard(paths: &RegistryPaths) -> io::Result<File> {
 /// One caller's patience.
 struct Wait {
     started: Instant,
+    one_try: bool,
     deadline: Option<Instant>,
     token: CancelToken,
 }
 
 impl Wait {
     fn start(options: &LockOptions) -> Self {
-        let started = Instant::now();
+        let started = options.since.unwrap_or_else(Instant::now);
         Wait {
             started,
+            one_try: options.timeout.is_some_and(|timeout| timeout.is_zero()),
             // A timeout beyond what a clock can hold is none.
             deadline: options.timeout.and_then(|timeout| started.checked_add(timeout)),
             token: options.cancel.clone().unwrap_or_default(),
         }
-    }
-
-    fn is_one_try(&self) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= self.started)
     }
 
     fn check_cancelled(&self, paths: &RegistryPaths) -> Result<()> {
@@ -335,10 +364,14 @@ impl Wait {
 
     /// The error of a wait that is over: names the holder if one can be seen.
     fn over(&self, paths: &RegistryPaths, holder: Option<Holder>) -> Error {
-        let found = || Found::look(&paths.lockfile).ok().flatten().map(|found| found.holder());
-        let holder = holder.or_else(found).map(Box::new);
+        // A holder that stands still between guard and lockfile has left its record in the guard.
+        let found = [&paths.lockfile, &paths.guard].into_iter().find_map(|file| {
+            let found = Found::look(file).ok().flatten();
+            found.filter(|found| file == &paths.lockfile || found.is_locked() == Some(true))
+        });
+        let holder = holder.or_else(|| found.map(|found| found.holder())).map(Box::new);
         let path = paths.registry.clone();
-        if self.is_one_try() {
+        if self.one_try {
             return Error::LockBusy { path, holder };
         }
         Error::LockTimeout { path, waited: self.started.elapsed(), holder }

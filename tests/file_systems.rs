@@ -16,13 +16,38 @@ use argus_registry::{
 };
 
 const SHIM: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #ifdef WITHOUT_LOCKS
 int flock(int fd, int operation) { errno = ENOLCK; return -1; }
 #endif
 #ifdef WITHOUT_LINKS
 int linkat(int d1, const char *p1, int d2, const char *p2, int flags) { errno = EPERM; return -1; }
-int link(const char *p1, const char *p2) { errno = EPERM; return -1; }
+#endif
+#ifdef ROBBED_AFTER_LINK
+/* An old argus that took our fresh link for the stale lockfile it had looked at before. */
+int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {
+    int (*real)(int, const char *, int, const char *, int) = dlsym(RTLD_NEXT, "linkat");
+    int result = real(d1, p1, d2, p2, flags);
+    if (result == 0 && strstr(p2, ".lock")) {
+        unlink(p2);
+        close(open(p2, O_CREAT | O_EXCL | O_WRONLY, 0644));
+    }
+    return result;
+}
+#endif
+#ifdef SLOW_RENAMES
+/* Widens the window between judging a lockfile and moving it. */
+int rename(const char *p1, const char *p2) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    if (strstr(p1, ".lock")) usleep(random() % 3000);
+    return real(p1, p2);
+}
 #endif
 "#;
 
@@ -43,6 +68,7 @@ impl Shim {
         let compiled = Command::new("cc")
             .args(["-shared", "-fPIC", "-o"])
             .args([&library, &source])
+            .arg("-ldl")
             .args(lacks.iter().map(|lack| format!("-D{lack}")))
             .status()
             .expect("Rust on Linux links with cc, so it is there");
@@ -123,6 +149,36 @@ fn leave_a_dead_holders_lockfile(shim: &Shim) {
         victim.kill().unwrap();
         victim.wait().unwrap();
     }
+}
+
+#[test]
+fn many_that_meet_a_dead_holders_lockfile_without_kernel_locks() {
+    let shim = Shim::new(&["WITHOUT_LOCKS", "SLOW_RENAMES"]);
+    let marker = shim.dir.path().join("marker");
+    let marker = marker.to_str().unwrap();
+    let before = || read_registry(shim.path()).unwrap().0.watcher("counter").unwrap().port;
+    for _ in 0..20 {
+        leave_a_dead_holders_lockfile(&shim);
+        let _ = fs::remove_file(marker);
+        let expected = before() + 8 * 5;
+        let children: Vec<_> = (0..8).map(|_| shim.increment(&["5", marker])).collect();
+        for mut child in children {
+            assert!(child.wait().unwrap().success());
+        }
+        assert_eq!(before(), expected);
+    }
+}
+
+#[test]
+fn an_old_arguss_fresh_lockfile_is_never_removed() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["ROBBED_AFTER_LINK"]);
+        return shim.again("an_old_arguss_fresh_lockfile_is_never_removed");
+    };
+    assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_BUSY");
+    let lockfile = Path::new(&path).with_extension("json.lock");
+    assert_eq!(fs::metadata(lockfile).unwrap().len(), 0, "the old one's is there");
+    assert!(!Path::new(&path).exists());
 }
 
 fn one_try() -> UpdateOptions {

@@ -1,6 +1,7 @@
 //! Taking a registry's lock, and what can be done while it is held.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use napi::bindgen_prelude::{Either, Object};
 use napi::Env;
@@ -33,10 +34,15 @@ fn acquire(path: &str, options: &LockOptions) -> Result<Held> {
     Ok(Held { lock, content })
 }
 
-fn options(timeout_ms: f64, stale_ms: f64) -> LockOptions {
-    let mut options = LockOptions { timeout: millis(timeout_ms), ..LockOptions::default() };
-    options.stale_after = millis(stale_ms).unwrap_or(std::time::Duration::MAX);
-    options
+/// `elapsed_ms` of the timeout are over already.
+fn options(timeout_ms: f64, elapsed_ms: f64, stale_ms: f64) -> LockOptions {
+    let since = millis(elapsed_ms).and_then(|elapsed| Instant::now().checked_sub(elapsed));
+    LockOptions {
+        timeout: millis(timeout_ms),
+        since: Some(since.unwrap_or_else(Instant::now)),
+        stale_after: millis(stale_ms).unwrap_or(Duration::MAX),
+        ..LockOptions::default()
+    }
 }
 
 /// A wait for a lock, on a thread of its own.
@@ -63,9 +69,9 @@ enum Slot {
 impl Acquisition {
     /// Prepares the wait.
     #[napi(constructor)]
-    pub fn new(path: String, timeout_ms: f64, stale_ms: f64) -> Self {
+    pub fn new(path: String, timeout_ms: f64, elapsed_ms: f64, stale_ms: f64) -> Self {
         let token = CancelToken::new();
-        let mut options = options(timeout_ms, stale_ms);
+        let mut options = options(timeout_ms, elapsed_ms, stale_ms);
         options.cancel = Some(token.clone());
         Acquisition { path, options, token, slot: Arc::new(Mutex::new(Slot::Waiting)) }
     }
@@ -199,6 +205,11 @@ fn commit(
 
 /// Waits for a lock on the calling thread, and takes it.
 #[napi]
-pub fn acquire_sync(path: String, timeout_ms: f64, stale_ms: f64) -> Either<Hold, Failure> {
-    outcome(acquire(&path, &options(timeout_ms, stale_ms)), Hold::new)
+pub fn acquire_sync(
+    path: String,
+    timeout_ms: f64,
+    elapsed_ms: f64,
+    stale_ms: f64,
+) -> Either<Hold, Failure> {
+    outcome(acquire(&path, &options(timeout_ms, elapsed_ms, stale_ms)), Hold::new)
 }

@@ -2,7 +2,7 @@
 //! own file operations.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use napi::bindgen_prelude::{Either, Object, ToNapiValue};
 use napi::Env;
@@ -22,8 +22,15 @@ pub(super) enum Pool {
 
 fn pool() -> Runtime {
     // Only for its threads: they come with the work, go when idle, and keep no process alive.
-    Builder::new_current_thread().build().expect("a runtime without drivers needs nothing")
+    Builder::new_current_thread()
+        .max_blocking_threads(MOST_THREADS)
+        .thread_stack_size(256 * 1024)
+        .build()
+        .expect("a runtime without drivers needs nothing")
 }
+
+/// As many registries can be waited for at once by one process; more wait for their turn to wait.
+const MOST_THREADS: usize = 8192;
 
 static WAITS: LazyLock<Runtime> = LazyLock::new(pool);
 static WORK: LazyLock<Runtime> = LazyLock::new(pool);
@@ -43,12 +50,26 @@ where
         Pool::Waits => &WAITS,
         Pool::Work => &WORK,
     };
-    runtime.spawn_blocking(move || {
-        // A promise that never settles would be worse than an odd error.
-        let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            Either::B(Failure::internal("a defect of argus-registry: its thread panicked"))
-        });
+    // Shared, so that there is still somebody to tell if no thread is to be had.
+    let task = Arc::new(Mutex::new(Some((deferred, work))));
+    let settle = move |refused: Option<Failure>| {
+        let taken = task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((deferred, work)) = taken else { return };
+        let outcome = match refused {
+            Some(failure) => Either::B(failure),
+            // A promise that never settles would be worse than an odd error.
+            None => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+                Either::B(Failure::internal("a defect of argus-registry: its thread panicked"))
+            }),
+        };
         deferred.resolve(move |_| Ok(outcome));
-    });
+    };
+    let in_thread = settle.clone();
+    // Tokio panics if the system refuses the first thread, and a panic here would end the process.
+    let spawned =
+        catch_unwind(AssertUnwindSafe(|| runtime.spawn_blocking(move || in_thread(None))));
+    if spawned.is_err() {
+        settle(Some(Failure::internal("the system refused another thread to this process")));
+    }
     Ok(promise)
 }

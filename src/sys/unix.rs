@@ -4,6 +4,7 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -66,6 +67,16 @@ pub(crate) fn id_at(path: &Path) -> io::Result<Option<FileId>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// When a name was last added to a file, or its mode or owner changed.
+pub(crate) fn link_time(path: &Path) -> Option<SystemTime> {
+    let metadata = fs::symlink_metadata(path).ok()?;
+    let since_1970 = Duration::new(
+        u64::try_from(metadata.ctime()).ok()?,
+        u32::try_from(metadata.ctime_nsec()).ok()?,
+    );
+    SystemTime::UNIX_EPOCH.checked_add(since_1970)
 }
 
 /// The permission bits of a file that is neither a program nor set-id.

@@ -4,6 +4,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::owner::{FileId, ProcessState};
 
@@ -68,6 +69,11 @@ pub(crate) fn id_at(path: &Path) -> io::Result<Option<FileId>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Files don't say here when a name was last added to them.
+pub(crate) fn link_time(_path: &Path) -> Option<SystemTime> {
+    None
 }
 
 /// Permissions come from the folder here.
