@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Holder, Result};
 use crate::kernel_lock;
-use crate::lockfile::{Found, Verdict};
 use crate::paths::RegistryPaths;
 use crate::sys;
+use crate::takeover::{Found, Verdict};
 
 /// What [`inspect_lock`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -59,6 +59,7 @@ mod registry;
 mod registry_lock;
 mod store;
 mod sys;
+mod takeover;
 mod wait_line;
 
 pub use backoff::Backoff;

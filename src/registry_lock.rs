@@ -15,10 +15,11 @@ use crate::cancel::CancelToken;
 use crate::error::{Error, Holder, Result};
 use crate::keeper::Kept;
 use crate::kernel_lock;
-use crate::lockfile::{Creation, Found, Guard, Lockfile};
+use crate::lockfile::{Creation, Guard, Lockfile};
 use crate::owner::MAGIC;
 use crate::paths::{self, RegistryPaths};
 use crate::sys;
+use crate::takeover::Found;
 use crate::wait_line::{self, Waited};
 
 /// A lockfile may be in the way, and gone when we look, this often before the clock is asked

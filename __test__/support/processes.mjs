@@ -2,7 +2,6 @@
 
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -54,12 +53,9 @@ export const puppet = (t) => {
 /** Several puppets, ready. */
 export const puppets = (t, count) => Array.from({ length: count }, () => puppet(t))
 
-/** A program of the Rust crate. */
+/** A program of the Rust crate, as its code is now. */
 export const rustExample = (name) => {
-	const path = join(root, 'target', 'release', 'examples', name)
-	if (!existsSync(path)) {
-		const args = ['build', '--release', '--locked', '--example', name]
-		execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
-	}
-	return path
+	const args = ['build', '--release', '--locked', '--quiet', '--example', name]
+	execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
+	return join(root, 'target', 'release', 'examples', name)
 }

@@ -1,0 +1,29 @@
+// proper-lockfile with write-file-atomic, with the seed's patience: 2 s of waiting with pauses
+// of 25 to 225 ms or so, stale after 10 s. write-file-atomic syncs the file, never its folder.
+
+import { readFile } from 'node:fs/promises'
+import properLockfile from 'proper-lockfile'
+import writeFileAtomic from 'write-file-atomic'
+
+const options = {
+	stale: 10_000,
+	retries: {
+		forever: true,
+		maxRetryTime: 2_000,
+		minTimeout: 25,
+		maxTimeout: 200,
+		randomize: true,
+	},
+}
+
+export const create =
+	({ durable }) =>
+	async (path, updater) => {
+		const release = await properLockfile.lock(path, options)
+		try {
+			const next = updater(JSON.parse(await readFile(path, 'utf8')))
+			await writeFileAtomic(path, JSON.stringify(next, null, 2), { fsync: durable })
+		} finally {
+			await release()
+		}
+	}

@@ -1,0 +1,41 @@
+// The speed that was promised, beside what was measured.
+
+const limit = (target, measured, bound, unit, isAtLeast = false) => {
+	const isMet = isAtLeast ? measured >= bound : measured <= bound
+	return { target, measured, bound, unit, verdict: isMet ? 'ok' : 'MISSED' }
+}
+
+export const checkTargets = (results, recovery, startUp) => {
+	const of = (name, processes) =>
+		results.find((result) => result.contestant === name && result.processes === processes)
+	const rows = []
+	for (const [name, bound] of [
+		['argus-sync', 1.5],
+		['argus-async', 2.5],
+	]) {
+		const ours = of(name, 1)
+		if (ours && !Number.isNaN(ours.timesFloor)) {
+			const target = `${name}, 1 process: at most ${bound} times the floor`
+			rows.push(limit(target, ours.timesFloor, bound, 'x'))
+		}
+	}
+	const seed = of('seed-lock', 10)
+	for (const name of ['argus-sync', 'argus-async']) {
+		const ours = of(name, 10)
+		if (!ours || !seed) continue
+		const faster = ours.opsPerSecond / seed.opsPerSecond
+		const target = `${name}, 10 processes: at least 3 times the seed lock's throughput`
+		rows.push(limit(target, faster, 3, 'x', true))
+		const p99 = `${name}, 10 processes: p99 at most a fifth of the seed lock's`
+		rows.push(limit(p99, ours.p99 / seed.p99, 0.2, 'x'))
+		const balanced = `${name}, 10 processes: the same, every process counted alike`
+		rows.push(limit(balanced, ours.balancedP99 / seed.balancedP99, 0.2, 'x'))
+	}
+	for (const kind of ['sync', 'async']) {
+		const target = `SIGKILL of a holder: the next update (${kind}) within 50 ms, at worst`
+		rows.push(limit(target, recovery[kind].max, 50, 'ms'))
+	}
+	rows.push(limit('require: under 10 ms', startUp.ms.median, 10, 'ms'))
+	rows.push(limit('require: under 5 MB of memory', startUp.bytes.median / 1e6, 5, 'MB'))
+	return rows
+}

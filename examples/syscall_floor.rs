@@ -1,0 +1,108 @@
+//! The floor of the benchmark: one locked update in bare system calls, and nothing else.
+//!
+//! `syscall_floor FILE SECONDS [--durable]` prints `ready`, waits for a line on its standard
+//! input, updates the file again and again, and prints how many nanoseconds each update took.
+//!
+//! What every locked update of a file by replacement has to do on the same disk: create the
+//! lockfile exclusively, read, write a temp file, rename it, unlink the lockfile; durable, also
+//! fsync the file and its folder. It parses nothing, checks nothing and would lose the lock to
+//! nobody: it has to run alone. So no program that does more than this can be faster by much,
+//! and a ratio to it says what the lock, the safety and the language cost, on any machine.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the floor is the bare calls, with none of the crate's care"
+)]
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Larger than any registry that is benchmarked, so that one read call gets it all.
+const BUFFER_SIZE: usize = 1 << 20;
+
+/// So that the first samples don't measure cold caches.
+const WARM_UP: u32 = 100;
+
+struct Target {
+    file: PathBuf,
+    folder: PathBuf,
+    lockfile: PathBuf,
+    temp: PathBuf,
+    durable: bool,
+}
+
+impl Target {
+    fn new(file: &Path, durable: bool) -> Self {
+        let beside = |ending: &str| {
+            let mut name = file.as_os_str().to_owned();
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        Target {
+            file: file.to_path_buf(),
+            folder: file.parent().unwrap_or(file).to_path_buf(),
+            lockfile: beside(".lock"),
+            temp: beside(".tmp"),
+            durable,
+        }
+    }
+
+    fn update(&self, buffer: &mut [u8]) -> io::Result<()> {
+        let lock = File::create_new(&self.lockfile)?;
+        let length = File::open(&self.file)?.read(buffer)?;
+        let mut temp = File::create_new(&self.temp)?;
+        temp.write_all(&buffer[..length])?;
+        if self.durable {
+            temp.sync_all()?;
+        }
+        drop(temp);
+        fs::rename(&self.temp, &self.file)?;
+        if self.durable {
+            File::open(&self.folder)?.sync_all()?;
+        }
+        fs::remove_file(&self.lockfile)?;
+        drop(lock);
+        Ok(())
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (file, seconds, durable) = match arguments.as_slice() {
+        [file, seconds] => (file, seconds, false),
+        [file, seconds, flag] if flag == "--durable" => (file, seconds, true),
+        _ => return Err("usage: syscall_floor FILE SECONDS [--durable]".into()),
+    };
+    let time = Duration::try_from_secs_f64(seconds.parse()?)?;
+    let target = Target::new(Path::new(file), durable);
+    let mut buffer = vec![0; BUFFER_SIZE];
+    for _ in 0..WARM_UP {
+        target.update(&mut buffer)?;
+    }
+
+    let mut output = io::stdout().lock();
+    writeln!(output, "ready")?;
+    output.flush()?;
+    if io::stdin().read_line(&mut String::new())? == 0 {
+        return Err("nobody gave the start signal".into());
+    }
+
+    let mut samples = Vec::with_capacity(1 << 20);
+    let started = Instant::now();
+    let mut now = started;
+    while now - started < time {
+        target.update(&mut buffer)?;
+        let after = Instant::now();
+        samples.push(after - now);
+        now = after;
+    }
+    let mut output = io::BufWriter::new(output);
+    for sample in samples {
+        writeln!(output, "{}", sample.as_nanos())?;
+    }
+    output.flush()?;
+    Ok(())
+}
