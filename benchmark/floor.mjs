@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { track } from './processes.mjs'
+import { sum } from './statistics.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const targetFolder = join(root, 'target')
@@ -31,6 +32,7 @@ export const startFloor = async ({ path, seconds, durable }) => {
 		for await (const line of lines) latencies.push(Number(line) / 1e6)
 		const [code] = await closed
 		if (code !== 0) throw new Error(`${program} ended with code ${code}`)
-		return { latencies, rejected: [], inTime: latencies.length, errors: {} }
+		const elapsedMs = sum(latencies)
+		return { latencies, acknowledged: latencies.length, elapsedMs, errors: {} }
 	}
 }

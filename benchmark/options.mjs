@@ -15,7 +15,10 @@ export const help = `Usage: npm run bench -- [OPTIONS]
 Measures locked updates of a registry: this addon beside a JavaScript lock written to argus's
 seed document, proper-lockfile with write-file-atomic, and the bare system calls.
 
-  --seconds S       how long each cell runs (default 1.5)
+  --seconds S       how long one process runs (default 1.5)
+  --updates N       how many updates each of several processes does (default 100)
+  --pause MS        how long each of several processes pauses after an update, on average; 0 is
+                    a load that no watcher makes (default 2)
   --rounds N        how often the contestants take turns (default 3)
   --processes LIST  how many processes at once (default 1,4,10)
   --only LIST       these contestants alone, of
@@ -31,6 +34,8 @@ seed document, proper-lockfile with write-file-atomic, and the bare system calls
 
 const definitions = {
 	seconds: { type: 'string', default: '1.5' },
+	updates: { type: 'string', default: '100' },
+	pause: { type: 'string', default: '2' },
 	rounds: { type: 'string', default: '3' },
 	processes: { type: 'string', default: '1,4,10' },
 	only: { type: 'string' },
@@ -54,6 +59,8 @@ const number = (name, text, isGood, what) => {
 	}
 	return value
 }
+
+const isPause = (value) => value >= 0 && value <= 60_000
 
 const isCount = (value) => Number.isSafeInteger(value) && value >= 1
 
@@ -89,6 +96,8 @@ export const readOptions = (args) => {
 	const isTime = (value) => value > 0 && value <= 3600
 	return {
 		seconds: number('seconds', values.seconds, isTime, 'a number of seconds, up to 3600'),
+		updates: number('updates', values.updates, isCount, 'a number like 100'),
+		pause: number('pause', values.pause, isPause, 'a number of milliseconds'),
 		rounds: number('rounds', values.rounds, isCount, 'a number like 3'),
 		processes: [...new Set(processes)].sort((a, b) => a - b),
 		contestants: chosen(values.only),

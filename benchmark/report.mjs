@@ -41,7 +41,6 @@ const heading = [
 	'+-',
 	'p50 ms',
 	'p99 ms',
-	'p99/proc',
 	'max ms',
 	'time/floor',
 	'p50/floor',
@@ -56,7 +55,6 @@ const resultRow = (result) => [
 	percent(result.spread),
 	ms(result.p50),
 	ms(result.p99),
-	ms(result.balancedP99),
 	ms(result.max),
 	times(result.timesFloor),
 	times(result.timesFloorP50),
@@ -75,14 +73,14 @@ export const resultsText = (results) => {
 		.join('\n')
 }
 
-export const legend = `ops/s: acknowledged updates of all processes together. p50, p99, max: of the acknowledged ones
-alone, waiting included. p99/proc: every process counts the same, and rejected updates count with
-the time they took; p99 counts the process that starves the others, and never waits itself, a
-hundred times over. Median of the rounds (max: the worst), +- half their range.
-time/floor: the floor's ops/s through these; p50/floor: this p50 through the floor's. Both refer
-to the floor with 1 process, of the same round and durability, whatever the number of processes.
-fairness: updates of the slowest process through those of the fastest. errors: rejected updates.
-lost: acknowledged, but not in the file; negative: in the file, though reported as failed.
+export const legend = `One process runs for a time, without pauses; several get the same number of updates each, with
+pauses between them, and the clock stops when the last is done. ops/s: acknowledged updates of all processes together. p50, p99, max: how
+long a call took, waiting included, rejected calls too. Median of the rounds (max: the worst), +-
+half their range. time/floor: the floor's ops/s through these; p50/floor: this p50 through the
+floor's. Both refer to the floor with 1 process, of the same round and durability, whatever the
+number of processes. fairness: the time of the process that was done first through that of the
+last. errors: rejected updates. lost: acknowledged, but not in the file; negative: in the file,
+though reported as failed.
 `
 
 export const othersText = (recovery, startUp) => {

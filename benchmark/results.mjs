@@ -37,7 +37,6 @@ const result = (contestant, processes, allCells) => {
 		spread: spread(values('opsPerSecond')),
 		p50: median(values('p50')),
 		p99: median(values('p99')),
-		balancedP99: median(values('balancedP99')),
 		max: Math.max(...values('max')),
 		timesFloor: ratios(cells, floorCells, (cell, floor) => floor.opsPerSecond / cell.opsPerSecond),
 		timesFloorP50: ratios(cells, floorCells, (cell, floor) => cell.p50 / floor.p50),

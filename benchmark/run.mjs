@@ -14,13 +14,13 @@ import { measureStartUp } from './start-up.mjs'
 import { checkTargets } from './targets.mjs'
 
 /** All take turns, so that what the machine does for a while hits all of them. */
-const runRounds = async ({ contestants, processes, rounds, seconds }, folder) => {
+const runRounds = async ({ contestants, processes, rounds, ...work }, folder) => {
 	const cells = []
 	for (let round = 1; round <= rounds; round++) {
 		for (const count of processes) {
 			for (const contestant of contestants) {
 				if (contestant.isFloor && count !== 1) continue
-				const cell = await runCell({ contestant, processes: count, seconds }, folder)
+				const cell = await runCell({ ...work, contestant, processes: count }, folder)
 				cells.push({ round, ...cell })
 				console.log(cellText(cell, round, rounds))
 			}
@@ -44,8 +44,8 @@ const benchmark = async (options, folder) => {
 	console.log(othersText(recovery, startUp))
 	console.log(targetsText(targets))
 	if (options.json) {
-		const { seconds, rounds, processes } = options
-		const settings = { seconds, rounds, processes }
+		const { seconds, updates, pause, rounds, processes } = options
+		const settings = { seconds, updates, pause, rounds, processes }
 		const all = { machine, settings, targets, results, recovery, startUp, cells }
 		writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`)
 	}

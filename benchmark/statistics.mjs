@@ -25,24 +25,3 @@ export const summarise = (latencies) => {
 		max: percentile(sorted, 1),
 	}
 }
-
-/**
- * The percentile in which every list counts the same, however long it is; NaN of none.
- *
- * Where one process holds on to a lock and the others starve, nearly all updates are those of the
- * one that never waits: a plain percentile then shows no waiting at all.
- */
-export const balancedPercentile = (lists, fraction) => {
-	const counted = lists.filter((list) => list.length > 0)
-	const weighed = counted.flatMap((list) =>
-		list.map((value) => ({ value, weight: 1 / list.length / counted.length })),
-	)
-	weighed.sort((a, b) => a.value - b.value)
-	let passed = 0
-	for (const { value, weight } of weighed) {
-		passed += weight
-		// The weights add up to 1 but for rounding.
-		if (passed >= fraction - 1e-9) return value
-	}
-	return Number.NaN
-}

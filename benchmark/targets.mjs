@@ -28,8 +28,6 @@ export const checkTargets = (results, recovery, startUp) => {
 		rows.push(limit(target, faster, 3, 'x', true))
 		const p99 = `${name}, 10 processes: p99 at most a fifth of the seed lock's`
 		rows.push(limit(p99, ours.p99 / seed.p99, 0.2, 'x'))
-		const balanced = `${name}, 10 processes: the same, every process counted alike`
-		rows.push(limit(balanced, ours.balancedP99 / seed.balancedP99, 0.2, 'x'))
 	}
 	for (const kind of ['sync', 'async']) {
 		const target = `SIGKILL of a holder: the next update (${kind}) within 50 ms, at worst`

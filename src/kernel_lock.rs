@@ -7,7 +7,7 @@
 //! it vanishes with its holder, whatever ends it. The lock *file* stays: deleting it while it is
 //! held would let two writers in, each with a lock on a file of the same name.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -99,12 +99,14 @@ fn try_lock(path: &Path, mode: Mode) -> Result<KernelLock> {
 }
 
 fn open_or_create(path: &Path, mode: Mode) -> Result<File> {
-    let mut opened = open_existing_or_create(path, |path| sys::create_new(path, 0o666));
+    let create = |path: &Path| sys::create_new(path, 0o666);
+    let mut opened = open_existing_or_create(path, create).map(|(file, _)| file);
     if mode == Mode::Shared && matches!(opened, Err(Error::PermissionDenied { .. })) {
         // Whoever may only read the file may still join the readers.
         opened = sys::open_for_look(path)
             .map_err(|error| Error::from_io(path, "open lock file", error))
-            .and_then(|file| must_be_a_file(path, file));
+            .and_then(|file| must_be_a_file(path, file))
+            .map(|(file, _)| file);
     }
     opened
 }
@@ -113,7 +115,7 @@ fn open_or_create(path: &Path, mode: Mode) -> Result<File> {
 pub(crate) fn open_existing_or_create(
     path: &Path,
     create: impl Fn(&Path) -> io::Result<File>,
-) -> Result<File> {
+) -> Result<(File, Metadata)> {
     for _ in 0..REPLACED_LIMIT {
         let opened = match sys::open_existing(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
@@ -140,10 +142,10 @@ pub(crate) fn open_existing_or_create(
     })
 }
 
-fn must_be_a_file(path: &Path, file: File) -> Result<File> {
+fn must_be_a_file(path: &Path, file: File) -> Result<(File, Metadata)> {
     let metadata = file.metadata().map_err(|error| Error::from_io(path, "look at", error))?;
     if metadata.is_file() {
-        return Ok(file);
+        return Ok((file, metadata));
     }
     Err(Error::Io {
         path: path.to_path_buf(),

@@ -11,7 +11,7 @@
 //! that instead, is used where a locked file can't be read (Windows), where files can't have two
 //! names, and where there are no kernel locks.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +38,10 @@ pub(crate) struct Lockfile {
 pub(crate) struct Guard {
     pub(crate) file: Arc<File>,
     pub(crate) id: FileId,
+    /// As it was when it was opened.
+    pub(crate) metadata: Metadata,
+    /// Whether it had to be waited for.
+    pub(crate) contended: bool,
 }
 
 /// What one try to make the lockfile came to.

@@ -75,7 +75,7 @@ impl RegistryPaths {
         for _ in 0..LINK_LIMIT {
             let name = current.file_name().ok_or_else(|| invalid("the path names no file"))?;
             let folder = current.parent().ok_or_else(|| invalid("the path names no file"))?;
-            let folder = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+            let folder = canonical_as_far_as_it_exists(folder);
             let file = folder.join(name);
             match fs::read_link(&file) {
                 Ok(target) => current = folder.join(target),
@@ -86,6 +86,15 @@ impl RegistryPaths {
             path: path.to_path_buf(),
             operation: "resolve",
             source: io::Error::other("too many symbolic links; is it a loop?"),
+        })
+    }
+
+    /// The same for a name that was resolved before.
+    #[cfg(feature = "node")]
+    pub(crate) fn of_resolved(registry: &Path) -> Result<Self> {
+        Self::beside(registry.to_path_buf()).ok_or_else(|| Error::InvalidValue {
+            path: registry.to_path_buf(),
+            reason: "the path names no file".to_owned(),
         })
     }
 
@@ -130,6 +139,19 @@ impl RegistryPaths {
 
     fn name(&self) -> &OsStr {
         self.registry.file_name().expect("a registry's path has a file name")
+    }
+}
+
+/// So that two names of a folder that is yet to be created are one, too.
+fn canonical_as_far_as_it_exists(folder: &Path) -> PathBuf {
+    let exists = folder.ancestors().find_map(|at| Some((at, fs::canonicalize(at).ok()?)));
+    match exists {
+        Some((at, canonical)) => match folder.strip_prefix(at) {
+            Ok(rest) if rest.as_os_str().is_empty() => canonical,
+            Ok(rest) => canonical.join(rest),
+            Err(_) => folder.to_path_buf(),
+        },
+        None => folder.to_path_buf(),
     }
 }
 
@@ -213,10 +235,11 @@ mod tests {
             fs::File::create(&expected).unwrap();
         }
         assert_eq!(resolve("loop.json").unwrap_err().code(), "IO");
-        assert_eq!(
-            resolve("not/yet/there.json").unwrap().registry,
-            real.join("not/yet/there.json")
-        );
+        let not_yet = real.join("there/not/yet.json");
+        symlink("there", real.join("link")).unwrap();
+        for name in ["there/not/yet.json", "link/not/yet.json"] {
+            assert_eq!(resolve(name).unwrap().registry, not_yet, "{name}");
+        }
         for bad in ["", "/", ".."] {
             let error = RegistryPaths::resolve(Path::new(bad));
             assert!(error.is_err() || bad == "..", "{bad}");

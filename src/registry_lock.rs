@@ -4,10 +4,10 @@
 //! decides among programs that use this crate, the lockfile tells everybody else. See
 //! ARCHITECTURE.md for what a crash leaves behind at each step.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
@@ -75,6 +75,10 @@ pub struct RegistryLock {
     /// `None` once released.
     kept: Option<Kept>,
     took_over: bool,
+    /// The files that were replaced under this lock. Closing the last descriptor of a deleted file
+    /// frees it, which can cost as much as all the rest of an update: not while others wait.
+    /// Dropped after the lock is released.
+    replaced: Mutex<Vec<Arc<File>>>,
 }
 
 impl RegistryLock {
@@ -88,23 +92,27 @@ impl RegistryLock {
     /// [`Error::LockTimeout`] with the holder when the time is over, [`Error::LockBusy`] if the
     /// timeout is zero, [`Error::Aborted`] if it was cancelled.
     pub fn acquire(path: impl AsRef<Path>, options: &LockOptions) -> Result<Self> {
+        Self::acquire_at(&RegistryPaths::resolve(path.as_ref())?, options)
+    }
+
+    /// The same for a name that was resolved before.
+    pub(crate) fn acquire_at(paths: &RegistryPaths, options: &LockOptions) -> Result<Self> {
         let wait = Wait::start(options);
-        let mut paths = RegistryPaths::resolve(path.as_ref())?;
-        if !paths.folder.is_dir() {
-            create_folder(&paths.folder)
-                .map_err(|error| Error::from_io(&paths.folder, "create", error))?;
-            // Its name may have led through a symbolic link that was dangling until now.
-            paths = RegistryPaths::resolve(path.as_ref())?;
-        }
         let mut took_over = false;
         loop {
-            let guard = take_guard(&paths, &wait)?;
+            let guard = take_guard(paths, &wait)?;
             // Unlocks on every way out of this round but the one that keeps it.
-            let mut lock = RegistryLock { paths: paths.clone(), guard, kept: None, took_over };
+            let mut lock = RegistryLock {
+                paths: paths.clone(),
+                guard,
+                kept: None,
+                took_over,
+                replaced: Mutex::default(),
+            };
             let mut rounds = 0;
             let mut delays = options.backoff.delays(sys::random_fraction);
             loop {
-                match Lockfile::create(&paths, lock.guard.as_ref(), options.stale_after)? {
+                match Lockfile::create(paths, lock.guard.as_ref(), options.stale_after)? {
                     Creation::Ours { lockfile, took_over } => {
                         lock.took_over |= took_over;
                         lock.kept = Some(Kept::new(lockfile, options.stale_after));
@@ -118,17 +126,17 @@ impl RegistryLock {
                         lock.took_over |= took_over;
                         rounds += 1;
                         if rounds > CLEARING_LIMIT {
-                            wait.check(&paths)?;
+                            wait.check(paths)?;
                         }
                     }
                     Creation::GuardReplaced => break,
                     Creation::Held(holder) => {
-                        wait.sleep(delays.next().unwrap_or_default(), &paths, Some(holder))?;
+                        wait.sleep(delays.next().unwrap_or_default(), paths, Some(holder))?;
                     }
                 }
             }
             took_over = lock.took_over;
-            wait.check(&paths)?;
+            wait.check(paths)?;
         }
     }
 
@@ -140,6 +148,11 @@ impl RegistryLock {
     /// Whether a dead or stale holder's lock was taken over to get this one.
     pub fn took_over(&self) -> bool {
         self.took_over
+    }
+
+    /// Whether somebody else had the lock when it was asked for.
+    pub fn was_contended(&self) -> bool {
+        self.guard.as_ref().is_some_and(|guard| guard.contended)
     }
 
     /// The fence: fails if the lockfile was taken away by a program that knows no better, in
@@ -165,8 +178,28 @@ impl RegistryLock {
         self.paths.keepsake(unix_ms, self.nonce())
     }
 
+    /// Opens the guard to whoever may write the registry, which may be more users by now than when
+    /// the guard was made. Where we may not, its owner's next update does.
+    pub(crate) fn open_to_users_of(&self, registry: &Metadata) {
+        if let Some(guard) = &self.guard {
+            let _ = sys::widen_access(&guard.file, &guard.metadata, registry);
+        }
+    }
+
+    /// Keeps a file that was replaced open until the lock is released.
+    pub(crate) fn close_late(&self, replaced: Arc<File>) {
+        self.replaced.lock().unwrap_or_else(PoisonError::into_inner).push(replaced);
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.paths.folder
+    }
+
+    /// Releases the lock and hands out what may be closed at leisure.
+    #[cfg(feature = "node")]
+    pub(crate) fn release_only(mut self) -> Vec<Arc<File>> {
+        let _ = self.let_go();
+        std::mem::take(&mut self.replaced.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn nonce(&self) -> &str {
@@ -221,12 +254,12 @@ fn take_guard(paths: &RegistryPaths, wait: &Wait) -> Result<Option<Guard>> {
     let mut replaced = 0;
     loop {
         wait.check_cancelled(paths)?;
-        let file = kernel_lock::open_existing_or_create(&paths.guard, |_| create_guard(paths))?;
+        let (file, metadata) = open_guard(paths)?;
         let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
-        let metadata = file.metadata().map_err(|error| io_error("look at", error))?;
         let id = sys::id_of(&file, &metadata).map_err(|error| io_error("look at", error))?;
-        let file = match wait_line::lock(file, id, wait.deadline, &wait.token) {
-            Ok(Waited::Locked(file)) => file,
+        let (file, contended) = match wait_line::lock(file, id, wait.deadline, &wait.token) {
+            Ok(Waited::AtOnce(file)) => (file, false),
+            Ok(Waited::InTurn(file)) => (file, true),
             Ok(Waited::TimedOut) if wait.one_try && passing < PASSING_LIMIT => {
                 // Without a lockfile nobody holds the registry's lock: somebody is just looking at
                 // it (inspect), or gets it after he has given up. That is not what busy means.
@@ -244,7 +277,8 @@ fn take_guard(paths: &RegistryPaths, wait: &Wait) -> Result<Option<Guard>> {
             Err(error) if sys::locks_unsupported(&error) => return Ok(None),
             Err(error) => return Err(io_error("lock", error)),
         };
-        let guard = Guard { file: Arc::new(file), id };
+        let length = metadata.len();
+        let guard = Guard { file: Arc::new(file), id, metadata, contended };
         let still_there = sys::id_at(&paths.guard).map_err(|error| io_error("look at", error));
         match still_there {
             Ok(found) if found == Some(id) => {}
@@ -260,14 +294,9 @@ fn take_guard(paths: &RegistryPaths, wait: &Wait) -> Result<Option<Guard>> {
                 continue;
             }
         }
-        if let Err(error) = must_be_a_guard(paths, &guard, metadata.len()) {
+        if let Err(error) = must_be_a_guard(paths, &guard, length) {
             let _ = kernel_lock::unlock(&guard.file);
             return Err(error);
-        }
-        if let Ok(registry) = fs::metadata(&paths.registry) {
-            // The registry may have been opened to more users since. Where we may not do the same
-            // for the guard, its owner's next update does.
-            let _ = sys::widen_access(&guard.file, &metadata, &registry);
         }
         return Ok(Some(guard));
     }
@@ -289,6 +318,19 @@ fn must_be_a_guard(paths: &RegistryPaths, guard: &Guard, length: u64) -> Result<
         operation: "use as the guard",
         source: io::Error::other("it is some other file; move it away"),
     })
+}
+
+/// Opens the guard; creates it, and its folder, if they are missing.
+fn open_guard(paths: &RegistryPaths) -> Result<(File, Metadata)> {
+    let open = || kernel_lock::open_existing_or_create(&paths.guard, |_| create_guard(paths));
+    match open() {
+        Err(Error::NotFound { .. }) => {
+            create_folder(&paths.folder)
+                .map_err(|error| Error::from_io(&paths.folder, "create", error))?;
+            open()
+        }
+        opened => opened,
+    }
 }
 
 /// Creates the guard so that whoever may write the registry may open it. It gets its name when it

@@ -1,8 +1,9 @@
 //! The bytes of a registry: read without a lock, replaced under one.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::atomic_write::Replacement;
@@ -20,6 +21,7 @@ const OPEN_PAUSE: Duration = Duration::from_millis(5);
 pub(crate) struct Content {
     pub(crate) bytes: Vec<u8>,
     metadata: Metadata,
+    file: Arc<File>,
 }
 
 /// Reads a registry without a lock; `None` if there is none. Replacement is atomic, so what is
@@ -35,10 +37,10 @@ pub(crate) fn read(path: &Path) -> Result<Option<Content>> {
         return Err(fail(io::Error::other("it is not a regular file")));
     }
     let bytes = sys::read_all(&file, metadata.len()).map_err(fail)?;
-    Ok(Some(Content { bytes, metadata }))
+    Ok(Some(Content { bytes, metadata, file: Arc::new(file) }))
 }
 
-fn open(path: &Path) -> io::Result<std::fs::File> {
+fn open(path: &Path) -> io::Result<File> {
     let mut opened = sys::open_to_read(path);
     for _ in 0..OPEN_RETRIES {
         if !matches!(&opened, Err(error) if sys::open_may_be_retried(error)) {
@@ -60,6 +62,12 @@ pub(crate) fn commit(
     durable: bool,
     keep_old: bool,
 ) -> Result<Option<PathBuf>> {
+    if let Some(old) = old {
+        lock.open_to_users_of(&old.metadata);
+    }
+    if let Some(old) = old.filter(|_| sys::OPEN_FILES_CAN_BE_REPLACED) {
+        lock.close_late(old.file.clone());
+    }
     // Before anything is written: whoever lost the lock leaves no trace, not even a temp file.
     lock.check()?;
     let mut kept = None;

@@ -40,7 +40,10 @@ static LINES: LazyLock<Mutex<HashMap<FileId, Line>>> = LazyLock::new(Mutex::defa
 
 /// What became of a wait.
 pub(crate) enum Waited {
-    Locked(File),
+    /// It was free.
+    AtOnce(File),
+    /// Somebody else had it first.
+    InTurn(File),
     TimedOut,
     Cancelled,
 }
@@ -56,7 +59,7 @@ pub(crate) fn lock(
     // Whoever finds a line of its own process joins it: jumping it would starve the first in it.
     // One who does not wait at all jumps it, or could never get a lock that others wait for.
     if (one_try || !lines().contains_key(&id)) && kernel_lock::try_exclusive(&guard)? {
-        return Ok(Waited::Locked(guard));
+        return Ok(Waited::AtOnce(guard));
     }
     if one_try {
         return Ok(Waited::TimedOut);
@@ -67,7 +70,7 @@ pub(crate) fn lock(
     token.wait_until(deadline, || matches!(*request.lock(), State::Ready(_)));
     let outcome = std::mem::replace(&mut *request.lock(), State::Left);
     match outcome {
-        State::Ready(locked) => locked.map(Waited::Locked),
+        State::Ready(locked) => locked.map(Waited::InTurn),
         _ if token.is_cancelled() => Ok(Waited::Cancelled),
         _ => Ok(Waited::TimedOut),
     }
@@ -197,7 +200,7 @@ mod tests {
             for index in 0..5 {
                 let (path, arrived) = (&path, arrived.clone());
                 scope.spawn(move || {
-                    let Waited::Locked(file) = wait(path, None, &CancelToken::new()) else {
+                    let Waited::InTurn(file) = wait(path, None, &CancelToken::new()) else {
                         panic!("no deadline, no cancel")
                     };
                     arrived.send(index).unwrap();
@@ -239,7 +242,7 @@ mod tests {
         let path = dir.path().join("guard");
         let (holder, _) = open(&path);
         let one_try = Some(Duration::ZERO);
-        assert!(matches!(wait(&path, one_try, &CancelToken::new()), Waited::Locked(_)));
+        assert!(matches!(wait(&path, one_try, &CancelToken::new()), Waited::AtOnce(_)));
         assert!(kernel_lock::try_exclusive(&holder).unwrap());
         assert!(matches!(wait(&path, one_try, &CancelToken::new()), Waited::TimedOut));
     }

@@ -1,5 +1,5 @@
 // One process of a contestant: warms up on a registry of its own, says that it is ready, and on
-// the signal updates the shared registry until the time is over.
+// the signal updates the shared registry until its work is done or the time is over.
 
 import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
@@ -10,7 +10,7 @@ import { heartbeat, writeFreshRegistry } from '../registry-file.mjs'
 // Watchers live for hours: what counts is compiled code, not the first milliseconds.
 const WARM_UP_UPDATES = 100
 
-const { script, durable, path, index, seconds } = JSON.parse(process.argv[2])
+const { script, durable, path, index, seconds, updates, pause = 0 } = JSON.parse(process.argv[2])
 const { create } = await import(script)
 const update = create({ durable })
 const beat = heartbeat(index)
@@ -29,23 +29,25 @@ const countError = (error) => {
 	errors[code] = (errors[code] ?? 0) + 1
 }
 
-const run = async (deadline) => {
+const run = async () => {
+	const startedAt = performance.now()
+	const isOver = (tried) =>
+		updates === undefined ? performance.now() - startedAt >= seconds * 1000 : tried >= updates
+	/** Of rejected updates too: they have waited like the others. */
 	const latencies = []
-	const rejected = []
-	let inTime = 0
-	for (;;) {
-		const startedAt = performance.now()
-		if (startedAt >= deadline) return { latencies, rejected, inTime, errors }
+	let acknowledged = 0
+	while (!isOver(latencies.length)) {
+		const begunAt = performance.now()
 		try {
 			await update(path, beat)
-			const endedAt = performance.now()
-			latencies.push(endedAt - startedAt)
-			if (endedAt <= deadline) inTime += 1
+			acknowledged += 1
 		} catch (error) {
-			rejected.push(performance.now() - startedAt)
 			countError(error)
 		}
+		latencies.push(performance.now() - begunAt)
+		if (pause > 0) await sleep(2 * pause * Math.random())
 	}
+	return { latencies, acknowledged, elapsedMs: performance.now() - startedAt, errors }
 }
 
 process.on('disconnect', () => process.exit(1))
@@ -56,7 +58,6 @@ errors = {}
 process.send('ready')
 const [{ startAt }] = await once(process, 'message')
 const untilStart = startAt - Date.now()
-const deadline = performance.now() + untilStart + seconds * 1000
 if (untilStart > 0) await sleep(untilStart)
-const result = await run(deadline)
+const result = await run()
 process.send(result, () => process.exit(0))

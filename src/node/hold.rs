@@ -8,10 +8,11 @@ use napi::Env;
 use napi_derive::napi;
 
 use super::convert::{millis, outcome, Failure};
-use super::threads::{in_background, Pool};
+use super::threads::{drop_in_background, in_background, Pool};
 use super::Text;
 use crate::cancel::CancelToken;
 use crate::error::Result;
+use crate::paths::RegistryPaths;
 use crate::registry_lock::{LockOptions, RegistryLock};
 use crate::store::{self, Content};
 
@@ -29,7 +30,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn acquire(path: &str, options: &LockOptions) -> Result<Held> {
-    let lock = RegistryLock::acquire(path, options)?;
+    let lock = RegistryLock::acquire_at(&RegistryPaths::of_resolved(path.as_ref())?, options)?;
     let content = store::read(lock.path())?;
     Ok(Held { lock, content })
 }
@@ -197,6 +198,14 @@ fn commit(
     if !release {
         held.content = store::read(held.lock.path()).ok().flatten();
         *shared = Some(held);
+    } else {
+        let contended = held.lock.was_contended();
+        let replaced = held.lock.release_only();
+        // Where others wait, it is closed right here: who came back for the lock at once would get
+        // it before those whom the kernel has just woken.
+        if !contended {
+            drop_in_background((replaced, held.content));
+        }
     }
     outcome(committed, |kept| Committed {
         kept: kept.map(|path| path.to_string_lossy().into_owned()),

@@ -73,3 +73,10 @@ where
     }
     Ok(promise)
 }
+
+/// Drops a value on a thread of its own: closing a replaced file frees it, which can take as long
+/// as the update that replaced it.
+pub(super) fn drop_in_background(value: impl Send + 'static) {
+    // Where no thread is to be had, it is dropped right here.
+    let _ = catch_unwind(AssertUnwindSafe(|| WORK.spawn_blocking(move || drop(value))));
+}

@@ -55,11 +55,16 @@ pub(crate) fn read_start(file: &File, limit: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// All of an open file.
-pub(crate) fn read_all(mut file: &File, size_hint: u64) -> io::Result<Vec<u8>> {
-    // One more than the size, so that the read that finds the end needs no larger buffer.
-    let mut bytes = Vec::with_capacity(usize::try_from(size_hint).unwrap_or(0).saturating_add(1));
-    file.read_to_end(&mut bytes)?;
+/// All of an open file that had this size when it was opened.
+pub(crate) fn read_all(mut file: &File, size: u64) -> io::Result<Vec<u8>> {
+    let limit = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
+    let mut bytes = read_start(file, limit)?;
+    if bytes.len() == limit {
+        // It has grown meanwhile: no file that is replaced in one step does that.
+        bytes.clear();
+        io::Seek::rewind(&mut file)?;
+        file.read_to_end(&mut bytes)?;
+    }
     Ok(bytes)
 }
 

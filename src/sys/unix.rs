@@ -15,6 +15,9 @@ use crate::owner::{FileId, ProcessState};
 /// lockfile, under a second name.
 pub(crate) const LOCKED_FILE_IS_READABLE: bool = true;
 
+/// A file that somebody has open can be replaced: he keeps the old one.
+pub(crate) const OPEN_FILES_CAN_BE_REPLACED: bool = true;
+
 /// Never follows a symbolic link that somebody laid in our way, and never hangs on a FIFO.
 const CAREFUL: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 

@@ -12,6 +12,9 @@ use crate::owner::{FileId, ProcessState};
 /// readable, is a file of its own.
 pub(crate) const LOCKED_FILE_IS_READABLE: bool = false;
 
+/// On some file systems a file that somebody has open can't be replaced.
+pub(crate) const OPEN_FILES_CAN_BE_REPLACED: bool = false;
+
 /// Opens the reparse point itself, as `O_NOFOLLOW` refuses to follow a symbolic link.
 const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
 
