@@ -1,9 +1,10 @@
 // Format, lints and typings: everything that is checked without running the code.
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { targets } from './build.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const bin = (name) => join(root, 'node_modules', '.bin', name)
@@ -36,19 +37,24 @@ run('rustdoc', 'cargo', ['doc', '--locked', '--no-deps'], { RUSTDOCFLAGS: '-D wa
 run('JavaScript: format and lints', bin('biome'), ['ci', '.'])
 run('typings', bin('tsc'), ['-p', '.'])
 
-// The packages per platform are napi's own: made anew, they must be what is committed.
-const fresh = mkdtempSync(join(root, 'target', 'npm-'))
-run('npm/ can be made', bin('napi'), ['create-npm-dirs', '--npm-dir', relative(root, fresh)])
-const texts = (folder) =>
-	readdirSync(folder, { recursive: true })
-		.filter((name) => statSync(join(folder, name)).isFile())
-		.sort()
-		.map((name) => `${name}\n${readFileSync(join(folder, name), 'utf8')}`)
-		.join('\n')
-step('npm/ is as `npx napi create-npm-dirs` makes it', texts(fresh) === texts(join(root, 'npm')))
-rmSync(fresh, { recursive: true })
-
-const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+// The packages per platform: one for each target, all of the version of the main one, and each
+// with the addon that lib/native.js would ask it for.
+const json = (...path) => JSON.parse(readFileSync(join(root, ...path), 'utf8'))
+const { version, name: mainName, napi } = json('package.json')
+step('package.json names the targets', napi.targets.join() === Object.keys(targets).join())
+const platforms = Object.values(targets)
+step(
+	'npm/ has one package per target',
+	readdirSync(join(root, 'npm')).sort().join() === [...platforms].sort().join(),
+)
+for (const platform of platforms) {
+	const made = json('npm', platform, 'package.json')
+	const [os, cpu] = platform.split('-')
+	const file = `${mainName}.${platform}.node`
+	const facts = [made.name, made.version, made.main, made.files, made.os, made.cpu]
+	const expected = [`${mainName}-${platform}`, version, file, [file], [os], [cpu]]
+	step(`npm/${platform}`, JSON.stringify(facts) === JSON.stringify(expected))
+}
 const cargoVersion = /^version = "(.+)"$/m.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8'))[1]
 step('Cargo.toml and package.json have the same version', cargoVersion === version)
 
