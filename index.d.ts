@@ -159,7 +159,9 @@ export interface UpdateOptions {
  * rejects, the promise rejects with the same error, and nothing is written. It runs again, on
  * fresh content, if an older program took the lock away before the update could be written.
  *
- * Updates of one registry run in order of arrival within a thread.
+ * Updates of one registry run in order of arrival within a thread. Those that wait together are
+ * committed together: each sees its predecessor's result, one that fails fails alone, and each
+ * promise resolves when the commit is done.
  *
  * @param path The registry. Its folder is created if it is missing.
  * @returns What the updater returned.

@@ -1,3 +1,5 @@
+'use strict'
+
 // What JavaScript imports. See index.d.ts for what each does.
 
 const { REGISTRY_VERSION, createEmptyRegistry, decode } = require('./lib/content.js')

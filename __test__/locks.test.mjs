@@ -101,6 +101,9 @@ test('while ours hold, the lockfile is there for old argus, and fresh even when 
 		looks += 1
 		oldest = Math.max(oldest, Date.now() - statSync(at.lockfile).mtimeMs)
 	}, 20)
+	// Long past the threshold, ours still don't rob it.
+	const thief = updateRegistry(at.path, set('thief', true), { staleMs, timeoutMs: 2 * staleMs })
+	await assert.rejects(thief, { code: 'LOCK_TIMEOUT' })
 	await holder.expect('done')
 	clearInterval(looking)
 	assert.ok(looks > 10, `${looks} looks`)

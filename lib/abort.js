@@ -1,3 +1,5 @@
+'use strict'
+
 // Listening to a caller's AbortSignal, once per signal however many calls share it: Node warns of
 // a leak where many listen.
 

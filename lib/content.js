@@ -1,3 +1,5 @@
+'use strict'
+
 // Text to registry and back. The engine parses and prints: every byte that JavaScript wrote
 // survives.
 

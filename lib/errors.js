@@ -1,3 +1,5 @@
+'use strict'
+
 // RegistryError, and how the addon's failures become one.
 
 const { errno } = require('node:os').constants

@@ -1,3 +1,5 @@
+'use strict'
+
 // Finds and loads the addon of this machine: the one that was built here, else the one that npm
 // installed as a package of its own.
 

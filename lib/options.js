@@ -1,3 +1,5 @@
+'use strict'
+
 // What callers pass, checked before anything is done.
 
 const { RegistryError, unwrap } = require('./errors.js')

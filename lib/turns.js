@@ -1,3 +1,5 @@
+'use strict'
+
 // Whose turn it is, within this thread: updates of one registry run one after the other, in order
 // of arrival, and one that would wait for itself is refused.
 
@@ -33,25 +35,29 @@ const refuseNested = (path) => {
 	}
 }
 
-/** Runs caller's code inside a hold of the registry. */
-const enter = async (path, body) => {
+/** Runs caller's code inside a hold of the registry, until `leave` says that it is done. */
+const enter = (path, body) => {
 	const place = { path, active: true, outer: inside.getStore() }
-	try {
-		return await inside.run(place, body)
-	} finally {
+	const leave = () => {
 		place.active = false
+	}
+	try {
+		return { result: inside.run(place, body), leave }
+	} catch (error) {
+		leave()
+		throw error
 	}
 }
 
 /** The same, for code that returns at once. */
 const enterSync = (path, body) => {
-	const place = { path, active: true, outer: inside.getStore() }
 	heldSync.add(path)
 	try {
-		return inside.run(place, body)
+		const { result, leave } = enter(path, body)
+		leave()
+		return result
 	} finally {
 		heldSync.delete(path)
-		place.active = false
 	}
 }
 
@@ -73,7 +79,10 @@ const overdue = ({ path, timeoutMs }) => {
 		: new RegistryError('LOCK_TIMEOUT', `${what} after ${timeoutMs / 1000} s`, { path, holder })
 }
 
-/** Waits until the call is the first in its line; one that gives up leaves the line. */
+/**
+ * Waits until the call is the first in its line, or is taken along by the one that is, which is
+ * what it resolves with. One that gives up leaves the line.
+ */
 const comeFirst = (call, line, turn) =>
 	new Promise((resolve, reject) => {
 		const { path, signal } = call
@@ -90,22 +99,33 @@ const comeFirst = (call, line, turn) =>
 		const timer =
 			left <= LONGEST_TIMER_MS ? setTimeout(() => leave(overdue(call)), left) : undefined
 		const forget = onAbort(signal, () => leave(aborted(path, signal)))
-		turn.begin = () => {
+		turn.begin = (isTakenAlong) => {
 			stopWaiting()
-			resolve()
+			resolve(isTakenAlong)
 		}
 	})
 
+/** Takes the next in line along, if it can be: it is the caller's to settle then. */
+const takeAlong = (path) => {
+	const line = lines.get(path)
+	const turn = line?.[1]
+	if (!turn?.member) return undefined
+	line.splice(1, 1)
+	turn.begin(true)
+	return turn.member
+}
+
 /**
  * Runs `body` when all earlier calls for the same registry are done. It gets its turn, to tell
- * when the rest needs this thread no more.
+ * when the rest needs this thread no more. A call with a `member` may be taken along by an earlier
+ * one instead.
  */
-const inTurn = async (call, body) => {
+const inTurn = async (call, body, member) => {
 	const { path, signal } = call
 	refuseNested(path)
 	if (signal?.aborted) throw aborted(path, signal)
 	const line = lines.get(path) ?? []
-	const turn = { needsNoThread: false, begin: undefined }
+	const turn = { member, needsNoThread: false, begin: undefined }
 	line.push(turn)
 	lines.set(path, line)
 	if (line[0] !== turn) {
@@ -113,15 +133,15 @@ const inTurn = async (call, body) => {
 			line.pop()
 			throw overdue(call)
 		}
-		await comeFirst(call, line, turn)
+		if (await comeFirst(call, line, turn)) return undefined
 	}
 	try {
 		return await body(turn)
 	} finally {
 		line.shift()
-		if (line.length > 0) line[0].begin()
+		if (line.length > 0) line[0].begin(false)
 		else lines.delete(path)
 	}
 }
 
-module.exports = { enter, enterSync, inTurn, refuseSync }
+module.exports = { enter, enterSync, inTurn, refuseSync, takeAlong }

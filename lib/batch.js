@@ -1,0 +1,198 @@
+'use strict'
+
+// Updates of one registry that wait in one thread are run together: one lock, one updater after
+// the other, one commit. Each sees its predecessor's result as an object of its own, one that
+// fails fails alone, and all are told when the commit is done.
+
+const { encode } = require('./content.js')
+const { aborted } = require('./errors.js')
+const { acquire, commit, mayRunAgain, open, release, unlessAborted } = require('./hold.js')
+const { enter, inTurn, takeAlong } = require('./turns.js')
+
+/** After this long no more updates are taken along: other processes wait for the lock, too. */
+const BATCH_MS = 20
+
+const isThenable = (value) => typeof value?.then === 'function'
+
+/** The registry as it is about to be: what was read, and what the updaters have made of it. */
+class Draft {
+	constructor(path, hold) {
+		this.path = path
+		this.hold = hold
+		this.opened = open(path, hold)
+		/** The registry's text; undefined as long as it is as it was read. */
+		this.text = undefined
+		/** Who has changed it since it was written last. */
+		this.writers = []
+	}
+
+	/** An object that nobody else has. */
+	fresh() {
+		const { registry, source } = this.opened
+		this.opened.registry = undefined
+		return this.text === undefined && registry ? registry : JSON.parse(this.text ?? source)
+	}
+
+	set(call, text) {
+		this.text = text
+		this.writers.push(call)
+	}
+
+	/** Takes what an updater made of the object that it was given. */
+	accept(call, given, next) {
+		if (call.signal?.aborted) throw aborted(call.path, call.signal)
+		const text = encode(this.path, next)
+		const isAsBefore = this.text === undefined ? this.opened.isAsRead(text) : text === this.text
+		if (next !== given || !isAsBefore) this.set(call, text)
+	}
+
+	/** Writes what has changed, if anything has. */
+	async write(thenRelease) {
+		const [first] = this.writers
+		if (!first) return
+		const durable = this.writers.some((call) => call.durable)
+		const { corrupt } = this.opened
+		this.writers = []
+		await commit(first, this.hold, corrupt, this.text, durable, thenRelease)
+		this.opened.corrupt = undefined
+	}
+}
+
+/** A batch under its lock. */
+class Batch {
+	constructor(path, hold, members) {
+		this.path = path
+		this.members = members
+		this.draft = new Draft(path, hold)
+		this.startedAt = performance.now()
+		/** Those who are done, but for the writing. */
+		this.done = []
+		/** Those who have to run again, because the lock was lost. */
+		this.again = []
+		/** What is to be told when the lock is free again. */
+		this.news = []
+	}
+
+	/** Who runs next: one who was here before, or one who waits and is taken along. */
+	next() {
+		if (this.members.length > 0) return this.members.shift()
+		return performance.now() - this.startedAt < BATCH_MS ? takeAlong(this.path) : undefined
+	}
+
+	/** Writes; says whether the draft is what is in the file. */
+	async write(thenRelease) {
+		const { done } = this
+		this.done = []
+		try {
+			await this.draft.write(thenRelease)
+			for (const member of done) this.news.push(() => member.resolve(member.value))
+			return true
+		} catch (error) {
+			for (const member of done) {
+				if (mayRunAgain(member.call, error)) this.again.push(member)
+				else this.news.push(() => member.reject(error))
+			}
+			return false
+		}
+	}
+
+	/** Runs one member; says whether others may follow. */
+	async run(member) {
+		const { call, text, updater } = member
+		if (call.signal?.aborted) throw aborted(call.path, call.signal)
+		if (text !== undefined) {
+			this.draft.set(call, text)
+			this.done.push(member)
+			return true
+		}
+		const given = this.draft.fresh()
+		const { result, leave } = enter(this.path, () => updater(given))
+		const isAsync = isThenable(result)
+		if (isAsync) {
+			const settled = unlessAborted(call, Promise.resolve(result)).finally(leave)
+			settled.catch(() => {})
+			if (!(await this.writeBefore())) {
+				// It was given what was never written.
+				this.again.push(member)
+				return false
+			}
+			member.value = await settled
+		} else {
+			leave()
+			member.value = result
+		}
+		this.draft.accept(call, given, member.value)
+		this.done.push(member)
+		return !isAsync
+	}
+
+	/** Before an async updater, which may take its time, those before it are written and told. */
+	async writeBefore() {
+		const isWritten = await this.write(false)
+		tell(this.news.splice(0))
+		return isWritten
+	}
+
+	/** Runs all; returns those who have to run again. */
+	async runAll(turn) {
+		let mayGoOn = true
+		for (let member = this.next(); member; member = mayGoOn ? this.next() : undefined) {
+			try {
+				mayGoOn = await this.run(member)
+			} catch (error) {
+				this.news.push(() => member.reject(error))
+			}
+		}
+		turn.needsNoThread = true
+		await this.write(true)
+		return [...this.again, ...this.members]
+	}
+}
+
+const tell = (news) => {
+	for (const item of news) item()
+}
+
+/** Runs a member and who follows it; returns what is to be told when its turn is over. */
+const lead = async (first, turn) => {
+	const { path } = first.call
+	const news = []
+	let members = [first]
+	while (members.length > 0) {
+		turn.needsNoThread = false
+		let hold
+		try {
+			hold = await acquire(members[0].call)
+		} catch (error) {
+			const [member] = members.splice(0, 1)
+			news.push(() => member.reject(error))
+			continue
+		}
+		try {
+			const batch = new Batch(path, hold, members)
+			members = await batch.runAll(turn)
+			news.push(...batch.news)
+		} catch (error) {
+			// The file can't be updated by anybody.
+			const all = members
+			members = []
+			news.push(...all.map((member) => () => member.reject(error)))
+		} finally {
+			release(hold)
+		}
+	}
+	return news
+}
+
+/**
+ * Does one update in turn, alone or with others. `job` is its `updater`, or the `text` to write.
+ */
+const submit = (call, job) => {
+	const member = { call, ...job }
+	const promise = new Promise((resolve, reject) => Object.assign(member, { resolve, reject }))
+	// Told when the turn is over: whoever is told may count on a free lock.
+	inTurn(call, (turn) => lead(member, turn), member).then((news) => tell(news ?? []), member.reject)
+	return promise
+}
+
+module.exports = { submit }

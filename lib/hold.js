@@ -1,0 +1,120 @@
+'use strict'
+
+// Taking the lock and committing: the addon's calls, with the caller's options around them.
+
+const { onAbort } = require('./abort.js')
+const { decode, encode, refuseNewer } = require('./content.js')
+const { RegistryError, aborted, unwrap } = require('./errors.js')
+const native = require('./native.js')
+const { elapsedMs, remainingMs } = require('./options.js')
+
+const SYNC_SLICE_MS = 100
+
+/**
+ * Waits and holds of this thread. The collector would take the lock of an updater that never
+ * settles for garbage, and release it.
+ */
+const live = new Set()
+
+/** Settles as the promise does, unless the caller aborts first. */
+const unlessAborted = async ({ path, signal }, promise) => {
+	if (!signal) return promise
+	let forget
+	const abort = new Promise((_, reject) => {
+		forget = onAbort(signal, () => reject(aborted(path, signal)))
+		if (signal.aborted) reject(aborted(path, signal))
+	})
+	try {
+		return await Promise.race([promise, abort])
+	} finally {
+		forget()
+	}
+}
+
+const acquire = async (call) => {
+	const { path, signal, timeoutMs, staleMs } = call
+	if (signal?.aborted) throw aborted(path, signal)
+	const acquisition = new native.Acquisition(path, timeoutMs, elapsedMs(call), staleMs)
+	live.add(acquisition)
+	try {
+		await unlessAborted(call, acquisition.start())
+		const hold = unwrap(acquisition.take())
+		live.add(hold)
+		return hold
+	} catch (error) {
+		// What it may still get is released as it comes.
+		acquisition.cancel()
+		throw error
+	} finally {
+		live.delete(acquisition)
+	}
+}
+
+/**
+ * Waits on the calling thread, a slice at a time: between two, a worker that is terminated ends.
+ * Its place in the line of waiters is kept meanwhile.
+ */
+const acquireSync = (call) => {
+	for (;;) {
+		const elapsed = elapsedMs(call)
+		const untilMs = Math.min(call.timeoutMs, elapsed + SYNC_SLICE_MS)
+		const outcome = native.acquireSync(call.path, untilMs, elapsed, call.staleMs)
+		if (outcome.code !== 'LOCK_TIMEOUT' || remainingMs(call) === 0) return unwrap(outcome)
+	}
+}
+
+/** Releases a hold; does nothing if a commit has. */
+const release = (hold) => {
+	live.delete(hold)
+	hold.release()
+}
+
+/** Tells the caller of content that was set aside; what is committed stays committed. */
+const report = ({ onWarning }, warning, kept) => {
+	const where = kept ? `its bytes are kept in ${kept}` : 'its bytes are gone'
+	const message = `${warning.path} was not a registry (${warning.reason}); it was replaced, and ${where}`
+	try {
+		onWarning({ code: warning.code, path: warning.path, message, kept })
+	} catch (error) {
+		process.emitWarning(error instanceof Error ? error : String(error))
+	}
+}
+
+/** Reads what the hold found, and keeps what it takes to see whether an updater changed it. */
+const open = (path, hold) => {
+	const found = hold.text()
+	const { registry, warning } = decode(path, found)
+	refuseNewer(path, warning)
+	const source = warning ? encode(path, registry) : found.text
+	// What was read is printed anew only where it must be: most files are as we print them.
+	const isAsRead = (text) => text === source || text === encode(path, JSON.parse(source))
+	return { registry, source, isAsRead, corrupt: warning?.code === 'CORRUPT' ? warning : undefined }
+}
+
+/** Whether a call that lost its lock may run its updater again. */
+const mayRunAgain = (call, error) =>
+	error instanceof RegistryError &&
+	error.code === 'LOCK_LOST' &&
+	error.path === call.path &&
+	remainingMs(call) > 0
+
+const commit = async (call, hold, corrupt, text, durable, thenRelease) => {
+	const { kept } = unwrap(await hold.commit(text, durable, corrupt !== undefined, thenRelease))
+	if (corrupt) report(call, corrupt, kept)
+}
+
+const commitSync = (call, hold, corrupt, text) => {
+	const { kept } = unwrap(hold.commitSync(text, call.durable, corrupt !== undefined))
+	if (corrupt) report(call, corrupt, kept)
+}
+
+module.exports = {
+	acquire,
+	acquireSync,
+	commit,
+	commitSync,
+	mayRunAgain,
+	open,
+	release,
+	unlessAborted,
+}
