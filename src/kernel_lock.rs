@@ -132,6 +132,7 @@ pub(crate) fn open_existing_or_create(
                     source: io::Error::other("it is a symbolic link; remove it"),
                 })
             }
+            Err(_) if path.is_dir() => return Err(not_a_file(path)),
             Err(error) => return Err(Error::from_io(path, "open lock file", error)),
         }
     }
@@ -147,11 +148,15 @@ fn must_be_a_file(path: &Path, file: File) -> Result<(File, Metadata)> {
     if metadata.is_file() {
         return Ok((file, metadata));
     }
-    Err(Error::Io {
+    Err(not_a_file(path))
+}
+
+fn not_a_file(path: &Path) -> Error {
+    Error::Io {
         path: path.to_path_buf(),
         operation: "use as a lock file",
         source: io::Error::other("it is not a regular file; move it away"),
-    })
+    }
 }
 
 /// Whether a path still names this open file.

@@ -122,7 +122,9 @@ impl Lockfile {
                 })
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                deal_with_another(paths, Some(guard), &guard.file, stale_after)
+                let written = guard.file.metadata().and_then(|metadata| metadata.modified());
+                let now = written.map_err(|e| io_error("look at", e))?;
+                deal_with_another(paths, Some(guard), now, stale_after)
             }
             Err(error) => Err(Error::from_io(&paths.lockfile, "create", error)),
         }
@@ -137,33 +139,47 @@ impl Lockfile {
         record: OwnerRecord,
         stale_after: Duration,
     ) -> Result<Creation> {
-        let temp = paths.temp(&record.nonce);
         let io_error = |path: &Path, operation, error| Error::from_io(path, operation, error);
-        let filled = |path: &Path| -> io::Result<File> {
+        // Closed at once: on Windows a name that is removed while its file is open may stay until
+        // the file is closed, and this one is open as long as the lock is held.
+        let fill = |path: &Path| -> io::Result<SystemTime> {
             let file = sys::create_new(path, 0o644)?;
             sys::write_start(&file, &record.encode())?;
-            Ok(file)
+            file.metadata()?.modified()
         };
-        let file = filled(&temp).map_err(|error| io_error(&temp, "create", error))?;
-        let mut published = sys::hard_link(&temp, &paths.lockfile).map(|()| file.try_clone());
+        let temp = paths.temp(&paths::nonce());
+        let now = fill(&temp).map_err(|error| io_error(&temp, "create", error))?;
+        let mut published = sys::hard_link(&temp, &paths.lockfile);
         let _ = sys::remove_if_there(&temp);
         if matches!(&published, Err(error) if sys::links_unsupported(error)) {
-            published = filled(&paths.lockfile).map(Ok);
+            published = fill(&paths.lockfile).map(|_| ());
         }
         match published {
-            Ok(published) => {
-                let file = published.map_err(|error| io_error(&temp, "keep open", error))?;
-                let id = file.metadata().and_then(|metadata| sys::id_of(&file, &metadata));
-                let id = id.map_err(|error| io_error(&paths.lockfile, "look at", error))?;
-                let path = paths.lockfile.clone();
-                let lockfile = Lockfile { path, file: Arc::new(file), id, record };
-                Ok(Creation::Ours { lockfile, took_over: false })
-            }
+            Ok(()) => Self::open_own(paths, record),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                deal_with_another(paths, guard, &file, stale_after)
+                deal_with_another(paths, guard, now, stale_after)
             }
             Err(error) => Err(io_error(&paths.lockfile, "create", error)),
         }
+    }
+
+    /// Opens the lockfile that was just made, unless somebody has already replaced it.
+    fn open_own(paths: &RegistryPaths, record: OwnerRecord) -> Result<Creation> {
+        let io_error = |error| Error::from_io(&paths.lockfile, "open", error);
+        let file = match sys::open_existing(&paths.lockfile) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Creation::Free { took_over: false })
+            }
+            opened => opened.map_err(io_error)?,
+        };
+        let expected = record.encode();
+        if sys::read_start(&file, expected.len()).map_err(io_error)? != expected {
+            return Ok(Creation::Free { took_over: false });
+        }
+        let id = file.metadata().and_then(|metadata| sys::id_of(&file, &metadata));
+        let (path, id) = (paths.lockfile.clone(), id.map_err(io_error)?);
+        let lockfile = Lockfile { path, file: Arc::new(file), id, record };
+        Ok(Creation::Ours { lockfile, took_over: false })
     }
 
     /// Whether the lockfile's name still stands for our file: the fence before every write.

@@ -187,8 +187,8 @@ impl RegistryLock {
     }
 
     /// Keeps a file that was replaced open until the lock is released.
-    pub(crate) fn close_late(&self, replaced: Arc<File>) {
-        self.replaced.lock().unwrap_or_else(PoisonError::into_inner).push(replaced);
+    pub(crate) fn close_late(&self, replaced: Option<Arc<File>>) {
+        self.replaced.lock().unwrap_or_else(PoisonError::into_inner).extend(replaced);
     }
 
     pub(crate) fn folder(&self) -> &Path {

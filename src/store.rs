@@ -4,31 +4,27 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::atomic_write::Replacement;
-use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
 use crate::registry_lock::RegistryLock;
 use crate::sys;
-
-/// How often, and how long apart, a file is tried that is just being replaced (Windows).
-const OPEN_RETRIES: u32 = 20;
-const OPEN_PAUSE: Duration = Duration::from_millis(5);
 
 /// A registry's content, with the file's mode and owner.
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) bytes: Vec<u8>,
     metadata: Metadata,
-    file: Arc<File>,
+    /// The file itself, where it can be replaced while it is open.
+    file: Option<Arc<File>>,
 }
 
 /// Reads a registry without a lock; `None` if there is none. Replacement is atomic, so what is
 /// read is always one whole version.
 pub(crate) fn read(path: &Path) -> Result<Option<Content>> {
     let fail = |error| Error::from_io(path, "read", error);
-    let file = match open(path) {
+    let file = match sys::patiently(|| sys::open_to_read(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(fail)?,
     };
@@ -37,19 +33,8 @@ pub(crate) fn read(path: &Path) -> Result<Option<Content>> {
         return Err(fail(io::Error::other("it is not a regular file")));
     }
     let bytes = sys::read_all(&file, metadata.len()).map_err(fail)?;
-    Ok(Some(Content { bytes, metadata, file: Arc::new(file) }))
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let mut opened = sys::open_to_read(path);
-    for _ in 0..OPEN_RETRIES {
-        if !matches!(&opened, Err(error) if sys::open_may_be_retried(error)) {
-            break;
-        }
-        CancelToken::new().sleep_until(std::time::Instant::now() + OPEN_PAUSE);
-        opened = sys::open_to_read(path);
-    }
-    opened
+    let file = sys::OPEN_FILES_CAN_BE_REPLACED.then(|| Arc::new(file));
+    Ok(Some(Content { bytes, metadata, file }))
 }
 
 /// Replaces a registry's content under its lock. `old` is what was read under the same lock.
@@ -64,8 +49,6 @@ pub(crate) fn commit(
 ) -> Result<Option<PathBuf>> {
     if let Some(old) = old {
         lock.open_to_users_of(&old.metadata);
-    }
-    if let Some(old) = old.filter(|_| sys::OPEN_FILES_CAN_BE_REPLACED) {
         lock.close_late(old.file.clone());
     }
     // Before anything is written: whoever lost the lock leaves no trace, not even a temp file.

@@ -135,11 +135,11 @@ impl Found {
     }
 }
 
-/// Somebody else's lockfile is in the way. `clock` is a file that was just written beside it.
+/// Somebody else's lockfile is in the way. `now` is by the file system's own clock.
 pub(crate) fn deal_with_another(
     paths: &RegistryPaths,
     guard: Option<&Guard>,
-    clock: &File,
+    now: SystemTime,
     stale_after: Duration,
 ) -> Result<Creation> {
     let io_error = |error| Error::from_io(&paths.lockfile, "look at", error);
@@ -151,7 +151,6 @@ pub(crate) fn deal_with_another(
         // Its owner let go of the guard, which we hold now, without cleaning up.
         true
     } else {
-        let now = clock.metadata().and_then(|metadata| metadata.modified()).map_err(io_error)?;
         match found.verdict(now, stale_after) {
             Verdict::Held => false,
             Verdict::LeftBehind => true,

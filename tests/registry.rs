@@ -93,8 +93,11 @@ fn a_write_is_a_write_even_of_an_empty_registry() {
 #[test]
 fn a_nested_update_fails_at_once() {
     let (dir, path) = folder();
-    std::os::unix::fs::symlink("registry.json", dir.path().join("link.json")).unwrap();
-    for name in [path.clone(), dir.path().join("link.json")] {
+    let other_name = dir.path().join("link.json");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("registry.json", &other_name).unwrap();
+    let names = if cfg!(unix) { vec![path.clone(), other_name] } else { vec![path.clone()] };
+    for name in names {
         let nested = update_registry(&path, &patient(), |_| add(&name, "a", &patient()));
         assert_eq!(nested.unwrap_err().code(), "RE_ENTRANT");
         let nested =
@@ -170,6 +173,8 @@ fn busy_timed_out_and_aborted_are_told_apart() {
     add(&path, "a", &one_try()).unwrap();
 }
 
+// Wine, where the Windows build is tried, keeps a deleted file's name until the file is closed.
+#[cfg(unix)]
 #[test]
 fn a_lost_lock_is_noticed_and_a_successor_keeps_his() {
     let (dir, path) = folder();
@@ -215,6 +220,8 @@ fn a_panic_in_an_updater_frees_the_lock() {
     add(&path, "a", &one_try()).unwrap();
 }
 
+// On Windows the lockfile is not the guard's second name.
+#[cfg(unix)]
 #[test]
 fn a_leftover_of_a_killed_holder_is_cleared_with_its_temp_file() {
     let (dir, path) = folder();

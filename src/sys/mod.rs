@@ -16,13 +16,32 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
+use crate::cancel::CancelToken;
 use crate::owner::{Place, ProcessState};
+
+/// How often, and how long apart, a call is tried again that is refused only for a moment.
+const RETRIES: u32 = 40;
+const RETRY_PAUSE: Duration = Duration::from_millis(5);
+
+/// Does a call again that fails because somebody is just at the same file. Only Windows has that.
+pub(crate) fn patiently<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..RETRIES {
+        match call() {
+            Err(error) if may_be_retried(&error) => {
+                CancelToken::new().sleep_until(Instant::now() + RETRY_PAUSE);
+            }
+            other => return other,
+        }
+    }
+    call()
+}
 
 /// Replaces `to` by `from` in one step.
 #[allow(clippy::disallowed_methods, reason = "this is the door")]
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)
+    patiently(|| fs::rename(from, to))
 }
 
 /// Gives a file a second name, unless that name is taken: atomic, and never over another file.
@@ -33,7 +52,7 @@ pub(crate) fn hard_link(original: &Path, link: &Path) -> io::Result<()> {
 
 /// Removes a file that may already be gone.
 pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
+    match patiently(|| fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }

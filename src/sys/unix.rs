@@ -162,8 +162,8 @@ pub(crate) fn is_read_only(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::ROFS)
 }
 
-/// Whether an open failed for a reason that passes by itself, as on Windows.
-pub(crate) fn open_may_be_retried(_error: &io::Error) -> bool {
+/// Whether a call failed for a reason that passes by itself, as on Windows.
+pub(crate) fn may_be_retried(_error: &io::Error) -> bool {
     false
 }
 

@@ -119,8 +119,8 @@ pub(crate) fn is_read_only(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_WRITE_PROTECT)
 }
 
-/// A file that is being replaced or deleted refuses to open for a moment.
-pub(crate) fn open_may_be_retried(error: &io::Error) -> bool {
+/// A file that is being replaced, deleted or read refuses to be opened or replaced for a moment.
+pub(crate) fn may_be_retried(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION | ERROR_DELETE_PENDING)
