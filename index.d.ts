@@ -1,12 +1,15 @@
+/// <reference lib="esnext.disposable" />
+
 /**
  * Many processes update one small state file without losing anything.
  *
  * Every failure is a {@link RegistryError} with a stable `code`, unless it is the caller's own
  * error, thrown from an updater: that one is passed on as it is.
  *
- * A call that is under way keeps the process alive until it settles, as any file operation does,
- * and at most for its `timeoutMs`. Nothing else does: not the loaded package, not a hold whose
- * updater never settles.
+ * A call that is under way keeps the process alive until it settles, as any file operation does:
+ * while it waits for a lock, at most for its `timeoutMs` (with `Infinity`, for ever), then as long
+ * as the disk takes. To leave earlier, abort its `signal` or call `process.exit()`. Nothing else
+ * keeps a process alive: not the loaded package, not a hold whose updater never settles.
  */
 
 /** The schema version that is read and written. Source: argus. */
@@ -60,7 +63,7 @@ export type RegistryErrorCode =
 	| 'PERMISSION_DENIED'
 	/** A file or folder that must exist does not. */
 	| 'NOT_FOUND'
-	/** The file is no registry. Updates don't fail with it (they keep the bytes and warn). */
+	/** Only as a warning's code in JavaScript: updates and reads don't fail with it. */
 	| 'CORRUPT'
 	/** The file was written by a newer schema; it was left untouched. */
 	| 'UNSUPPORTED_VERSION'
@@ -68,7 +71,7 @@ export type RegistryErrorCode =
 	| 'INVALID_VALUE'
 	/** A try-lock on a file system without kernel locks. */
 	| 'UNSUPPORTED_FILE_SYSTEM'
-	/** An update from inside an update of the same registry, which would wait for itself. */
+	/** An update that would wait for another of its own thread, and so for ever. */
 	| 'RE_ENTRANT'
 	/** `signal` was aborted; `cause` is its reason. */
 	| 'ABORTED'
@@ -136,7 +139,7 @@ export interface UpdateOptions {
 	/**
 	 * When a lockfile that can't be judged otherwise counts as abandoned, in milliseconds: one of
 	 * an older argus, or of another host. A live holder that uses this package is never robbed.
-	 * Default 10,000 (source: argus).
+	 * Default 10,000 (source: argus). 0 takes even a fresh one.
 	 */
 	staleMs?: number
 	/** Aborts the wait, or the update up to the moment it is written. */
@@ -175,8 +178,9 @@ export function updateRegistry(
 
 /**
  * The same at once, blocking the thread; the updater must be synchronous. Fails with `RE_ENTRANT`
- * while an asynchronous update of the same registry is under way in this thread, which could
- * never finish then. `signal` counts only if it is aborted already. Source: ours.
+ * while an asynchronous update of the same registry is under way in this thread and not yet being
+ * committed, which could never finish then; so too in an `exit` handler: abort or await it before.
+ * `signal` counts only if it is aborted already. Source: ours.
  */
 export function updateRegistrySync(
 	path: string,
@@ -246,7 +250,8 @@ export interface KernelLock {
  * Source: veil.
  *
  * @throws {RegistryError} `LOCK_BUSY` at once if somebody holds it exclusively, in this process
- * or another; `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks.
+ * or another; `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks; `NOT_FOUND` if there is no
+ * such folder; `PERMISSION_DENIED`, `INVALID_VALUE`, `IO`.
  */
 export function tryLockShared(lockPath: string): KernelLock
 
@@ -255,7 +260,8 @@ export function tryLockShared(lockPath: string): KernelLock
  * Source: veil.
  *
  * @throws {RegistryError} `LOCK_BUSY` at once if anybody holds it, in this process or another;
- * `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks.
+ * `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks; `NOT_FOUND` if there is no such folder;
+ * `PERMISSION_DENIED`, `INVALID_VALUE`, `IO`.
  */
 export function tryLockExclusive(lockPath: string): KernelLock
 

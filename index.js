@@ -3,9 +3,9 @@
 // What JavaScript imports. See index.d.ts for what each does.
 
 const { REGISTRY_VERSION, createEmptyRegistry, decode } = require('./lib/content.js')
-const { RegistryError, unwrap } = require('./lib/errors.js')
+const { RegistryError, holderOf, unwrap } = require('./lib/errors.js')
 const native = require('./lib/native.js')
-const { DEFAULT_STALE_MS, checkPath, milliseconds, resolvePath } = require('./lib/options.js')
+const { checkPath, prepare } = require('./lib/options.js')
 const {
 	updateRegistry,
 	updateRegistrySync,
@@ -23,9 +23,14 @@ const readRegistry = async (path) => readResult(path, await native.read(checkPat
 
 const readRegistrySync = (path) => readResult(path, native.readSync(checkPath(path)))
 
+/** The collector would take a lock whose object nobody kept for garbage, and release it. */
+const heldLocks = new Set()
+
 const tryLock = (path, shared) => {
 	const lock = unwrap(native.tryLock(checkPath(path, 'lockPath'), shared))
+	heldLocks.add(lock)
 	const release = () => {
+		heldLocks.delete(lock)
 		const failure = lock.release()
 		if (failure) unwrap(failure)
 	}
@@ -38,10 +43,9 @@ const tryLockShared = (lockPath) => tryLock(lockPath, true)
 const tryLockExclusive = (lockPath) => tryLock(lockPath, false)
 
 const inspectLock = async (path, options) => {
-	const resolved = resolvePath(path)
-	const staleMs = milliseconds(path, 'staleMs', options?.staleMs, DEFAULT_STALE_MS)
+	const { path: resolved, staleMs } = prepare(path, options)
 	const { holder, ...status } = unwrap(await native.inspect(resolved, staleMs))
-	return { ...status, ...(holder && { holder: { ...holder, alive: holder.alive ?? null } }) }
+	return { ...status, ...(holder && { holder: holderOf(holder) }) }
 }
 
 const registryPath = () => unwrap(native.defaultPath())

@@ -7,7 +7,7 @@
 const { encode } = require('./content.js')
 const { aborted } = require('./errors.js')
 const { acquire, commit, mayRunAgain, open, release, unlessAborted } = require('./hold.js')
-const { enter, inTurn, takeAlong } = require('./turns.js')
+const { enter, inTurn, setHolding, takeAlong } = require('./turns.js')
 
 /** After this long no more updates are taken along: other processes wait for the lock, too. */
 const BATCH_MS = 20
@@ -168,6 +168,7 @@ const lead = async (first, turn) => {
 			news.push(() => member.reject(error))
 			continue
 		}
+		setHolding(turn, true)
 		try {
 			const batch = new Batch(path, hold, members)
 			members = await batch.runAll(turn)
@@ -179,6 +180,7 @@ const lead = async (first, turn) => {
 			news.push(...all.map((member) => () => member.reject(error)))
 		} finally {
 			release(hold)
+			setHolding(turn, false)
 		}
 	}
 	return news

@@ -15,6 +15,8 @@ const createEmptyRegistry = (now = Date.now()) => ({
 	watchers: {},
 })
 
+const keys = ['version', 'updatedAt', 'watchers']
+
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
@@ -33,7 +35,7 @@ const prints = (value, key) => Object.prototype.propertyIsEnumerable.call(value,
 /** Why a value is no registry; undefined if it is one. */
 const objection = (value) => {
 	if (!isObject(value)) return 'it is not an object'
-	const missing = ['version', 'updatedAt', 'watchers'].find((key) => !prints(value, key))
+	const missing = keys.find((key) => !prints(value, key))
 	if (missing) return `it has no ${missing} of its own`
 	if (value.version !== REGISTRY_VERSION) return `its version is not ${REGISTRY_VERSION}`
 	if (!Number.isFinite(value.updatedAt)) return 'its updatedAt is not a number'
@@ -41,8 +43,11 @@ const objection = (value) => {
 	return undefined
 }
 
-/** Whether a value may print as something else than it looks like. */
-const isTricky = (value) => isProxy(value) || typeof value.toJSON === 'function'
+/** Whether a value may print as something else than it looks like, or as another the next time. */
+const isTricky = (value) =>
+	isProxy(value) ||
+	typeof value?.toJSON === 'function' ||
+	keys.some((key) => Object.getOwnPropertyDescriptor(value ?? {}, key)?.get)
 
 const warning = (code, path, message) => ({ code, path, message })
 

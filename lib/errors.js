@@ -19,20 +19,26 @@ Object.defineProperty(RegistryError.prototype, 'name', {
 	configurable: true,
 })
 
-/** The system's name of an error number, as Node's own errors have it. */
-const errnoName = (number) => Object.keys(errno).find((name) => errno[name] === number)
+/** The system's name of an error number, as Node's own errors have it. Windows has other numbers. */
+const errnoName = (number) =>
+	process.platform === 'win32'
+		? undefined
+		: Object.keys(errno).find((name) => errno[name] === number)
 
-const systemError = ({ cause, errno: number }) => {
+const systemError = ({ cause, causeCode, errno: number }) => {
 	if (cause === undefined) return undefined
 	const error = new Error(cause)
-	if (number !== undefined) Object.assign(error, { errno: -number, code: errnoName(number) })
-	return error
+	const code = errnoName(number) ?? causeCode
+	return Object.assign(error, number !== undefined && { errno: -number }, code && { code })
 }
+
+/** A holder as callers see it. */
+const holderOf = (holder) => ({ ...holder, alive: holder.alive ?? null })
 
 const fromFailure = (failure) =>
 	new RegistryError(failure.code, failure.message, {
 		path: failure.path,
-		holder: failure.holder && { ...failure.holder, alive: failure.holder.alive ?? null },
+		holder: failure.holder && holderOf(failure.holder),
 		cause: systemError(failure),
 	})
 
@@ -46,7 +52,7 @@ const unwrap = (outcome) => {
 }
 
 const invalid = (path, reason, cause) =>
-	new RegistryError('INVALID_VALUE', `nothing was written to ${path}: ${reason}`, { path, cause })
+	new RegistryError('INVALID_VALUE', `${path} was not written: ${reason}`, { path, cause })
 
 const aborted = (path, signal) =>
 	new RegistryError('ABORTED', `the update of ${path} was aborted by its caller`, {
@@ -54,4 +60,4 @@ const aborted = (path, signal) =>
 		cause: signal.reason,
 	})
 
-module.exports = { RegistryError, aborted, invalid, unwrap }
+module.exports = { RegistryError, aborted, holderOf, invalid, unwrap }

@@ -52,7 +52,8 @@ const acquire = async (call) => {
 
 /**
  * Waits on the calling thread, a slice at a time: between two, a worker that is terminated ends.
- * Its place in the line of waiters is kept meanwhile.
+ * Meanwhile the process keeps its place in the kernel's queue, though not the thread its own
+ * among others of the process.
  */
 const acquireSync = (call) => {
 	for (;;) {
@@ -73,10 +74,12 @@ const release = (hold) => {
 const report = ({ onWarning }, warning, kept) => {
 	const where = kept ? `its bytes are kept in ${kept}` : 'its bytes are gone'
 	const message = `${warning.path} was not a registry (${warning.reason}); it was replaced, and ${where}`
+	const complain = (error) => process.emitWarning(error instanceof Error ? error : String(error))
 	try {
-		onWarning({ code: warning.code, path: warning.path, message, kept })
+		const told = onWarning({ code: warning.code, path: warning.path, message, kept })
+		Promise.resolve(told).catch(complain)
 	} catch (error) {
-		process.emitWarning(error instanceof Error ? error : String(error))
+		complain(error)
 	}
 }
 

@@ -2,18 +2,22 @@
 
 // What callers pass, checked before anything is done.
 
+const { inspect } = require('node:util')
 const { RegistryError, unwrap } = require('./errors.js')
 const native = require('./native.js')
 
 const DEFAULT_TIMEOUT_MS = 2_000
 const DEFAULT_STALE_MS = 10_000
 
-const bad = (path, reason) => new RegistryError('INVALID_VALUE', reason, { path: String(path) })
+const bad = (path, reason) =>
+	new RegistryError('INVALID_VALUE', reason, {
+		path: typeof path === 'string' ? path : inspect(path),
+	})
 
 const milliseconds = (path, name, value, fallback) => {
 	if (value === undefined) return fallback
 	if (typeof value !== 'number' || !(value >= 0)) {
-		throw bad(path, `${name} must be a number of milliseconds, 0 or more, not ${String(value)}`)
+		throw bad(path, `${name} must be a number of milliseconds, 0 or more, not ${inspect(value)}`)
 	}
 	return value
 }
@@ -70,12 +74,9 @@ const elapsedMs = ({ startedAt }) => performance.now() - startedAt
 const remainingMs = (call) => Math.max(0, call.timeoutMs - elapsedMs(call))
 
 module.exports = {
-	DEFAULT_STALE_MS,
 	checkFunction,
 	checkPath,
 	elapsedMs,
-	milliseconds,
 	prepare,
 	remainingMs,
-	resolvePath,
 }

@@ -5,7 +5,8 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks')
 const { onAbort } = require('./abort.js')
-const { RegistryError, aborted } = require('./errors.js')
+const { RegistryError, aborted, holderOf } = require('./errors.js')
+const native = require('./native.js')
 const { remainingMs } = require('./options.js')
 
 /** Longer ones overflow and fire at once. */
@@ -24,13 +25,13 @@ globalThis[shared] ??= {
 const { inside, lines, heldSync } = globalThis[shared]
 
 const reEntrant = (path, what) =>
-	new RegistryError('RE_ENTRANT', `${path} is being updated by this same caller; ${what}`, { path })
+	new RegistryError('RE_ENTRANT', `${path} is being updated by this thread: ${what}`, { path })
 
 const refuseNested = (path) => {
 	for (let place = inside.getStore(); place; place = place.outer) {
 		// A timer that was started inside is no longer inside when the update is over.
 		if (place.active && place.path === path) {
-			throw reEntrant(path, 'change the value that the running update was given instead')
+			throw reEntrant(path, 'from inside an updater, change the value that it was given instead')
 		}
 	}
 }
@@ -64,19 +65,31 @@ const enterSync = (path, body) => {
 /** Refuses a synchronous call that would block the thread an asynchronous one needs to go on. */
 const refuseSync = (path) => {
 	refuseNested(path)
-	if (heldSync.has(path)) throw reEntrant(path, 'its synchronous update is not done')
+	if (heldSync.has(path)) throw reEntrant(path, 'a synchronous update is not done')
 	const turn = lines.get(path)?.[0]
 	if (turn && !turn.needsNoThread) {
-		throw reEntrant(path, 'an asynchronous update of this thread is under way: await it first')
+		throw reEntrant(path, 'an asynchronous update is under way; await or abort it first')
 	}
 }
 
+/** The error of a call whose time was over before its turn came. */
 const overdue = ({ path, timeoutMs }) => {
-	const what = `${path} is locked by this process, whose earlier updates are not done`
-	const holder = { pid: process.pid, alive: true }
+	const [first] = lines.get(path)
+	const holder = first.isHolding
+		? { pid: process.pid, since: first.since, alive: true }
+		: native.holderNow(path)
+	const why = first.isHolding
+		? 'an earlier update of this thread is not done with it; end that, or wait longer'
+		: 'earlier updates of this thread wait for it, too; wait longer, or end its holder'
+	const what = `${path} is locked${holder?.pid ? ` by process ${holder.pid}` : ''}`
+	const details = { path, holder: holder && holderOf(holder) }
 	return timeoutMs === 0
-		? new RegistryError('LOCK_BUSY', `${what}: busy; try again later`, { path, holder })
-		: new RegistryError('LOCK_TIMEOUT', `${what} after ${timeoutMs / 1000} s`, { path, holder })
+		? new RegistryError('LOCK_BUSY', `${what}: busy; ${why}`, details)
+		: new RegistryError(
+				'LOCK_TIMEOUT',
+				`${what}, still after ${timeoutMs / 1000} s; ${why}`,
+				details,
+			)
 }
 
 /**
@@ -105,6 +118,12 @@ const comeFirst = (call, line, turn) =>
 		}
 	})
 
+/** Notes that the turn has the lock now, or no more. */
+const setHolding = (turn, isHolding) => {
+	turn.isHolding = isHolding
+	turn.since = isHolding ? Date.now() : undefined
+}
+
 /** Takes the next in line along, if it can be: it is the caller's to settle then. */
 const takeAlong = (path) => {
 	const line = lines.get(path)
@@ -125,7 +144,7 @@ const inTurn = async (call, body, member) => {
 	refuseNested(path)
 	if (signal?.aborted) throw aborted(path, signal)
 	const line = lines.get(path) ?? []
-	const turn = { member, needsNoThread: false, begin: undefined }
+	const turn = { member, isHolding: false, needsNoThread: false, begin: undefined }
 	line.push(turn)
 	lines.set(path, line)
 	if (line[0] !== turn) {
@@ -144,4 +163,4 @@ const inTurn = async (call, body, member) => {
 	}
 }
 
-module.exports = { enter, enterSync, inTurn, refuseSync, takeAlong }
+module.exports = { enter, enterSync, inTurn, refuseSync, setHolding, takeAlong }

@@ -16,7 +16,7 @@ const {
 	unlessAborted,
 } = require('./hold.js')
 const { checkFunction, prepare } = require('./options.js')
-const { enter, enterSync, inTurn, refuseSync } = require('./turns.js')
+const { enter, enterSync, inTurn, refuseSync, setHolding } = require('./turns.js')
 
 const updateRegistry = async (path, updater, options) => {
 	const call = prepare(path, options)
@@ -92,8 +92,9 @@ const heldLock = (call, hold) => {
 const withRegistryLock = async (path, body, options) => {
 	const call = prepare(path, options)
 	checkFunction(path, 'fn', body)
-	return inTurn(call, async () => {
+	return inTurn(call, async (turn) => {
 		const hold = await acquire(call)
+		setHolding(turn, true)
 		const { lock, close } = heldLock(call, hold)
 		try {
 			const { result, leave } = enter(call.path, () => body(lock))

@@ -24,6 +24,8 @@ pub struct Failure {
     pub cause: Option<String>,
     /// The operating system's number.
     pub errno: Option<i32>,
+    /// Node's name for this kind of error, for systems whose numbers have no such names.
+    pub cause_code: Option<&'static str>,
 }
 
 /// Who holds a lock.
@@ -61,6 +63,7 @@ impl From<Error> for Failure {
             holder: error.holder().map(HolderInfo::from),
             cause: cause.map(ToString::to_string),
             errno: cause.and_then(io::Error::raw_os_error),
+            cause_code: cause.and_then(|cause| name_of(cause.kind())),
         }
     }
 }
@@ -75,8 +78,22 @@ impl Failure {
             holder: None,
             cause: None,
             errno: None,
+            cause_code: None,
         }
     }
+}
+
+fn name_of(kind: io::ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        io::ErrorKind::NotFound => "ENOENT",
+        io::ErrorKind::PermissionDenied => "EACCES",
+        io::ErrorKind::AlreadyExists => "EEXIST",
+        io::ErrorKind::StorageFull => "ENOSPC",
+        io::ErrorKind::NotADirectory => "ENOTDIR",
+        io::ErrorKind::IsADirectory => "EISDIR",
+        io::ErrorKind::ReadOnlyFilesystem => "EROFS",
+        _ => return None,
+    })
 }
 
 /// A result, as one of two values.

@@ -9,11 +9,13 @@ mod hold;
 mod threads;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Either, Object};
 use napi::Env;
 use napi_derive::napi;
 
+use crate::error::Error;
 use crate::inspect::{inspect_lock, Guarantee, LockState};
 use crate::kernel_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
 use crate::paths::{self, RegistryPaths};
@@ -59,9 +61,20 @@ pub fn read(env: &Env, path: String) -> napi::Result<Object<'_>> {
 /// The one name of a registry: absolute, with symbolic links followed.
 #[napi]
 pub fn resolve(path: String) -> Either<String, Failure> {
-    convert::outcome(RegistryPaths::resolve(path.as_ref()), |paths| {
-        paths.registry.to_string_lossy().into_owned()
-    })
+    let name = RegistryPaths::resolve(path.as_ref()).and_then(|paths| {
+        // A name that is nearly the same would be another file.
+        paths.registry.into_os_string().into_string().map_err(|name| Error::InvalidValue {
+            path: name.into(),
+            reason: "JavaScript can't name it: its real name is not UTF-8".to_owned(),
+        })
+    });
+    convert::outcome(name, |name| name)
+}
+
+/// Who holds a registry's lock, as far as can be seen.
+#[napi]
+pub fn holder_now(path: String) -> Option<HolderInfo> {
+    inspect_lock(path, Duration::MAX).ok()?.holder.as_ref().map(HolderInfo::from)
 }
 
 /// Where argus keeps its registry.
@@ -87,7 +100,7 @@ pub struct Status {
 #[napi]
 pub fn inspect(env: &Env, path: String, stale_ms: f64) -> napi::Result<Object<'_>> {
     in_background(env, Pool::Work, move || {
-        let stale_after = millis(stale_ms).unwrap_or(std::time::Duration::MAX);
+        let stale_after = millis(stale_ms).unwrap_or(Duration::MAX);
         convert::outcome(inspect_lock(&path, stale_after), |status| Status {
             path: status.path.to_string_lossy().into_owned(),
             state: match status.state {

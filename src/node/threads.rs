@@ -2,7 +2,9 @@
 //! own file operations.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Either, Object, ToNapiValue};
 use napi::Env;
@@ -20,20 +22,29 @@ pub(super) enum Pool {
     Work,
 }
 
-fn pool() -> Runtime {
+fn pool(most: usize) -> Runtime {
     // Only for its threads: they come with the work, go when idle, and keep no process alive.
     Builder::new_current_thread()
-        .max_blocking_threads(MOST_THREADS)
+        .max_blocking_threads(most)
+        .thread_keep_alive(Duration::from_secs(2))
         .thread_stack_size(256 * 1024)
         .build()
         .expect("a runtime without drivers needs nothing")
 }
 
 /// As many registries can be waited for at once by one process; more wait for their turn to wait.
-const MOST_THREADS: usize = 8192;
+const MOST_WAITS: usize = 8192;
 
-static WAITS: LazyLock<Runtime> = LazyLock::new(pool);
-static WORK: LazyLock<Runtime> = LazyLock::new(pool);
+/// As many commits and reads run at once.
+const MOST_WORK: usize = 64;
+
+/// As many replaced files wait to be closed; more are closed where they are.
+const MOST_CLOSING: usize = 32;
+
+static WAITS: LazyLock<Runtime> = LazyLock::new(|| pool(MOST_WAITS));
+static WORK: LazyLock<Runtime> = LazyLock::new(|| pool(MOST_WORK));
+static CLOSING: LazyLock<Runtime> = LazyLock::new(|| pool(1));
+static CLOSING_NOW: AtomicUsize = AtomicUsize::new(0);
 
 /// Runs `work` on a thread of a pool; the promise resolves with what it returns, and never
 /// rejects. If the JavaScript thread has ended by then, the value is dropped.
@@ -75,8 +86,19 @@ where
 }
 
 /// Drops a value on a thread of its own: closing a replaced file frees it, which can take as long
-/// as the update that replaced it.
+/// as the update that replaced it. Not without bound, or a process that updates faster than the
+/// disk frees would collect open files.
 pub(super) fn drop_in_background(value: impl Send + 'static) {
-    // Where no thread is to be had, it is dropped right here.
-    let _ = catch_unwind(AssertUnwindSafe(|| WORK.spawn_blocking(move || drop(value))));
+    if CLOSING_NOW.fetch_add(1, Ordering::Relaxed) >= MOST_CLOSING {
+        CLOSING_NOW.fetch_sub(1, Ordering::Relaxed);
+        return;
+    }
+    let close = move || {
+        drop(value);
+        CLOSING_NOW.fetch_sub(1, Ordering::Relaxed);
+    };
+    if catch_unwind(AssertUnwindSafe(|| CLOSING.spawn_blocking(close))).is_err() {
+        // No thread was to be had, and the value is dropped by now.
+        CLOSING_NOW.fetch_sub(1, Ordering::Relaxed);
+    }
 }
