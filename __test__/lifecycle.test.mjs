@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -19,8 +19,14 @@ const addon = pathToFileURL(join(here, '..', 'index.js')).href
 const LONG = { timeoutMs: 60_000, durable: false }
 
 /** Runs a module's text in a process that has nothing else to do. */
-const script = (t, text, prelude = `import * as registry from ${JSON.stringify(addon)}`) => {
-	const child = spawn(process.execPath, ['--input-type=module', '-e', `${prelude}\n${text}`], {
+const script = (
+	t,
+	text,
+	prelude = `import * as registry from ${JSON.stringify(addon)}`,
+	flags = [],
+) => {
+	const args = [...flags, '--input-type=module', '-e', `${prelude}\n${text}`]
+	const child = spawn(process.execPath, args, {
 		stdio: ['ignore', 'pipe', 'inherit'],
 	})
 	t.after(() => child.kill('SIGKILL'))
@@ -264,6 +270,33 @@ test('the addon loaded only by workers that end, while their waits go on in the 
 	await nextUpdate(at)
 	host.child.kill('SIGTERM')
 	assert.equal(await host.exited, 'SIGTERM')
+})
+
+test('a lock whose object nobody keeps is held all the same', async (t) => {
+	const at = folder(t)
+	const lockPath = JSON.stringify(`${at.dir}/x.lock`)
+	const path = JSON.stringify(at.path)
+	const host = script(
+		t,
+		`const outcome = (call) => { try { return call() ?? 'free' } catch ({ code }) { return code } }
+		;(() => { registry.tryLockExclusive(${lockPath}) })()
+		registry.updateRegistry(${path}, () => new Promise(() => {}))
+		for (let i = 0; i < 10; i++) { await new Promise(setImmediate); gc() }
+		console.log(outcome(() => registry.tryLockShared(${lockPath})), (await registry.inspectLock(${path})).state)`,
+		undefined,
+		['--expose-gc'],
+	)
+	assert.equal(await host.line(), 'LOCK_BUSY held')
+})
+
+test('a signal is listened to only while a call is under way', async (t) => {
+	const at = folder(t)
+	const { signal } = new AbortController()
+	const listeners = () => getEventListeners(signal, 'abort').length
+	const calls = Array.from({ length: 20 }, () => nextUpdate(at, { ...LONG, signal }))
+	assert.equal(listeners(), 1)
+	await Promise.all(calls)
+	assert.equal(listeners(), 0)
 })
 
 test('no descriptors and no files are left behind by updates', {

@@ -37,7 +37,7 @@ const leaveOldLockfile = (at, secondsAgo) => {
 	utimesSync(at.lockfile, date, date)
 }
 
-/** Lets go of an update that is in its updater. */
+/** Starts an update and waits until it is in its updater; `settle` lets it go on. */
 const held = async (at, options = LONG) => {
 	let settle
 	const settled = new Promise((resolve) => (settle = resolve))

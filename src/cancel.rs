@@ -19,6 +19,7 @@ struct Shared {
 
 impl CancelToken {
     /// A token that nobody has cancelled.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -30,6 +31,7 @@ impl CancelToken {
     }
 
     /// Whether [`cancel`](Self::cancel) was called.
+    #[must_use]
     pub fn is_cancelled(&self) -> bool {
         *self.lock()
     }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use crate::owner::Holder;
 use crate::sys;
 
 /// What went wrong, and with which file.
@@ -104,38 +105,9 @@ pub enum Error {
     },
 }
 
-/// Who holds a lock, as far as it can be known from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Holder {
-    /// The process, where the holder left a record; a lockfile of an older argus has none.
-    pub pid: Option<u32>,
-    /// The host name that the holder saw.
-    pub host: Option<String>,
-    /// Since when the lock is held.
-    pub since: Option<SystemTime>,
-    /// Whether it lives; `None` where this process can't tell (another host or pid namespace).
-    pub alive: Option<bool>,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.pid {
-            Some(pid) => write!(f, "process {pid}")?,
-            None => f.write_str("another process (its lockfile names no owner)")?,
-        }
-        if let Some(host) = &self.host {
-            write!(f, " on {host}")?;
-        }
-        if let Some(held) = self.since.and_then(|since| since.elapsed().ok()) {
-            write!(f, ", for {:.1} s", held.as_secs_f64())?;
-        }
-        Ok(())
-    }
-}
-
 impl Error {
     /// The stable name of the variant, the same in Rust and in JavaScript.
+    #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Error::LockBusy { .. } => "LOCK_BUSY",
@@ -154,6 +126,7 @@ impl Error {
     }
 
     /// The path that the error is about.
+    #[must_use]
     pub fn path(&self) -> &Path {
         match self {
             Error::LockBusy { path, .. }
@@ -173,6 +146,7 @@ impl Error {
 
     /// Who holds the lock, for [`LockBusy`](Error::LockBusy) and
     /// [`LockTimeout`](Error::LockTimeout).
+    #[must_use]
     pub fn holder(&self) -> Option<&Holder> {
         match self {
             Error::LockBusy { holder, .. } | Error::LockTimeout { holder, .. } => holder.as_deref(),
@@ -191,7 +165,7 @@ impl Error {
             io::ErrorKind::PermissionDenied => Error::PermissionDenied { path, operation, source },
             io::ErrorKind::NotFound => Error::NotFound { path, operation, source },
             io::ErrorKind::InvalidInput => {
-                Error::InvalidValue { path, reason: format!("cannot {operation}: {source}") }
+                Error::InvalidValue { path, reason: format!("cannot {operation} it: {source}") }
             }
             _ => Error::Io { path, operation, source },
         }
@@ -212,10 +186,15 @@ impl fmt::Display for Error {
                     Some(holder) => write!(f, " by {holder}")?,
                     None => f.write_str(" by other processes, in turns")?,
                 }
-                f.write_str(
-                    "; wait longer, or end the holder if it hangs (a dead holder's lock is \
-                     taken over at once)",
-                )
+                f.write_str(match holder {
+                    Some(holder) if holder.pid.is_none() => {
+                        "; wait longer: if its holder is dead, it is taken over when it is stale"
+                    }
+                    _ => {
+                        "; wait longer, or end the holder if it hangs (a dead holder's lock is \
+                         taken over at once)"
+                    }
+                })
             }
             Error::LockLost { .. } => write!(
                 f,
@@ -237,7 +216,7 @@ impl fmt::Display for Error {
                  written; upgrade this program"
             ),
             Error::InvalidValue { reason, .. } => {
-                write!(f, "nothing was written to {path}: {reason}")
+                write!(f, "{path} can't be used: {reason}")
             }
             Error::UnsupportedFileSystem { source, .. } => write!(
                 f,

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::error::{Error, Holder, Result};
+use crate::error::{Error, Result};
 use crate::kernel_lock;
+use crate::owner::Holder;
 use crate::paths::RegistryPaths;
 use crate::sys;
 use crate::takeover::{Found, Verdict};

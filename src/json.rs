@@ -50,7 +50,12 @@ impl RawObject {
         if self.get_as::<T>(name).as_ref() == Some(value) {
             return Ok(());
         }
-        self.set_raw(name, serde_json::value::to_raw_value(value)?)
+        let new = serde_json::value::to_raw_value(value)?;
+        let merged = match self.get(name) {
+            Some(old) => merge(old, new)?,
+            None => new,
+        };
+        self.set_raw(name, merged)
     }
 
     pub(crate) fn set_raw(&mut self, name: &str, value: Box<RawValue>) -> serde_json::Result<()> {
@@ -149,6 +154,26 @@ impl<'de> Deserialize<'de> for RawObject {
         }
         deserializer.deserialize_map(Members)
     }
+}
+
+/// The new value, with the members of an object that mean the same as before in their old places
+/// and spelling.
+fn merge(old: &RawValue, new: Box<RawValue>) -> serde_json::Result<Box<RawValue>> {
+    let objects = (serde_json::from_str(old.get()), serde_json::from_str(new.get()));
+    let (Ok::<RawObject, _>(mut merged), Ok::<RawObject, _>(changed)) = objects else {
+        return Ok(new);
+    };
+    merged.members.retain(|member| match &member.name {
+        Some(name) => changed.get(name).is_some(),
+        // No Rust value can have held it, so none can have dropped it.
+        None => true,
+    });
+    for member in changed.members {
+        let Some(name) = &member.name else { continue };
+        let value: serde_json::Value = serde_json::from_str(member.value.get())?;
+        merged.set(name, &value)?;
+    }
+    Ok(merged.to_raw())
 }
 
 /// The key as an array index, as JavaScript understands that.
@@ -254,6 +279,18 @@ mod tests {
         assert_eq!(object.to_raw().get(), r#"{"a":1e3,"b":"\u0062"}"#);
         object.set("a", &2).unwrap();
         assert_eq!(object.to_raw().get(), r#"{"a":2,"b":"\u0062"}"#);
+    }
+
+    #[test]
+    fn a_changed_object_keeps_what_is_not_changed() {
+        let mut object = parse(r#"{"m":{"url":"a","n":1e3,"\ud800":0,"in":{"z":1,"a":2.0}}}"#);
+        let new: serde_json::Value =
+            serde_json::from_str(r#"{"in":{"a":2.0,"z":3},"n":1000.0,"url":"b","x":0}"#).unwrap();
+        object.set("m", &new).unwrap();
+        assert_eq!(
+            object.to_raw().get(),
+            r#"{"m":{"url":"b","n":1e3,"\ud800":0,"in":{"z":3,"a":2.0},"x":0}}"#
+        );
     }
 
     #[test]

@@ -101,7 +101,8 @@ impl Keeper {
         let mut idle_since = None;
         loop {
             let now = Instant::now();
-            // Not under the keeper's lock: a file system that hangs must not stop the others.
+            // Not under the keeper's lock: a file system that hangs must not keep others from taking
+            // or releasing theirs.
             let entries = self.lock().entries.clone();
             for entry in &entries {
                 entry.refresh_if_due(now);

@@ -27,11 +27,16 @@ pub struct KernelLock {
 
 impl KernelLock {
     /// The lock file.
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Releases the lock and reports a failure, which `drop` can't.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the system refused; closing the file releases the lock all the same.
     pub fn release(self) -> Result<()> {
         unlock(&self.file).map_err(|error| Error::from_io(&self.path, "unlock", error))
     }

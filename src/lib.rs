@@ -64,12 +64,14 @@ mod wait_line;
 
 pub use backoff::Backoff;
 pub use cancel::CancelToken;
-pub use error::{Error, Holder, Result};
+pub use error::{Error, Result};
 pub use inspect::{inspect_lock, Guarantee, LockState, LockStatus};
 pub use kernel_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
+pub use owner::Holder;
 pub use paths::registry_path;
 pub use record::{RegistryV1, WatcherRecord, REGISTRY_VERSION};
 pub use registry::{
-    read_registry, update_registry, with_registry_lock, write_registry, UpdateOptions, Warning,
+    read_registry, update_registry, with_registry_lock, write_registry, OnWarning, UpdateOptions,
+    Warning,
 };
 pub use registry_lock::{LockOptions, RegistryLock};

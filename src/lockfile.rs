@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::error::{Error, Holder, Result};
-use crate::owner::{FileId, OwnerRecord};
+use crate::error::{Error, Result};
+use crate::owner::{FileId, Holder, OwnerRecord};
 use crate::paths::{self, RegistryPaths};
 use crate::sys;
-use crate::takeover::deal_with_another;
+use crate::takeover::{deal_with_another, Outcome};
 
 /// A lockfile that we made. Releasing it is explicit: see [`Lockfile::remove`].
 #[derive(Debug)]
@@ -56,6 +56,15 @@ pub(crate) enum Creation {
     GuardReplaced,
 }
 
+impl From<Outcome> for Creation {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Held(holder) => Creation::Held(holder),
+            Outcome::Free { took_over } => Creation::Free { took_over },
+        }
+    }
+}
+
 impl Lockfile {
     /// Tries once to make the lockfile of a registry.
     pub(crate) fn create(
@@ -83,9 +92,10 @@ impl Lockfile {
         record: OwnerRecord,
         stale_after: Duration,
     ) -> Result<Creation> {
-        let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
         // Also dates the guard by the file system's own clock, which ages are measured by.
-        sys::write_start(&guard.file, &record.encode()).map_err(|e| io_error("write to", e))?;
+        sys::write_start(&guard.file, &record.encode())
+            .map_err(|error| Error::from_io(&paths.guard, "write to", error))?;
+        let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
         if !sys::LOCKED_FILE_IS_READABLE {
             return Self::create_separately(paths, Some(guard), record, stale_after);
         }
@@ -114,7 +124,8 @@ impl Lockfile {
             // link for the stale lockfile it had seen has put a fresh one of its own there. If it
             // is a link to a new guard, made by us, that guard's next holder takes it over.
             Ok(()) => {
-                let guard_now = sys::id_at(&paths.guard).map_err(|e| io_error("look at", e))?;
+                let guard_now = sys::id_at(&paths.guard)
+                    .map_err(|error| Error::from_io(&paths.guard, "look at", error))?;
                 Ok(if guard_now == Some(guard.id) {
                     Creation::Free { took_over: false }
                 } else {
@@ -124,7 +135,7 @@ impl Lockfile {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let written = guard.file.metadata().and_then(|metadata| metadata.modified());
                 let now = written.map_err(|e| io_error("look at", e))?;
-                deal_with_another(paths, Some(guard), now, stale_after)
+                deal_with_another(paths, Some(guard.id), now, stale_after).map(Creation::from)
             }
             Err(error) => Err(Error::from_io(&paths.lockfile, "create", error)),
         }
@@ -157,7 +168,8 @@ impl Lockfile {
         match published {
             Ok(()) => Self::open_own(paths, record),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                deal_with_another(paths, guard, now, stale_after)
+                let guard = guard.map(|guard| guard.id);
+                deal_with_another(paths, guard, now, stale_after).map(Creation::from)
             }
             Err(error) => Err(io_error(&paths.lockfile, "create", error)),
         }

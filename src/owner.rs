@@ -3,11 +3,10 @@
 //! A leaf: it encodes, parses and judges, and asks nobody. What this machine is and whether a
 //! process lives are arguments.
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-
-use crate::error::Holder;
 
 /// Every record is padded to this size, so that a new one overwrites an old one whole and the
 /// permanent guard never has to be truncated.
@@ -15,6 +14,36 @@ pub(crate) const RECORD_SIZE: usize = 1024;
 
 /// How every record starts: what tells a file of ours from anybody else's.
 pub(crate) const MAGIC: &[u8] = b"{\"argusRegistryLock\":1,";
+
+/// Who holds a lock, as far as it can be known from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// The process, where the holder left a record; a lockfile of an older argus has none.
+    pub pid: Option<u32>,
+    /// The host name that the holder saw.
+    pub host: Option<String>,
+    /// Since when the lock is held.
+    pub since: Option<SystemTime>,
+    /// Whether it lives; `None` where this process can't tell (another host or pid namespace).
+    pub alive: Option<bool>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "process {pid}")?,
+            None => f.write_str("another process (its lockfile names no owner)")?,
+        }
+        if let Some(host) = &self.host {
+            write!(f, " on {host}")?;
+        }
+        if let Some(held) = self.since.and_then(|since| since.elapsed().ok()) {
+            write!(f, ", for {:.1} s", held.as_secs_f64())?;
+        }
+        Ok(())
+    }
+}
 
 /// The identity of a file while somebody has it open: device and inode, or what the platform has
 /// in their place.
@@ -128,6 +157,7 @@ impl OwnerRecord {
         }
     }
 
+    /// As others see it.
     pub(crate) fn holder(&self, alive: Option<bool>) -> Holder {
         Holder {
             pid: Some(self.pid),

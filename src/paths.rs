@@ -8,6 +8,9 @@ use std::path::{self, Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+/// Names of files have 255 bytes at most, and a temp file's is this one's with a nonce around it.
+const LONGEST_NAME: usize = 255 - (NONCE_DIGITS + "..".len() + ".tmp".len());
+
 /// As many symbolic links as Linux follows before it calls them a loop.
 const LINK_LIMIT: u32 = 40;
 
@@ -66,8 +69,18 @@ impl RegistryPaths {
         if path.as_os_str().is_empty() {
             return Err(invalid("the path is empty"));
         }
+        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(invalid("the path names a folder"));
+        }
         if let Ok(registry) = fs::canonicalize(path) {
-            return Self::beside(registry).ok_or_else(|| invalid("the path names no file"));
+            if !fs::metadata(&registry).is_ok_and(|metadata| metadata.is_file()) {
+                return Err(Error::Io {
+                    path: registry,
+                    operation: "use as a registry",
+                    source: io::Error::other("it is not a regular file"),
+                });
+            }
+            return Self::beside(registry);
         }
         // Something on the way is missing: go as far as there is anything to follow.
         let mut current =
@@ -79,7 +92,7 @@ impl RegistryPaths {
             let file = folder.join(name);
             match fs::read_link(&file) {
                 Ok(target) => current = folder.join(target),
-                Err(_) => return Self::beside(file).ok_or_else(|| invalid("it names no file")),
+                Err(_) => return Self::beside(file),
             }
         }
         Err(Error::Io {
@@ -92,21 +105,28 @@ impl RegistryPaths {
     /// The same for a name that was resolved before.
     #[cfg(feature = "node")]
     pub(crate) fn of_resolved(registry: &Path) -> Result<Self> {
-        Self::beside(registry.to_path_buf()).ok_or_else(|| Error::InvalidValue {
-            path: registry.to_path_buf(),
-            reason: "the path names no file".to_owned(),
-        })
+        Self::beside(registry.to_path_buf())
     }
 
-    fn beside(registry: PathBuf) -> Option<Self> {
-        let name = registry.file_name()?;
-        let folder = registry.parent()?.to_path_buf();
+    fn beside(registry: PathBuf) -> Result<Self> {
+        let invalid = |reason| Error::InvalidValue { path: registry.clone(), reason };
+        let (Some(name), Some(folder)) = (registry.file_name(), registry.parent()) else {
+            return Err(invalid("the path names no file".to_owned()));
+        };
+        if name.len() > LONGEST_NAME {
+            let reason = format!(
+                "its name is {} bytes long, of {LONGEST_NAME} that leave room for the files beside it",
+                name.len()
+            );
+            return Err(invalid(reason));
+        }
+        let folder = folder.to_path_buf();
         let with = |ending: &str| {
             let mut name = name.to_owned();
             name.push(ending);
             folder.join(name)
         };
-        Some(RegistryPaths { guard: with(".guard"), lockfile: with(".lock"), folder, registry })
+        Ok(RegistryPaths { guard: with(".guard"), lockfile: with(".lock"), folder, registry })
     }
 
     /// A name for a file that only this hold uses, and that vanishes with it.
@@ -240,9 +260,16 @@ mod tests {
         for name in ["there/not/yet.json", "link/not/yet.json"] {
             assert_eq!(resolve(name).unwrap().registry, not_yet, "{name}");
         }
-        for bad in ["", "/", ".."] {
-            let error = RegistryPaths::resolve(Path::new(bad));
-            assert!(error.is_err() || bad == "..", "{bad}");
+        for (bad, code) in [
+            ("", "INVALID_VALUE"),
+            ("/", "INVALID_VALUE"),
+            ("new.json/", "INVALID_VALUE"),
+            ("..", "IO"),
+            ("/dev/null", "IO"),
+            (&"x".repeat(LONGEST_NAME + 1), "INVALID_VALUE"),
+        ] {
+            assert_eq!(RegistryPaths::resolve(Path::new(bad)).unwrap_err().code(), code, "{bad}");
         }
+        assert!(RegistryPaths::resolve(Path::new(&"x".repeat(LONGEST_NAME))).is_ok());
     }
 }

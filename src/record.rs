@@ -59,6 +59,7 @@ impl Default for RegistryV1 {
 
 impl RegistryV1 {
     /// An empty registry, dated now.
+    #[must_use]
     pub fn new() -> Self {
         let text =
             format!(r#"{{"version":{REGISTRY_VERSION},"updatedAt":{},"watchers":{{}}}}"#, now_ms());
@@ -96,7 +97,10 @@ impl RegistryV1 {
         Ok(RegistryV1 { members, watchers })
     }
 
-    /// The registry's text: what `JSON.stringify(registry, null, 2)` gives in JavaScript.
+    /// The registry's text, in the layout of `JSON.stringify(registry, null, 2)`: that very text,
+    /// if JavaScript wrote what was read. Numbers and strings that something else spelled
+    /// differently stay as they were.
+    #[must_use]
     pub fn to_json(&self) -> String {
         let mut members = self.members.clone();
         members.set_raw("watchers", self.watchers.to_raw()).expect("a literal name serialises");
@@ -104,6 +108,7 @@ impl RegistryV1 {
     }
 
     /// When the registry was last changed, in milliseconds since 1970.
+    #[must_use]
     pub fn updated_at(&self) -> u64 {
         self.members.get_as::<f64>("updatedAt").map_or(0, |ms| ms as u64)
     }
@@ -114,11 +119,13 @@ impl RegistryV1 {
     }
 
     /// How many entries there are.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.watchers.len()
     }
 
     /// Whether there are none.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -129,6 +136,7 @@ impl RegistryV1 {
     }
 
     /// One watcher; `None` if there is no such entry, or if it is no watcher's record.
+    #[must_use]
     pub fn watcher(&self, id: &str) -> Option<WatcherRecord> {
         self.watchers.get_as(id)
     }
@@ -157,6 +165,7 @@ impl RegistryV1 {
 
 impl WatcherRecord {
     /// A record of this process, started now.
+    #[must_use]
     pub fn new(id: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
         let now = now_ms();
         WatcherRecord {

@@ -1,7 +1,9 @@
 //! The argus registry: read it, update it, write it.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
@@ -22,7 +24,7 @@ pub struct UpdateOptions {
     pub durable: bool,
     /// Called for content that had to be set aside. By default such a warning goes to standard
     /// error: it is about data that somebody may miss.
-    pub on_warning: fn(&Warning),
+    pub on_warning: OnWarning,
 }
 
 impl Default for UpdateOptions {
@@ -30,8 +32,25 @@ impl Default for UpdateOptions {
         UpdateOptions {
             lock: LockOptions::default(),
             durable: true,
-            on_warning: |warning| eprintln!("argus-registry: {warning}"),
+            on_warning: OnWarning::new(|warning| eprintln!("argus-registry: {warning}")),
         }
+    }
+}
+
+/// What to do with a [`Warning`].
+#[derive(Clone)]
+pub struct OnWarning(Arc<dyn Fn(&Warning) + Send + Sync>);
+
+impl OnWarning {
+    /// Calls a function, which may be called from any thread that updates.
+    pub fn new(call: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
+        OnWarning(Arc::new(call))
+    }
+}
+
+impl fmt::Debug for OnWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnWarning")
     }
 }
 
@@ -64,6 +83,7 @@ pub enum Warning {
 
 impl Warning {
     /// The stable name of the variant, the same in Rust and in JavaScript.
+    #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Warning::Missing { .. } => "NOT_FOUND",
@@ -73,8 +93,8 @@ impl Warning {
     }
 }
 
-impl std::fmt::Display for Warning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Warning::Missing { path } => {
                 write!(f, "{} does not exist yet; reading it as empty", path.display())
@@ -206,8 +226,28 @@ fn under_lock<T, E: From<Error>>(
     options: &LockOptions,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    let _entered = Entered::enter(path)?;
-    body(&RegistryLock::acquire(path, options)?)
+    let paths = RegistryPaths::resolve(path)?;
+    let _entered = Entered::enter(&paths)?;
+    body(&RegistryLock::acquire_at(&paths, options)?)
+}
+
+impl RegistryLock {
+    /// Replaces the registry under this lock. [`read_registry`] reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LockLost`] if the lock was taken away, in which case nothing was written;
+    /// [`Error::UnsupportedVersion`] for a registry of a newer schema, which is left untouched.
+    pub fn write(&self, registry: &RegistryV1, options: &UpdateOptions) -> Result<()> {
+        let mut replace = |current: &mut RegistryV1| {
+            *current = registry.clone();
+            Ok(())
+        };
+        match update_under(self, options, Write::Always, &mut replace) {
+            Err(Attempt::Lost(error) | Attempt::Failed(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
+    }
 }
 
 /// Why an update under the lock did not happen.
@@ -246,7 +286,7 @@ fn update_under<T, E: From<Error>>(
     let keep_old = corrupt.is_some();
     let kept = store::commit(lock, content.as_ref(), after.as_bytes(), options.durable, keep_old)?;
     if let Some((path, reason)) = corrupt {
-        (options.on_warning)(&Warning::Corrupt { path, reason, kept });
+        (options.on_warning.0)(&Warning::Corrupt { path, reason, kept });
     }
     Ok(value)
 }
@@ -275,13 +315,12 @@ thread_local! {
 struct Entered;
 
 impl Entered {
-    fn enter(path: &Path) -> Result<Self> {
-        let path = RegistryPaths::resolve(path)?.registry;
+    fn enter(paths: &RegistryPaths) -> Result<Self> {
         INSIDE.with_borrow_mut(|inside| {
-            if inside.contains(&path) {
-                return Err(Error::ReEntrant { path });
+            if inside.contains(&paths.registry) {
+                return Err(Error::ReEntrant { path: paths.registry.clone() });
             }
-            inside.push(path);
+            inside.push(paths.registry.clone());
             Ok(Entered)
         })
     }

@@ -4,19 +4,20 @@
 //! decides among programs that use this crate, the lockfile tells everybody else. See
 //! ARCHITECTURE.md for what a crash leaves behind at each step.
 
+use std::collections::HashSet;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::backoff::Backoff;
 use crate::cancel::CancelToken;
-use crate::error::{Error, Holder, Result};
+use crate::error::{Error, Result};
 use crate::keeper::Kept;
 use crate::kernel_lock;
 use crate::lockfile::{Creation, Guard, Lockfile};
-use crate::owner::MAGIC;
+use crate::owner::{Holder, MAGIC};
 use crate::paths::{self, RegistryPaths};
 use crate::sys;
 use crate::takeover::Found;
@@ -90,7 +91,9 @@ impl RegistryLock {
     /// # Errors
     ///
     /// [`Error::LockTimeout`] with the holder when the time is over, [`Error::LockBusy`] if the
-    /// timeout is zero, [`Error::Aborted`] if it was cancelled.
+    /// timeout is zero, [`Error::Aborted`] if it was cancelled; [`Error::PermissionDenied`],
+    /// [`Error::InvalidValue`] or [`Error::Io`] if the guard or the lockfile can't be made. A thread
+    /// that waits for a lock it holds itself waits until the timeout.
     pub fn acquire(path: impl AsRef<Path>, options: &LockOptions) -> Result<Self> {
         Self::acquire_at(&RegistryPaths::resolve(path.as_ref())?, options)
     }
@@ -116,9 +119,8 @@ impl RegistryLock {
                     Creation::Ours { lockfile, took_over } => {
                         lock.took_over |= took_over;
                         lock.kept = Some(Kept::new(lockfile, options.stale_after));
-                        // Without a guard, others may be at work here.
-                        if lock.took_over && lock.guard.is_some() {
-                            lock.sweep();
+                        if lock.took_over || is_first_of_process(paths) {
+                            lock.sweep(options.stale_after);
                         }
                         return Ok(lock);
                     }
@@ -141,16 +143,19 @@ impl RegistryLock {
     }
 
     /// The registry, by its own name, with symbolic links followed.
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.paths.registry
     }
 
     /// Whether a dead or stale holder's lock was taken over to get this one.
+    #[must_use]
     pub fn took_over(&self) -> bool {
         self.took_over
     }
 
     /// Whether somebody else had the lock when it was asked for.
+    #[must_use]
     pub fn was_contended(&self) -> bool {
         self.guard.as_ref().is_some_and(|guard| guard.contended)
     }
@@ -207,6 +212,11 @@ impl RegistryLock {
     }
 
     /// Releases the lock and reports a failure, which `drop` can't.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] or [`Error::PermissionDenied`] if the lockfile could not be removed; the
+    /// kernel's lock is released all the same.
     pub fn release(mut self) -> Result<()> {
         self.let_go()
     }
@@ -223,10 +233,18 @@ impl RegistryLock {
         removed.and(unlocked)
     }
 
-    /// Deletes what dead holders left: they can't, and nobody else may be at work here.
-    fn sweep(&self) {
+    /// Deletes what dead holders left: they can't, and under the guard nobody else is at work here.
+    /// Without a guard somebody may be, so then only what is old.
+    fn sweep(&self, stale_after: Duration) {
         for temp in self.paths.leftover_temps().unwrap_or_default() {
-            let _ = sys::remove_if_there(&temp);
+            let is_old = || {
+                let made = sys::link_time(&temp);
+                made.and_then(|made| SystemTime::now().duration_since(made).ok())
+                    .is_some_and(|age| age > stale_after)
+            };
+            if self.guard.is_some() || is_old() {
+                let _ = sys::remove_if_there(&temp);
+            }
         }
     }
 }
@@ -235,6 +253,14 @@ impl Drop for RegistryLock {
     fn drop(&mut self) {
         let _ = self.let_go();
     }
+}
+
+/// Whether this process has not had this lock before. A crash may leave a temp file and no
+/// lockfile that would tell of it, so every process looks once.
+fn is_first_of_process(paths: &RegistryPaths) -> bool {
+    static SEEN: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    !seen.contains(&paths.registry) && seen.insert(paths.registry.clone())
 }
 
 /// Creates a folder so that it would survive a power failure, like what is put in it. It happens

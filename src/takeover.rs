@@ -9,10 +9,9 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::error::{Error, Holder, Result};
+use crate::error::{Error, Result};
 use crate::kernel_lock;
-use crate::lockfile::{Creation, Guard};
-use crate::owner::{FileId, Liveness, OwnerRecord, RECORD_SIZE};
+use crate::owner::{FileId, Holder, Liveness, OwnerRecord, RECORD_SIZE};
 use crate::paths::{self, RegistryPaths};
 use crate::sys;
 
@@ -135,18 +134,26 @@ impl Found {
     }
 }
 
-/// Somebody else's lockfile is in the way. `now` is by the file system's own clock.
+/// What became of a lockfile that was in the way.
+pub(crate) enum Outcome {
+    /// Somebody holds it: look again later.
+    Held(Holder),
+    /// The way is free. `took_over`: because a stale lockfile was cleared away.
+    Free { took_over: bool },
+}
+
+/// Somebody else's lockfile is in the way. `guard` is the one that the caller holds; `now` is by the file system's own clock.
 pub(crate) fn deal_with_another(
     paths: &RegistryPaths,
-    guard: Option<&Guard>,
+    guard: Option<FileId>,
     now: SystemTime,
     stale_after: Duration,
-) -> Result<Creation> {
+) -> Result<Outcome> {
     let io_error = |error| Error::from_io(&paths.lockfile, "look at", error);
     let Some(found) = Found::look(&paths.lockfile).map_err(io_error)? else {
-        return Ok(Creation::Free { took_over: false });
+        return Ok(Outcome::Free { took_over: false });
     };
-    let under_our_guard = |record: &OwnerRecord| guard.is_some_and(|g| record.guard == Some(g.id));
+    let under_our_guard = |record: &OwnerRecord| guard.is_some() && record.guard == guard;
     let left_behind = if found.record.as_ref().is_some_and(under_our_guard) {
         // Its owner let go of the guard, which we hold now, without cleaning up.
         true
@@ -162,13 +169,13 @@ pub(crate) fn deal_with_another(
         }
     };
     if !left_behind {
-        return Ok(Creation::Held(found.holder()));
+        return Ok(Outcome::Held(found.holder()));
     }
     let took_over = match guard {
         Some(_) => clear_away(paths, &found)?,
         None => clear_away_alone(paths, &found, stale_after)?,
     };
-    Ok(Creation::Free { took_over })
+    Ok(Outcome::Free { took_over })
 }
 
 /// Takes a stale lockfile out of the way without ever deleting a fresh one.
@@ -195,7 +202,15 @@ fn clear_away(paths: &RegistryPaths, found: &Found) -> Result<bool> {
     let is_judged = moved == Some(found.stamp);
     if !is_judged {
         // If a third one has come meanwhile, there is no place to put this one back.
-        let _ = sys::hard_link(&aside, &paths.lockfile);
+        match sys::hard_link(&aside, &paths.lockfile) {
+            Err(error)
+                if sys::links_unsupported(&error)
+                    && sys::id_at(&paths.lockfile).is_ok_and(|id| id.is_none()) =>
+            {
+                let _ = sys::rename(&aside, &paths.lockfile);
+            }
+            _ => {}
+        }
     }
     sys::remove_if_there(&aside).map_err(|error| Error::from_io(&aside, "remove", error))?;
     Ok(is_judged)

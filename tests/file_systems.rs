@@ -21,6 +21,7 @@ const SHIM: &str = r#"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,6 +41,19 @@ int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {
         close(open(p2, O_CREAT | O_EXCL | O_WRONLY, 0644));
     }
     return result;
+}
+#endif
+#ifdef KILLED_AT_LINK
+/* A crash at the making of a second name: the one that is given as the ending. */
+int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {
+    const char *ending = getenv("KILLED_AT");
+    size_t length = strlen(p2), wanted = ending ? strlen(ending) : 0;
+    if (ending && length >= wanted && !strcmp(p2 + length - wanted, ending)) {
+        kill(getpid(), SIGKILL);
+        pause();
+    }
+    int (*real)(int, const char *, int, const char *, int) = dlsym(RTLD_NEXT, "linkat");
+    return real(d1, p1, d2, p2, flags);
 }
 #endif
 #ifdef SLOW_RENAMES
@@ -181,6 +195,31 @@ fn two_that_judge_a_dead_holders_lockfile_without_kernel_locks() {
         assert!(child.wait().unwrap().success());
     }
     assert_eq!(port(), expected);
+}
+
+/// A crash that leaves a temp file but no lockfile: there is nothing to take over, and the temp
+/// file stayed for good.
+#[test]
+fn the_temp_file_of_a_guard_that_was_never_named_goes_with_the_next_process() {
+    let shim = Shim::new(&["KILLED_AT_LINK"]);
+    // With a registry to copy the mode of, the guard is made under another name first.
+    #[allow(clippy::disallowed_methods, reason = "made by somebody else")]
+    fs::write(shim.path(), r#"{"version":1,"updatedAt":0,"watchers":{}}"#).unwrap();
+    let names = || {
+        fs::read_dir(shim.dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.contains("registry.json"))
+            .collect::<Vec<_>>()
+    };
+    let mut victim = shim.increment(&["1"], &[("KILLED_AT", ".guard")]);
+    assert!(!victim.wait().unwrap().success());
+    assert!(names().iter().any(|name| name.ends_with(".tmp")), "{:?}", names());
+    let mut next = shim.increment(&["1"], &[]);
+    assert!(next.wait().unwrap().success());
+    let mut left = names();
+    left.sort();
+    assert_eq!(left, ["registry.json", "registry.json.guard"]);
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use argus_registry::{
     inspect_lock, read_registry, update_registry, with_registry_lock, write_registry, CancelToken,
-    Error, LockOptions, LockState, RegistryLock, RegistryV1, UpdateOptions, Warning, WatcherRecord,
+    Error, LockOptions, LockState, OnWarning, RegistryLock, RegistryV1, UpdateOptions, Warning,
+    WatcherRecord,
 };
 use tempfile::TempDir;
 
@@ -112,8 +114,10 @@ fn corrupt_bytes_are_kept_and_a_newer_version_is_refused() {
     let (dir, path) = folder();
     put(&path, "precious {");
     let mut quiet = one_try();
-    quiet.on_warning = |_| {};
+    let (told, warnings) = mpsc::channel();
+    quiet.on_warning = OnWarning::new(move |warning| told.send(warning.code()).unwrap());
     add(&path, "a", &quiet).unwrap();
+    assert_eq!(warnings.try_iter().collect::<Vec<_>>(), ["CORRUPT"]);
     let kept = names(dir.path()).into_iter().find(|name| name.contains(".corrupt-")).unwrap();
     assert_eq!(fs::read_to_string(dir.path().join(kept)).unwrap(), "precious {");
 
@@ -127,6 +131,21 @@ fn corrupt_bytes_are_kept_and_a_newer_version_is_refused() {
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);
     let (_, warnings) = read_registry(&path).unwrap();
     assert_eq!(warnings[0].code(), "UNSUPPORTED_VERSION");
+}
+
+#[test]
+fn a_held_lock_writes() {
+    let (_dir, path) = folder();
+    let mut registry = RegistryV1::new();
+    registry.set_watcher(WatcherRecord::new("a", "127.0.0.1", 1));
+    with_registry_lock(&path, &LockOptions::default(), |lock| lock.write(&registry, &one_try()))
+        .unwrap();
+    assert_eq!(read_registry(&path).unwrap().0.len(), 1);
+    put(&path, r#"{"version":2}"#);
+    let refused = with_registry_lock(&path, &LockOptions::default(), |lock| {
+        lock.write(&registry, &one_try())
+    });
+    assert_eq!(refused.unwrap_err().code(), "UNSUPPORTED_VERSION");
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
-use crate::error::{Error, Holder};
+use crate::error::Error;
+use crate::owner::Holder;
 
 /// An error, to become a `RegistryError`.
 #[napi(object, object_from_js = false)]
