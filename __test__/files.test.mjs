@@ -118,6 +118,22 @@ test('whoever may write the registry may open its guard', (t) => {
 	assert.equal(at.json().updatedAt, 2)
 })
 
+test('whoever owns a read-only registry may update it, again and again', (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	if (isRoot) chownSync(at.path, unprivileged.uid, unprivileged.gid)
+	chmodSync(at.path, 0o444)
+	chmodSync(at.dir, 0o777)
+	const path = JSON.stringify(at.path)
+	run(
+		`for (const updatedAt of [1, 2]) registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt }))
+		console.log(1)`,
+		unprivileged,
+	)
+	assert.equal(at.json().updatedAt, 2)
+	assert.equal(mode(at.path), '444')
+})
+
 test('a registry that is opened to others later opens its guard with the next update', (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
@@ -149,6 +165,45 @@ test('the owner is kept when root updates somebody’s registry', {
 		unprivileged,
 	)
 	assert.equal(at.json().updatedAt, 2)
+})
+
+test('who can’t keep the owner opens the file to no other group, and grants no set-id bits', {
+	skip: !isRoot && 'needs root',
+}, (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	chownSync(at.path, 0, 0)
+	chmodSync(at.path, 0o4664)
+	chmodSync(at.dir, 0o777)
+	const path = JSON.stringify(at.path)
+	run(
+		`registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt: 1 }))
+		console.log(1)`,
+		unprivileged,
+	)
+	assert.equal(statSync(at.path).uid, unprivileged.uid)
+	assert.equal(mode(at.path), '644')
+})
+
+test('who can’t keep the owner keeps the group, if it is his', {
+	skip: !isRoot && 'needs root',
+}, (t) => {
+	const at = folder(t)
+	const group = 4_444
+	at.put(print(EMPTY))
+	chownSync(at.path, 0, group)
+	chmodSync(at.path, 0o660)
+	// Where new files get the group of the folder.
+	chownSync(at.dir, 0, 0)
+	chmodSync(at.dir, 0o2777)
+	const path = JSON.stringify(at.path)
+	run(
+		`registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt: 1 }))
+		console.log(1)`,
+		{ ...unprivileged, gid: group },
+	)
+	const { uid, gid } = statSync(at.path)
+	assert.deepEqual([uid, gid, mode(at.path)], [unprivileged.uid, group, '660'])
 })
 
 test('a read-only folder: permission denied, old content intact, and reading works', (t) => {
