@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
 	inspectLock,
+	readRegistrySync,
 	updateRegistry,
 	updateRegistrySync,
 	withRegistryLock,
@@ -59,6 +60,44 @@ test('a nested update of the same registry fails at once, at any depth, sync or 
 	})
 })
 
+test('a nested update is told what to do instead, and not to wait for what waits for it', async (t) => {
+	const at = folder(t)
+	const told = { ...reEntrant, message: /change the value/ }
+	await updateRegistry(
+		at.path,
+		async (registry) => {
+			await assert.rejects(updateRegistry(at.path, same, LONG), told)
+			assert.throws(() => updateRegistrySync(at.path, same, LONG), told)
+			return registry
+		},
+		LONG,
+	)
+	updateRegistrySync(at.path, (registry) => {
+		assert.throws(() => updateRegistrySync(at.path, same, LONG), told)
+		return registry
+	})
+})
+
+test('an updater may update another registry', async (t) => {
+	const at = folder(t)
+	const others = [1, 2, 3].map((index) => `${at.dir}/other-${index}.json`)
+	const touch = (registry) => ({ ...registry, updatedAt: 7 })
+	await updateRegistry(
+		at.path,
+		async (registry) => {
+			await updateRegistry(others[0], touch, LONG)
+			updateRegistrySync(others[1], touch, LONG)
+			return registry
+		},
+		LONG,
+	)
+	updateRegistrySync(at.path, (registry) => {
+		updateRegistrySync(others[2], touch, LONG)
+		return registry
+	})
+	for (const other of others) assert.equal(readRegistrySync(other).registry.updatedAt, 7)
+})
+
 test('a sync update inside a sync update is refused in whatever context it runs', async (t) => {
 	const at = folder(t)
 	const elsewhere = AsyncLocalStorage.snapshot()
@@ -84,6 +123,37 @@ test('what an updater started may update the registry when the updater is done',
 	)
 	await late
 	assert.equal(at.json().late, true)
+})
+
+test('what a sync updater started may update the registry when the updater is done', async (t) => {
+	const at = folder(t)
+	let late
+	updateRegistrySync(at.path, (registry) => {
+		late = Promise.resolve().then(() =>
+			updateRegistry(at.path, (r) => ({ ...r, late: true }), LONG),
+		)
+		return registry
+	})
+	await late
+	assert.equal(at.json().late, true)
+})
+
+test('a sync update waits for an async one that has only to be committed', async (t) => {
+	const at = folder(t)
+	let sync
+	const updating = updateRegistry(
+		at.path,
+		(registry) => {
+			sync = new Promise((resolve) => setImmediate(resolve)).then(() =>
+				updateRegistrySync(at.path, (r) => ({ ...r, sawAsync: r.async === true }), LONG),
+			)
+			return { ...registry, async: true }
+		},
+		LONG,
+	)
+	await updating
+	await sync
+	assert.equal(at.json().sawAsync, true)
 })
 
 test('a sync update fails at once while an async one of the thread is under way', async (t) => {
@@ -202,6 +272,67 @@ test('an abort ends each phase: before, in line, waiting for the lock, in the up
 	assert.equal((await inspectLock(at.path)).state, 'free')
 	await updateRegistry(at.path, same, { timeoutMs: 0 })
 	assert.deepEqual(at.json(), { ...EMPTY, value: 1 })
+})
+
+test('a call that is aborted already does not wait in line', async (t) => {
+	const at = folder(t)
+	const aborter = new AbortController()
+	const stuck = updateRegistry(at.path, never, { ...LONG, signal: aborter.signal })
+	// One try: if it looked at the line first, it would find it busy.
+	const options = { timeoutMs: 0, signal: AbortSignal.abort() }
+	await assert.rejects(updateRegistry(at.path, same, options), { code: 'ABORTED' })
+	aborter.abort()
+	await assert.rejects(stuck, { code: 'ABORTED' })
+})
+
+test('an abort in line does not wait for those in front', async (t) => {
+	const at = folder(t)
+	const [first, second] = [new AbortController(), new AbortController()]
+	const order = []
+	const calls = [first, second].map(({ signal }, index) =>
+		updateRegistry(at.path, never, { ...LONG, signal }).catch(({ code }) =>
+			order.push(`${index} ${code}`),
+		),
+	)
+	second.abort()
+	await new Promise(setImmediate)
+	first.abort()
+	await Promise.all(calls)
+	assert.deepEqual(order, ['1 ABORTED', '0 ABORTED'])
+})
+
+test('an abort after waiting in line does not take the next one’s turn away', async (t) => {
+	const at = folder(t)
+	const aborter = new AbortController()
+	const updates = [
+		updateRegistry(at.path, same, LONG),
+		updateRegistry(
+			at.path,
+			() => {
+				aborter.abort()
+				return never()
+			},
+			{ ...LONG, signal: aborter.signal },
+		),
+		updateRegistry(at.path, (registry) => ({ ...registry, third: true }), LONG),
+	]
+	const [, second, third] = await Promise.allSettled(updates)
+	assert.equal(second.reason.code, 'ABORTED')
+	assert.equal(third.status, 'fulfilled')
+	assert.equal(at.json().third, true)
+})
+
+test('a timeout beyond what timers can hold is waited for in line too', async (t) => {
+	const at = folder(t)
+	const aborter = new AbortController()
+	const stuck = updateRegistry(at.path, never, { ...LONG, signal: aborter.signal })
+	const patient = [2 ** 31, Number.POSITIVE_INFINITY].map((timeoutMs) =>
+		updateRegistry(at.path, same, { timeoutMs }),
+	)
+	// A timer that overflowed would fire before this one.
+	setTimeout(() => aborter.abort(), 5)
+	await assert.rejects(stuck, { code: 'ABORTED' })
+	await Promise.all(patient)
 })
 
 test('an abort counts when the lock was lost and the update would run again', async (t) => {
