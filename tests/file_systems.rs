@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use argus_registry::{
     inspect_lock, read_registry, try_lock_exclusive, update_registry, Error, Guarantee,
-    LockOptions, LockState, UpdateOptions,
+    LockOptions, LockState, RegistryLock, UpdateOptions,
 };
 
 const SHIM: &str = r#"
@@ -24,6 +24,7 @@ const SHIM: &str = r#"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #ifdef WITHOUT_LOCKS
@@ -85,6 +86,18 @@ int rename(const char *p1, const char *p2) {
     int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
     tell("rename", p2);
     return real(p1, p2);
+}
+#endif
+#ifdef SOMEBODY_LOOKS
+/* Somebody looks at the guard, which he locks for that, the first three times that it is tried. */
+int flock(int fd, int operation) {
+    static int tries = 0;
+    int (*real)(int, int) = dlsym(RTLD_NEXT, "flock");
+    if (operation == (LOCK_EX | LOCK_NB) && ++tries <= 3) {
+        errno = EWOULDBLOCK;
+        return -1;
+    }
+    return real(fd, operation);
 }
 #endif
 #ifdef SLOW_RENAMES
@@ -314,6 +327,46 @@ fn a_folder_is_created_durably() {
     }
 }
 
+/// Looking at a lock takes the kernel lock for a moment: that is not what busy means.
+#[test]
+fn one_try_is_not_put_off_by_somebody_who_only_looks() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["SOMEBODY_LOOKS"]);
+        return shim.again("one_try_is_not_put_off_by_somebody_who_only_looks");
+    };
+    touch(path.as_ref()).unwrap();
+}
+
+/// Without second names, nothing but the guard itself tells that it was deleted. Whoever got the
+/// lock of the deleted one would be robbed as soon as his lockfile looks old.
+#[test]
+fn the_guard_deleted_while_somebody_waits_for_it_without_second_names() {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["WITHOUT_LINKS"]);
+        return shim.again("the_guard_deleted_while_somebody_waits_for_it_without_second_names");
+    };
+    let endless = LockOptions { timeout: None, ..LockOptions::default() };
+    let first = RegistryLock::acquire(&path, &endless).unwrap();
+    let guard = Path::new(&path).with_extension("json.guard");
+    let inode = format!(":{} ", fs::metadata(&guard).unwrap().ino());
+    let second = thread::scope(|scope| {
+        let waiting = scope.spawn(|| RegistryLock::acquire(&path, &endless).unwrap());
+        let is_waiting = |line: &str| line.contains("-> FLOCK") && line.contains(&inode);
+        while !fs::read_to_string("/proc/locks").unwrap().lines().any(is_waiting) {
+            thread::yield_now();
+        }
+        fs::remove_file(&guard).unwrap();
+        drop(first);
+        waiting.join().unwrap()
+    });
+    let lockfile = fs::File::open(Path::new(&path).with_extension("json.lock")).unwrap();
+    lockfile.set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_BUSY");
+    drop(second);
+    touch(path.as_ref()).unwrap();
+}
+
 /// A mode that is only set later leaves a moment in which everybody may open the file.
 #[test]
 fn the_new_content_of_a_private_registry_is_private_from_the_beginning() {
@@ -395,7 +448,7 @@ fn a_live_holder_is_not_robbed_by_age_without_kernel_locks() {
         let shim = Shim::new(&["WITHOUT_LOCKS"]);
         return shim.again("a_live_holder_is_not_robbed_by_age_without_kernel_locks");
     };
-    let lock = argus_registry::RegistryLock::acquire(&path, &one_try().lock).unwrap();
+    let lock = RegistryLock::acquire(&path, &one_try().lock).unwrap();
     let lockfile = fs::File::open(Path::new(&path).with_extension("json.lock")).unwrap();
     lockfile.set_modified(std::time::UNIX_EPOCH).unwrap();
     let busy = touch(path.as_ref()).unwrap_err();
