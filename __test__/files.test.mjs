@@ -15,7 +15,13 @@ import {
 import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { inspectLock, readRegistrySync, updateRegistry, updateRegistrySync } from '../index.js'
+import {
+	inspectLock,
+	readRegistry,
+	readRegistrySync,
+	updateRegistry,
+	updateRegistrySync,
+} from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -264,18 +270,38 @@ const bigUpdate = (path) => `
 	const files = fs.readdirSync(fs.realpathSync(path + '/..' ).length ? path.slice(0, path.lastIndexOf('/')) : '/')
 	console.log(JSON.stringify({ failures, intact, files }))`
 
+/** A process whose files can't grow large. */
+const withSizeLimit = (command) => {
+	// The signal that comes with the limit would end the process before the error is seen.
+	return ['sh', '-c', 'trap "" XFSZ; ulimit -f 100; exec "$@"', 'sh', ...command]
+}
+
 test('a file-size limit: an error, old content intact, no litter', (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	const { failures, intact, files } = run(bigUpdate(JSON.stringify(at.path)), {
-		// The signal that comes with the limit would end the process before the error is seen.
-		wrap: (command) => ['sh', '-c', 'trap "" XFSZ; ulimit -f 100; exec "$@"', 'sh', ...command],
+		wrap: withSizeLimit,
 	})
 	for (const { name, code, cause } of failures) {
 		assert.deepEqual({ name, code, cause }, { name: 'RegistryError', code: 'IO', cause: 'EFBIG' })
 	}
 	assert.ok(intact)
 	assert.deepEqual(files.sort(), ['registry.json', 'registry.json.guard'])
+})
+
+test('a write under withRegistryLock that fails fails alone', (t) => {
+	const at = folder(t)
+	const text = `
+		const outcomes = await registry.withRegistryLock(${JSON.stringify(at.path)}, (lock) => {
+			const registry = { version: 1, updatedAt: 0, watchers: {} }
+			const writes = [{ ...registry, big: 'x'.repeat(200_000) }, { ...registry, updatedAt: 7 }].map(lock.write)
+			return Promise.all(writes.map(outcome))
+		})
+		console.log(JSON.stringify(outcomes))`
+	const [big, small] = run(text, { wrap: withSizeLimit })
+	assert.equal(big.cause, 'EFBIG')
+	assert.deepEqual(small, {})
+	assert.equal(at.json().updatedAt, 7)
 })
 
 test('a full disk: an error, old content intact, no litter', {
@@ -305,6 +331,11 @@ test('a registry that is a FIFO is an error, not a hang', async (t) => {
 		{ code: 'IO' },
 	)
 	assert.throws(() => readRegistrySync(at.path), { code: 'IO' })
+})
+
+test('a registry that is a device is an error, not an empty registry', async () => {
+	await assert.rejects(readRegistry('/dev/null'), { code: 'IO' })
+	assert.throws(() => readRegistrySync('/dev/null'), { code: 'IO' })
 })
 
 test('no text of a folder is left open to others than the registry was', (t) => {

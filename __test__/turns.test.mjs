@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { getEventListeners } from 'node:events'
 import { unlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -13,7 +15,7 @@ import {
 	withRegistryLock,
 	writeRegistry,
 } from '../index.js'
-import { EMPTY, folder, print } from './support/folder.mjs'
+import { EMPTY, folder, print, robbedOnce } from './support/folder.mjs'
 import { puppet } from './support/processes.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
@@ -108,6 +110,25 @@ test('a sync update inside a sync update is refused in whatever context it runs'
 	})
 })
 
+test('two copies of the package in one thread know of each other’s updates', async (t) => {
+	const at = folder(t)
+	const require = createRequire(import.meta.url)
+	const loaded = Object.keys(require.cache).filter((file) => file.endsWith('.js'))
+	const first = require('../index.js')
+	for (const file of loaded) delete require.cache[file]
+	const second = require('../index.js')
+	assert.notEqual(second.updateRegistrySync, first.updateRegistrySync)
+	await first.updateRegistry(
+		at.path,
+		async (registry) => {
+			await assert.rejects(second.updateRegistry(at.path, same, LONG), reEntrant)
+			assert.throws(() => second.updateRegistrySync(at.path, same, LONG), reEntrant)
+			return registry
+		},
+		LONG,
+	)
+})
+
 test('what an updater started may update the registry when the updater is done', async (t) => {
 	const at = folder(t)
 	let late
@@ -175,6 +196,32 @@ test('a sync update fails at once while an async one of the thread is under way'
 	settle()
 	await holding
 	updateRegistrySync(at.path, same, { timeoutMs: 0 })
+})
+
+test('a write that lost its lock needs its thread again: a sync update is refused', async (t) => {
+	const at = folder(t)
+	const aborter = new AbortController()
+	const isRobbed = robbedOnce(t, at, () => writeFileSync(at.lockfile, ''))
+	let settled = false
+	const writing = writeRegistry(at.path, EMPTY, { ...LONG, signal: aborter.signal })
+	writing.catch(() => {}).finally(() => (settled = true))
+	const refusal = () => {
+		try {
+			updateRegistrySync(at.path, same, { timeoutMs: 0 })
+		} catch ({ code }) {
+			return code
+		}
+	}
+	while (!isRobbed()) await new Promise(setImmediate)
+	// Busy while the commit is under way, which needs no thread.
+	let code = refusal()
+	while (code === 'LOCK_BUSY' && !settled) {
+		await new Promise(setImmediate)
+		code = refusal()
+	}
+	assert.equal(code, 'RE_ENTRANT')
+	aborter.abort()
+	await assert.rejects(writing, { code: 'ABORTED' })
 })
 
 test('updates run in order of arrival; one that fails fails alone', async (t) => {
@@ -299,6 +346,16 @@ test('an abort in line does not wait for those in front', async (t) => {
 	first.abort()
 	await Promise.all(calls)
 	assert.deepEqual(order, ['1 ABORTED', '0 ABORTED'])
+})
+
+test('a signal that many calls share is listened to once', async (t) => {
+	const at = folder(t)
+	const aborter = new AbortController()
+	const options = { ...LONG, signal: aborter.signal }
+	const calls = Array.from({ length: 20 }, () => updateRegistry(at.path, never, options))
+	assert.equal(getEventListeners(aborter.signal, 'abort').length, 1)
+	aborter.abort()
+	for (const { reason } of await Promise.allSettled(calls)) assert.equal(reason.code, 'ABORTED')
 })
 
 test('an abort after waiting in line does not take the next one’s turn away', async (t) => {
