@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import {
@@ -103,6 +104,25 @@ test('every kind of write keeps corrupt bytes, each time under a name of its own
 	assert.equal(at.others().length, writes.length)
 })
 
+test('of several writes that nobody awaits only the first finds corrupt bytes to keep', async (t) => {
+	const at = folder(t)
+	for (let round = 1; round <= 10; round += 1) {
+		at.put(`bad ${round}`)
+		const warnings = []
+		const onWarning = (warning) => warnings.push(warning)
+		const write = (lock) => {
+			for (let updatedAt = 1; updatedAt <= 3; updatedAt += 1) lock.write({ ...EMPTY, updatedAt })
+		}
+		await withRegistryLock(at.path, write, { onWarning, durable: false })
+		assert.deepEqual(
+			warnings.map(({ kept }) => readFileSync(kept, 'utf8')),
+			[`bad ${round}`],
+		)
+		assert.equal(at.json().updatedAt, 3)
+	}
+	assert.equal(at.others().length, 10)
+})
+
 test('a warning callback that throws does not undo the update', async (t) => {
 	const at = folder(t)
 	at.put('bad')
@@ -164,4 +184,7 @@ test('what can’t be read is an error, not an empty registry', async (t) => {
 	writeFileSync(join(at.dir, 'file'), '')
 	const through = join(at.dir, 'file', 'registry.json')
 	await assert.rejects(readRegistry(through), { name: 'RegistryError', code: 'IO' })
+	const { cause } = await readRegistry(through).catch((error) => error)
+	// As in Node's own errors.
+	assert.deepEqual([cause.code, cause.errno], ['ENOTDIR', -constants.errno.ENOTDIR])
 })

@@ -15,7 +15,13 @@ import {
 import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { inspectLock, readRegistrySync, updateRegistry, updateRegistrySync } from '../index.js'
+import {
+	inspectLock,
+	readRegistry,
+	readRegistrySync,
+	updateRegistry,
+	updateRegistrySync,
+} from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -150,6 +156,22 @@ test('whoever may write the registry may open its guard', (t) => {
 	assert.equal(at.json().updatedAt, 2)
 })
 
+test('whoever owns a read-only registry may update it, again and again', (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	if (isRoot) chownSync(at.path, unprivileged.uid, unprivileged.gid)
+	chmodSync(at.path, 0o444)
+	chmodSync(at.dir, 0o777)
+	const path = JSON.stringify(at.path)
+	run(
+		`for (const updatedAt of [1, 2]) registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt }))
+		console.log(1)`,
+		unprivileged,
+	)
+	assert.equal(at.json().updatedAt, 2)
+	assert.equal(mode(at.path), '444')
+})
+
 test('a registry that is opened to others later opens its guard with the next update', (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
@@ -181,6 +203,45 @@ test('the owner is kept when root updates somebody’s registry', {
 		unprivileged,
 	)
 	assert.equal(at.json().updatedAt, 2)
+})
+
+test('who can’t keep the owner opens the file to no other group, and grants no set-id bits', {
+	skip: !isRoot && 'needs root',
+}, (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	chownSync(at.path, 0, 0)
+	chmodSync(at.path, 0o4664)
+	chmodSync(at.dir, 0o777)
+	const path = JSON.stringify(at.path)
+	run(
+		`registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt: 1 }))
+		console.log(1)`,
+		unprivileged,
+	)
+	assert.equal(statSync(at.path).uid, unprivileged.uid)
+	assert.equal(mode(at.path), '644')
+})
+
+test('who can’t keep the owner keeps the group, if it is his', {
+	skip: !isRoot && 'needs root',
+}, (t) => {
+	const at = folder(t)
+	const group = 4_444
+	at.put(print(EMPTY))
+	chownSync(at.path, 0, group)
+	chmodSync(at.path, 0o660)
+	// Where new files get the group of the folder.
+	chownSync(at.dir, 0, 0)
+	chmodSync(at.dir, 0o2777)
+	const path = JSON.stringify(at.path)
+	run(
+		`registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt: 1 }))
+		console.log(1)`,
+		{ ...unprivileged, gid: group },
+	)
+	const { uid, gid } = statSync(at.path)
+	assert.deepEqual([uid, gid, mode(at.path)], [unprivileged.uid, group, '660'])
 })
 
 test('a read-only folder: permission denied, old content intact, and reading works', (t) => {
@@ -241,18 +302,38 @@ const bigUpdate = (path) => `
 	const files = fs.readdirSync(path.slice(0, path.lastIndexOf('/')))
 	console.log(JSON.stringify({ failures, intact, files }))`
 
+/** A process whose files can't grow large. */
+const withSizeLimit = (command) => {
+	// The signal that comes with the limit would end the process before the error is seen.
+	return ['sh', '-c', 'trap "" XFSZ; ulimit -f 100; exec "$@"', 'sh', ...command]
+}
+
 test('a file-size limit: an error, old content intact, no litter', (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	const { failures, intact, files } = run(bigUpdate(JSON.stringify(at.path)), {
-		// The signal that comes with the limit would end the process before the error is seen.
-		wrap: (command) => ['sh', '-c', 'trap "" XFSZ; ulimit -f 100; exec "$@"', 'sh', ...command],
+		wrap: withSizeLimit,
 	})
 	for (const { name, code, cause } of failures) {
 		assert.deepEqual({ name, code, cause }, { name: 'RegistryError', code: 'IO', cause: 'EFBIG' })
 	}
 	assert.ok(intact)
 	assert.deepEqual(files.sort(), ['registry.json', 'registry.json.guard'])
+})
+
+test('a write under withRegistryLock that fails fails alone', (t) => {
+	const at = folder(t)
+	const text = `
+		const outcomes = await registry.withRegistryLock(${JSON.stringify(at.path)}, (lock) => {
+			const registry = { version: 1, updatedAt: 0, watchers: {} }
+			const writes = [{ ...registry, big: 'x'.repeat(200_000) }, { ...registry, updatedAt: 7 }].map(lock.write)
+			return Promise.all(writes.map(outcome))
+		})
+		console.log(JSON.stringify(outcomes))`
+	const [big, small] = run(text, { wrap: withSizeLimit })
+	assert.equal(big.cause, 'EFBIG')
+	assert.deepEqual(small, {})
+	assert.equal(at.json().updatedAt, 7)
 })
 
 test('a full disk: an error, old content intact, no litter', {
@@ -282,6 +363,11 @@ test('a registry that is a FIFO is an error, not a hang', async (t) => {
 		{ code: 'IO' },
 	)
 	assert.throws(() => readRegistrySync(at.path), { code: 'IO' })
+})
+
+test('a registry that is a device is an error, not an empty registry', async () => {
+	await assert.rejects(readRegistry('/dev/null'), { code: 'IO' })
+	assert.throws(() => readRegistrySync('/dev/null'), { code: 'IO' })
 })
 
 test('no text of a folder is left open to others than the registry was', (t) => {

@@ -9,8 +9,10 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Worker } from 'node:worker_threads'
-import { inspectLock, updateRegistry } from '../index.js'
+import { inspectLock, updateRegistry, withRegistryLock } from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
 import { puppet, rustExample } from './support/processes.mjs'
 
@@ -22,8 +24,7 @@ const LONG = { timeoutMs: 60_000, durable: false }
 const script = (
 	t,
 	text,
-	prelude = `import * as registry from ${JSON.stringify(addon)}`,
-	flags = [],
+	{ prelude = `import * as registry from ${JSON.stringify(addon)}`, flags = [] } = {},
 ) => {
 	const args = [...flags, '--input-type=module', '-e', `${prelude}\n${text}`]
 	const child = spawn(process.execPath, args, {
@@ -134,6 +135,42 @@ test('an idle process ends by itself: after updates, and with the addon just loa
 	]
 	for (const text of texts) assert.equal(await script(t, text).exited, 0, text)
 	await nextUpdate(at, { timeoutMs: 0 })
+})
+
+test('a wait that was aborted keeps its process no longer, though the lock is still held', async (t) => {
+	const at = folder(t)
+	const holder = await heldByPuppet(t, at)
+	const waiter = script(
+		t,
+		`const aborter = new AbortController()
+		registry.updateRegistry(${JSON.stringify(at.path)}, (r) => r, { timeoutMs: Infinity, signal: aborter.signal })
+			.catch((error) => console.log(error.code))
+		setImmediate(() => aborter.abort())
+		// Only if something keeps the process.
+		setTimeout(() => process.exit(9), 20_000).unref()`,
+		// The collector would end the wait as well, but nobody knows when: it has nothing to do here.
+		{ flags: ['--min-semi-space-size=64'] },
+	)
+	assert.equal(await waiter.line(), 'ABORTED')
+	assert.equal(await waiter.exited, 0)
+	holder.settle()
+	await holder.expect('done')
+})
+
+test('the collector does not release the lock of code that never settles', async (t) => {
+	setFlagsFromString('--expose-gc')
+	const gc = runInNewContext('gc')
+	for (const hold of [updateRegistry, withRegistryLock]) {
+		const at = folder(t)
+		await new Promise((entered) => {
+			hold(at.path, () => new Promise(() => entered()), LONG)
+		})
+		for (let round = 0; round < 5; round += 1) {
+			gc()
+			await new Promise(setImmediate)
+		}
+		assert.equal((await inspectLock(at.path)).state, 'held')
+	}
 })
 
 test('a call that is under way keeps its process until it settles, and no longer', async (t) => {
@@ -261,7 +298,7 @@ test('the addon loaded only by workers that end, while their waits go on in the 
 		}
 		console.log('terminated')
 		setTimeout(() => {}, 60_000)`,
-		"import { Worker } from 'node:worker_threads'",
+		{ prelude: "import { Worker } from 'node:worker_threads'" },
 	)
 	assert.equal(await host.line(), 'terminated')
 	// Now the thread that still stands in the kernel's queue gets the lock, and must let it go.
@@ -283,8 +320,7 @@ test('a lock whose object nobody keeps is held all the same', async (t) => {
 		registry.updateRegistry(${path}, () => new Promise(() => {}))
 		for (let i = 0; i < 10; i++) { await new Promise(setImmediate); gc() }
 		console.log(outcome(() => registry.tryLockShared(${lockPath})), (await registry.inspectLock(${path})).state)`,
-		undefined,
-		['--expose-gc'],
+		{ flags: ['--expose-gc'] },
 	)
 	assert.equal(await host.line(), 'LOCK_BUSY held')
 })

@@ -14,6 +14,7 @@ import {
 	writeFileSync,
 } from 'node:fs'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
 	inspectLock,
 	readRegistrySync,
@@ -22,8 +23,9 @@ import {
 	updateRegistry,
 	updateRegistrySync,
 	withRegistryLock,
+	writeRegistry,
 } from '../index.js'
-import { EMPTY, folder, print } from './support/folder.mjs'
+import { EMPTY, folder, print, robbedOnce } from './support/folder.mjs'
 import { puppet, puppets } from './support/processes.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
@@ -111,6 +113,19 @@ test('while ours hold, the lockfile is there for old argus, and fresh even when 
 	assert.equal(existsSync(at.lockfile), false)
 })
 
+test('a sync update waits as long as it may, not only until it looks up for the first time', async (t) => {
+	const at = folder(t)
+	const [holder, waiter] = puppets(t, 2)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	waiter.start('incrementSync', { path: at.path, times: 1, options: LONG })
+	// Long enough for one that gives up early to say so; nothing depends on it otherwise.
+	await delay(300)
+	holder.settle()
+	await waiter.expect('done')
+	assert.equal(at.json().count, 1)
+})
+
 test('a holder frozen past the stale threshold is not robbed by ours', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
@@ -178,6 +193,38 @@ test('an update that lost its lock runs again on fresh content, within its timeo
 	}
 	assert.deepEqual(seen, [undefined, 2, 2, 4])
 	assert.equal(at.json().other, 4)
+})
+
+test('a write that lost its lock is done again', async (t) => {
+	const at = folder(t)
+	const isRobbed = robbedOnce(t, at)
+	await writeRegistry(at.path, { ...EMPTY, updatedAt: 7 }, LONG)
+	assert.ok(isRobbed())
+	assert.equal(at.json().updatedAt, 7)
+})
+
+test('an updater that lost another registry’s lock fails with that, and does not run again', async (t) => {
+	const at = folder(t)
+	const other = `${at.dir}/other.json`
+	const lose = () => {
+		unlinkSync(`${other}.lock`)
+		return { ...EMPTY, updatedAt: 1 }
+	}
+	const lost = { code: 'LOCK_LOST', path: other }
+	for (const update of [updateRegistry, updateRegistrySync]) {
+		let runs = 0
+		const updating = async () =>
+			update(
+				at.path,
+				(registry) => {
+					runs += 1
+					return runs === 1 ? update(other, lose, { timeoutMs: 0 }) : registry
+				},
+				LONG,
+			)
+		await assert.rejects(updating(), lost)
+		assert.equal(runs, 1)
+	}
 })
 
 test('withRegistryLock says when its lock was lost, and its lock writes nothing then', async (t) => {
@@ -372,6 +419,28 @@ for (const [what, replace] of Object.entries(replacements)) {
 		await updateRegistry(at.path, set('x', 1), { timeoutMs: 0 })
 	})
 }
+
+test('a lockfile that is a FIFO is judged by its age, without hanging', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	execFileSync('mkfifo', [at.lockfile])
+	assert.equal((await inspectLock(at.path)).state, 'held')
+	await assert.rejects(updateRegistry(at.path, set('x', 1), { timeoutMs: 0 }), {
+		code: 'LOCK_BUSY',
+	})
+	utimesSync(at.lockfile, 0, 0)
+	await updateRegistry(at.path, set('x', 1), { timeoutMs: 0 })
+	assert.equal(at.json().x, 1)
+	assert.deepEqual(at.others(), [])
+})
+
+test('a guard that a power failure left as zeros is a guard', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	writeFileSync(at.guard, Buffer.alloc(1024))
+	await updateRegistry(at.path, set('x', 1), { timeoutMs: 0 })
+	assert.equal(at.json().x, 1)
+})
 
 test('try-locks: one try, shared and exclusive, released once, the file stays', async (t) => {
 	const at = folder(t)

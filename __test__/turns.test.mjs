@@ -2,17 +2,20 @@
 
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { getEventListeners } from 'node:events'
 import { unlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
 	inspectLock,
+	readRegistrySync,
 	updateRegistry,
 	updateRegistrySync,
 	withRegistryLock,
 	writeRegistry,
 } from '../index.js'
-import { EMPTY, folder, print } from './support/folder.mjs'
+import { EMPTY, folder, print, robbedOnce } from './support/folder.mjs'
 import { puppet } from './support/processes.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
@@ -59,6 +62,44 @@ test('a nested update of the same registry fails at once, at any depth, sync or 
 	})
 })
 
+test('a nested update is told what to do instead, and not to wait for what waits for it', async (t) => {
+	const at = folder(t)
+	const told = { ...reEntrant, message: /change the value/ }
+	await updateRegistry(
+		at.path,
+		async (registry) => {
+			await assert.rejects(updateRegistry(at.path, same, LONG), told)
+			assert.throws(() => updateRegistrySync(at.path, same, LONG), told)
+			return registry
+		},
+		LONG,
+	)
+	updateRegistrySync(at.path, (registry) => {
+		assert.throws(() => updateRegistrySync(at.path, same, LONG), told)
+		return registry
+	})
+})
+
+test('an updater may update another registry', async (t) => {
+	const at = folder(t)
+	const others = [1, 2, 3].map((index) => `${at.dir}/other-${index}.json`)
+	const touch = (registry) => ({ ...registry, updatedAt: 7 })
+	await updateRegistry(
+		at.path,
+		async (registry) => {
+			await updateRegistry(others[0], touch, LONG)
+			updateRegistrySync(others[1], touch, LONG)
+			return registry
+		},
+		LONG,
+	)
+	updateRegistrySync(at.path, (registry) => {
+		updateRegistrySync(others[2], touch, LONG)
+		return registry
+	})
+	for (const other of others) assert.equal(readRegistrySync(other).registry.updatedAt, 7)
+})
+
 test('a sync update inside a sync update is refused in whatever context it runs', async (t) => {
 	const at = folder(t)
 	const elsewhere = AsyncLocalStorage.snapshot()
@@ -67,6 +108,25 @@ test('a sync update inside a sync update is refused in whatever context it runs'
 		assert.throws(nested, reEntrant)
 		return registry
 	})
+})
+
+test('two copies of the package in one thread know of each other’s updates', async (t) => {
+	const at = folder(t)
+	const require = createRequire(import.meta.url)
+	const loaded = Object.keys(require.cache).filter((file) => file.endsWith('.js'))
+	const first = require('../index.js')
+	for (const file of loaded) delete require.cache[file]
+	const second = require('../index.js')
+	assert.notEqual(second.updateRegistrySync, first.updateRegistrySync)
+	await first.updateRegistry(
+		at.path,
+		async (registry) => {
+			await assert.rejects(second.updateRegistry(at.path, same, LONG), reEntrant)
+			assert.throws(() => second.updateRegistrySync(at.path, same, LONG), reEntrant)
+			return registry
+		},
+		LONG,
+	)
 })
 
 test('what an updater started may update the registry when the updater is done', async (t) => {
@@ -84,6 +144,37 @@ test('what an updater started may update the registry when the updater is done',
 	)
 	await late
 	assert.equal(at.json().late, true)
+})
+
+test('what a sync updater started may update the registry when the updater is done', async (t) => {
+	const at = folder(t)
+	let late
+	updateRegistrySync(at.path, (registry) => {
+		late = Promise.resolve().then(() =>
+			updateRegistry(at.path, (r) => ({ ...r, late: true }), LONG),
+		)
+		return registry
+	})
+	await late
+	assert.equal(at.json().late, true)
+})
+
+test('a sync update waits for an async one that has only to be committed', async (t) => {
+	const at = folder(t)
+	let sync
+	const updating = updateRegistry(
+		at.path,
+		(registry) => {
+			sync = new Promise((resolve) => setImmediate(resolve)).then(() =>
+				updateRegistrySync(at.path, (r) => ({ ...r, sawAsync: r.async === true }), LONG),
+			)
+			return { ...registry, async: true }
+		},
+		LONG,
+	)
+	await updating
+	await sync
+	assert.equal(at.json().sawAsync, true)
 })
 
 test('a sync update fails at once while an async one of the thread is under way', async (t) => {
@@ -105,6 +196,32 @@ test('a sync update fails at once while an async one of the thread is under way'
 	settle()
 	await holding
 	updateRegistrySync(at.path, same, { timeoutMs: 0 })
+})
+
+test('a write that lost its lock needs its thread again: a sync update is refused', async (t) => {
+	const at = folder(t)
+	const aborter = new AbortController()
+	const isRobbed = robbedOnce(t, at, () => writeFileSync(at.lockfile, ''))
+	let settled = false
+	const writing = writeRegistry(at.path, EMPTY, { ...LONG, signal: aborter.signal })
+	writing.catch(() => {}).finally(() => (settled = true))
+	const refusal = () => {
+		try {
+			updateRegistrySync(at.path, same, { timeoutMs: 0 })
+		} catch ({ code }) {
+			return code
+		}
+	}
+	while (!isRobbed()) await new Promise(setImmediate)
+	// Busy while the commit is under way, which needs no thread.
+	let code = refusal()
+	while (code === 'LOCK_BUSY' && !settled) {
+		await new Promise(setImmediate)
+		code = refusal()
+	}
+	assert.equal(code, 'RE_ENTRANT')
+	aborter.abort()
+	await assert.rejects(writing, { code: 'ABORTED' })
 })
 
 test('updates run in order of arrival; one that fails fails alone', async (t) => {
@@ -202,6 +319,77 @@ test('an abort ends each phase: before, in line, waiting for the lock, in the up
 	assert.equal((await inspectLock(at.path)).state, 'free')
 	await updateRegistry(at.path, same, { timeoutMs: 0 })
 	assert.deepEqual(at.json(), { ...EMPTY, value: 1 })
+})
+
+test('a call that is aborted already does not wait in line', async (t) => {
+	const at = folder(t)
+	const aborter = new AbortController()
+	const stuck = updateRegistry(at.path, never, { ...LONG, signal: aborter.signal })
+	// One try: if it looked at the line first, it would find it busy.
+	const options = { timeoutMs: 0, signal: AbortSignal.abort() }
+	await assert.rejects(updateRegistry(at.path, same, options), { code: 'ABORTED' })
+	aborter.abort()
+	await assert.rejects(stuck, { code: 'ABORTED' })
+})
+
+test('an abort in line does not wait for those in front', async (t) => {
+	const at = folder(t)
+	const [first, second] = [new AbortController(), new AbortController()]
+	const order = []
+	const calls = [first, second].map(({ signal }, index) =>
+		updateRegistry(at.path, never, { ...LONG, signal }).catch(({ code }) =>
+			order.push(`${index} ${code}`),
+		),
+	)
+	second.abort()
+	await new Promise(setImmediate)
+	first.abort()
+	await Promise.all(calls)
+	assert.deepEqual(order, ['1 ABORTED', '0 ABORTED'])
+})
+
+test('a signal that many calls share is listened to once', async (t) => {
+	const at = folder(t)
+	const aborter = new AbortController()
+	const options = { ...LONG, signal: aborter.signal }
+	const calls = Array.from({ length: 20 }, () => updateRegistry(at.path, never, options))
+	assert.equal(getEventListeners(aborter.signal, 'abort').length, 1)
+	aborter.abort()
+	for (const { reason } of await Promise.allSettled(calls)) assert.equal(reason.code, 'ABORTED')
+})
+
+test('an abort after waiting in line does not take the next one’s turn away', async (t) => {
+	const at = folder(t)
+	const aborter = new AbortController()
+	const updates = [
+		updateRegistry(at.path, same, LONG),
+		updateRegistry(
+			at.path,
+			() => {
+				aborter.abort()
+				return never()
+			},
+			{ ...LONG, signal: aborter.signal },
+		),
+		updateRegistry(at.path, (registry) => ({ ...registry, third: true }), LONG),
+	]
+	const [, second, third] = await Promise.allSettled(updates)
+	assert.equal(second.reason.code, 'ABORTED')
+	assert.equal(third.status, 'fulfilled')
+	assert.equal(at.json().third, true)
+})
+
+test('a timeout beyond what timers can hold is waited for in line too', async (t) => {
+	const at = folder(t)
+	const aborter = new AbortController()
+	const stuck = updateRegistry(at.path, never, { ...LONG, signal: aborter.signal })
+	const patient = [2 ** 31, Number.POSITIVE_INFINITY].map((timeoutMs) =>
+		updateRegistry(at.path, same, { timeoutMs }),
+	)
+	// A timer that overflowed would fire before this one.
+	setTimeout(() => aborter.abort(), 5)
+	await assert.rejects(stuck, { code: 'ABORTED' })
+	await Promise.all(patient)
 })
 
 test('an abort counts when the lock was lost and the update would run again', async (t) => {

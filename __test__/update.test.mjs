@@ -202,6 +202,29 @@ test('a synchronous update refuses a promise', async (t) => {
 	assert.throws(() => statSync(at.path), { code: 'ENOENT' })
 })
 
+test('a promise that a synchronous update refuses may reject: nobody is blamed for not waiting', async (t) => {
+	const at = folder(t)
+	const unhandled = []
+	const listener = (reason) => unhandled.push(reason)
+	process.on('unhandledRejection', listener)
+	t.after(() => process.off('unhandledRejection', listener))
+	const updater = async () => {
+		throw new Error('mine')
+	}
+	assert.throws(() => updateRegistrySync(at.path, updater), { code: 'INVALID_VALUE' })
+	await new Promise(setImmediate)
+	assert.deepEqual(unhandled, [])
+})
+
+test('without options an update waits as argus does, and survives a power failure', () => {
+	const { prepare } = createRequire(import.meta.url)('../lib/options.js')
+	const { timeoutMs, staleMs, durable } = prepare('registry.json')
+	assert.deepEqual(
+		{ timeoutMs, staleMs, durable },
+		{ timeoutMs: 2_000, staleMs: 10_000, durable: true },
+	)
+})
+
 test('writeRegistry writes what the registry was at the time of the call', async (t) => {
 	const at = folder(t)
 	const registry = { ...EMPTY, updatedAt: 1 }
@@ -242,6 +265,34 @@ test('the writes of withRegistryLock are done in order, awaited or not, and none
 	assert.equal(at.json().updatedAt, 50)
 	await assert.rejects(late.write(EMPTY), { code: 'INVALID_VALUE' })
 	assert.equal(at.json().updatedAt, 50)
+})
+
+test('when the function of withRegistryLock fails, its writes are done before the lock is free', async (t) => {
+	const at = folder(t)
+	let late
+	const mine = new Error('mine')
+	const failed = esm.withRegistryLock(
+		at.path,
+		(lock) => {
+			late = lock
+			for (let updatedAt = 1; updatedAt <= 5; updatedAt += 1) lock.write({ ...EMPTY, updatedAt })
+			throw mine
+		},
+		{ durable: false },
+	)
+	await assert.rejects(failed, (error) => error === mine)
+	assert.equal(at.json().updatedAt, 5)
+	await assert.rejects(late.write(EMPTY), { code: 'INVALID_VALUE' })
+})
+
+test('the writes of withRegistryLock are of what the registry was at the time of the call', async (t) => {
+	const at = folder(t)
+	await esm.withRegistryLock(at.path, (lock) => {
+		const registry = { ...EMPTY, updatedAt: 1 }
+		lock.write(registry)
+		registry.updatedAt = 2
+	})
+	assert.equal(at.json().updatedAt, 1)
 })
 
 test('registryPath follows the environment', (t) => {

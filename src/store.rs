@@ -102,3 +102,23 @@ fn keep(lock: &RegistryLock, old: Option<&Content>) -> Result<PathBuf> {
     }
     Ok(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry_lock::LockOptions;
+    use std::fs;
+
+    #[test]
+    fn whoever_lost_the_lock_does_not_even_begin_to_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = fs::canonicalize(dir.path()).unwrap().join("registry.json");
+        let lock = RegistryLock::acquire(&path, &LockOptions::default()).unwrap();
+        fs::remove_file(path.with_extension("json.lock")).unwrap();
+        // Creating the temp file would fail over this, with another error.
+        File::create(lock.temp_path()).unwrap();
+        let lost = commit(&lock, None, b"{}", false, false).unwrap_err();
+        assert_eq!(lost.code(), "LOCK_LOST");
+        assert!(!path.exists());
+    }
+}

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use argus_registry::{
     inspect_lock, read_registry, try_lock_exclusive, update_registry, Error, Guarantee,
-    LockOptions, LockState, UpdateOptions,
+    LockOptions, LockState, RegistryLock, UpdateOptions,
 };
 
 const SHIM: &str = r#"
@@ -22,8 +22,11 @@ const SHIM: &str = r#"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #ifdef WITHOUT_LOCKS
 int flock(int fd, int operation) { errno = ENOLCK; return -1; }
@@ -54,6 +57,61 @@ int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {
     }
     int (*real)(int, const char *, int, const char *, int) = dlsym(RTLD_NEXT, "linkat");
     return real(d1, p1, d2, p2, flags);
+}
+#endif
+#ifdef ROBBED_WHILE_WRITING
+/* An old argus that takes our lockfile for stale while our new content goes to the disk. */
+int fsync(int fd) {
+    int (*real)(int) = dlsym(RTLD_NEXT, "fsync");
+    char lockfile[4096];
+    snprintf(lockfile, sizeof lockfile, "%s.lock", getenv("ARGUS_REGISTRY_TEST_PART"));
+    unlink(lockfile);
+    close(open(lockfile, O_CREAT | O_EXCL | O_WRONLY, 0644));
+    return real(fd);
+}
+#endif
+#ifdef TELLS
+/* Writes down what is made durable, renamed and given another mode, in order. */
+static void tell(const char *what, const char *path) {
+    char told[4096];
+    snprintf(told, sizeof told, "%s.told", getenv("ARGUS_REGISTRY_TEST_PART"));
+    FILE *file = fopen(told, "a");
+    fprintf(file, "%s %s\n", what, path);
+    fclose(file);
+}
+static void tell_of_open_file(const char *what, int fd) {
+    char name[64], path[4096];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(name, path, sizeof path - 1);
+    path[length < 0 ? 0 : length] = 0;
+    tell(what, path);
+}
+int fsync(int fd) {
+    int (*real)(int) = dlsym(RTLD_NEXT, "fsync");
+    tell_of_open_file("sync", fd);
+    return real(fd);
+}
+int fchmod(int fd, mode_t mode) {
+    int (*real)(int, mode_t) = dlsym(RTLD_NEXT, "fchmod");
+    tell_of_open_file("chmod", fd);
+    return real(fd, mode);
+}
+int rename(const char *p1, const char *p2) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    tell("rename", p2);
+    return real(p1, p2);
+}
+#endif
+#ifdef SOMEBODY_LOOKS
+/* Somebody looks at the guard, which he locks for that, the first three times that it is tried. */
+int flock(int fd, int operation) {
+    static int tries = 0;
+    int (*real)(int, int) = dlsym(RTLD_NEXT, "flock");
+    if (operation == (LOCK_EX | LOCK_NB) && ++tries <= 3) {
+        errno = EWOULDBLOCK;
+        return -1;
+    }
+    return real(fd, operation);
 }
 #endif
 #ifdef SLOW_RENAMES
@@ -234,6 +292,149 @@ fn an_old_arguss_fresh_lockfile_is_never_removed() {
     assert!(!Path::new(&path).exists());
 }
 
+/// The new content is written and synced, which takes its time; who holds the lock after that is
+/// what counts.
+#[test]
+fn a_lock_that_is_lost_during_the_writing_replaces_nothing() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["ROBBED_WHILE_WRITING"]);
+        return shim.again("a_lock_that_is_lost_during_the_writing_replaces_nothing");
+    };
+    assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_LOST");
+    assert!(!Path::new(&path).exists());
+    let lockfile = Path::new(&path).with_extension("json.lock");
+    assert_eq!(fs::metadata(lockfile).unwrap().len(), 0, "the old one's is there");
+}
+
+#[test]
+fn corrupt_bytes_that_were_not_replaced_after_all_are_kept_only_once() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["ROBBED_WHILE_WRITING"]);
+        return shim.again("corrupt_bytes_that_were_not_replaced_after_all_are_kept_only_once");
+    };
+    put(path.as_ref(), "precious {");
+    assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_LOST");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious {");
+    assert_eq!(keepsakes(path.as_ref()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn corrupt_bytes_are_kept_without_second_names() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["WITHOUT_LINKS"]);
+        return shim.again("corrupt_bytes_are_kept_without_second_names");
+    };
+    put(path.as_ref(), "precious {");
+    touch(path.as_ref()).unwrap();
+    let kept = keepsakes(path.as_ref());
+    assert_eq!(kept.len(), 1);
+    assert_eq!(fs::read_to_string(&kept[0]).unwrap(), "precious {");
+    assert_eq!(read_registry(&path).unwrap().0.updated_at(), 7);
+}
+
+/// What a power failure leaves can't be tried here; what is asked of the disk, and when, can.
+#[test]
+fn a_durable_update_syncs_the_file_before_the_rename_and_the_folder_after_it() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["TELLS"]);
+        return shim
+            .again("a_durable_update_syncs_the_file_before_the_rename_and_the_folder_after_it");
+    };
+    touch(path.as_ref()).unwrap();
+    let told = fs::read_to_string(format!("{path}.told")).unwrap();
+    let told: Vec<_> = told.lines().filter_map(|line| line.split_once(' ')).collect();
+    let [("sync", file), ("rename", target), ("sync", folder)] = told[..] else {
+        panic!("{told:?}")
+    };
+    assert!(file.ends_with(".tmp"), "{file}");
+    assert_eq!(target, path);
+    assert_eq!(Path::new(folder), Path::new(&path).parent().unwrap());
+}
+
+#[test]
+fn a_folder_is_created_durably() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["TELLS"]);
+        return shim.again("a_folder_is_created_durably");
+    };
+    let parent = Path::new(&path).parent().unwrap();
+    touch(&parent.join("not").join("yet").join("registry.json")).unwrap();
+    let told = fs::read_to_string(format!("{path}.told")).unwrap();
+    for holds_a_new_name in [parent, &parent.join("not")] {
+        let line = format!("sync {}", holds_a_new_name.display());
+        assert!(told.lines().any(|told| told == line), "{line} in {told}");
+    }
+}
+
+/// Looking at a lock takes the kernel lock for a moment: that is not what busy means.
+#[test]
+fn one_try_is_not_put_off_by_somebody_who_only_looks() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["SOMEBODY_LOOKS"]);
+        return shim.again("one_try_is_not_put_off_by_somebody_who_only_looks");
+    };
+    touch(path.as_ref()).unwrap();
+}
+
+/// Without second names, nothing but the guard itself tells that it was deleted. Whoever got the
+/// lock of the deleted one would be robbed as soon as his lockfile looks old.
+#[test]
+fn the_guard_deleted_while_somebody_waits_for_it_without_second_names() {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["WITHOUT_LINKS"]);
+        return shim.again("the_guard_deleted_while_somebody_waits_for_it_without_second_names");
+    };
+    let endless = LockOptions { timeout: None, ..LockOptions::default() };
+    let first = RegistryLock::acquire(&path, &endless).unwrap();
+    let guard = Path::new(&path).with_extension("json.guard");
+    let inode = format!(":{} ", fs::metadata(&guard).unwrap().ino());
+    let second = thread::scope(|scope| {
+        let waiting = scope.spawn(|| RegistryLock::acquire(&path, &endless).unwrap());
+        let is_waiting = |line: &str| line.contains("-> FLOCK") && line.contains(&inode);
+        while !fs::read_to_string("/proc/locks").unwrap().lines().any(is_waiting) {
+            thread::yield_now();
+        }
+        fs::remove_file(&guard).unwrap();
+        drop(first);
+        waiting.join().unwrap()
+    });
+    let lockfile = fs::File::open(Path::new(&path).with_extension("json.lock")).unwrap();
+    lockfile.set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_BUSY");
+    drop(second);
+    touch(path.as_ref()).unwrap();
+}
+
+/// A mode that is only set later leaves a moment in which everybody may open the file.
+#[test]
+fn the_new_content_of_a_private_registry_is_private_from_the_beginning() {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["TELLS"]);
+        return shim.again("the_new_content_of_a_private_registry_is_private_from_the_beginning");
+    };
+    put(path.as_ref(), r#"{"version":1,"updatedAt":0,"watchers":{}}"#);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    touch(path.as_ref()).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let told = fs::read_to_string(format!("{path}.told")).unwrap();
+    let new_content = told.lines().find_map(|line| line.strip_prefix("sync ")).unwrap();
+    assert!(!told.contains(&format!("chmod {new_content}")), "its mode was set afterwards: {told}");
+}
+
+fn put(path: &Path, text: &str) {
+    let mut file = fs::File::create(path).unwrap();
+    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+}
+
+/// The files in which corrupt bytes were kept.
+fn keepsakes(registry: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(registry.parent().unwrap()).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.to_str().unwrap().contains(".corrupt-")).collect()
+}
+
 fn one_try() -> UpdateOptions {
     UpdateOptions {
         lock: LockOptions { timeout: Some(Duration::ZERO), ..LockOptions::default() },
@@ -286,7 +487,7 @@ fn a_live_holder_is_not_robbed_by_age_without_kernel_locks() {
         let shim = Shim::new(&["WITHOUT_LOCKS"]);
         return shim.again("a_live_holder_is_not_robbed_by_age_without_kernel_locks");
     };
-    let lock = argus_registry::RegistryLock::acquire(&path, &one_try().lock).unwrap();
+    let lock = RegistryLock::acquire(&path, &one_try().lock).unwrap();
     let lockfile = fs::File::open(Path::new(&path).with_extension("json.lock")).unwrap();
     lockfile.set_modified(std::time::UNIX_EPOCH).unwrap();
     let busy = touch(path.as_ref()).unwrap_err();

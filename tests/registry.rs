@@ -261,3 +261,16 @@ fn a_leftover_of_a_killed_holder_is_cleared_with_its_temp_file() {
         [".registry.json.mine.tmp", "registry.json", "registry.json.guard"]
     );
 }
+
+#[test]
+fn an_old_arguss_abandoned_lockfile_is_taken_over_and_said_so() {
+    let (dir, path) = folder();
+    let temp = dir.path().join(format!(".registry.json.{}.tmp", "0".repeat(32)));
+    put(&temp, "half");
+    let lockfile = fs::File::create(dir.path().join("registry.json.lock")).unwrap();
+    lockfile.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let lock = RegistryLock::acquire(&path, &one_try().lock).unwrap();
+    assert!(lock.took_over());
+    drop(lock);
+    assert_eq!(names(dir.path()), ["registry.json.guard"], "the litter is swept");
+}

@@ -2,11 +2,13 @@
 
 import {
 	chmodSync,
+	existsSync,
 	mkdtempSync,
 	readdirSync,
 	readFileSync,
 	realpathSync,
 	rmSync,
+	unlinkSync,
 	writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -38,3 +40,22 @@ export const folder = (t, parent = tmpdir()) => {
 export const EMPTY = { version: 1, updatedAt: 0, watchers: {} }
 
 export const print = (value) => JSON.stringify(value, null, 2)
+
+/**
+ * Takes the lock of the next hold away, between its reading and its writing, even from calls that
+ * run no code of their caller: a registry that is missing reads as an empty one, dated now. Returns
+ * how to ask whether that has happened.
+ */
+export const robbedOnce = (t, at, takeOver = () => {}) => {
+	let robbed = false
+	const { now } = Date
+	t.mock.method(Date, 'now', () => {
+		if (!robbed && existsSync(at.lockfile)) {
+			robbed = true
+			unlinkSync(at.lockfile)
+			takeOver()
+		}
+		return now()
+	})
+	return () => robbed
+}
