@@ -42,7 +42,7 @@ const inspectLock = async (path, options) => {
 	return { ...status, ...(holder && { holder: { ...holder, alive: holder.alive ?? null } }) }
 }
 
-const registryPath = () => unwrap(native.defaultPath())
+const registryPath = () => unwrap(native.defaultPath({ ...process.env }))
 
 module.exports = {
 	REGISTRY_VERSION,

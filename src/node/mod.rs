@@ -8,6 +8,8 @@ mod convert;
 mod hold;
 mod threads;
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use napi::bindgen_prelude::{Either, Object};
@@ -64,10 +66,12 @@ pub fn resolve(path: String) -> Either<String, Failure> {
     })
 }
 
-/// Where argus keeps its registry.
+/// Where argus keeps its registry, with these variables. JavaScript's environment need not be the
+/// process's: what is assigned to `process.env` stays within a worker thread, and within Bun.
 #[napi]
-pub fn default_path() -> Either<String, Failure> {
-    convert::outcome(paths::registry_path(), |path| path.to_string_lossy().into_owned())
+pub fn default_path(variables: HashMap<String, String>) -> Either<String, Failure> {
+    let path = paths::registry_path_from(|name| variables.get(name).map(OsString::from));
+    convert::outcome(path, |path| path.to_string_lossy().into_owned())
 }
 
 /// What `inspectLock` returns.
