@@ -6,11 +6,13 @@
 
 mod convert;
 mod hold;
+mod thread_end;
 mod threads;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::bindgen_prelude::{Either, Object};
 use napi::Env;
@@ -21,6 +23,7 @@ use crate::kernel_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
 use crate::paths::{self, RegistryPaths};
 use crate::store;
 use convert::{millis, Failure, HolderInfo};
+use thread_end::Owner;
 use threads::{in_background, Pool};
 
 /// A file's content as JavaScript reads it.
@@ -112,15 +115,28 @@ pub fn inspect(env: &Env, path: String, stale_ms: f64) -> napi::Result<Object<'_
 /// A held kernel lock.
 #[napi]
 pub struct TryLock {
-    lock: Option<KernelLock>,
+    lock: Arc<Mutex<Option<KernelLock>>>,
+    _owner: Owner,
+}
+
+impl TryLock {
+    fn new(lock: KernelLock) -> Self {
+        let lock = Arc::new(Mutex::new(Some(lock)));
+        let abandoned = lock.clone();
+        TryLock { lock, _owner: Owner::new(move || drop(take(&abandoned))) }
+    }
+}
+
+fn take(lock: &Mutex<Option<KernelLock>>) -> Option<KernelLock> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 #[napi]
 impl TryLock {
     /// Releases it; a second call does nothing.
     #[napi]
-    pub fn release(&mut self) -> Option<Failure> {
-        self.lock.take()?.release().err().map(Failure::from)
+    pub fn release(&self) -> Option<Failure> {
+        take(&self.lock)?.release().err().map(Failure::from)
     }
 }
 
@@ -128,5 +144,5 @@ impl TryLock {
 #[napi]
 pub fn try_lock(path: String, shared: bool) -> Either<TryLock, Failure> {
     let lock = if shared { try_lock_shared(path) } else { try_lock_exclusive(path) };
-    convert::outcome(lock, |lock| TryLock { lock: Some(lock) })
+    convert::outcome(lock, TryLock::new)
 }
