@@ -17,6 +17,7 @@ import { test } from 'node:test'
 import { inspectLock, readRegistrySync, updateRegistry, updateRegistrySync } from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
 import { asCommand, importPackage } from './support/script.mjs'
+import { skipIf } from './support/skip.mjs'
 
 const isRoot = process.getuid?.() === 0
 
@@ -135,7 +136,7 @@ test('a registry that is opened to others later opens its guard with the next up
 })
 
 test('the owner is kept when root updates somebody’s registry', {
-	skip: !isRoot && 'needs root',
+	skip: skipIf(!isRoot, 'needs root'),
 }, (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
@@ -225,7 +226,7 @@ test('a file-size limit: an error, old content intact, no litter', (t) => {
 })
 
 test('a full disk: an error, old content intact, no litter', {
-	skip: !canMount() && 'no tmpfs may be mounted here',
+	skip: skipIf(!canMount(), 'no tmpfs may be mounted here'),
 }, (t) => {
 	const at = folder(t)
 	const text = `

@@ -14,6 +14,7 @@ import { inspectLock, updateRegistry } from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
 import { puppet, rustExample } from './support/processes.mjs'
 import { asCommand, importPackage, packageFile } from './support/script.mjs'
+import { skipIf } from './support/skip.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const LONG = { timeoutMs: 60_000, durable: false }
@@ -245,7 +246,7 @@ test('worker.terminate() in the middle of an update frees the lock', (t) =>
 	]))
 
 test('worker.terminate() of a thread that stands still or never comes to rest frees the lock', {
-	skip: process.versions.deno && 'Deno leaves a worker that is not in its event loop running',
+	skip: skipIf(process.versions.deno, 'Deno leaves a worker that is not in its event loop running'),
 }, async (t) => {
 	const at = folder(t)
 	const holder = await heldByPuppet(t, at)
@@ -285,7 +286,7 @@ test('the addon loaded only by workers that end, while their waits go on in the 
 })
 
 test('no descriptors and no files are left behind by updates', {
-	skip: process.platform !== 'linux' && 'needs /proc',
+	skip: skipIf(process.platform !== 'linux', 'needs /proc'),
 }, async (t) => {
 	const at = folder(t)
 	const open = () => readdirSync('/proc/self/fd').length

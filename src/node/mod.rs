@@ -26,6 +26,12 @@ use convert::{millis, Failure, HolderInfo};
 use thread_end::Owner;
 use threads::{in_background, Pool};
 
+/// Whose addon this is: JavaScript uses none of another version.
+#[napi]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
 /// A file's content as JavaScript reads it.
 #[napi(object, object_from_js = false)]
 pub struct Text {
