@@ -48,7 +48,7 @@ const inspectLock = async (path, options) => {
 	return { ...status, ...(holder && { holder: holderOf(holder) }) }
 }
 
-const registryPath = () => unwrap(native.defaultPath())
+const registryPath = () => unwrap(native.defaultPath({ ...process.env }))
 
 module.exports = {
 	REGISTRY_VERSION,

@@ -12,9 +12,8 @@ import {
 	statSync,
 	symlinkSync,
 } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import {
 	inspectLock,
 	readRegistry,
@@ -23,27 +22,36 @@ import {
 	updateRegistrySync,
 } from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
+import { asCommand, importPackage } from './support/script.mjs'
+import { skipIf } from './support/skip.mjs'
 
-const here = dirname(fileURLToPath(import.meta.url))
-const addon = pathToFileURL(join(here, '..', 'index.js')).href
 const isRoot = process.getuid?.() === 0
+
+const NOBODY = 65_534
 
 const mode = (path) => (statSync(path).mode & 0o7777).toString(8)
 
 /** Runs a module's text in a process of its own, and returns what it prints as JSON. */
 const run = (text, { wrap = (command) => command, ...options } = {}) => {
-	const script = `import * as registry from ${JSON.stringify(addon)}
+	const { command, remove } = asCommand(`${importPackage}
 		const outcome = async (promise) => promise.then((value) => ({ value }), ({ name, code, path, cause }) =>
 			({ name, code, path, cause: cause?.code }))
-		${text}`
-	const [file, ...args] = wrap([process.execPath, '--input-type=module', '-e', script])
+		${text}`)
+	const [file, ...args] = wrap(command)
 	const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', ...options })
+	remove()
 	assert.equal(status, 0, stderr)
 	return JSON.parse(stdout)
 }
 
-/** As somebody without privileges, whoever runs the tests. */
-const unprivileged = isRoot ? { uid: 65_534, gid: 65_534 } : {}
+/**
+ * Runs it as somebody without privileges, whoever runs the tests. The process gives them up
+ * itself: older Buns start children as root, whatever `spawn` was told.
+ */
+const runUnprivileged = (text, group = NOBODY) => {
+	const drop = `process.setgroups?.([]); process.setgid(${group}); process.setuid(${NOBODY})`
+	return run(isRoot ? `${drop}\n${text}` : text)
+}
 
 test('two names of one file are one lock', async (t) => {
 	const at = folder(t)
@@ -148,10 +156,9 @@ test('whoever may write the registry may open its guard', (t) => {
 	chmodSync(at.dir, 0o777)
 	updateRegistrySync(at.path, (registry) => ({ ...registry, updatedAt: 1 }))
 	const path = JSON.stringify(at.path)
-	run(
+	runUnprivileged(
 		`registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt: 2 }))
 		console.log(1)`,
-		unprivileged,
 	)
 	assert.equal(at.json().updatedAt, 2)
 })
@@ -159,14 +166,13 @@ test('whoever may write the registry may open its guard', (t) => {
 test('whoever owns a read-only registry may update it, again and again', (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
-	if (isRoot) chownSync(at.path, unprivileged.uid, unprivileged.gid)
+	if (isRoot) chownSync(at.path, NOBODY, NOBODY)
 	chmodSync(at.path, 0o444)
 	chmodSync(at.dir, 0o777)
 	const path = JSON.stringify(at.path)
-	run(
+	runUnprivileged(
 		`for (const updatedAt of [1, 2]) registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt }))
 		console.log(1)`,
-		unprivileged,
 	)
 	assert.equal(at.json().updatedAt, 2)
 	assert.equal(mode(at.path), '444')
@@ -185,7 +191,7 @@ test('a registry that is opened to others later opens its guard with the next up
 })
 
 test('the owner is kept when root updates somebody’s registry', {
-	skip: !isRoot && 'needs root',
+	skip: skipIf(!isRoot, 'needs root'),
 }, (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
@@ -197,16 +203,15 @@ test('the owner is kept when root updates somebody’s registry', {
 	assert.deepEqual([uid, gid, mode(at.path)], [65_534, 65_534, '600'])
 	// And its owner can go on, though root has made the guard.
 	const path = JSON.stringify(at.path)
-	run(
+	runUnprivileged(
 		`registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt: 2 }))
 		console.log(1)`,
-		unprivileged,
 	)
 	assert.equal(at.json().updatedAt, 2)
 })
 
 test('who can’t keep the owner opens the file to no other group, and grants no set-id bits', {
-	skip: !isRoot && 'needs root',
+	skip: skipIf(!isRoot, 'needs root'),
 }, (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
@@ -214,17 +219,16 @@ test('who can’t keep the owner opens the file to no other group, and grants no
 	chmodSync(at.path, 0o4664)
 	chmodSync(at.dir, 0o777)
 	const path = JSON.stringify(at.path)
-	run(
+	runUnprivileged(
 		`registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt: 1 }))
 		console.log(1)`,
-		unprivileged,
 	)
-	assert.equal(statSync(at.path).uid, unprivileged.uid)
+	assert.equal(statSync(at.path).uid, NOBODY)
 	assert.equal(mode(at.path), '644')
 })
 
 test('who can’t keep the owner keeps the group, if it is his', {
-	skip: !isRoot && 'needs root',
+	skip: skipIf(!isRoot, 'needs root'),
 }, (t) => {
 	const at = folder(t)
 	const group = 4_444
@@ -235,13 +239,13 @@ test('who can’t keep the owner keeps the group, if it is his', {
 	chownSync(at.dir, 0, 0)
 	chmodSync(at.dir, 0o2777)
 	const path = JSON.stringify(at.path)
-	run(
+	runUnprivileged(
 		`registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt: 1 }))
 		console.log(1)`,
-		{ ...unprivileged, gid: group },
+		group,
 	)
 	const { uid, gid } = statSync(at.path)
-	assert.deepEqual([uid, gid, mode(at.path)], [unprivileged.uid, group, '660'])
+	assert.deepEqual([uid, gid, mode(at.path)], [NOBODY, group, '660'])
 })
 
 test('a read-only folder: permission denied, old content intact, and reading works', (t) => {
@@ -250,12 +254,11 @@ test('a read-only folder: permission denied, old content intact, and reading wor
 	chmodSync(at.path, 0o644)
 	chmodSync(at.dir, 0o555)
 	const path = JSON.stringify(at.path)
-	const [refused, read] = run(
+	const [refused, read] = runUnprivileged(
 		`console.log(JSON.stringify([
 			await outcome(registry.updateRegistry(${path}, (r) => ({ ...r, updatedAt: 1 }))),
 			await outcome(registry.readRegistry(${path})),
 		]))`,
-		unprivileged,
 	)
 	const { name, code, cause } = refused
 	assert.deepEqual(
@@ -274,12 +277,11 @@ test('an unreadable file is permission denied, not an empty registry', (t) => {
 	chmodSync(at.path, 0o000)
 	chmodSync(at.dir, 0o777)
 	const path = JSON.stringify(at.path)
-	const outcomes = run(
+	const outcomes = runUnprivileged(
 		`console.log(JSON.stringify([
 			await outcome(registry.updateRegistry(${path}, (r) => ({ ...r, updatedAt: 1 }))),
 			await outcome(registry.readRegistry(${path})),
 		]))`,
-		unprivileged,
 	)
 	for (const { code } of outcomes) assert.equal(code, 'PERMISSION_DENIED')
 	chmodSync(at.path, 0o600)
@@ -337,7 +339,7 @@ test('a write under withRegistryLock that fails fails alone', (t) => {
 })
 
 test('a full disk: an error, old content intact, no litter', {
-	skip: !canMount() && 'no tmpfs may be mounted here',
+	skip: skipIf(!canMount(), 'no tmpfs may be mounted here'),
 }, (t) => {
 	const at = folder(t)
 	const text = `

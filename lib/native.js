@@ -1,34 +1,93 @@
 'use strict'
 
 // Finds and loads the addon of this machine: the one that was built here, else the one that npm
-// installed as a package of its own.
+// installed as a package of its own. This code may be in its package or in an application's bundle.
 
+const { realpathSync } = require('node:fs')
 const { createRequire } = require('node:module')
-const { join } = require('node:path')
-
-// Not the bundler's require: a computed name is none of its business.
-const load = createRequire(join(__dirname, 'native.js'))
+const { dirname, join } = require('node:path')
+const { fileURLToPath } = require('node:url')
+const { name: ownName, version } = require('../package.json')
 
 const kinds = { linux: ['-gnu', '-musl'], darwin: [''], win32: ['-msvc'] }
 
+/**
+ * The file that this code is in. `__filename` doesn't tell: in a bundle it is undefined, or the
+ * file's place on the machine that made the bundle, where anybody may have put anything here.
+ */
+const ownFile = () => {
+	const { prepareStackTrace, stackTraceLimit } = Error
+	try {
+		Error.stackTraceLimit = 1
+		Error.prepareStackTrace = (_, [frame]) => frame.getFileName()
+		const file = new Error().stack
+		return file.startsWith('file:') ? fileURLToPath(file) : file
+	} catch {
+		return undefined
+	} finally {
+		Error.stackTraceLimit = stackTraceLimit
+		Error.prepareStackTrace = prepareStackTrace
+	}
+}
+
+const realFile = (file) => {
+	try {
+		return realpathSync(file)
+	} catch {
+		return undefined
+	}
+}
+
+/** The folders to look from: this code's, then the running program's. */
+const starts = () => {
+	const program = process.argv[1]
+	const files = [ownFile(), program && realFile(program)]
+	return [...new Set(files.filter((file) => typeof file === 'string').map((file) => dirname(file)))]
+}
+
+/** Where an addon may be: what to require, by whom. */
+const places = (start, platform) => {
+	const file = `argus-registry.${platform}.node`
+	const addonPackage = `argus-registry-${platform}`
+	// Not the bundler's require: a computed name is none of its business.
+	const here = createRequire(join(start, 'here.js'))
+	const found = [file, join('..', file)].map((each) => [here, join(start, each)])
+	found.push([here, addonPackage])
+	try {
+		// A package manager may let nobody but this package see the packages that it needs.
+		const manifest = here.resolve(`${ownName}/package.json`)
+		const there = createRequire(manifest)
+		found.push([there, join(dirname(manifest), file)], [there, addonPackage])
+	} catch {
+		// Not installed where this start can see it.
+	}
+	return found
+}
+
 const loadAddon = () => {
 	const failures = []
-	for (const kind of kinds[process.platform] ?? []) {
-		const name = `${process.platform}-${process.arch}${kind}`
-		for (const file of [`../argus-registry.${name}.node`, `argus-registry-${name}`]) {
-			try {
-				return load(file)
-			} catch (error) {
-				failures.push(error)
+	for (const start of starts()) {
+		for (const kind of kinds[process.platform] ?? []) {
+			for (const [load, what] of places(start, `${process.platform}-${process.arch}${kind}`)) {
+				try {
+					const addon = load(what)
+					// A bundle may meet another version than the one that it was made with.
+					if (addon.version() === version) return addon
+					throw new Error(`it is of version ${addon.version()}, this is ${version}`)
+				} catch (error) {
+					failures.push({ what, start, error })
+				}
 			}
 		}
 	}
-	const tried = failures.map((failure) => `  ${failure.message.split('\n')[0]}`).join('\n')
-	const problem = `argus-registry has no addon for ${process.platform} on ${process.arch}`
-	throw new Error(
-		`${problem}; install it without --omit=optional, or build it with \`npm run build\`\n${tried}`,
-		{ cause: failures[0] },
+	const tried = failures.map(
+		({ what, start, error }) => `  ${what}, from ${start}: ${error.message.split('\n')[0]}`,
 	)
+	const problem = `argus-registry has no addon for ${process.platform} on ${process.arch}`
+	const cure = 'install it without --omit=optional, or build it with `npm run build`'
+	throw new Error(`${problem}; ${cure}\n${[...new Set(tried)].join('\n')}`, {
+		cause: failures[0]?.error,
+	})
 }
 
 module.exports = loadAddon()

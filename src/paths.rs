@@ -22,10 +22,12 @@ const LINK_LIMIT: u32 = 40;
 ///
 /// [`Error::NotFound`] if none of the variables is set.
 pub fn registry_path() -> Result<PathBuf> {
-    path_from(|name| env::var_os(name).filter(|value| !value.is_empty()))
+    registry_path_from(|name| env::var_os(name))
 }
 
-fn path_from(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
+/// The same, in an environment that is somewhere else than the process's.
+pub(crate) fn registry_path_from(get: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf> {
+    let variable = |name| get(name).filter(|value| !value.is_empty());
     if let Some(path) = variable("ARGUS_REGISTRY_PATH") {
         return Ok(path.into());
     }
@@ -206,7 +208,7 @@ mod tests {
     #[test]
     fn the_environment_names_the_registry() {
         let path = |set: &[(&str, &str)]| {
-            path_from(|name| {
+            registry_path_from(|name| {
                 let value = set.iter().find(|(key, _)| *key == name)?.1;
                 Some(value).filter(|value| !value.is_empty()).map(OsString::from)
             })

@@ -8,6 +8,7 @@ use napi::Env;
 use napi_derive::napi;
 
 use super::convert::{millis, outcome, Failure};
+use super::thread_end::Owner;
 use super::threads::{drop_in_background, in_background, Pool};
 use super::Text;
 use crate::cancel::CancelToken;
@@ -57,6 +58,7 @@ pub struct Acquisition {
     options: LockOptions,
     token: CancelToken,
     slot: Arc<Mutex<Slot>>,
+    _owner: Owner,
 }
 
 enum Slot {
@@ -74,7 +76,10 @@ impl Acquisition {
         let token = CancelToken::new();
         let mut options = options(timeout_ms, elapsed_ms, stale_ms);
         options.cancel = Some(token.clone());
-        Acquisition { path, options, token, slot: Arc::new(Mutex::new(Slot::Waiting)) }
+        let slot = Arc::new(Mutex::new(Slot::Waiting));
+        let abandoned = (token.clone(), slot.clone());
+        let owner = Owner::new(move || abandon(&abandoned.0, &abandoned.1));
+        Acquisition { path, options, token, slot, _owner: owner }
     }
 
     /// Waits. The promise says only that the wait is over: [`take`](Self::take) has the rest.
@@ -108,10 +113,15 @@ impl Acquisition {
     }
 }
 
+/// Ends a wait, and releases what it got.
+fn abandon(token: &CancelToken, slot: &Mutex<Slot>) {
+    token.cancel();
+    *lock(slot) = Slot::Closed;
+}
+
 impl Drop for Acquisition {
     fn drop(&mut self) {
-        self.token.cancel();
-        *lock(&self.slot) = Slot::Closed;
+        abandon(&self.token, &self.slot);
     }
 }
 
@@ -119,6 +129,7 @@ impl Drop for Acquisition {
 #[napi]
 pub struct Hold {
     shared: Shared,
+    _owner: Owner,
 }
 
 /// What a commit did.
@@ -131,7 +142,9 @@ pub struct Committed {
 #[napi]
 impl Hold {
     fn new(held: Held) -> Self {
-        Hold { shared: Arc::new(Mutex::new(Some(held))) }
+        let shared = Arc::new(Mutex::new(Some(held)));
+        let abandoned = shared.clone();
+        Hold { shared, _owner: Owner::new(move || drop(lock(&abandoned).take())) }
     }
 
     /// The content that was read under the lock.

@@ -6,9 +6,13 @@
 
 mod convert;
 mod hold;
+mod thread_end;
 mod threads;
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use napi::bindgen_prelude::{Either, Object};
@@ -21,7 +25,14 @@ use crate::kernel_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
 use crate::paths::{self, RegistryPaths};
 use crate::store;
 use convert::{millis, Failure, HolderInfo};
+use thread_end::Owner;
 use threads::{in_background, Pool};
+
+/// Whose addon this is: JavaScript uses none of another version.
+#[napi]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
 
 /// A file's content as JavaScript reads it.
 #[napi(object, object_from_js = false)]
@@ -77,10 +88,12 @@ pub fn holder_now(path: String) -> Option<HolderInfo> {
     inspect_lock(path, Duration::MAX).ok()?.holder.as_ref().map(HolderInfo::from)
 }
 
-/// Where argus keeps its registry.
+/// Where argus keeps its registry, with these variables. JavaScript's environment need not be the
+/// process's: what is assigned to `process.env` stays within a worker thread, and within Bun.
 #[napi]
-pub fn default_path() -> Either<String, Failure> {
-    convert::outcome(paths::registry_path(), |path| path.to_string_lossy().into_owned())
+pub fn default_path(variables: HashMap<String, String>) -> Either<String, Failure> {
+    let path = paths::registry_path_from(|name| variables.get(name).map(OsString::from));
+    convert::outcome(path, |path| path.to_string_lossy().into_owned())
 }
 
 /// What `inspectLock` returns.
@@ -121,15 +134,28 @@ pub fn inspect(env: &Env, path: String, stale_ms: f64) -> napi::Result<Object<'_
 /// A held kernel lock.
 #[napi]
 pub struct TryLock {
-    lock: Option<KernelLock>,
+    lock: Arc<Mutex<Option<KernelLock>>>,
+    _owner: Owner,
+}
+
+impl TryLock {
+    fn new(lock: KernelLock) -> Self {
+        let lock = Arc::new(Mutex::new(Some(lock)));
+        let abandoned = lock.clone();
+        TryLock { lock, _owner: Owner::new(move || drop(take(&abandoned))) }
+    }
+}
+
+fn take(lock: &Mutex<Option<KernelLock>>) -> Option<KernelLock> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 #[napi]
 impl TryLock {
     /// Releases it; a second call does nothing.
     #[napi]
-    pub fn release(&mut self) -> Option<Failure> {
-        self.lock.take()?.release().err().map(Failure::from)
+    pub fn release(&self) -> Option<Failure> {
+        take(&self.lock)?.release().err().map(Failure::from)
     }
 }
 
@@ -137,5 +163,5 @@ impl TryLock {
 #[napi]
 pub fn try_lock(path: String, shared: bool) -> Either<TryLock, Failure> {
     let lock = if shared { try_lock_shared(path) } else { try_lock_exclusive(path) };
-    convert::outcome(lock, |lock| TryLock { lock: Some(lock) })
+    convert::outcome(lock, TryLock::new)
 }

@@ -1,0 +1,39 @@
+// Modules that tests run in a process of their own, by whatever runtime runs the tests.
+
+import { chmodSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
+
+export const packageFile = join(root, 'index.js')
+
+/** Required, not imported: Deno takes a file for CommonJS only if it finds it from its own folder. */
+export const importPackage = `import { createRequire } from 'node:module'
+const registry = createRequire(${JSON.stringify(packageFile)})('./index.js')`
+
+/** The command that runs a file by this runtime, with flags of its engine. */
+export const commandFor = (file, flags = []) => {
+	const { execPath, versions } = process
+	if (!versions.deno) return [execPath, ...flags, file]
+	const v8Flags = flags.length > 0 ? [`--v8-flags=${flags.join()}`] : []
+	// Deno grants nothing unless told to, and an addon is everything.
+	return [execPath, 'run', '-A', ...v8Flags, file]
+}
+
+/**
+ * A module's text as a command, and how to remove it: the runtimes have no flag in common that
+ * runs a text as a module.
+ */
+export const asCommand = (text, flags) => {
+	const dir = realpathSync(mkdtempSync(join(tmpdir(), 'argus-registry-script-')))
+	// Somebody without privileges may have to read it.
+	chmodSync(dir, 0o755)
+	const file = join(dir, 'script.mjs')
+	writeFileSync(file, text)
+	return {
+		command: commandFor(file, flags),
+		remove: () => rmSync(dir, { recursive: true, force: true }),
+	}
+}
