@@ -154,9 +154,15 @@ test('a wait that was aborted keeps its process no longer, though the lock is st
 	await holder.expect('done')
 })
 
-test('the collector does not release the lock of code that never settles', async (t) => {
+/** Runs the garbage collector of this engine. */
+const collector = () => {
+	if (globalThis.Bun) return () => globalThis.Bun.gc(true)
 	setFlagsFromString('--expose-gc')
-	const gc = runInNewContext('gc')
+	return runInNewContext('gc')
+}
+
+test('the collector does not release the lock of code that never settles', async (t) => {
+	const gc = collector()
 	for (const hold of [updateRegistry, withRegistryLock]) {
 		const at = folder(t)
 		await new Promise((entered) => {
@@ -262,7 +268,8 @@ const terminateIn = async (at, middles) => {
 		}
 	}
 	assert.equal(at.json().next, 8 * middles.length)
-	assert.deepEqual(at.others(), [])
+	// Deno's worker may still be at its last update; if it left anything, this would not end.
+	while (at.others().length > 0) await new Promise(setImmediate)
 }
 
 test('worker.terminate() in the middle of waiting frees the lock, though the process lives', async (t) => {

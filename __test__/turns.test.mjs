@@ -254,7 +254,14 @@ test('updates run in order of arrival; one that fails fails alone', async (t) =>
 test('waiting for an update of the same process is bounded too, and the rest go on', async (t) => {
 	const at = folder(t)
 	const aborter = new AbortController()
-	const stuck = updateRegistry(at.path, never, { ...LONG, signal: aborter.signal })
+	let stuck
+	await new Promise((entered) => {
+		const stay = () => {
+			entered()
+			return never()
+		}
+		stuck = updateRegistry(at.path, stay, { ...LONG, signal: aborter.signal })
+	})
 	const busy = updateRegistry(at.path, same, { timeoutMs: 0 })
 	const late = updateRegistry(at.path, same, { timeoutMs: 30 })
 	const last = updateRegistry(at.path, (registry) => ({ ...registry, last: true }), LONG)
