@@ -49,13 +49,16 @@ export const print = (value) => JSON.stringify(value, null, 2)
 export const robbedOnce = (t, at, takeOver = () => {}) => {
 	let robbed = false
 	const { now } = Date
-	t.mock.method(Date, 'now', () => {
+	t.after(() => {
+		Date.now = now
+	})
+	Date.now = () => {
 		if (!robbed && existsSync(at.lockfile)) {
 			robbed = true
 			unlinkSync(at.lockfile)
 			takeOver()
 		}
 		return now()
-	})
+	}
 	return () => robbed
 }
