@@ -173,6 +173,29 @@ test('the collector does not release the lock of code that never settles', async
 	}
 })
 
+/**
+ * The wait was over, but its caller did not know that yet when he aborted: then the lock that it
+ * had got was nobody's, and held until the collector found it, in an idle process never.
+ */
+test('an abort in the moment in which the wait is over frees the lock', async (t) => {
+	const at = folder(t)
+	const aborting = script(
+		t,
+		`import { existsSync } from 'node:fs'
+		const aborter = new AbortController()
+		const aborted = registry.updateRegistry(${JSON.stringify(at.path)}, (r) => r, { timeoutMs: 60000, signal: aborter.signal })
+		while (!existsSync(${JSON.stringify(at.lockfile)}));
+		aborter.abort()
+		await aborted.catch((error) => console.log(error.code))
+		setInterval(() => {}, 1000)`,
+		{ flags: ['--min-semi-space-size=64'] },
+	)
+	assert.equal(await aborting.line(), 'ABORTED')
+	await nextUpdate(at, { timeoutMs: 20_000 })
+	aborting.child.kill('SIGTERM')
+	assert.equal(await aborting.exited, 'SIGTERM')
+})
+
 test('a call that is under way keeps its process until it settles, and no longer', async (t) => {
 	const at = folder(t)
 	const holder = await heldByPuppet(t, at)

@@ -101,17 +101,18 @@ impl Acquisition {
         }
     }
 
-    /// Ends the wait.
+    /// Ends the wait, and releases what it has got already: the collector would, but nobody knows
+    /// when.
     #[napi]
     pub fn cancel(&self) {
         self.token.cancel();
+        *lock(&self.slot) = Slot::Closed;
     }
 }
 
 impl Drop for Acquisition {
     fn drop(&mut self) {
-        self.token.cancel();
-        *lock(&self.slot) = Slot::Closed;
+        self.cancel();
     }
 }
 
