@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import {
+	copyFileSync,
 	existsSync,
 	mkdirSync,
+	readdirSync,
 	readFileSync,
 	renameSync,
 	statSync,
@@ -13,6 +15,7 @@ import {
 	utimesSync,
 	writeFileSync,
 } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -350,6 +353,36 @@ test('the guard deleted while held: no overlap, and everybody goes on', async (t
 	await other.expect('done')
 	assert.deepEqual([at.json().held, at.json().count], [true, 1])
 	assert.deepEqual(at.others(), [])
+})
+
+test('the guard deleted: a holder that can’t be judged from here is asked by its kernel lock, not by its age', async (t) => {
+	const at = folder(t)
+	const { settle, done } = await held(at)
+	const record = readFileSync(at.lockfile, 'utf8')
+	writeFileSync(at.lockfile, record.replace(/"host":"[^"]*"/, '"host":"elsewhere"'))
+	unlinkSync(at.guard)
+	utimesSync(at.lockfile, 0, 0)
+	const thief = puppet(t)
+	thief.start('incrementSync', { path: at.path, times: 1, options: { timeoutMs: 0, staleMs: 1 } })
+	assert.equal((await thief.expect('failed')).code, 'LOCK_BUSY')
+	settle()
+	await done
+	assert.equal(at.json().count, undefined)
+})
+
+test('a folder copied while a lock was held: the copy’s lockfile is judged by its age', async (t) => {
+	const [at, copy] = [folder(t), folder(t)]
+	at.put(print(EMPTY))
+	const { settle, done } = await held(at)
+	for (const name of readdirSync(at.dir)) copyFileSync(join(at.dir, name), join(copy.dir, name))
+	await assert.rejects(updateRegistry(copy.path, set('x', 1), { timeoutMs: 0 }), {
+		code: 'LOCK_BUSY',
+	})
+	utimesSync(copy.lockfile, 0, 0)
+	await updateRegistry(copy.path, set('x', 1), { timeoutMs: 0 })
+	assert.equal(copy.json().x, 1)
+	settle()
+	await done
 })
 
 test('the guard deleted and its holder killed: taken over at once', async (t) => {
