@@ -464,6 +464,51 @@ test('a lockfile that is a FIFO is judged by its age, without hanging', async (t
 	assert.deepEqual(at.others(), [])
 })
 
+test('a lockfile from the future that can’t be dated now is abandoned', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	execFileSync('mkfifo', [at.lockfile])
+	const tomorrow = Date.now() / 1000 + 86_400
+	utimesSync(at.lockfile, tomorrow, tomorrow)
+	await updateRegistry(at.path, set('x', 1), { timeoutMs: 0 })
+	assert.equal(at.json().x, 1)
+	assert.deepEqual(at.others(), [])
+})
+
+test('a folder in the lockfile’s place is an error that names it, and stays where it is', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	mkdirSync(at.lockfile)
+	utimesSync(at.lockfile, 0, 0)
+	const refused = { name: 'RegistryError', code: 'IO', path: at.lockfile }
+	await assert.rejects(updateRegistry(at.path, set('x', 1), { timeoutMs: 0 }), refused)
+	assert.deepEqual(at.others(), ['registry.json.lock'])
+	assert.equal(at.text(), print(EMPTY))
+})
+
+test('a holder that stands between guard and lockfile is named, too', async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('increment', { path: at.path, times: 1, options: LONG })
+	await holder.expect('done')
+	const guard = tryLockExclusive(at.guard)
+	await assert.rejects(updateRegistry(at.path, set('x', 1), { timeoutMs: 0 }), (error) => {
+		assert.equal(error.code, 'LOCK_BUSY')
+		assert.equal(error.holder.pid, holder.pid)
+		return true
+	})
+	guard.release()
+})
+
+test('a stale threshold beyond old argus’s keeps the lockfile fresh for it all the same', async (t) => {
+	const at = folder(t)
+	const { settle, done } = await held(at, { ...LONG, staleMs: Number.POSITIVE_INFINITY })
+	utimesSync(at.lockfile, 0, 0)
+	while (statSync(at.lockfile).mtimeMs === 0) await delay(20)
+	settle()
+	await done
+})
+
 test('a guard that a power failure left as zeros is a guard', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
