@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
@@ -306,6 +306,23 @@ test('worker.terminate() in the middle of anything frees the lock, though the pr
 	}
 	assert.equal(at.json().next, 1 + 8 * middles.length)
 	assert.deepEqual(at.others(), [])
+})
+
+test('worker.terminate() ends a thread that stands in a synchronous wait', {
+	skip: process.platform !== 'linux' && 'needs /proc',
+}, async (t) => {
+	const at = folder(t)
+	const holder = await heldByPuppet(t, at)
+	// Without end: nothing but the termination ends it.
+	const text = 'ready(); registry.updateRegistrySync(path, (r) => r, { timeoutMs: Infinity })'
+	const thread = await worker(text, at.path)
+	const waits = new RegExp(`-> FLOCK .*:${statSync(at.guard).ino} `)
+	while (!waits.test(readFileSync('/proc/locks', 'utf8'))) await new Promise(setImmediate)
+	await thread.terminate()
+	assert.equal((await inspectLock(at.path)).holder.pid, holder.pid)
+	holder.settle()
+	await holder.expect('done')
+	await nextUpdate(at)
 })
 
 test('the addon loaded only by workers that end, while their waits go on in the kernel', async (t) => {
