@@ -11,6 +11,7 @@ import {
 	readlinkSync,
 	statSync,
 	symlinkSync,
+	writeFileSync,
 } from 'node:fs'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
@@ -178,6 +179,24 @@ test('whoever owns a read-only registry may update it, again and again', (t) => 
 	)
 	assert.equal(at.json().updatedAt, 2)
 	assert.equal(mode(at.path), '444')
+})
+
+test('whoever may only read a lock file may join those who share it', (t) => {
+	const at = folder(t)
+	const path = `${at.dir}/exception_registry.lock`
+	writeFileSync(path, '')
+	chmodSync(path, 0o444)
+	if (isRoot) chownSync(path, 0, 0)
+	chmodSync(at.dir, 0o755)
+	const [shared, exclusive] = runUnprivileged(
+		`const lock = async (take) => take(${JSON.stringify(path)}).release()
+		console.log(JSON.stringify([
+			await outcome(lock(registry.tryLockShared)),
+			await outcome(lock(registry.tryLockExclusive)),
+		]))`,
+	)
+	assert.deepEqual(shared, {})
+	assert.equal(exclusive.code, 'PERMISSION_DENIED')
 })
 
 test('a registry that is opened to others later opens its guard with the next update', (t) => {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { getEventListeners, once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
@@ -176,6 +176,29 @@ test('the collector does not release the lock of code that never settles', async
 	}
 })
 
+/**
+ * The wait was over, but its caller did not know that yet when he aborted: then the lock that it
+ * had got was nobody's, and held until the collector found it, in an idle process never.
+ */
+test('an abort in the moment in which the wait is over frees the lock', async (t) => {
+	const at = folder(t)
+	const aborting = script(
+		t,
+		`import { existsSync } from 'node:fs'
+		const aborter = new AbortController()
+		const aborted = registry.updateRegistry(${JSON.stringify(at.path)}, (r) => r, { timeoutMs: 60000, signal: aborter.signal })
+		while (!existsSync(${JSON.stringify(at.lockfile)}));
+		aborter.abort()
+		await aborted.catch((error) => console.log(error.code))
+		setInterval(() => {}, 1000)`,
+		{ flags: ['--min-semi-space-size=64'] },
+	)
+	assert.equal(await aborting.line(), 'ABORTED')
+	await nextUpdate(at, { timeoutMs: 20_000 })
+	aborting.child.kill('SIGTERM')
+	assert.equal(await aborting.exited, 'SIGTERM')
+})
+
 test('a call that is under way keeps its process until it settles, and no longer', async (t) => {
 	const at = folder(t)
 	const holder = await heldByPuppet(t, at)
@@ -316,6 +339,26 @@ test('worker.terminate() of a thread that stands still or never comes to rest fr
 		'registry.updateRegistrySync(path, (r) => { ready(); for (;;); })',
 		'ready(); for (;;) registry.updateRegistrySync(path, (r) => ({ ...r, x: (r.x ?? 0) + 1 }), { durable: false })',
 	])
+})
+
+test('worker.terminate() ends a thread that stands in a synchronous wait', {
+	skip: skipIf(
+		process.platform !== 'linux' || process.versions.deno,
+		'needs /proc, and a runtime that ends such a worker',
+	),
+}, async (t) => {
+	const at = folder(t)
+	const holder = await heldByPuppet(t, at)
+	// Without end: nothing but the termination ends it.
+	const text = 'ready(); registry.updateRegistrySync(path, (r) => r, { timeoutMs: Infinity })'
+	const thread = await worker(text, at.path)
+	const waits = new RegExp(`-> FLOCK .*:${statSync(at.guard).ino} `)
+	while (!waits.test(readFileSync('/proc/locks', 'utf8'))) await new Promise(setImmediate)
+	await thread.terminate()
+	assert.equal((await inspectLock(at.path)).holder.pid, holder.pid)
+	holder.settle()
+	await holder.expect('done')
+	await nextUpdate(at)
 })
 
 test('the addon loaded only by workers that end, while their waits go on in the kernel', async (t) => {

@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import {
+	copyFileSync,
 	existsSync,
 	mkdirSync,
+	readdirSync,
 	readFileSync,
 	renameSync,
 	statSync,
@@ -13,6 +15,7 @@ import {
 	utimesSync,
 	writeFileSync,
 } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -355,6 +358,36 @@ test('the guard deleted while held: no overlap, and everybody goes on', async (t
 	assert.deepEqual(at.others(), [])
 })
 
+test('the guard deleted: a holder that can’t be judged from here is asked by its kernel lock, not by its age', async (t) => {
+	const at = folder(t)
+	const { settle, done } = await held(at)
+	const record = readFileSync(at.lockfile, 'utf8')
+	writeFileSync(at.lockfile, record.replace(/"host":"[^"]*"/, '"host":"elsewhere"'))
+	unlinkSync(at.guard)
+	utimesSync(at.lockfile, 0, 0)
+	const thief = puppet(t)
+	thief.start('incrementSync', { path: at.path, times: 1, options: { timeoutMs: 0, staleMs: 1 } })
+	assert.equal((await thief.expect('failed')).code, 'LOCK_BUSY')
+	settle()
+	await done
+	assert.equal(at.json().count, undefined)
+})
+
+test('a folder copied while a lock was held: the copy’s lockfile is judged by its age', async (t) => {
+	const [at, copy] = [folder(t), folder(t)]
+	at.put(print(EMPTY))
+	const { settle, done } = await held(at)
+	for (const name of readdirSync(at.dir)) copyFileSync(join(at.dir, name), join(copy.dir, name))
+	await assert.rejects(updateRegistry(copy.path, set('x', 1), { timeoutMs: 0 }), {
+		code: 'LOCK_BUSY',
+	})
+	utimesSync(copy.lockfile, 0, 0)
+	await updateRegistry(copy.path, set('x', 1), { timeoutMs: 0 })
+	assert.equal(copy.json().x, 1)
+	settle()
+	await done
+})
+
 test('the guard deleted and its holder killed: taken over at once', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
@@ -432,6 +465,51 @@ test('a lockfile that is a FIFO is judged by its age, without hanging', async (t
 	await updateRegistry(at.path, set('x', 1), { timeoutMs: 0 })
 	assert.equal(at.json().x, 1)
 	assert.deepEqual(at.others(), [])
+})
+
+test('a lockfile from the future that can’t be dated now is abandoned', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	execFileSync('mkfifo', [at.lockfile])
+	const tomorrow = Date.now() / 1000 + 86_400
+	utimesSync(at.lockfile, tomorrow, tomorrow)
+	await updateRegistry(at.path, set('x', 1), { timeoutMs: 0 })
+	assert.equal(at.json().x, 1)
+	assert.deepEqual(at.others(), [])
+})
+
+test('a folder in the lockfile’s place is an error that names it, and stays where it is', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	mkdirSync(at.lockfile)
+	utimesSync(at.lockfile, 0, 0)
+	const refused = { name: 'RegistryError', code: 'IO', path: at.lockfile }
+	await assert.rejects(updateRegistry(at.path, set('x', 1), { timeoutMs: 0 }), refused)
+	assert.deepEqual(at.others(), ['registry.json.lock'])
+	assert.equal(at.text(), print(EMPTY))
+})
+
+test('a holder that stands between guard and lockfile is named, too', async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('increment', { path: at.path, times: 1, options: LONG })
+	await holder.expect('done')
+	const guard = tryLockExclusive(at.guard)
+	await assert.rejects(updateRegistry(at.path, set('x', 1), { timeoutMs: 0 }), (error) => {
+		assert.equal(error.code, 'LOCK_BUSY')
+		assert.equal(error.holder.pid, holder.pid)
+		return true
+	})
+	guard.release()
+})
+
+test('a stale threshold beyond old argus’s keeps the lockfile fresh for it all the same', async (t) => {
+	const at = folder(t)
+	const { settle, done } = await held(at, { ...LONG, staleMs: Number.POSITIVE_INFINITY })
+	utimesSync(at.lockfile, 0, 0)
+	while (statSync(at.lockfile).mtimeMs === 0) await delay(20)
+	settle()
+	await done
 })
 
 test('a guard that a power failure left as zeros is a guard', async (t) => {

@@ -272,6 +272,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_a_string_is_no_layout() {
+        let text = r#"{
+  "a \" {,": "\\",
+  "b": "]\", [ :"
+}"#;
+        assert_eq!(pretty(text), text);
+    }
+
+    #[test]
     fn setting_the_same_value_keeps_its_spelling() {
         let mut object = parse(r#"{"a":1e3,"b":"\u0062"}"#);
         object.set("a", &1000.0).unwrap();

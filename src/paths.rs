@@ -230,9 +230,14 @@ mod tests {
         let temp = paths.temp(&nonce());
         let prefix = temp_prefix(paths.name());
         assert!(is_temp(temp.file_name().unwrap(), &prefix));
-        for other in
-            ["registry.json", "registry.json.lock", ".registry.json.me.tmp", ".registry.json.tmp"]
-        {
+        for other in [
+            "registry.json",
+            "registry.json.lock",
+            ".registry.json.me.tmp",
+            ".registry.json.2026.tmp",
+            ".registry.json..tmp",
+            ".registry.json.tmp",
+        ] {
             assert!(!is_temp(OsStr::new(other), &prefix), "{other}");
         }
     }

@@ -236,6 +236,34 @@ mod tests {
         assert!(kernel_lock::try_exclusive(&other).unwrap());
     }
 
+    /// A line in which somebody stands, though the guard is free: it has just been let go.
+    fn with_a_line(test: impl FnOnce(&Path)) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        let (_file, id) = open(&path);
+        lines().insert(id, Line::new());
+        test(&path);
+        lines().remove(&id);
+    }
+
+    #[test]
+    fn whoever_can_wait_does_not_jump_the_line() {
+        with_a_line(|path| {
+            // He gives up at once, or he would wait for somebody who does not stand there.
+            let cancelled = CancelToken::new();
+            cancelled.cancel();
+            assert!(matches!(wait(path, None, &cancelled), Waited::Cancelled));
+        });
+    }
+
+    #[test]
+    fn one_try_jumps_the_line_or_it_could_never_get_a_lock_that_others_wait_for() {
+        with_a_line(|path| {
+            let one_try = Some(Duration::ZERO);
+            assert!(matches!(wait(path, one_try, &CancelToken::new()), Waited::AtOnce(_)));
+        });
+    }
+
     #[test]
     fn one_try_does_not_wait() {
         let dir = tempfile::tempdir().unwrap();

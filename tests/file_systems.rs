@@ -114,6 +114,21 @@ int flock(int fd, int operation) {
     return real(fd, operation);
 }
 #endif
+#ifdef ROBBED_BEFORE_MOVE
+/* An old argus that takes over the stale lockfile which we are just about to move aside. */
+int rename(const char *p1, const char *p2) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    if (strstr(p1, ".lock")) {
+        unlink(p1);
+        close(open(p1, O_CREAT | O_EXCL | O_WRONLY, 0644));
+    }
+    return real(p1, p2);
+}
+#endif
+#ifdef CLOSES_NOTHING
+/* Somebody else still has every descriptor, as a child has until its exec. */
+int close(int fd) { return 0; }
+#endif
 #ifdef SLOW_RENAMES
 /* Widens the windows around moving a lockfile, and the one between the last check of a commit and
    its rename: milliseconds from the environment. */
@@ -404,6 +419,99 @@ fn the_guard_deleted_while_somebody_waits_for_it_without_second_names() {
     assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_BUSY");
     drop(second);
     touch(path.as_ref()).unwrap();
+}
+
+#[test]
+fn an_old_arguss_lockfile_that_was_moved_aside_by_mistake_is_put_back() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["ROBBED_BEFORE_MOVE"]);
+        return shim.again("an_old_arguss_lockfile_that_was_moved_aside_by_mistake_is_put_back");
+    };
+    let lockfile = Path::new(&path).with_extension("json.lock");
+    let abandoned = fs::File::create(&lockfile).unwrap();
+    abandoned.set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_BUSY");
+    assert!(fs::metadata(&lockfile).unwrap().modified().unwrap() > std::time::UNIX_EPOCH);
+}
+
+#[test]
+fn a_copy_of_the_descriptor_does_not_keep_a_lock_that_was_released() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["CLOSES_NOTHING"]);
+        return shim.again("a_copy_of_the_descriptor_does_not_keep_a_lock_that_was_released");
+    };
+    for _ in 0..3 {
+        touch(path.as_ref()).unwrap();
+        drop(try_lock_exclusive(format!("{path}.x")).unwrap());
+    }
+}
+
+/// Whoever holds the guard knows that nobody else does: a lockfile made under it is left behind,
+/// whatever may be known of the process that made it.
+#[test]
+fn a_leftover_under_our_guard_is_not_judged_without_second_names() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["WITHOUT_LINKS"]);
+        return shim.again("a_leftover_under_our_guard_is_not_judged_without_second_names");
+    };
+    let lockfile = Path::new(&path).with_extension("json.lock");
+    let lock = RegistryLock::acquire(&path, &one_try().lock).unwrap();
+    let record = fs::read_to_string(&lockfile).unwrap();
+    drop(lock);
+    let (before, after) = record.split_once("\"host\":\"").unwrap();
+    put(&lockfile, &format!("{before}\"host\":\"not-{after}"));
+    touch(path.as_ref()).unwrap();
+}
+
+/// Where there are no kernel locks others may be at work, so only what is known to be the dead
+/// holder's goes with him.
+#[test]
+fn a_dead_holders_litter_goes_and_others_stays_without_kernel_locks() {
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["WITHOUT_LOCKS"]);
+        leave_a_dead_holders_lockfile(&shim);
+        return shim.again("a_dead_holders_litter_goes_and_others_stays_without_kernel_locks");
+    };
+    let folder = Path::new(&path).parent().unwrap();
+    let record = fs::read_to_string(format!("{path}.lock")).unwrap();
+    let (_, nonce) = record.split_once("\"nonce\":\"").unwrap();
+    let temp = |nonce: &str| folder.join(format!(".registry.json.{nonce}.tmp"));
+    let (dead_holders, others) = (temp(&nonce[..32]), temp(&"0".repeat(32)));
+    // Killed in just that moment, he has left the lockfile under this name, too.
+    let _ = fs::remove_file(&dead_holders);
+    put(&dead_holders, "half");
+    put(&others, "half");
+    touch(path.as_ref()).unwrap();
+    assert!(!dead_holders.exists());
+    assert!(others.exists());
+}
+
+/// Killed between claiming a dead holder's lockfile and dropping the claim.
+#[test]
+fn a_dead_claim_keeps_others_off_until_it_is_stale_and_no_longer() {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["WITHOUT_LOCKS"]);
+        leave_a_dead_holders_lockfile(&shim);
+        return shim.again("a_dead_claim_keeps_others_off_until_it_is_stale_and_no_longer");
+    };
+    let lockfile = Path::new(&path).with_extension("json.lock");
+    let found = fs::metadata(&lockfile).unwrap();
+    let nanos = found.mtime() * 1_000_000_000 + found.mtime_nsec();
+    let claim = format!(".registry.json.{:016x}{nanos:016x}.tmp", found.ino());
+    let claim = lockfile.with_file_name(claim);
+    #[allow(clippy::disallowed_methods, reason = "a crash's leftover is made by hand")]
+    fs::hard_link(&lockfile, &claim).unwrap();
+    assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_BUSY");
+    let mut impatient = one_try();
+    impatient.lock.timeout = None;
+    impatient.lock.stale_after = Duration::from_nanos(1);
+    update_registry(&path, &impatient, |registry| {
+        registry.set_updated_at(8);
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+    assert!(!claim.exists());
 }
 
 /// A mode that is only set later leaves a moment in which everybody may open the file.

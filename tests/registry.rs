@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use argus_registry::{
     inspect_lock, read_registry, update_registry, with_registry_lock, write_registry, CancelToken,
@@ -273,4 +273,32 @@ fn an_old_arguss_abandoned_lockfile_is_taken_over_and_said_so() {
     assert!(lock.took_over());
     drop(lock);
     assert_eq!(names(dir.path()), ["registry.json.guard"], "the litter is swept");
+}
+
+#[test]
+fn an_update_of_one_try_that_lost_its_lock_fails_and_does_not_run_again() {
+    let (_dir, path) = folder();
+    let mut runs = 0;
+    let lost = update_registry(&path, &one_try(), |registry| {
+        runs += 1;
+        if runs == 1 {
+            fs::remove_file(path.with_extension("json.lock")).unwrap();
+        }
+        registry.set_updated_at(runs);
+        Ok::<_, Error>(())
+    });
+    assert_eq!(lost.unwrap_err().code(), "LOCK_LOST");
+    assert_eq!(runs, 1);
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_a_caller_has_waited_elsewhere_counts_and_makes_no_one_try_of_it() {
+    let (_dir, path) = folder();
+    let minute = Duration::from_secs(60);
+    let mut late = options(minute);
+    late.lock.since = Some(Instant::now().checked_sub(minute).unwrap());
+    let _lock = RegistryLock::acquire(&path, &LockOptions::default()).unwrap();
+    let error = add(&path, "a", &late).unwrap_err();
+    assert!(matches!(error, Error::LockTimeout { waited, .. } if waited >= minute), "{error}");
 }

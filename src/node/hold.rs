@@ -106,10 +106,11 @@ impl Acquisition {
         }
     }
 
-    /// Ends the wait.
+    /// Ends the wait, and releases what it has got already: the collector would, but nobody knows
+    /// when.
     #[napi]
     pub fn cancel(&self) {
-        self.token.cancel();
+        abandon(&self.token, &self.slot);
     }
 }
 
