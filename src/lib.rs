@@ -44,6 +44,7 @@ mod atomic_write;
 mod backoff;
 mod cancel;
 mod error;
+mod guard;
 mod inspect;
 mod json;
 mod keeper;
@@ -60,6 +61,7 @@ mod registry_lock;
 mod store;
 mod sys;
 mod takeover;
+mod wait;
 mod wait_line;
 
 pub use backoff::Backoff;
@@ -74,4 +76,5 @@ pub use registry::{
     read_registry, update_registry, with_registry_lock, write_registry, OnWarning, UpdateOptions,
     Warning,
 };
-pub use registry_lock::{LockOptions, RegistryLock};
+pub use registry_lock::RegistryLock;
+pub use wait::LockOptions;

@@ -11,13 +11,14 @@
 //! that instead, is used where a locked file can't be read (Windows), where files can't have two
 //! names, and where there are no kernel locks.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
+use crate::guard::Guard;
 use crate::owner::{FileId, Holder, OwnerRecord};
 use crate::paths::{self, RegistryPaths};
 use crate::sys;
@@ -31,17 +32,6 @@ pub(crate) struct Lockfile {
     file: Arc<File>,
     id: FileId,
     record: OwnerRecord,
-}
-
-/// The guard that the caller holds.
-#[derive(Debug, Clone)]
-pub(crate) struct Guard {
-    pub(crate) file: Arc<File>,
-    pub(crate) id: FileId,
-    /// As it was when it was opened.
-    pub(crate) metadata: Metadata,
-    /// Whether it had to be waited for.
-    pub(crate) contended: bool,
 }
 
 /// What one try to make the lockfile came to.

@@ -9,8 +9,9 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::paths::RegistryPaths;
 use crate::record::RegistryV1;
-use crate::registry_lock::{LockOptions, RegistryLock};
+use crate::registry_lock::RegistryLock;
 use crate::store::{self, Content};
+use crate::wait::LockOptions;
 
 /// How to update a registry.
 #[derive(Debug, Clone)]

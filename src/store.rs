@@ -106,7 +106,7 @@ fn keep(lock: &RegistryLock, old: Option<&Content>) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry_lock::LockOptions;
+    use crate::wait::LockOptions;
     use std::fs;
 
     #[test]

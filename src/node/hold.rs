@@ -14,8 +14,9 @@ use super::Text;
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::paths::RegistryPaths;
-use crate::registry_lock::{LockOptions, RegistryLock};
+use crate::registry_lock::RegistryLock;
 use crate::store::{self, Content};
+use crate::wait::LockOptions;
 
 /// A held lock and the content read under it.
 struct Held {

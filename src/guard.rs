@@ -1,0 +1,162 @@
+//! The guard, `<registry>.guard`: the permanent file that carries a registry's kernel lock.
+//!
+//! Never deleted, never truncated, not reached through a symbolic link. Whoever may write the
+//! registry may open it.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::kernel_lock;
+use crate::owner::{FileId, MAGIC};
+use crate::paths::{self, RegistryPaths};
+use crate::sys;
+use crate::wait::Wait;
+use crate::wait_line::{self, Waited};
+
+/// How often in a row a guard may turn out replaced before the next look is put off.
+const REPLACED_LIMIT: u32 = 10;
+const REPLACED_PAUSE: Duration = Duration::from_millis(1);
+
+/// How often, and how long apart, a one-try caller looks again at a guard that is locked though
+/// nobody holds the registry's lock.
+const PASSING_LIMIT: u32 = 50;
+const PASSING_PAUSE: Duration = Duration::from_micros(100);
+
+/// The guard, locked.
+#[derive(Debug, Clone)]
+pub(crate) struct Guard {
+    pub(crate) file: Arc<File>,
+    pub(crate) id: FileId,
+    /// As it was when it was opened.
+    pub(crate) metadata: Metadata,
+    /// Whether it had to be waited for.
+    pub(crate) contended: bool,
+}
+
+impl Guard {
+    /// Locks the guard; `None` where the file system has no kernel locks.
+    pub(crate) fn take(paths: &RegistryPaths, wait: &Wait) -> Result<Option<Self>> {
+        let mut passing = 0;
+        let mut replaced = 0;
+        loop {
+            wait.check_cancelled(paths)?;
+            let (file, metadata) = open_guard(paths)?;
+            let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
+            let id = sys::id_of(&file, &metadata).map_err(|error| io_error("look at", error))?;
+            let (file, contended) = match wait_line::lock(file, id, wait.deadline, &wait.token) {
+                Ok(Waited::AtOnce(file)) => (file, false),
+                Ok(Waited::InTurn(file)) => (file, true),
+                Ok(Waited::TimedOut) if wait.one_try && passing < PASSING_LIMIT => {
+                    // Without a lockfile nobody holds the registry's lock: somebody is just looking at
+                    // it (inspect), or gets it after he has given up. That is not what busy means.
+                    if sys::id_at(&paths.lockfile).is_ok_and(|found| found.is_some()) {
+                        return Err(wait.over(paths, None));
+                    }
+                    passing += 1;
+                    wait.token.sleep_until(Instant::now() + PASSING_PAUSE);
+                    continue;
+                }
+                Ok(Waited::TimedOut) => return Err(wait.over(paths, None)),
+                Ok(Waited::Cancelled) => {
+                    return Err(Error::Aborted { path: paths.registry.clone() });
+                }
+                Err(error) if sys::locks_unsupported(&error) => return Ok(None),
+                Err(error) => return Err(io_error("lock", error)),
+            };
+            let length = metadata.len();
+            let guard = Guard { file: Arc::new(file), id, metadata, contended };
+            let still_there = sys::id_at(&paths.guard).map_err(|error| io_error("look at", error));
+            match still_there {
+                Ok(found) if found == Some(id) => {}
+                // Deleted or replaced while we waited: our lock excludes nobody.
+                found => {
+                    let _ = kernel_lock::unlock(&guard.file);
+                    found?;
+                    // Not for ever, though: there are file systems whose inode numbers don't stay.
+                    replaced += 1;
+                    if replaced > REPLACED_LIMIT {
+                        wait.sleep(REPLACED_PAUSE, paths, None)?;
+                    }
+                    continue;
+                }
+            }
+            if let Err(error) = must_be_a_guard(paths, &guard, length) {
+                let _ = kernel_lock::unlock(&guard.file);
+                return Err(error);
+            }
+            return Ok(Some(guard));
+        }
+    }
+}
+
+/// The guard gets written to, so it must not be somebody's file that happens to have its name.
+fn must_be_a_guard(paths: &RegistryPaths, guard: &Guard, length: u64) -> Result<()> {
+    if length == 0 {
+        return Ok(());
+    }
+    let start = sys::read_start(&guard.file, MAGIC.len())
+        .map_err(|error| Error::from_io(&paths.guard, "read", error))?;
+    // A power failure may leave a record that was never written out as zeros.
+    if start == MAGIC || start.iter().all(|byte| *byte == 0) {
+        return Ok(());
+    }
+    Err(Error::Io {
+        path: paths.guard.clone(),
+        operation: "use as the guard",
+        source: io::Error::other("it is some other file; move it away"),
+    })
+}
+
+/// Opens the guard; creates it, and its folder, if they are missing.
+fn open_guard(paths: &RegistryPaths) -> Result<(File, Metadata)> {
+    let open = || kernel_lock::open_existing_or_create(&paths.guard, |_| create_guard(paths));
+    match open() {
+        Err(Error::NotFound { .. }) => {
+            create_folder(&paths.folder)
+                .map_err(|error| Error::from_io(&paths.folder, "create", error))?;
+            open()
+        }
+        opened => opened,
+    }
+}
+
+/// Creates the guard so that whoever may write the registry may open it. It gets its name when it
+/// is complete, or somebody could find it before he is allowed to open it.
+fn create_guard(paths: &RegistryPaths) -> io::Result<File> {
+    let Ok(registry) = fs::metadata(&paths.registry) else {
+        return sys::create_new(&paths.guard, 0o666);
+    };
+    let temp = paths.temp(&paths::nonce());
+    let file = sys::create_new(&temp, 0o600)?;
+    let named = sys::copy_access(&file, &registry)
+        .and_then(|()| sys::hard_link(&temp, &paths.guard))
+        .map(|()| file);
+    let _ = sys::remove_if_there(&temp);
+    match named {
+        // Somebody who took over a dead holder's lock has swept our file away with its litter.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(io::ErrorKind::AlreadyExists.into())
+        }
+        Err(error) if sys::links_unsupported(&error) => {
+            let file = sys::create_new(&paths.guard, 0o600)?;
+            sys::copy_access(&file, &registry)?;
+            Ok(file)
+        }
+        named => named,
+    }
+}
+
+/// Creates a folder so that it would survive a power failure, like what is put in it. It happens
+/// once in a registry's life, so nobody has to be able to do without.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    fs::create_dir_all(folder)?;
+    for parent in missing.iter().filter_map(|created| created.parent()) {
+        sys::sync_folder(parent)?;
+    }
+    Ok(())
+}
