@@ -36,6 +36,13 @@ pub enum Error {
         /// The registry that was to be written.
         path: PathBuf,
     },
+    /// A heartbeat found that its watcher's entry was removed, or is another watcher's by now.
+    EntryLost {
+        /// The registry.
+        path: PathBuf,
+        /// The entry's name.
+        id: String,
+    },
     /// The operating system refused access.
     PermissionDenied {
         /// The file or folder that refused.
@@ -113,6 +120,7 @@ impl Error {
             Error::LockBusy { .. } => "LOCK_BUSY",
             Error::LockTimeout { .. } => "LOCK_TIMEOUT",
             Error::LockLost { .. } => "LOCK_LOST",
+            Error::EntryLost { .. } => "ENTRY_LOST",
             Error::PermissionDenied { .. } => "PERMISSION_DENIED",
             Error::NotFound { .. } => "NOT_FOUND",
             Error::Corrupt { .. } => "CORRUPT",
@@ -132,6 +140,7 @@ impl Error {
             Error::LockBusy { path, .. }
             | Error::LockTimeout { path, .. }
             | Error::LockLost { path }
+            | Error::EntryLost { path, .. }
             | Error::PermissionDenied { path, .. }
             | Error::NotFound { path, .. }
             | Error::Corrupt { path, .. }
@@ -200,6 +209,11 @@ impl fmt::Display for Error {
                 f,
                 "the lock on {path} was taken away before the update could be written, so \
                  nothing was written; run the update again"
+            ),
+            Error::EntryLost { id, .. } => write!(
+                f,
+                "the entry '{id}' in {path} was removed, or is another watcher's by now, so it was \
+                 not renewed; announce the watcher again, or stop its heartbeat"
             ),
             Error::PermissionDenied { operation, source, .. } => {
                 write!(f, "no permission to {operation} {path}: {source}; check owner and mode")

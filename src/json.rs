@@ -101,11 +101,29 @@ impl RawObject {
         self.position(name).map(|at| self.members.remove(at).value)
     }
 
+    /// Removes the members that `pick` has something to say of, and returns them: key and value as
+    /// written, and what was said.
+    pub(crate) fn take_out<R>(
+        &mut self,
+        mut pick: impl FnMut(&RawValue) -> Option<R>,
+    ) -> Vec<(Box<RawValue>, Box<RawValue>, R)> {
+        let mut taken = Vec::new();
+        let mut left = Vec::with_capacity(self.members.len());
+        for member in self.members.drain(..) {
+            match pick(&member.value) {
+                Some(said) => taken.push((member.key, member.value, said)),
+                None => left.push(member),
+            }
+        }
+        self.members = left;
+        taken
+    }
+
     fn position(&self, name: &str) -> Option<usize> {
         self.members.iter().position(|member| member.name.as_deref() == Some(name))
     }
 
-    /// The object as one raw value, in whatever layout: [`pretty`] gives it its own.
+    /// The object as one raw value, in whatever layout: printing gives it its own.
     pub(crate) fn to_raw(&self) -> Box<RawValue> {
         let mut text = String::from("{");
         for (index, member) in self.members.iter().enumerate() {
@@ -118,6 +136,42 @@ impl RawObject {
         }
         text.push('}');
         RawValue::from_string(text).expect("members of valid JSON make a valid object")
+    }
+
+    /// Lays the object out as `JSON.stringify(value, null, 2)` does, leaving every string and
+    /// number as it is spelled. The value of `name` is `inner`.
+    pub(crate) fn print_with(&self, name: &str, inner: &RawObject) -> String {
+        let mut out = String::new();
+        self.print_members(&mut out, 0, |out, member| {
+            if member.name.as_deref() == Some(name) {
+                inner.print_members(out, 1, |out, member| pretty_into(out, member.value.get(), 2));
+            } else {
+                pretty_into(out, member.value.get(), 1);
+            }
+        });
+        out
+    }
+
+    fn print_members(
+        &self,
+        out: &mut String,
+        depth: usize,
+        mut print_value: impl FnMut(&mut String, &Member),
+    ) {
+        out.push('{');
+        for (index, member) in self.members.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            new_line(out, depth + 1);
+            out.push_str(member.key.get());
+            out.push_str(": ");
+            print_value(out, member);
+        }
+        if !self.members.is_empty() {
+            new_line(out, depth);
+        }
+        out.push('}');
     }
 }
 
@@ -182,43 +236,42 @@ fn array_index(name: &str) -> Option<u32> {
     (index < u32::MAX && index.to_string() == name).then_some(index)
 }
 
-/// Lays valid JSON out as `JSON.stringify(value, null, 2)` does, leaving every string and number
-/// as it is spelled.
-pub(crate) fn pretty(json: &str) -> String {
-    let mut out = String::with_capacity(json.len() + json.len() / 4);
-    let mut depth = 0;
+/// Appends valid JSON in the same layout, as it stands at that depth.
+fn pretty_into(out: &mut String, json: &str, mut depth: usize) {
     let mut rest = json;
     let mut just_opened = false;
-    while let Some(first) = rest.chars().next() {
+    while let Some(first) = rest.bytes().next() {
         let length = match first {
-            '"' => string_length(rest),
-            '{' | '}' | '[' | ']' | ',' | ':' => 1,
-            ' ' | '\t' | '\n' | '\r' => {
+            b'"' => string_length(rest),
+            b'{' | b'}' | b'[' | b']' | b',' | b':' => 1,
+            b' ' | b'\t' | b'\n' | b'\r' => {
                 rest = &rest[1..];
                 continue;
             }
-            _ => rest.find([',', '}', ']', ' ', '\t', '\n', '\r']).unwrap_or(rest.len()),
+            _ => rest
+                .bytes()
+                .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
+                .unwrap_or(rest.len()),
         };
         let (token, after) = rest.split_at(length);
         rest = after;
-        let closes = matches!(first, '}' | ']');
+        let closes = matches!(first, b'}' | b']');
         if closes {
             depth -= 1;
         }
         // An empty object or array stays on its line.
         if just_opened != closes {
-            new_line(&mut out, depth);
+            new_line(out, depth);
         }
         out.push_str(token);
-        just_opened = matches!(first, '{' | '[');
+        just_opened = matches!(first, b'{' | b'[');
         match first {
-            '{' | '[' => depth += 1,
-            ',' => new_line(&mut out, depth),
-            ':' => out.push(' '),
+            b'{' | b'[' => depth += 1,
+            b',' => new_line(out, depth),
+            b':' => out.push(' '),
             _ => {}
         }
     }
-    out
 }
 
 fn new_line(out: &mut String, depth: usize) {
@@ -248,6 +301,12 @@ mod tests {
 
     fn parse(text: &str) -> RawObject {
         serde_json::from_str(text).unwrap()
+    }
+
+    fn pretty(text: &str) -> String {
+        let mut out = String::new();
+        pretty_into(&mut out, text, 0);
+        out
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //! | to | call |
 //! |---|---|
 //! | change a registry | [`update_registry`] |
+//! | enter a watcher, under its own id or a free one | [`announce_watcher`], [`claim_watcher`] |
+//! | renew its entry, once or all the time | [`heartbeat_watcher`], [`start_registry_heartbeat`] |
+//! | take entries out | [`remove_watcher`], [`prune_stale_watchers`] |
 //! | read one, without a lock | [`read_registry`] |
 //! | replace one whole | [`write_registry`] |
 //! | do something else while nobody updates | [`with_registry_lock`], [`RegistryLock::acquire`] |
@@ -43,12 +46,15 @@
 mod atomic_write;
 mod backoff;
 mod cancel;
+mod entries;
 mod error;
 mod guard;
+mod heartbeat;
 mod inspect;
 mod json;
 mod keeper;
 mod kernel_lock;
+mod liveness;
 mod lockfile;
 #[cfg(feature = "node")]
 #[allow(unreachable_pub, reason = "what #[napi] exports must be pub")]
@@ -58,23 +64,32 @@ mod paths;
 mod record;
 mod registry;
 mod registry_lock;
+mod registry_v1;
 mod store;
 mod sys;
 mod takeover;
 mod wait;
 mod wait_line;
+mod watchers;
 
 pub use backoff::Backoff;
 pub use cancel::CancelToken;
+pub use entries::{PruneReason, PrunedWatcher, WatcherRef};
 pub use error::{Error, Result};
+pub use heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
 pub use inspect::{inspect_lock, Guarantee, LockState, LockStatus};
 pub use kernel_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
 pub use owner::Holder;
 pub use paths::registry_path;
-pub use record::{RegistryV1, WatcherRecord, REGISTRY_VERSION};
+pub use record::{WatcherClaim, WatcherRecord};
 pub use registry::{
     read_registry, update_registry, with_registry_lock, write_registry, OnWarning, UpdateOptions,
     Warning,
 };
 pub use registry_lock::RegistryLock;
+pub use registry_v1::{RegistryV1, REGISTRY_VERSION};
 pub use wait::LockOptions;
+pub use watchers::{
+    announce_watcher, claim_watcher, heartbeat_watcher, prune_stale_watchers, remove_watcher,
+    ClaimOptions, PruneOptions, DEFAULT_TTL_MS,
+};

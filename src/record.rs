@@ -1,26 +1,27 @@
-//! What a registry holds: [`RegistryV1`] and its [`WatcherRecord`]s, as argus has them.
+//! One watcher's entry: [`WatcherRecord`], as argus has it.
 
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::Value;
 
-use crate::error::{Error, Result};
-use crate::json::{self, RawObject};
+use crate::json::RawObject;
 
-/// The schema version that this crate reads and writes. Source: argus.
-pub const REGISTRY_VERSION: u32 = 1;
-
-/// A registry: `{ version: 1, updatedAt, watchers: { id: record } }`, with whatever other members
-/// it came with. What isn't changed keeps its bytes. Source: argus.
-#[derive(Debug, Clone)]
-pub struct RegistryV1 {
-    /// Everything but the watchers, which are in here as they were read.
-    members: RawObject,
-    watchers: RawObject,
+/// A watcher's hold on its entry: the entry is its own as long as it names this process and this
+/// start. Source: ours.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WatcherClaim {
+    /// The entry's name.
+    pub id: String,
+    /// The watcher's process.
+    pub pid: u32,
+    /// When the watcher started, in milliseconds since 1970.
+    pub started_at: u64,
 }
+
+/// An entry as it is in the file, whatever it is.
+pub(crate) struct RawEntry<'a>(pub(crate) &'a RawValue);
 
 /// One watcher. Fields that this type doesn't know are kept. Source: argus.
 #[derive(Debug, Clone, Default)]
@@ -51,119 +52,13 @@ pub struct WatcherRecord {
     raw: RawObject,
 }
 
-impl Default for RegistryV1 {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl RegistryV1 {
-    /// An empty registry, dated now.
-    #[must_use]
-    pub fn new() -> Self {
-        let text =
-            format!(r#"{{"version":{REGISTRY_VERSION},"updatedAt":{},"watchers":{{}}}}"#, now_ms());
-        let members = serde_json::from_str(&text).expect("a literal object parses");
-        RegistryV1 { members, watchers: RawObject::default() }
-    }
-
-    /// Reads a registry's bytes. `path` is for the error.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Corrupt`] for what is no registry, [`Error::UnsupportedVersion`] for a newer one.
-    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let corrupt = |reason: String| Error::Corrupt { path: path.to_path_buf(), reason };
-        let members: RawObject =
-            serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
-        // By its text: JavaScript reads numbers beyond all bounds, too.
-        let version = members.get("version").and_then(|version| version.get().parse::<f64>().ok());
-        match version {
-            Some(version) if version == f64::from(REGISTRY_VERSION) => {}
-            Some(version) if version > f64::from(REGISTRY_VERSION) => {
-                return Err(Error::UnsupportedVersion {
-                    path: path.to_path_buf(),
-                    found: version.to_string(),
-                    expected: REGISTRY_VERSION,
-                })
-            }
-            _ => return Err(corrupt(format!("its version is not {REGISTRY_VERSION}"))),
-        }
-        if members.get_as::<f64>("updatedAt").is_none() {
-            return Err(corrupt("it has no updatedAt".into()));
-        }
-        let watchers =
-            members.get_as("watchers").ok_or_else(|| corrupt("it has no watchers".into()))?;
-        Ok(RegistryV1 { members, watchers })
-    }
-
-    /// The registry's text, in the layout of `JSON.stringify(registry, null, 2)`: that very text,
-    /// if JavaScript wrote what was read. Numbers and strings that something else spelled
-    /// differently stay as they were.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        let mut members = self.members.clone();
-        members.set_raw("watchers", self.watchers.to_raw()).expect("a literal name serialises");
-        json::pretty(members.to_raw().get())
-    }
-
-    /// When the registry was last changed, in milliseconds since 1970.
-    #[must_use]
-    pub fn updated_at(&self) -> u64 {
-        self.members.get_as::<f64>("updatedAt").map_or(0, |ms| ms as u64)
-    }
-
-    /// Dates the registry.
-    pub fn set_updated_at(&mut self, ms: u64) {
-        self.members.set("updatedAt", &ms).expect("a number serialises");
-    }
-
-    /// How many entries there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.watchers.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The watchers' ids, in the order of the file.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.watchers.names()
-    }
-
-    /// One watcher; `None` if there is no such entry, or if it is no watcher's record.
-    #[must_use]
-    pub fn watcher(&self, id: &str) -> Option<WatcherRecord> {
-        self.watchers.get_as(id)
-    }
-
-    /// All entries that are watchers' records.
-    pub fn watchers(&self) -> impl Iterator<Item = WatcherRecord> + '_ {
-        self.ids().filter_map(|id| self.watcher(id))
-    }
-
-    /// Adds a watcher, or replaces the entry of the same id, and dates the registry.
-    pub fn set_watcher(&mut self, record: WatcherRecord) {
-        let id = record.id.clone();
-        self.watchers.set_raw(&id, record.into_raw()).expect("a string serialises");
-        self.set_updated_at(now_ms());
-    }
-
-    /// Removes an entry, whatever it is, and dates the registry; says whether there was one.
-    pub fn remove_watcher(&mut self, id: &str) -> bool {
-        let removed = self.watchers.remove(id).is_some();
-        if removed {
-            self.set_updated_at(now_ms());
-        }
-        removed
-    }
-}
-
 impl WatcherRecord {
+    /// What makes the entry this watcher's own: `id`, `pid` and `started_at`.
+    #[must_use]
+    pub fn claim(&self) -> WatcherClaim {
+        WatcherClaim { id: self.id.clone(), pid: self.pid, started_at: self.started_at }
+    }
+
     /// A record of this process, started now.
     #[must_use]
     pub fn new(id: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
@@ -179,7 +74,7 @@ impl WatcherRecord {
         }
     }
 
-    fn into_raw(self) -> Box<RawValue> {
+    pub(crate) fn into_raw(self) -> Box<RawValue> {
         self.merged().expect("plain fields serialise").to_raw()
     }
 
@@ -198,6 +93,36 @@ impl WatcherRecord {
         raw.set_or_remove("includeTimestamps", &self.include_timestamps)?;
         raw.set_or_remove("source", &self.source)?;
         Ok(raw)
+    }
+}
+
+impl RawEntry<'_> {
+    pub(crate) fn record(&self) -> Option<WatcherRecord> {
+        serde_json::from_str(self.0.get()).ok()
+    }
+
+    /// Of what a claim needs only: an entry may lack the rest, or have it in another shape.
+    pub(crate) fn claim(&self, id: &str) -> Option<WatcherClaim> {
+        let members = self.members()?;
+        let number = |name| members.get_as::<f64>(name).filter(|number| *number >= 0.0);
+        let (pid, started_at) = (number("pid")?, number("startedAt")?);
+        Some(WatcherClaim { id: id.to_owned(), pid: pid as u32, started_at: started_at as u64 })
+    }
+
+    /// Its last heartbeat, in milliseconds since 1970.
+    pub(crate) fn updated_at(&self) -> Option<u64> {
+        Some(self.members()?.get_as::<f64>("updatedAt")? as u64)
+    }
+
+    /// The entry with another date, all else as it is; `None` if it is nothing that has one.
+    pub(crate) fn dated(&self, ms: u64) -> Option<Box<RawValue>> {
+        let mut members = self.members()?;
+        members.set("updatedAt", &ms).ok()?;
+        Some(members.to_raw())
+    }
+
+    fn members(&self) -> Option<RawObject> {
+        serde_json::from_str(self.0.get()).ok()
     }
 }
 
@@ -242,78 +167,4 @@ impl<'de> Deserialize<'de> for WatcherRecord {
 pub(crate) fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = r#"{
-  "note": "\ud800",
-  "version": 1,
-  "updatedAt": 1e21,
-  "watchers": {
-    "__proto__": {
-      "id": "__proto__",
-      "host": "h",
-      "port": 80.0,
-      "pid": 1,
-      "startedAt": 1.5,
-      "updatedAt": 2e0,
-      "later": [
-        {}
-      ],
-      "cwd": "\udc00"
-    },
-    "odd": null
-  }
-}"#;
-
-    fn parse(text: &str) -> Result<RegistryV1> {
-        RegistryV1::parse(Path::new("r.json"), text.as_bytes())
-    }
-
-    #[test]
-    fn what_is_not_changed_keeps_its_bytes() {
-        let mut registry = parse(TEXT).unwrap();
-        assert_eq!(registry.to_json(), TEXT);
-        let mut record = registry.watcher("__proto__").unwrap();
-        record.pid = 2;
-        registry.set_watcher(record);
-        registry.set_updated_at(7);
-        let changed = TEXT.replace("\"pid\": 1", "\"pid\": 2").replace("1e21", "7");
-        assert_eq!(registry.to_json(), changed);
-        assert_eq!(registry.ids().collect::<Vec<_>>(), ["__proto__", "odd"]);
-        let mut record = registry.watcher("__proto__").unwrap();
-        record.cwd = Some("/".into());
-        registry.set_watcher(record.clone());
-        assert_eq!(registry.watcher("__proto__").unwrap().cwd.as_deref(), Some("/"));
-        record.cwd = None;
-        registry.set_watcher(record);
-        registry.set_updated_at(7);
-        assert_eq!(registry.to_json(), changed, "a field that Rust can't hold is not removed");
-        assert!(registry.watcher("odd").is_none());
-        assert!(registry.remove_watcher("odd"));
-        assert!(!registry.remove_watcher("odd"));
-    }
-
-    #[test]
-    fn corrupt_and_newer_are_told_apart() {
-        for (text, code) in [
-            ("", "CORRUPT"),
-            ("{", "CORRUPT"),
-            ("[]", "CORRUPT"),
-            ("null", "CORRUPT"),
-            (r#"{"version":1,"updatedAt":0}"#, "CORRUPT"),
-            (r#"{"version":1,"watchers":{}}"#, "CORRUPT"),
-            (r#"{"version":1,"updatedAt":0,"watchers":[]}"#, "CORRUPT"),
-            (r#"{"version":"1","updatedAt":0,"watchers":{}}"#, "CORRUPT"),
-            (r#"{"version":0,"updatedAt":0,"watchers":{}}"#, "CORRUPT"),
-            (r#"{"version":2,"anything":0}"#, "UNSUPPORTED_VERSION"),
-            (r#"{"version":1e999}"#, "UNSUPPORTED_VERSION"),
-            (r#"{"version":1.5,"updatedAt":0,"watchers":{}}"#, "UNSUPPORTED_VERSION"),
-        ] {
-            assert_eq!(parse(text).unwrap_err().code(), code, "{text}");
-        }
-    }
 }

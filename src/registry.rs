@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::paths::RegistryPaths;
-use crate::record::RegistryV1;
 use crate::registry_lock::RegistryLock;
+use crate::registry_v1::RegistryV1;
 use crate::store::{self, Content};
 use crate::wait::LockOptions;
 
@@ -155,7 +155,12 @@ pub fn update_registry<T, E: From<Error>>(
     options: &UpdateOptions,
     mut updater: impl FnMut(&mut RegistryV1) -> Result<T, E>,
 ) -> Result<T, E> {
-    update(path.as_ref(), options, Write::IfChanged, &mut updater)
+    update(path.as_ref(), options, &mut |registry| {
+        let before = registry.to_json();
+        let value = updater(registry)?;
+        let after = registry.to_json();
+        Ok((value, (after != before).then_some(after)))
+    })
 }
 
 /// Replaces a registry's whole content, under its lock. Source: argus.
@@ -168,30 +173,21 @@ pub fn write_registry(
     registry: &RegistryV1,
     options: &UpdateOptions,
 ) -> Result<()> {
-    update(path.as_ref(), options, Write::Always, &mut |current| {
-        *current = registry.clone();
-        Ok(())
-    })
+    update(path.as_ref(), options, &mut |_| Ok(((), Some(registry.to_json()))))
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Write {
-    IfChanged,
-    Always,
-}
-
-fn update<T, E: From<Error>>(
+/// Updates a registry with what `updater` returns beside its value: the new text, or `None` to
+/// leave the file as it is.
+pub(crate) fn update<T, E: From<Error>>(
     path: &Path,
     options: &UpdateOptions,
-    write: Write,
-    updater: &mut impl FnMut(&mut RegistryV1) -> Result<T, E>,
+    updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
 ) -> Result<T, E> {
     let started = options.lock.since.unwrap_or_else(Instant::now);
     let time_is_left = || options.lock.timeout.is_none_or(|timeout| started.elapsed() < timeout);
     loop {
         let lock_options = LockOptions { since: Some(started), ..options.lock.clone() };
-        let attempt =
-            under_lock(path, &lock_options, |lock| update_under(lock, options, write, updater));
+        let attempt = under_lock(path, &lock_options, |lock| update_under(lock, options, updater));
         match attempt {
             Err(Attempt::Lost(_)) if time_is_left() => {}
             Err(Attempt::Lost(error)) => return Err(error.into()),
@@ -240,11 +236,7 @@ impl RegistryLock {
     /// [`Error::LockLost`] if the lock was taken away, in which case nothing was written;
     /// [`Error::UnsupportedVersion`] for a registry of a newer schema, which is left untouched.
     pub fn write(&self, registry: &RegistryV1, options: &UpdateOptions) -> Result<()> {
-        let mut replace = |current: &mut RegistryV1| {
-            *current = registry.clone();
-            Ok(())
-        };
-        match update_under(self, options, Write::Always, &mut replace) {
+        match update_under(self, options, &mut |_| Ok(((), Some(registry.to_json())))) {
             Err(Attempt::Lost(error) | Attempt::Failed(error)) => Err(error),
             Ok(()) => Ok(()),
         }
@@ -269,8 +261,7 @@ impl<E: From<Error>> From<Error> for Attempt<E> {
 fn update_under<T, E: From<Error>>(
     lock: &RegistryLock,
     options: &UpdateOptions,
-    write: Write,
-    updater: &mut impl FnMut(&mut RegistryV1) -> Result<T, E>,
+    updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
 ) -> Result<T, Attempt<E>> {
     let content = store::read(lock.path())?;
     let (mut registry, corrupt) = match parse(lock.path(), content.as_ref()) {
@@ -278,14 +269,10 @@ fn update_under<T, E: From<Error>>(
         Err(Error::Corrupt { path, reason }) => (RegistryV1::new(), Some((path, reason))),
         Err(error) => return Err(error.into()),
     };
-    let before = registry.to_json();
-    let value = updater(&mut registry).map_err(Attempt::Failed)?;
-    let after = registry.to_json();
-    if write == Write::IfChanged && after == before {
-        return Ok(value);
-    }
+    let (value, text) = updater(&mut registry).map_err(Attempt::Failed)?;
+    let Some(text) = text else { return Ok(value) };
     let keep_old = corrupt.is_some();
-    let kept = store::commit(lock, content.as_ref(), after.as_bytes(), options.durable, keep_old)?;
+    let kept = store::commit(lock, content.as_ref(), text.as_bytes(), options.durable, keep_old)?;
     if let Some((path, reason)) = corrupt {
         (options.on_warning.0)(&Warning::Corrupt { path, reason, kept });
     }

@@ -134,3 +134,10 @@ fn process_state_from_library(pid: u32) -> ProcessState {
         None => ProcessState::Gone,
     }
 }
+
+/// When a process began, from a library.
+#[cfg(not(target_os = "linux"))]
+fn process_began_from_library(pid: u32) -> Option<std::time::SystemTime> {
+    let ProcessState::Running { started } = process_state_from_library(pid) else { return None };
+    std::time::SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(started?))
+}

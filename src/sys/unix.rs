@@ -191,6 +191,29 @@ pub(crate) fn process_state(pid: u32) -> ProcessState {
     running(pid)
 }
 
+/// Whether the system would let this process signal that one.
+pub(crate) fn may_signal(pid: u32) -> bool {
+    use rustix::process::{test_kill_process, Pid};
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::PERM))
+}
+
+/// When a process began, by the clock as it is set now.
+#[cfg(target_os = "linux")]
+pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
+    let ProcessState::Running { started: Some(ticks) } = running(pid) else { return None };
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let boot = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    let since_boot = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+    let boot = Duration::from_secs(boot.trim().parse().ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(boot + Duration::from_secs_f64(since_boot))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
+    super::process_began_from_library(pid)
+}
+
 #[cfg(target_os = "linux")]
 fn running(pid: u32) -> ProcessState {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {

@@ -144,3 +144,12 @@ pub(crate) fn pid_namespace() -> Option<u64> {
 pub(crate) fn process_state(pid: u32) -> ProcessState {
     super::process_state_from_library(pid)
 }
+
+/// Whether a process may be signalled is nothing that Windows knows.
+pub(crate) fn may_signal(_pid: u32) -> bool {
+    true
+}
+
+pub(crate) fn process_began(pid: u32) -> Option<std::time::SystemTime> {
+    super::process_began_from_library(pid)
+}

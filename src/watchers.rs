@@ -1,0 +1,207 @@
+//! The entry operations: each one atomic update of a registry, decided under its lock.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::entries::{Operation, Outcome, PrunedWatcher, WatcherRef};
+use crate::error::{Error, Result};
+use crate::liveness;
+use crate::record::{now_ms, WatcherRecord};
+use crate::registry::{self, UpdateOptions};
+use crate::registry_v1::RegistryV1;
+use crate::store;
+
+/// How old an entry gets before it is pruned, in milliseconds. Source: argus.
+pub const DEFAULT_TTL_MS: u64 = 60_000;
+
+/// What to prune. Source: argus; `liveness` is ours.
+#[derive(Debug, Clone)]
+pub struct PruneOptions {
+    /// An entry whose last heartbeat is longer ago is removed. Default [`DEFAULT_TTL_MS`].
+    pub ttl: Duration,
+    /// What time it is. Default: now.
+    pub now: Option<SystemTime>,
+    /// Whether to remove younger entries, too, if their process is gone or their pid is another
+    /// process's by now. Only entries that listen on an address of this host alone (loopback,
+    /// unspecified, or this host's name) are judged, and a process that may not be signalled
+    /// counts as alive. Not for registries that containers or hosts share. Default false.
+    pub liveness: bool,
+}
+
+impl Default for PruneOptions {
+    fn default() -> Self {
+        PruneOptions { ttl: Duration::from_millis(DEFAULT_TTL_MS), now: None, liveness: false }
+    }
+}
+
+/// How to claim an id. Source: ours.
+#[derive(Debug, Clone)]
+pub struct ClaimOptions {
+    /// Whether the entry of a dead process is replaced, judged as in [`PruneOptions::liveness`].
+    /// Default true.
+    pub liveness: bool,
+}
+
+impl Default for ClaimOptions {
+    fn default() -> Self {
+        ClaimOptions { liveness: true }
+    }
+}
+
+/// Adds a watcher's entry, or replaces the one of the same id, whosever it is. Source: argus.
+///
+/// # Errors
+///
+/// Those of [`update_registry`](crate::update_registry); [`Error::InvalidValue`] for an empty id.
+pub fn announce_watcher(
+    path: impl AsRef<Path>,
+    watcher: WatcherRecord,
+    options: &UpdateOptions,
+) -> Result<()> {
+    let path = path.as_ref();
+    check_id(path, &watcher.id)?;
+    apply(path, Operation::Announce(Box::new(watcher)), options)?;
+    Ok(())
+}
+
+/// Enters a watcher under an id of its own: the one it asks for or, if that is taken, the first of
+/// `-2`, `-3`, ... that is free. The entry of a dead process is replaced. Returns the record as it is
+/// entered, whose [`claim`](WatcherRecord::claim) the other operations take. Source: ours; the
+/// suffixes are argus's.
+///
+/// # Errors
+///
+/// Those of [`announce_watcher`].
+pub fn claim_watcher(
+    path: impl AsRef<Path>,
+    watcher: WatcherRecord,
+    claim: &ClaimOptions,
+    options: &UpdateOptions,
+) -> Result<WatcherRecord> {
+    let path = path.as_ref();
+    check_id(path, &watcher.id)?;
+    let operation = Operation::Claim { record: Box::new(watcher), liveness: claim.liveness };
+    match apply(path, operation, options)? {
+        Outcome::Claimed(watcher) => Ok(*watcher),
+        other => unreachable!("a claim came out as {other:?}"),
+    }
+}
+
+/// Dates a watcher's entry now; with a whole record, the entry becomes that record. Says whether
+/// the entry that is meant was there: one that was removed is never brought back, and one that is
+/// another watcher's by now is left alone. Source: argus; the claim is ours.
+///
+/// # Errors
+///
+/// Those of [`update_registry`](crate::update_registry).
+pub fn heartbeat_watcher(
+    path: impl AsRef<Path>,
+    who: impl Into<WatcherRef>,
+    options: &UpdateOptions,
+) -> Result<bool> {
+    Ok(apply(path.as_ref(), Operation::Heartbeat(who.into()), options)?.has_changed())
+}
+
+/// Removes a watcher's entry. Says whether the entry that is meant was there: by claim or record,
+/// one that is another watcher's by now is left alone. Source: argus; the claim is ours.
+///
+/// # Errors
+///
+/// Those of [`update_registry`](crate::update_registry).
+pub fn remove_watcher(
+    path: impl AsRef<Path>,
+    who: impl Into<WatcherRef>,
+    options: &UpdateOptions,
+) -> Result<bool> {
+    Ok(apply(path.as_ref(), Operation::Remove(who.into()), options)?.has_changed())
+}
+
+/// Removes entries that are older than their time to live and, if asked to, those of dead
+/// processes; returns them. With nothing to remove it takes no lock, writes nothing, and needs no
+/// write access. Source: argus; liveness is ours.
+///
+/// # Errors
+///
+/// Those of [`update_registry`](crate::update_registry).
+pub fn prune_stale_watchers(
+    path: impl AsRef<Path>,
+    prune: &PruneOptions,
+    options: &UpdateOptions,
+) -> Result<Vec<PrunedWatcher>> {
+    let operation = Operation::Prune { ttl: prune.ttl, liveness: prune.liveness };
+    let now = prune.now.map(|now| now.duration_since(UNIX_EPOCH).unwrap_or_default());
+    let now = now.map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    let mut outcomes = apply_all(path.as_ref(), &[Job { operation, now }], options, |_| true)?;
+    match outcomes.pop() {
+        Some(Some(Outcome::Pruned(pruned))) => Ok(pruned),
+        other => unreachable!("a prune came out as {other:?}"),
+    }
+}
+
+pub(crate) fn check_id(path: &Path, id: &str) -> Result<()> {
+    if id.is_empty() {
+        let reason = "a watcher's id must not be empty".to_owned();
+        return Err(Error::InvalidValue { path: path.to_path_buf(), reason });
+    }
+    Ok(())
+}
+
+/// An operation, and the time to do it at: now, if none is given.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) operation: Operation,
+    pub(crate) now: Option<u64>,
+}
+
+impl Job {
+    fn run(&self, registry: &mut RegistryV1) -> Outcome {
+        self.operation.apply(registry, self.now.unwrap_or_else(now_ms), &liveness::judge)
+    }
+}
+
+fn apply(path: &Path, operation: Operation, options: &UpdateOptions) -> Result<Outcome> {
+    let mut outcomes = apply_all(path, &[Job { operation, now: None }], options, |_| true)?;
+    Ok(outcomes.pop().flatten().expect("the only operation was begun"))
+}
+
+/// Does all that may begin, under one lock and with one commit. The outcome of one that may not is
+/// `None`.
+pub(crate) fn apply_all(
+    path: &Path,
+    jobs: &[Job],
+    options: &UpdateOptions,
+    may_begin: impl Fn(usize) -> bool,
+) -> Result<Vec<Option<Outcome>>> {
+    if let Some(outcomes) = settle_without_lock(path, jobs)? {
+        return Ok(outcomes.into_iter().map(Some).collect());
+    }
+    registry::update(path, options, &mut |registry| {
+        let outcomes: Vec<_> = jobs
+            .iter()
+            .enumerate()
+            .map(|(index, job)| may_begin(index).then(|| job.run(registry)))
+            .collect();
+        let has_changed = outcomes.iter().flatten().any(Outcome::has_changed);
+        Ok((outcomes, has_changed.then(|| registry.to_json())))
+    })
+}
+
+/// What comes of jobs that have nothing to do, as a look at the file shows: nothing is locked,
+/// made or written for them, so that whoever may only read can do them.
+fn settle_without_lock(path: &Path, jobs: &[Job]) -> Result<Option<Vec<Outcome>>> {
+    if path.try_exists().is_ok_and(|exists| !exists) {
+        return Ok(jobs.iter().map(|job| job.operation.on_nothing()).collect());
+    }
+    let [job @ Job { operation: Operation::Prune { .. }, .. }] = jobs else { return Ok(None) };
+    let Some(content) = store::read(path)? else { return Ok(job_on_nothing(job)) };
+    let mut registry = match RegistryV1::parse(path, &content.bytes) {
+        Err(Error::Corrupt { .. }) => return Ok(job_on_nothing(job)),
+        parsed => parsed?,
+    };
+    let outcome = job.run(&mut registry);
+    Ok((!outcome.has_changed()).then(|| vec![outcome]))
+}
+
+fn job_on_nothing(job: &Job) -> Option<Vec<Outcome>> {
+    job.operation.on_nothing().map(|outcome| vec![outcome])
+}

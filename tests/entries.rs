@@ -1,0 +1,292 @@
+//! The entry operations, on real files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{mpsc, Barrier};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use argus_registry::{
+    announce_watcher, claim_watcher, heartbeat_watcher, prune_stale_watchers, read_registry,
+    remove_watcher, start_registry_heartbeat, update_registry, with_registry_lock, ClaimOptions,
+    Error, HeartbeatOptions, LockOptions, OnError, PruneOptions, PruneReason, UpdateOptions,
+    WatcherRecord,
+};
+
+fn options() -> UpdateOptions {
+    let lock = LockOptions { timeout: Some(Duration::from_secs(60)), ..LockOptions::default() };
+    UpdateOptions { lock, durable: false, ..UpdateOptions::default() }
+}
+
+fn registry() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry.json");
+    (dir, path)
+}
+
+fn watcher(id: &str) -> WatcherRecord {
+    WatcherRecord::new(id, "127.0.0.1", 9222)
+}
+
+fn ids(path: &Path) -> Vec<String> {
+    read_registry(path).unwrap().0.ids().map(str::to_owned).collect()
+}
+
+/// The pid of a process that is gone.
+fn dead_pid() -> u32 {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .arg("--list")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = child.id();
+    child.wait().unwrap();
+    pid
+}
+
+#[test]
+fn claims_of_one_id_at_once_get_one_each() {
+    let (_dir, path) = registry();
+    let barrier = Barrier::new(20);
+    let mut claimed: Vec<_> = thread::scope(|scope| {
+        let claims: Vec<_> = (0..20)
+            .map(|_| {
+                scope.spawn(|| {
+                    let path = &path;
+                    barrier.wait();
+                    claim_watcher(path, watcher("app"), &ClaimOptions::default(), &options())
+                        .unwrap()
+                        .id
+                })
+            })
+            .collect();
+        claims.into_iter().map(|claim| claim.join().unwrap()).collect()
+    });
+    claimed.sort_by_key(|id| id.strip_prefix("app-").map_or(1, |suffix| suffix.parse().unwrap()));
+    let expected: Vec<_> =
+        std::iter::once("app".to_owned()).chain((2..=20).map(|n| format!("app-{n}"))).collect();
+    assert_eq!(claimed, expected);
+    assert_eq!(read_registry(&path).unwrap().0.len(), 20);
+}
+
+#[test]
+fn a_claim_replaces_the_entry_of_a_dead_process_and_nothing_else() {
+    let (_dir, path) = registry();
+    let claim = |record, liveness| {
+        claim_watcher(&path, record, &ClaimOptions { liveness }, &options()).unwrap()
+    };
+    let mine = claim(watcher("mine"), true);
+    assert_eq!(claim(mine, true).id, "mine-2", "this very process lives, too");
+    let mut dead = watcher("app");
+    dead.pid = dead_pid();
+    announce_watcher(&path, dead.clone(), &options()).unwrap();
+    assert_eq!(claim(watcher("app"), false).id, "app-2");
+    let taken = claim(watcher("app"), true);
+    assert_eq!((taken.id.as_str(), taken.pid), ("app", std::process::id()));
+    // Not from here: nobody knows whether it lives.
+    dead.id = "far".into();
+    dead.host = "elsewhere.example.org".into();
+    announce_watcher(&path, dead, &options()).unwrap();
+    assert_eq!(claim(watcher("far"), true).id, "far-2");
+    assert_eq!(ids(&path), ["mine", "mine-2", "app", "app-2", "far", "far-2"]);
+}
+
+#[test]
+fn what_is_no_record_is_nobodys_to_claim_renew_or_judge() {
+    let (_dir, path) = registry();
+    let text = "{\n  \"version\": 1,\n  \"updatedAt\": 1,\n  \"watchers\": {\n    \"app\": null,\n    \"\\ud800\": {\n      \"updatedAt\": 5\n    }\n  }\n}";
+    fs::write(&path, text).unwrap();
+    assert!(!heartbeat_watcher(&path, "app", &options()).unwrap());
+    let prune = PruneOptions { liveness: true, ttl: Duration::MAX, ..PruneOptions::default() };
+    assert!(prune_stale_watchers(&path, &prune, &options()).unwrap().is_empty());
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    let claim = claim_watcher(&path, watcher("app"), &ClaimOptions::default(), &options());
+    assert_eq!(claim.unwrap().id, "app-2");
+    let pruned = prune_stale_watchers(&path, &PruneOptions::default(), &options()).unwrap();
+    assert_eq!(pruned.len(), 1);
+    assert_eq!((pruned[0].id().as_str(), pruned[0].watcher().is_none()), ("\\ud800", true));
+    assert!(remove_watcher(&path, "app", &options()).unwrap());
+    assert_eq!(ids(&path), ["app-2"]);
+}
+
+#[test]
+fn a_beat_dates_an_entry_and_touches_nothing_else() {
+    let (_dir, path) = registry();
+    let text = "{\n  \"note\": 1e2,\n  \"version\": 1,\n  \"updatedAt\": 1,\n  \"watchers\": {\n    \"__proto__\": {\n      \"port\": 80.0,\n      \"updatedAt\": 5,\n      \"pid\": 7,\n      \"startedAt\": 3.5,\n      \"later\": \"\\udc00\"\n    }\n  }\n}";
+    fs::write(&path, text).unwrap();
+    let claim = |pid| argus_registry::WatcherClaim { id: "__proto__".into(), pid, started_at: 3 };
+    assert!(!heartbeat_watcher(&path, claim(8), &options()).unwrap());
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    for who in ["__proto__".into(), argus_registry::WatcherRef::Claim(claim(7))] {
+        fs::write(&path, text).unwrap();
+        assert!(heartbeat_watcher(&path, who, &options()).unwrap());
+        let after = fs::read_to_string(&path).unwrap();
+        let now = read_registry(&path).unwrap().0.updated_at();
+        let expected = text
+            .replace("  \"updatedAt\": 1,", &format!("  \"updatedAt\": {now},"))
+            .replace("  \"updatedAt\": 5,", &format!("  \"updatedAt\": {now},"));
+        assert_eq!(after, expected);
+    }
+}
+
+/// A watcher stops: its entry is removed while a beat of its own is on the way. With a plain
+/// locked read-modify-write, which writes the record whatever it finds, the beat brings it back.
+#[test]
+fn a_beat_in_flight_does_not_bring_a_removed_entry_back() {
+    let (_dir, path) = registry();
+    let record = watcher("app");
+    announce_watcher(&path, record.clone(), &options()).unwrap();
+    let (held, holds) = mpsc::channel();
+    let (go, goes) = mpsc::channel::<()>();
+    let path = &path;
+    let beat = |who: WatcherRecord| heartbeat_watcher(path, who, &options()).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let removal = |registry: &mut argus_registry::RegistryV1| {
+                held.send(()).unwrap();
+                goes.recv().unwrap();
+                registry.remove_watcher("app");
+                Ok::<_, Error>(())
+            };
+            update_registry(path, &options(), removal).unwrap();
+        });
+        holds.recv().unwrap();
+        let beat = scope.spawn(move || beat(record));
+        go.send(()).unwrap();
+        assert!(!beat.join().unwrap());
+    });
+    assert!(ids(path).is_empty());
+}
+
+#[test]
+fn an_entry_of_a_restarted_watcher_is_not_the_old_ones_to_renew_or_remove() {
+    let (_dir, path) = registry();
+    let old = watcher("app");
+    announce_watcher(&path, old.clone(), &options()).unwrap();
+    let mut new = old.clone();
+    new.started_at += 1;
+    announce_watcher(&path, new.clone(), &options()).unwrap();
+    let before = fs::read_to_string(&path).unwrap();
+    assert!(!heartbeat_watcher(&path, old.clone(), &options()).unwrap());
+    assert!(!remove_watcher(&path, old.claim(), &options()).unwrap());
+    assert!(!remove_watcher(&path, old, &options()).unwrap());
+    assert_eq!(fs::read_to_string(&path).unwrap(), before);
+    assert!(remove_watcher(&path, new.claim(), &options()).unwrap());
+}
+
+#[test]
+fn pruning_is_by_age_and_by_liveness_if_asked_to() {
+    let (_dir, path) = registry();
+    let announce = |id: &str, age: u64, pid: Option<u32>, host: &str| {
+        let mut record = watcher(id);
+        record.updated_at -= age;
+        record.pid = pid.unwrap_or(record.pid);
+        record.host = host.into();
+        announce_watcher(&path, record, &options()).unwrap();
+    };
+    let dead = Some(dead_pid());
+    announce("young", 0, None, "127.0.0.1");
+    announce("old", 61_000, None, "127.0.0.1");
+    announce("dead", 0, dead, "127.0.0.1");
+    announce("far", 0, dead, "10.0.0.1");
+    let prune = |liveness| {
+        let prune = PruneOptions { liveness, ..PruneOptions::default() };
+        let pruned = prune_stale_watchers(&path, &prune, &options()).unwrap();
+        pruned.into_iter().map(|pruned| (pruned.id(), pruned.reason())).collect::<Vec<_>>()
+    };
+    assert_eq!(prune(false), [("old".to_owned(), PruneReason::Expired)]);
+    assert_eq!(prune(true), [("dead".to_owned(), PruneReason::Dead)]);
+    assert_eq!(ids(&path), ["young", "far"]);
+    let later = PruneOptions {
+        now: Some(SystemTime::now() + Duration::from_secs(3600)),
+        ..PruneOptions::default()
+    };
+    assert_eq!(prune_stale_watchers(&path, &later, &options()).unwrap().len(), 2);
+}
+
+#[test]
+fn with_nothing_to_do_no_lock_is_taken_and_nothing_is_made() {
+    let (dir, path) = registry();
+    let missing = dir.path().join("missing").join("registry.json");
+    let prune = |path: &Path| prune_stale_watchers(path, &PruneOptions::default(), &options());
+    assert!(prune(&missing).unwrap().is_empty());
+    assert!(!heartbeat_watcher(&missing, "app", &options()).unwrap());
+    assert!(!remove_watcher(&missing, "app", &options()).unwrap());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    fs::write(&path, "bad").unwrap();
+    assert!(prune(&path).unwrap().is_empty());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    fs::write(&path, "{\"version\":2}").unwrap();
+    assert_eq!(prune(&path).unwrap_err().code(), "UNSUPPORTED_VERSION");
+    fs::remove_file(&path).unwrap();
+    announce_watcher(&path, watcher("app"), &options()).unwrap();
+    with_registry_lock(&path, &LockOptions::default(), |_| {
+        thread::scope(|scope| {
+            let pruned = scope.spawn(|| prune(&path)).join().unwrap();
+            assert!(pruned.unwrap().is_empty());
+        });
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn an_empty_id_is_refused() {
+    let (_dir, path) = registry();
+    let announced = announce_watcher(&path, watcher(""), &options());
+    assert_eq!(announced.unwrap_err().code(), "INVALID_VALUE");
+    let claimed = claim_watcher(&path, watcher(""), &ClaimOptions::default(), &options());
+    assert_eq!(claimed.unwrap_err().code(), "INVALID_VALUE");
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_heartbeat_renews_reports_what_is_lost_and_removes_when_it_is_told_to() {
+    let (_dir, path) = registry();
+    let record = watcher("app");
+    announce_watcher(&path, record.clone(), &options()).unwrap();
+    let (told, errors) = mpsc::channel();
+    let (asked, asks) = mpsc::channel();
+    let heartbeat = HeartbeatOptions {
+        interval: Duration::from_millis(2),
+        update: options(),
+        on_error: OnError::new(move |error| told.send(error.code()).unwrap()),
+    };
+    let next = record.clone();
+    let get_watcher = move || {
+        // Nobody asks any more once the test is over.
+        let _ = asked.send(());
+        next.clone()
+    };
+    let beating = start_registry_heartbeat(&path, get_watcher, heartbeat).unwrap();
+    for _ in 0..3 {
+        asks.recv().unwrap();
+    }
+    assert!(
+        read_registry(&path).unwrap().0.watcher("app").unwrap().updated_at >= record.updated_at
+    );
+    assert!(remove_watcher(&path, "app", &options()).unwrap());
+    assert_eq!(errors.recv().unwrap(), "ENTRY_LOST");
+    announce_watcher(&path, record, &options()).unwrap();
+    assert!(beating.stop_and_remove().unwrap());
+    assert!(ids(&path).is_empty());
+}
+
+#[test]
+fn a_heartbeat_that_is_stopped_before_its_first_beat_knows_what_to_remove() {
+    let (_dir, path) = registry();
+    let record = watcher("app");
+    announce_watcher(&path, record.clone(), &options()).unwrap();
+    let start = |interval| {
+        let record = record.clone();
+        let heartbeat =
+            HeartbeatOptions { interval, update: options(), ..HeartbeatOptions::default() };
+        start_registry_heartbeat(&path, move || record.clone(), heartbeat)
+    };
+    assert_eq!(start(Duration::ZERO).unwrap_err().code(), "INVALID_VALUE");
+    start(Duration::MAX).unwrap().stop();
+    assert_eq!(ids(&path), ["app"]);
+    assert!(start(Duration::MAX).unwrap().stop_and_remove().unwrap());
+    assert!(ids(&path).is_empty());
+}
