@@ -3,6 +3,14 @@
 // What JavaScript imports. See index.d.ts for what each does.
 
 const { REGISTRY_VERSION, createEmptyRegistry, decode } = require('./lib/content.js')
+const {
+	DEFAULT_TTL_MS,
+	announceWatcher,
+	claimWatcher,
+	heartbeatWatcher,
+	pruneStaleWatchers,
+	removeWatcher,
+} = require('./lib/entries.js')
 const { RegistryError, holderOf, unwrap } = require('./lib/errors.js')
 const native = require('./lib/native.js')
 const { checkPath, prepare } = require('./lib/options.js')
@@ -51,13 +59,19 @@ const inspectLock = async (path, options) => {
 const registryPath = () => unwrap(native.defaultPath({ ...process.env }))
 
 module.exports = {
+	DEFAULT_TTL_MS,
 	REGISTRY_VERSION,
 	RegistryError,
+	announceWatcher,
+	claimWatcher,
 	createEmptyRegistry,
+	heartbeatWatcher,
 	inspectLock,
+	pruneStaleWatchers,
 	readRegistry,
 	readRegistrySync,
 	registryPath,
+	removeWatcher,
 	tryLockExclusive,
 	tryLockShared,
 	updateRegistry,

@@ -76,7 +76,9 @@ class Batch {
 	/** Who runs next: one who was here before, or one who waits and is taken along. */
 	next() {
 		if (this.members.length > 0) return this.members.shift()
-		return performance.now() - this.startedAt < BATCH_MS ? takeAlong(this.path) : undefined
+		return performance.now() - this.startedAt < BATCH_MS
+			? takeAlong(this.path, 'update')
+			: undefined
 	}
 
 	/** Writes; says whether the draft is what is in the file. */
@@ -190,7 +192,7 @@ const lead = async (first, turn) => {
  * Does one update in turn, alone or with others. `job` is its `updater`, or the `text` to write.
  */
 const submit = (call, job) => {
-	const member = { call, ...job }
+	const member = { kind: 'update', call, ...job }
 	const promise = new Promise((resolve, reject) => Object.assign(member, { resolve, reject }))
 	// Told when the turn is over: whoever is told may count on a free lock.
 	inTurn(call, (turn) => lead(member, turn), member).then((news) => tell(news ?? []), member.reject)

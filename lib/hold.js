@@ -119,5 +119,6 @@ module.exports = {
 	mayRunAgain,
 	open,
 	release,
+	report,
 	unlessAborted,
 }

@@ -27,6 +27,9 @@ const optional = (path, name, value, type, what) => {
 	return value
 }
 
+const flag = (path, name, value, fallback) =>
+	optional(path, name, value, 'boolean', 'true or false') ?? fallback
+
 const checkPath = (path, name = 'path') => {
 	if (typeof path !== 'string' || path === '' || path.includes('\0')) {
 		throw bad(path, `${name} must be a string that names a file`)
@@ -47,6 +50,14 @@ const warn = (warning) =>
 /** The registry's one name: two names of one file are one lock. */
 const resolvePath = (path) => unwrap(native.resolve(checkPath(path)))
 
+/** A time of day, in milliseconds since 1970. */
+const instant = (path, name, value) => {
+	if (value !== undefined && !(Number.isFinite(value) && value >= 0)) {
+		throw bad(path, `${name} must be a time in milliseconds since 1970, not ${inspect(value)}`)
+	}
+	return value
+}
+
 /** A call's settings, complete and checked. */
 const prepare = (path, options = {}) => {
 	checkPath(path)
@@ -56,7 +67,7 @@ const prepare = (path, options = {}) => {
 		timeoutMs: milliseconds(path, 'timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS),
 		staleMs: milliseconds(path, 'staleMs', options.staleMs, DEFAULT_STALE_MS),
 		signal: checkSignal(path, options.signal),
-		durable: optional(path, 'durable', options.durable, 'boolean', 'true or false') ?? true,
+		durable: flag(path, 'durable', options.durable, true),
 		onWarning: optional(path, 'onWarning', options.onWarning, 'function', 'a function') ?? warn,
 		startedAt: performance.now(),
 	}
@@ -74,9 +85,13 @@ const elapsedMs = ({ startedAt }) => performance.now() - startedAt
 const remainingMs = (call) => Math.max(0, call.timeoutMs - elapsedMs(call))
 
 module.exports = {
+	bad,
 	checkFunction,
 	checkPath,
 	elapsedMs,
+	flag,
+	instant,
+	milliseconds,
 	prepare,
 	remainingMs,
 }

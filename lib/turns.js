@@ -92,28 +92,31 @@ const overdue = ({ path, timeoutMs }) => {
 			)
 }
 
+/** Calls `leave` with an error when the call's time is over, or its caller aborts, unless stopped. */
+const whenOver = (call, leave) => {
+	const { path, signal } = call
+	const left = remainingMs(call)
+	const timer = left <= LONGEST_TIMER_MS ? setTimeout(() => leave(overdue(call)), left) : undefined
+	const forget = onAbort(signal, () => leave(aborted(path, signal)))
+	return () => {
+		clearTimeout(timer)
+		forget()
+	}
+}
+
 /**
  * Waits until the call is the first in its line, or is taken along by the one that is, which is
  * what it resolves with. One that gives up leaves the line.
  */
 const comeFirst = (call, line, turn) =>
 	new Promise((resolve, reject) => {
-		const { path, signal } = call
-		const stopWaiting = () => {
-			clearTimeout(timer)
-			forget()
-		}
-		const leave = (error) => {
-			stopWaiting()
+		const stop = whenOver(call, (error) => {
+			stop()
 			line.splice(line.indexOf(turn), 1)
 			reject(error)
-		}
-		const left = remainingMs(call)
-		const timer =
-			left <= LONGEST_TIMER_MS ? setTimeout(() => leave(overdue(call)), left) : undefined
-		const forget = onAbort(signal, () => leave(aborted(path, signal)))
+		})
 		turn.begin = (isTakenAlong) => {
-			stopWaiting()
+			stop()
 			resolve(isTakenAlong)
 		}
 	})
@@ -124,11 +127,11 @@ const setHolding = (turn, isHolding) => {
 	turn.since = isHolding ? Date.now() : undefined
 }
 
-/** Takes the next in line along, if it can be: it is the caller's to settle then. */
-const takeAlong = (path) => {
+/** Takes the next in line along, if it is of that kind: it is the caller's to settle then. */
+const takeAlong = (path, kind) => {
 	const line = lines.get(path)
 	const turn = line?.[1]
-	if (!turn?.member) return undefined
+	if (turn?.member?.kind !== kind) return undefined
 	line.splice(1, 1)
 	turn.begin(true)
 	return turn.member
@@ -163,4 +166,4 @@ const inTurn = async (call, body, member) => {
 	}
 }
 
-module.exports = { enter, enterSync, inTurn, refuseSync, setHolding, takeAlong }
+module.exports = { enter, enterSync, inTurn, refuseSync, setHolding, takeAlong, whenOver }

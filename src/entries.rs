@@ -1,12 +1,11 @@
 //! What is done to a registry's entries: decided on its content alone, with no file, lock or clock.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use crate::owner::Liveness;
-use crate::record::{RawEntry, WatcherClaim, WatcherRecord};
+use crate::record::{Life, RawEntry, WatcherClaim, WatcherRecord};
 use crate::registry_v1::RegistryV1;
 
 /// Whose entry is meant. Source: ours.
@@ -94,6 +93,16 @@ impl PrunedWatcher {
     pub fn reason(&self) -> PruneReason {
         self.reason
     }
+
+    /// `{ id, watcher, reason }` as JSON, for which every name is good.
+    #[cfg(feature = "node")]
+    pub(crate) fn to_json(&self) -> String {
+        let reason = match self.reason {
+            PruneReason::Expired => "expired",
+            PruneReason::Dead => "dead",
+        };
+        format!(r#"{{"id":{},"watcher":{},"reason":"{reason}"}}"#, self.name, self.entry)
+    }
 }
 
 /// Why an entry was pruned.
@@ -136,8 +145,8 @@ impl Outcome {
     }
 }
 
-/// Whether a watcher lives.
-pub(crate) type Judge<'a> = &'a dyn Fn(&WatcherRecord) -> Liveness;
+/// Whether a watcher is dead for sure.
+pub(crate) type IsDead<'a> = &'a dyn Fn(&Life) -> bool;
 
 impl Operation {
     /// What comes of it where there is no registry, if that can be said without making one.
@@ -150,7 +159,12 @@ impl Operation {
     }
 
     /// Does it, and dates the registry if anything has changed.
-    pub(crate) fn apply(&self, registry: &mut RegistryV1, now: u64, judge: Judge<'_>) -> Outcome {
+    pub(crate) fn apply(
+        &self,
+        registry: &mut RegistryV1,
+        now: u64,
+        is_dead: IsDead<'_>,
+    ) -> Outcome {
         let outcome = match self {
             Operation::Announce(record) => {
                 registry.set_watcher(WatcherRecord::clone(record));
@@ -158,7 +172,7 @@ impl Operation {
             }
             Operation::Claim { record, liveness } => {
                 let mut record = record.clone();
-                record.id = free_id(registry, &record.id, *liveness, judge);
+                record.id = free_id(registry, &record.id, liveness.then_some(is_dead));
                 registry.set_watcher(WatcherRecord::clone(&record));
                 Outcome::Claimed(record)
             }
@@ -169,8 +183,8 @@ impl Operation {
                 Outcome::Found(who.means(registry) && registry.remove_watcher(who.id()))
             }
             Operation::Prune { ttl, liveness } => {
-                let judge = liveness.then_some(judge);
-                let taken = registry.take_out(|entry| prune_reason(entry, *ttl, now, judge));
+                let is_dead = liveness.then_some(is_dead);
+                let taken = registry.take_out(|entry| prune_reason(entry, *ttl, now, is_dead));
                 let pruned = taken.into_iter().map(|(name, entry, reason)| PrunedWatcher {
                     name,
                     entry,
@@ -187,15 +201,13 @@ impl Operation {
 }
 
 /// The id that was asked for, or the first of `-2`, `-3`, ... that nobody alive has.
-fn free_id(registry: &RegistryV1, asked_for: &str, liveness: bool, judge: Judge<'_>) -> String {
-    let taken: HashSet<&str> = registry.ids().collect();
-    let is_free = |id: &str| {
-        if !taken.contains(id) {
-            return true;
-        }
-        // What is no watcher's record is nobody's to replace.
-        let entry = if liveness { registry.watcher(id) } else { None };
-        entry.is_some_and(|entry| judge(&entry) == Liveness::Dead)
+fn free_id(registry: &RegistryV1, asked_for: &str, is_dead: Option<IsDead<'_>>) -> String {
+    let entries: HashMap<&str, RawEntry<'_>> = registry.entries().collect();
+    let is_free = |id: &str| match (entries.get(id), is_dead) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        // What is no watcher's entry is nobody's to replace.
+        (Some(entry), Some(is_dead)) => entry.life().is_some_and(|life| is_dead(&life)),
     };
     let suffixed = (2_u64..).map(|suffix| format!("{asked_for}-{suffix}"));
     let mut candidates = std::iter::once(asked_for.to_owned()).chain(suffixed);
@@ -219,13 +231,13 @@ fn prune_reason(
     entry: &RawEntry<'_>,
     ttl: Duration,
     now: u64,
-    judge: Option<Judge<'_>>,
+    is_dead: Option<IsDead<'_>>,
 ) -> Option<PruneReason> {
+    let life = entry.life()?;
     // What has no date is of no age, and what is dated in the future has yet to come of age.
-    let age = entry.updated_at().map(|then| now.saturating_sub(then));
+    let age = life.updated_at.map(|then| now.saturating_sub(then as u64));
     if age.is_some_and(|age| u128::from(age) > ttl.as_millis()) {
         return Some(PruneReason::Expired);
     }
-    let is_dead = |judge: Judge<'_>| entry.record().is_some_and(|r| judge(&r) == Liveness::Dead);
-    judge.is_some_and(is_dead).then_some(PruneReason::Dead)
+    is_dead.is_some_and(|is_dead| is_dead(&life)).then_some(PruneReason::Dead)
 }

@@ -26,7 +26,13 @@ struct Member {
 
 impl RawObject {
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().filter_map(|member| member.name.as_deref())
+        self.members().map(|(name, _)| name)
+    }
+
+    /// Those whose names a Rust string can hold.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        let members = self.members.iter();
+        members.filter_map(|member| Some((member.name.as_deref()?, &*member.value)))
     }
 
     pub(crate) fn len(&self) -> usize {

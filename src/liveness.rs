@@ -5,11 +5,13 @@
 //! one that names this machine; all others are never judged. A registry that several hosts or
 //! containers share is one to leave liveness out for.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::owner::{Liveness, ProcessState};
-use crate::record::WatcherRecord;
+use crate::owner::ProcessState;
+use crate::record::Life;
 use crate::sys;
 
 /// By how much the clocks of an entry and of the kernel may differ: an entry is dated by the
@@ -28,36 +30,46 @@ struct Process {
     began: Option<SystemTime>,
 }
 
-/// Whether the watcher of an entry lives.
-pub(crate) fn judge(record: &WatcherRecord) -> Liveness {
-    if !is_of_this_host(&record.host, &sys::place().host) {
-        return Liveness::Unknown;
+impl Process {
+    fn of(pid: u32) -> Option<Self> {
+        match sys::process_state(pid) {
+            ProcessState::Gone => None,
+            ProcessState::Running { .. } => {
+                Some(Process { may_signal: sys::may_signal(pid), began: sys::process_began(pid) })
+            }
+        }
     }
-    let process = match sys::process_state(record.pid) {
-        ProcessState::Gone => None,
-        ProcessState::Running { .. } => Some(Process {
-            may_signal: sys::may_signal(record.pid),
-            began: sys::process_began(record.pid),
-        }),
-    };
-    judge_process(record, process)
 }
 
-fn judge_process(record: &WatcherRecord, process: Option<Process>) -> Liveness {
-    let Some(process) = process else { return Liveness::Dead };
-    let at = |ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms));
+/// Judges entries, and asks once only of each process: many may name the same one.
+#[derive(Debug, Default)]
+pub(crate) struct Coroner {
+    asked: RefCell<HashMap<u32, Option<Process>>>,
+}
+
+impl Coroner {
+    /// Whether the watcher of an entry is dead for sure.
+    pub(crate) fn is_dead(&self, life: &Life) -> bool {
+        let host = life.host.as_deref().unwrap_or_default();
+        let Some(pid) = life.pid.filter(|_| is_of_this_host(host, &sys::place().host)) else {
+            return false;
+        };
+        let pid = pid as u32;
+        let process = *self.asked.borrow_mut().entry(pid).or_insert_with(|| Process::of(pid));
+        process.is_none_or(|process| is_another(life, process))
+    }
+}
+
+/// Whether the pid is another process's by now.
+fn is_another(life: &Life, process: Process) -> bool {
+    let at = |ms: Option<f64>| UNIX_EPOCH.checked_add(Duration::from_millis(ms? as u64));
     let is_after = |time: Option<SystemTime>, other: Option<SystemTime>, by: Duration| {
         let gap = time.and_then(|time| time.duration_since(other?).ok());
         gap.is_some_and(|gap| gap > by)
     };
-    let reused = process.may_signal
-        && is_after(process.began, at(record.started_at), CLOCK_SLACK)
-        && !is_after(at(record.updated_at), process.began, PROOF_OF_LIFE);
-    if reused {
-        Liveness::Dead
-    } else {
-        Liveness::Alive
-    }
+    process.may_signal
+        && is_after(process.began, at(life.started_at), CLOCK_SLACK)
+        && !is_after(at(life.updated_at), process.began, PROOF_OF_LIFE)
 }
 
 fn is_of_this_host(listens_on: &str, own_name: &str) -> bool {
@@ -72,49 +84,48 @@ fn is_of_this_host(listens_on: &str, own_name: &str) -> bool {
 mod tests {
     use super::*;
 
-    const NOON: u64 = 1_700_000_000_000;
-    const DAY: u64 = 86_400_000;
+    const NOON: f64 = 1_700_000_000_000.0;
+    const DAY: f64 = 86_400_000.0;
 
-    fn record(started_at: u64, updated_at: u64) -> WatcherRecord {
-        let mut record = WatcherRecord::new("app", "127.0.0.1", 9222);
-        record.started_at = started_at;
-        record.updated_at = updated_at;
-        record
+    fn life(started_at: f64, updated_at: f64) -> Life {
+        Life {
+            host: Some("127.0.0.1".into()),
+            pid: Some(f64::from(std::process::id())),
+            started_at: Some(started_at),
+            updated_at: Some(updated_at),
+        }
     }
 
-    fn process(began_ms: u64) -> Process {
-        let began = Some(UNIX_EPOCH + Duration::from_millis(began_ms));
+    /// A process that began at noon.
+    fn process() -> Process {
+        let began = Some(UNIX_EPOCH + Duration::from_millis(NOON as u64));
         Process { may_signal: true, began }
     }
 
     #[test]
-    fn a_process_that_is_gone_or_began_after_the_watcher_is_not_the_watcher() {
-        assert_eq!(judge_process(&record(NOON, NOON), None), Liveness::Dead);
-        let judge = |started_at, updated_at| {
-            judge_process(&record(started_at, updated_at), Some(process(NOON)))
-        };
-        assert_eq!(judge(NOON - DAY, NOON - 1), Liveness::Dead);
-        assert_eq!(judge(NOON - DAY, NOON + 5_000), Liveness::Dead);
-        assert_eq!(judge(NOON - 10_001, NOON), Liveness::Dead);
-        assert_eq!(judge(NOON - 10_000, NOON), Liveness::Alive);
-        assert_eq!(judge(NOON + DAY, NOON + DAY), Liveness::Alive, "a watcher in an old process");
+    fn a_process_that_began_after_the_watcher_is_another() {
+        let is_another =
+            |started_at, updated_at| is_another(&life(started_at, updated_at), process());
+        assert!(is_another(NOON - DAY, NOON - 1.0));
+        assert!(is_another(NOON - DAY, NOON + 5_000.0));
+        assert!(is_another(NOON - 10_001.0, NOON));
+        assert!(!is_another(NOON - 10_000.0, NOON));
+        assert!(!is_another(NOON + DAY, NOON + DAY), "a watcher that an old process has started");
     }
 
     #[test]
     fn whoever_has_renewed_its_entry_lives_even_if_the_clock_was_set_forward() {
-        let judge =
-            |updated_at| judge_process(&record(NOON - DAY, updated_at), Some(process(NOON)));
-        assert_eq!(judge(NOON + 60_001), Liveness::Alive);
-        assert_eq!(judge(NOON + 60_000), Liveness::Dead);
+        let is_another = |updated_at| is_another(&life(NOON - DAY, updated_at), process());
+        assert!(!is_another(NOON + 60_001.0));
+        assert!(is_another(NOON + 60_000.0));
     }
 
     #[test]
     fn what_can_not_be_asked_counts_as_alive() {
-        let old = record(NOON - DAY, NOON - DAY);
-        let no_permission = Process { may_signal: false, ..process(NOON) };
-        assert_eq!(judge_process(&old, Some(no_permission)), Liveness::Alive);
-        let no_date = Process { may_signal: true, began: None };
-        assert_eq!(judge_process(&old, Some(no_date)), Liveness::Alive);
+        let old = life(NOON - DAY, NOON - DAY);
+        assert!(!is_another(&old, Process { may_signal: false, ..process() }));
+        assert!(!is_another(&old, Process { began: None, ..process() }));
+        assert!(!is_another(&Life { started_at: None, ..old }, process()));
     }
 
     #[test]
@@ -128,14 +139,18 @@ mod tests {
         for there in ["", "10.0.0.1", "fe80::1", "example.org", "workstation.example.org"] {
             assert!(!is_of_this_host(there, own), "{there}");
         }
-        let mut record = record(0, 0);
-        record.host = "elsewhere.example.org".into();
-        assert_eq!(judge(&record), Liveness::Unknown);
+        let nobody = Life { pid: Some(0.0), ..life(0.0, 0.0) };
+        assert!(Coroner::default().is_dead(&nobody));
+        let elsewhere = Some("elsewhere.example.org".to_owned());
+        assert!(!Coroner::default().is_dead(&Life { host: elsewhere, ..nobody.clone() }));
+        assert!(!Coroner::default().is_dead(&Life { host: None, ..nobody.clone() }));
+        assert!(!Coroner::default().is_dead(&Life { pid: None, ..nobody }));
     }
 
     #[test]
-    fn this_process_lives() {
-        assert_eq!(judge(&WatcherRecord::new("app", "127.0.0.1", 9222)), Liveness::Alive);
+    fn this_process_began_lately_and_lives() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as f64;
+        assert!(!Coroner::default().is_dead(&life(now, now)));
         let began = sys::process_began(std::process::id()).unwrap();
         let age = SystemTime::now().duration_since(began - CLOCK_SLACK).unwrap();
         assert!(age < Duration::from_secs(600), "began {age:?} ago");

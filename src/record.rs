@@ -23,6 +23,16 @@ pub struct WatcherClaim {
 /// An entry as it is in the file, whatever it is.
 pub(crate) struct RawEntry<'a>(pub(crate) &'a RawValue);
 
+/// What an entry says of its watcher's life. It may lack the rest, or have it in another shape.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Life {
+    pub(crate) host: Option<String>,
+    pub(crate) pid: Option<f64>,
+    pub(crate) started_at: Option<f64>,
+    pub(crate) updated_at: Option<f64>,
+}
+
 /// One watcher. Fields that this type doesn't know are kept. Source: argus.
 #[derive(Debug, Clone, Default)]
 pub struct WatcherRecord {
@@ -74,6 +84,12 @@ impl WatcherRecord {
         }
     }
 
+    /// The record as compact JSON.
+    #[cfg(feature = "node")]
+    pub(crate) fn to_json(&self) -> String {
+        self.clone().into_raw().get().to_owned()
+    }
+
     pub(crate) fn into_raw(self) -> Box<RawValue> {
         self.merged().expect("plain fields serialise").to_raw()
     }
@@ -101,17 +117,24 @@ impl RawEntry<'_> {
         serde_json::from_str(self.0.get()).ok()
     }
 
-    /// Of what a claim needs only: an entry may lack the rest, or have it in another shape.
-    pub(crate) fn claim(&self, id: &str) -> Option<WatcherClaim> {
-        let members = self.members()?;
-        let number = |name| members.get_as::<f64>(name).filter(|number| *number >= 0.0);
-        let (pid, started_at) = (number("pid")?, number("startedAt")?);
-        Some(WatcherClaim { id: id.to_owned(), pid: pid as u32, started_at: started_at as u64 })
+    /// `None` if it is no object.
+    pub(crate) fn life(&self) -> Option<Life> {
+        // Nearly all entries are read in one go. Those that have odd members are not.
+        serde_json::from_str(self.0.get()).ok().or_else(|| {
+            let members = self.members()?;
+            Some(Life {
+                host: members.get_as("host"),
+                pid: members.get_as("pid"),
+                started_at: members.get_as("startedAt"),
+                updated_at: members.get_as("updatedAt"),
+            })
+        })
     }
 
-    /// Its last heartbeat, in milliseconds since 1970.
-    pub(crate) fn updated_at(&self) -> Option<u64> {
-        Some(self.members()?.get_as::<f64>("updatedAt")? as u64)
+    pub(crate) fn claim(&self, id: &str) -> Option<WatcherClaim> {
+        let Life { pid, started_at, .. } = self.life()?;
+        let (pid, started_at) = (pid? as u32, started_at? as u64);
+        Some(WatcherClaim { id: id.to_owned(), pid, started_at })
     }
 
     /// The entry with another date, all else as it is; `None` if it is nothing that has one.

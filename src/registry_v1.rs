@@ -120,6 +120,11 @@ impl RegistryV1 {
         self.watchers.get(id).map(RawEntry)
     }
 
+    /// The entries by id, but for those whose id no string of Rust can hold.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, RawEntry<'_>)> {
+        self.watchers.members().map(|(name, value)| (name, RawEntry(value)))
+    }
+
     /// Dates an entry and leaves all else of it as it is; says whether it is one that has a date.
     pub(crate) fn date_watcher(&mut self, id: &str, ms: u64) -> bool {
         let Some(dated) = self.entry(id).and_then(|entry| entry.dated(ms)) else { return false };

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::entries::{Operation, Outcome, PrunedWatcher, WatcherRef};
 use crate::error::{Error, Result};
-use crate::liveness;
-use crate::record::{now_ms, WatcherRecord};
+use crate::liveness::Coroner;
+use crate::record::{now_ms, Life, WatcherRecord};
 use crate::registry::{self, UpdateOptions};
 use crate::registry_v1::RegistryV1;
 use crate::store;
@@ -131,7 +131,7 @@ pub fn prune_stale_watchers(
     let operation = Operation::Prune { ttl: prune.ttl, liveness: prune.liveness };
     let now = prune.now.map(|now| now.duration_since(UNIX_EPOCH).unwrap_or_default());
     let now = now.map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    let mut outcomes = apply_all(path.as_ref(), &[Job { operation, now }], options, |_| true)?;
+    let mut outcomes = apply_all(path.as_ref(), &[&Job { operation, now }], options, |_| true)?;
     match outcomes.pop() {
         Some(Some(Outcome::Pruned(pruned))) => Ok(pruned),
         other => unreachable!("a prune came out as {other:?}"),
@@ -154,13 +154,14 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    fn run(&self, registry: &mut RegistryV1) -> Outcome {
-        self.operation.apply(registry, self.now.unwrap_or_else(now_ms), &liveness::judge)
+    fn run(&self, registry: &mut RegistryV1, coroner: &Coroner) -> Outcome {
+        let is_dead = |life: &Life| coroner.is_dead(life);
+        self.operation.apply(registry, self.now.unwrap_or_else(now_ms), &is_dead)
     }
 }
 
 fn apply(path: &Path, operation: Operation, options: &UpdateOptions) -> Result<Outcome> {
-    let mut outcomes = apply_all(path, &[Job { operation, now: None }], options, |_| true)?;
+    let mut outcomes = apply_all(path, &[&Job { operation, now: None }], options, |_| true)?;
     Ok(outcomes.pop().flatten().expect("the only operation was begun"))
 }
 
@@ -168,7 +169,7 @@ fn apply(path: &Path, operation: Operation, options: &UpdateOptions) -> Result<O
 /// `None`.
 pub(crate) fn apply_all(
     path: &Path,
-    jobs: &[Job],
+    jobs: &[&Job],
     options: &UpdateOptions,
     may_begin: impl Fn(usize) -> bool,
 ) -> Result<Vec<Option<Outcome>>> {
@@ -176,10 +177,11 @@ pub(crate) fn apply_all(
         return Ok(outcomes.into_iter().map(Some).collect());
     }
     registry::update(path, options, &mut |registry| {
+        let coroner = Coroner::default();
         let outcomes: Vec<_> = jobs
             .iter()
             .enumerate()
-            .map(|(index, job)| may_begin(index).then(|| job.run(registry)))
+            .map(|(index, job)| may_begin(index).then(|| job.run(registry, &coroner)))
             .collect();
         let has_changed = outcomes.iter().flatten().any(Outcome::has_changed);
         Ok((outcomes, has_changed.then(|| registry.to_json())))
@@ -188,20 +190,17 @@ pub(crate) fn apply_all(
 
 /// What comes of jobs that have nothing to do, as a look at the file shows: nothing is locked,
 /// made or written for them, so that whoever may only read can do them.
-fn settle_without_lock(path: &Path, jobs: &[Job]) -> Result<Option<Vec<Outcome>>> {
+fn settle_without_lock(path: &Path, jobs: &[&Job]) -> Result<Option<Vec<Outcome>>> {
     if path.try_exists().is_ok_and(|exists| !exists) {
         return Ok(jobs.iter().map(|job| job.operation.on_nothing()).collect());
     }
     let [job @ Job { operation: Operation::Prune { .. }, .. }] = jobs else { return Ok(None) };
-    let Some(content) = store::read(path)? else { return Ok(job_on_nothing(job)) };
-    let mut registry = match RegistryV1::parse(path, &content.bytes) {
-        Err(Error::Corrupt { .. }) => return Ok(job_on_nothing(job)),
+    let content = store::read(path)?;
+    let bytes = content.as_ref().map_or(&[][..], |content| &content.bytes);
+    let mut registry = match RegistryV1::parse(path, bytes) {
+        Err(Error::Corrupt { .. }) => RegistryV1::new(),
         parsed => parsed?,
     };
-    let outcome = job.run(&mut registry);
+    let outcome = job.run(&mut registry, &Coroner::default());
     Ok((!outcome.has_changed()).then(|| vec![outcome]))
-}
-
-fn job_on_nothing(job: &Job) -> Option<Vec<Outcome>> {
-    job.operation.on_nothing().map(|outcome| vec![outcome])
 }

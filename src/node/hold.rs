@@ -38,7 +38,7 @@ fn acquire(path: &str, options: &LockOptions) -> Result<Held> {
 }
 
 /// `elapsed_ms` of the timeout are over already.
-fn options(timeout_ms: f64, elapsed_ms: f64, stale_ms: f64) -> LockOptions {
+pub(super) fn lock_options(timeout_ms: f64, elapsed_ms: f64, stale_ms: f64) -> LockOptions {
     let since = millis(elapsed_ms).and_then(|elapsed| Instant::now().checked_sub(elapsed));
     LockOptions {
         timeout: millis(timeout_ms),
@@ -75,7 +75,7 @@ impl Acquisition {
     #[napi(constructor)]
     pub fn new(path: String, timeout_ms: f64, elapsed_ms: f64, stale_ms: f64) -> Self {
         let token = CancelToken::new();
-        let mut options = options(timeout_ms, elapsed_ms, stale_ms);
+        let mut options = lock_options(timeout_ms, elapsed_ms, stale_ms);
         options.cancel = Some(token.clone());
         let slot = Arc::new(Mutex::new(Slot::Waiting));
         let abandoned = (token.clone(), slot.clone());
@@ -235,5 +235,5 @@ pub fn acquire_sync(
     elapsed_ms: f64,
     stale_ms: f64,
 ) -> Either<Hold, Failure> {
-    outcome(acquire(&path, &options(timeout_ms, elapsed_ms, stale_ms)), Hold::new)
+    outcome(acquire(&path, &lock_options(timeout_ms, elapsed_ms, stale_ms)), Hold::new)
 }

@@ -5,6 +5,7 @@
 //! runs in JavaScript, between the call that takes the lock and the one that commits.
 
 mod convert;
+mod entries;
 mod hold;
 mod thread_end;
 mod threads;

@@ -1,0 +1,157 @@
+'use strict'
+
+// The entry operations. The addon does them, lock and all, without coming back in between; those
+// of one registry that wait together are done together.
+
+const { unwrap } = require('./errors.js')
+const { report } = require('./hold.js')
+const native = require('./native.js')
+const { bad, elapsedMs, flag, instant, milliseconds, prepare } = require('./options.js')
+const { inTurn, takeAlong, whenOver } = require('./turns.js')
+
+/** Source: argus. */
+const DEFAULT_TTL_MS = 60_000
+
+/** So many are done under one lock: other processes wait for it, too. */
+const MOST_TOGETHER = 500
+
+/** Has a member leave when its time is over, or its caller aborts, unless stopped. */
+const mayLeave = ({ call, operation, reject }, index) => {
+	// The first one's time is the addon's to watch, which says more of who holds the lock.
+	const watched = index === 0 ? { ...call, timeoutMs: Number.POSITIVE_INFINITY } : call
+	return whenOver(watched, (error) => {
+		// One that has begun can't be taken back: what came of it is the answer.
+		if (operation.cancel()) reject(error)
+	})
+}
+
+/** Does operations together. Returns how to tell who is done, and who is not. */
+const apply = async (members) => {
+	const [{ call }] = members
+	const operations = members.map(({ operation }) => operation)
+	const durable = members.some((member) => member.call.durable)
+	const { path, timeoutMs, staleMs } = call
+	const elapsed = elapsedMs(call)
+	const result = await native.applyEntries(path, operations, timeoutMs, elapsed, staleMs, durable)
+	try {
+		const { outcomes, kept, reason } = unwrap(result)
+		if (reason !== undefined) report(call, { code: 'CORRUPT', path, reason }, kept)
+		const news = members.map(({ resolve }, index) => () => {
+			// Who was cancelled knows already.
+			if (outcomes[index] !== undefined) resolve(JSON.parse(outcomes[index]))
+		})
+		return { news, left: [] }
+	} catch (error) {
+		// It was the first one's wait. If it came to more than waiting, it is everybody's failure.
+		const isOver = ({ operation }, index) => index === 0 || operation.hasBegun()
+		const news = members.filter(isOver).map(
+			({ reject }) =>
+				() =>
+					reject(error),
+		)
+		return { news, left: members.filter((member, index) => !isOver(member, index)) }
+	}
+}
+
+/** Does an operation and those behind it; returns what is to be told when their turn is over. */
+const lead = async (first, turn) => {
+	turn.needsNoThread = true
+	const members = [first]
+	while (first.mayHaveCompany && members.length < MOST_TOGETHER) {
+		const member = takeAlong(first.call.path, 'operation')
+		if (!member) break
+		members.push(member)
+	}
+	const stays = members.map(mayLeave)
+	const allNews = []
+	try {
+		for (let left = members; left.length > 0; ) {
+			const done = await apply(left)
+			allNews.push(...done.news)
+			left = done.left
+		}
+	} finally {
+		for (const stay of stays) stay()
+	}
+	return allNews
+}
+
+/** An operation as the addon reads it. JSON carries every string and number of JavaScript's. */
+const orderOf = (path, what, now) => {
+	try {
+		return JSON.stringify({ what, now })
+	} catch (error) {
+		throw bad(path, `a watcher must be a value that JSON can hold: ${error.message}`)
+	}
+}
+
+const operate = (call, what, { now, mayHaveCompany = true } = {}) => {
+	const { path } = call
+	const order = orderOf(path, what, instant(path, 'now', now))
+	const operation = unwrap(native.entryOperation(path, order))
+	const member = { kind: 'operation', call, operation, mayHaveCompany }
+	const promise = new Promise((resolve, reject) => Object.assign(member, { resolve, reject }))
+	// Told when the turn is over: whoever is told may count on a free lock.
+	inTurn(call, (turn) => lead(member, turn), mayHaveCompany ? member : undefined).then((news) => {
+		for (const tell of news ?? []) tell()
+	}, member.reject)
+	return promise
+}
+
+const checkWatcher = (path, watcher) => {
+	if (typeof watcher !== 'object' || watcher === null)
+		throw bad(path, 'a watcher must be an object')
+	return watcher
+}
+
+/** Whose entry is meant: an id, a claim, or a whole record. */
+const whose = (path, who) => {
+	if (typeof who === 'string') return { id: who }
+	const { id, pid, startedAt } = checkWatcher(path, who)
+	if ('host' in who) return { record: who }
+	if (typeof id !== 'string' || !(pid >= 0) || !(startedAt >= 0)) {
+		throw bad(path, 'a claim must have id, pid and startedAt')
+	}
+	return { claim: { id, pid, startedAt } }
+}
+
+const announceWatcher = async (path, watcher, options) => {
+	const call = prepare(path, options)
+	await operate(call, { announce: checkWatcher(call.path, watcher) }, options)
+}
+
+const claimWatcher = async (path, record, options) => {
+	const call = prepare(path, options)
+	const liveness = flag(call.path, 'liveness', options?.liveness, true)
+	const what = { claim: { watcher: checkWatcher(call.path, record), liveness } }
+	const watcher = await operate(call, what, options)
+	const { id, pid, startedAt } = watcher
+	return { watcher, claim: { id, pid, startedAt } }
+}
+
+const heartbeatWatcher = async (path, who, options) => {
+	const call = prepare(path, options)
+	return operate(call, { heartbeat: whose(call.path, who) }, options)
+}
+
+const removeWatcher = async (path, who, options) => {
+	const call = prepare(path, options)
+	return operate(call, { remove: whose(call.path, who) }, options)
+}
+
+const pruneStaleWatchers = async (path, options) => {
+	const call = prepare(path, options)
+	const ttlMs = milliseconds(call.path, 'ttlMs', options?.ttlMs, DEFAULT_TTL_MS)
+	const liveness = flag(call.path, 'liveness', options?.liveness, false)
+	// Alone: with nothing to remove it needs no write access, and others would.
+	return operate(call, { prune: { ttlMs, liveness } }, { now: options?.now, mayHaveCompany: false })
+}
+
+module.exports = {
+	DEFAULT_TTL_MS,
+	announceWatcher,
+	claimWatcher,
+	heartbeatWatcher,
+	pruneStaleWatchers,
+	removeWatcher,
+}

@@ -1,0 +1,233 @@
+//! The entry operations: JavaScript says what to do and hears what came of it. Between the two it
+//! has no part, so no event loop, however busy, keeps a lock from being released.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use napi::bindgen_prelude::{ClassInstance, Either, Object};
+use napi::Env;
+use napi_derive::napi;
+use serde::Deserialize;
+
+use super::convert::{millis, outcome, Failure};
+use super::hold::lock_options;
+use super::thread_end::Owner;
+use super::threads::{in_background, Pool};
+use crate::cancel::CancelToken;
+use crate::entries::{Operation, Outcome, WatcherRef};
+use crate::error::{Error, Result};
+use crate::record::{WatcherClaim, WatcherRecord};
+use crate::registry::{OnWarning, UpdateOptions, Warning};
+use crate::watchers::{apply_all, check_id, Job};
+
+/// An operation as JavaScript writes it down: as JSON, which is the one form in which every string
+/// and number of JavaScript's comes across as it is.
+#[derive(Deserialize)]
+struct Order {
+    what: What,
+    now: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum What {
+    Announce(WatcherRecord),
+    Claim {
+        watcher: WatcherRecord,
+        liveness: bool,
+    },
+    Heartbeat(Who),
+    Remove(Who),
+    #[serde(rename_all = "camelCase")]
+    Prune {
+        ttl_ms: Option<f64>,
+        liveness: bool,
+    },
+}
+
+/// An adjacent tag would make serde copy the record, which then would not keep its bytes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Who {
+    Id(String),
+    #[serde(rename_all = "camelCase")]
+    Claim {
+        id: String,
+        pid: f64,
+        started_at: f64,
+    },
+    Record(Box<WatcherRecord>),
+}
+
+impl From<Who> for WatcherRef {
+    fn from(who: Who) -> Self {
+        match who {
+            Who::Id(id) => WatcherRef::Id(id),
+            Who::Claim { id, pid, started_at } => WatcherRef::Claim(WatcherClaim {
+                id,
+                pid: pid as u32,
+                started_at: started_at as u64,
+            }),
+            Who::Record(record) => WatcherRef::Record(record),
+        }
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<Job> {
+    let order: Order = serde_json::from_str(text).map_err(|error| {
+        let reason = error.to_string();
+        // Where in the text is nothing that the caller has seen.
+        let reason = reason.split(" at line ").next().unwrap_or_default();
+        let reason = format!("this is no watcher: {reason}");
+        Error::InvalidValue { path: path.to_path_buf(), reason }
+    })?;
+    let operation = match order.what {
+        What::Announce(watcher) => {
+            check_id(path, &watcher.id)?;
+            Operation::Announce(Box::new(watcher))
+        }
+        What::Claim { watcher, liveness } => {
+            check_id(path, &watcher.id)?;
+            Operation::Claim { record: Box::new(watcher), liveness }
+        }
+        What::Heartbeat(who) => Operation::Heartbeat(who.into()),
+        What::Remove(who) => Operation::Remove(who.into()),
+        What::Prune { ttl_ms, liveness } => {
+            // No number at all is JSON's spelling of Infinity.
+            let ttl = ttl_ms.and_then(millis).unwrap_or(Duration::MAX);
+            Operation::Prune { ttl, liveness }
+        }
+    };
+    Ok(Job { operation, now: order.now.map(|now| now as u64) })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Begun,
+    Cancelled,
+}
+
+struct Shared {
+    job: Job,
+    token: CancelToken,
+    phase: Mutex<Phase>,
+}
+
+impl Shared {
+    /// Moves on from waiting; says where it stands.
+    fn move_to(&self, next: Phase) -> Phase {
+        let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        if *phase == Phase::Waiting {
+            *phase = next;
+        }
+        *phase
+    }
+
+    fn cancel(&self) -> bool {
+        let is_cancelled = self.move_to(Phase::Cancelled) == Phase::Cancelled;
+        if is_cancelled {
+            self.token.cancel();
+        }
+        is_cancelled
+    }
+}
+
+/// One operation, which either begins or is cancelled: whoever is told that it was cancelled can
+/// count on it.
+#[napi]
+pub struct EntryOperation {
+    shared: Arc<Shared>,
+    _owner: Owner,
+}
+
+#[napi]
+impl EntryOperation {
+    /// Cancels it, unless it has begun; says whether it is cancelled.
+    #[napi]
+    pub fn cancel(&self) -> bool {
+        self.shared.cancel()
+    }
+
+    /// Whether it has begun.
+    #[napi]
+    pub fn has_begun(&self) -> bool {
+        *self.shared.phase.lock().unwrap_or_else(PoisonError::into_inner) == Phase::Begun
+    }
+}
+
+/// An operation on a registry, from JSON.
+#[napi]
+pub fn entry_operation(path: String, text: String) -> Either<EntryOperation, Failure> {
+    outcome(parse(path.as_ref(), &text), |job| {
+        let shared =
+            Arc::new(Shared { job, token: CancelToken::new(), phase: Mutex::new(Phase::Waiting) });
+        let abandoned = shared.clone();
+        EntryOperation { shared, _owner: Owner::new(move || _ = abandoned.cancel()) }
+    })
+}
+
+/// What came of operations that were done together.
+#[napi(object, object_from_js = false)]
+pub struct Applied {
+    /// What came of each, as JSON; missing for one that was cancelled.
+    pub outcomes: Vec<Option<String>>,
+    /// Where the bad content that was replaced is kept.
+    pub kept: Option<String>,
+    /// Why it was bad; missing if nothing was.
+    pub reason: Option<String>,
+}
+
+/// Does operations under one lock, with one commit. The first is the one that waits for it, and
+/// whose cancellation ends the wait.
+#[napi]
+pub fn apply_entries<'env>(
+    env: &'env Env,
+    path: String,
+    operations: Vec<ClassInstance<'env, EntryOperation>>,
+    timeout_ms: f64,
+    elapsed_ms: f64,
+    stale_ms: f64,
+    durable: bool,
+) -> napi::Result<Object<'env>> {
+    let all: Vec<_> = operations.iter().map(|operation| operation.shared.clone()).collect();
+    let mut lock = lock_options(timeout_ms, elapsed_ms, stale_ms);
+    lock.cancel = all.first().map(|first| first.token.clone());
+    in_background(env, Pool::Waits, move || {
+        let replaced = Arc::new(Mutex::new(None));
+        let on_warning = {
+            let replaced = replaced.clone();
+            OnWarning::new(move |warning| {
+                *replaced.lock().unwrap_or_else(PoisonError::into_inner) = Some(warning.clone());
+            })
+        };
+        let options = UpdateOptions { lock, durable, on_warning };
+        let jobs: Vec<_> = all.iter().map(|shared| &shared.job).collect();
+        let may_begin = |index: usize| all[index].move_to(Phase::Begun) == Phase::Begun;
+        outcome(apply_all(path.as_ref(), &jobs, &options, may_begin), |outcomes| {
+            let warning = replaced.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let (reason, kept) = match warning {
+                Some(Warning::Corrupt { reason, kept, .. }) => (Some(reason), kept),
+                _ => (None, None),
+            };
+            Applied {
+                outcomes: outcomes.iter().map(|outcome| outcome.as_ref().map(text)).collect(),
+                kept: kept.map(|path| path.to_string_lossy().into_owned()),
+                reason,
+            }
+        })
+    })
+}
+
+fn text(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Announced => "true".to_owned(),
+        Outcome::Found(found) => found.to_string(),
+        Outcome::Claimed(watcher) => watcher.to_json(),
+        Outcome::Pruned(pruned) => {
+            let items: Vec<_> = pruned.iter().map(|pruned| pruned.to_json()).collect();
+            format!("[{}]", items.join(","))
+        }
+    }
+}
