@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
@@ -183,19 +183,46 @@ impl RawObject {
 
 impl<'de> Deserialize<'de> for RawObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = RawObject;
+        Ok(RawObject::deserialize_with(deserializer, None)?.0)
+    }
+}
+
+impl RawObject {
+    /// An object, and the value of its member `inner`, which is an object, too: read in one go,
+    /// with `null` left in its place. A large registry's entries are nearly all of it.
+    pub(crate) fn parse_with(bytes: &[u8], inner: &str) -> serde_json::Result<(Self, Self)> {
+        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        let (outer, found) = Self::deserialize_with(&mut deserializer, Some(inner))?;
+        deserializer.end()?;
+        found
+            .map(|inner| (outer, inner))
+            .ok_or_else(|| serde_json::Error::custom(format!("it has no {inner}")))
+    }
+
+    fn deserialize_with<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        inner: Option<&str>,
+    ) -> Result<(Self, Option<Self>), D::Error> {
+        struct Members<'a>(Option<&'a str>);
+        impl<'de> Visitor<'de> for Members<'_> {
+            type Value = (RawObject, Option<RawObject>);
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawObject, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members: Vec<Member> = Vec::new();
                 let mut places = HashMap::new();
-                while let Some((key, value)) = map.next_entry::<Box<RawValue>, Box<RawValue>>()? {
-                    let name: Option<String> = serde_json::from_str(key.get()).ok();
+                let mut inner = None;
+                while let Some(key) = map.next_key::<Box<RawValue>>()? {
+                    let name = name_of(&key);
+                    let value = if name.is_some() && name.as_deref() == self.0 {
+                        inner = Some(map.next_value::<RawObject>()?);
+                        RawValue::NULL.to_owned()
+                    } else {
+                        map.next_value()?
+                    };
                     // As in JavaScript, a key's last value counts, in its first place.
                     let identity = name.clone().unwrap_or_else(|| key.get().to_owned());
                     match places.entry(identity) {
@@ -209,11 +236,20 @@ impl<'de> Deserialize<'de> for RawObject {
                         }
                     }
                 }
-                Ok(RawObject { members })
+                Ok((RawObject { members }, inner))
             }
         }
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(Members(inner))
     }
+}
+
+/// A key as it is meant.
+fn name_of(key: &RawValue) -> Option<String> {
+    let bare = &key.get()[1..key.get().len() - 1];
+    if bare.contains('\\') {
+        return serde_json::from_str(key.get()).ok();
+    }
+    Some(bare.to_owned())
 }
 
 /// The new value, with the members of an object that mean the same as before in their old places

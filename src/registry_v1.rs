@@ -43,8 +43,12 @@ impl RegistryV1 {
     /// [`Error::Corrupt`] for what is no registry, [`Error::UnsupportedVersion`] for a newer one.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         let corrupt = |reason: String| Error::Corrupt { path: path.to_path_buf(), reason };
-        let mut members: RawObject =
-            serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
+        let parsed = RawObject::parse_with(bytes, "watchers");
+        let members = match &parsed {
+            Ok((members, _)) => members,
+            // What has no watchers may still have a version.
+            Err(_) => &serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?,
+        };
         // By its text: JavaScript reads numbers beyond all bounds, too.
         let version = members.get("version").and_then(|version| version.get().parse::<f64>().ok());
         match version {
@@ -61,10 +65,7 @@ impl RegistryV1 {
         if members.get_as::<f64>("updatedAt").is_none() {
             return Err(corrupt("it has no updatedAt".into()));
         }
-        let watchers =
-            members.get_as("watchers").ok_or_else(|| corrupt("it has no watchers".into()))?;
-        // Kept once: a large registry's entries are most of it.
-        members.set_raw("watchers", RawValue::NULL.to_owned()).expect("a literal name serialises");
+        let (members, watchers) = parsed.map_err(|error| corrupt(error.to_string()))?;
         Ok(RegistryV1 { members, watchers })
     }
 
