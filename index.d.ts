@@ -59,6 +59,8 @@ export type RegistryErrorCode =
 	| 'LOCK_TIMEOUT'
 	/** An older program took the lockfile away meanwhile; nothing was written. */
 	| 'LOCK_LOST'
+	/** A heartbeat's entry was removed, or is another watcher's by now; it was not renewed. */
+	| 'ENTRY_LOST'
 	/** The operating system refused access to `path`. */
 	| 'PERMISSION_DENIED'
 	/** A file or folder that must exist does not. */
@@ -236,6 +238,187 @@ export function withRegistryLock<T>(
 	options?: UpdateOptions,
 ): Promise<T>
 
+/** How old an entry gets before it is pruned, in milliseconds: 60,000. Source: argus. */
+export const DEFAULT_TTL_MS: 60000
+
+/**
+ * A watcher's hold on its entry: the entry is its own as long as it names this process and this
+ * start. Source: ours.
+ */
+export interface WatcherClaim {
+	/** The entry's name. */
+	id: string
+	/** The watcher's process. */
+	pid: number
+	/** When the watcher started, in milliseconds since 1970. */
+	startedAt: number
+}
+
+/**
+ * Whose entry is meant. By id: whoever has it. By claim, or by a whole record, which makes a claim:
+ * this watcher, if the entry of its id is still its own.
+ */
+export type WatcherRef = string | WatcherClaim | WatcherRecord
+
+/**
+ * How to do an entry operation: {@link announceWatcher}, {@link claimWatcher},
+ * {@link heartbeatWatcher}, {@link removeWatcher}, {@link pruneStaleWatchers}. Each is one atomic
+ * update that runs no JavaScript while it holds the lock. Those of one registry that wait in one
+ * thread are done together, in order, with one commit. What they don't touch keeps its bytes.
+ */
+export interface EntryOptions extends UpdateOptions {
+	/** What time it is, in milliseconds since 1970. Default: when the lock is held. */
+	now?: number
+}
+
+/**
+ * Adds a watcher's entry, or replaces the one of the same id, whosever it is. Source: argus.
+ *
+ * @throws {RegistryError} As {@link updateRegistry}; `INVALID_VALUE` for what is no record.
+ */
+export function announceWatcher(
+	path: string,
+	watcher: WatcherRecord,
+	options?: EntryOptions,
+): Promise<void>
+
+/** How to claim an id. */
+export interface ClaimOptions extends EntryOptions {
+	/**
+	 * Whether the entry of a dead process is replaced, judged as in {@link PruneOptions}. Default
+	 * true.
+	 */
+	liveness?: boolean
+}
+
+/** What {@link claimWatcher} returns. */
+export interface ClaimedWatcher {
+	/** The record as it is entered: its `id` may have got a suffix. */
+	watcher: WatcherRecord
+	/** What makes the entry its own, for the other operations. */
+	claim: WatcherClaim
+}
+
+/**
+ * Enters a watcher under an id of its own: the one it asks for or, if that is taken, the first of
+ * `-2`, `-3`, ... that is free. The entry of a dead process is replaced; one that can't be judged
+ * from here is not. Source: ours; the suffixes are argus's.
+ *
+ * @throws {RegistryError} As {@link announceWatcher}.
+ */
+export function claimWatcher(
+	path: string,
+	watcher: WatcherRecord,
+	options?: ClaimOptions,
+): Promise<ClaimedWatcher>
+
+/**
+ * Dates a watcher's entry now; by a whole record, the entry becomes that record. An entry that was
+ * removed is never brought back. Source: argus; the claim is ours.
+ *
+ * @returns Whether the entry that is meant was there; if not, nothing was written.
+ * @throws {RegistryError} As {@link updateRegistry}.
+ */
+export function heartbeatWatcher(
+	path: string,
+	who: WatcherRef,
+	options?: EntryOptions,
+): Promise<boolean>
+
+/**
+ * Removes a watcher's entry. By claim or record, an entry that is another watcher's by now is left
+ * alone. Source: argus; the claim is ours.
+ *
+ * @returns Whether the entry that is meant was there; if not, nothing was written.
+ * @throws {RegistryError} As {@link updateRegistry}.
+ */
+export function removeWatcher(
+	path: string,
+	who: WatcherRef,
+	options?: EntryOptions,
+): Promise<boolean>
+
+/** What to prune. */
+export interface PruneOptions extends EntryOptions {
+	/**
+	 * An entry whose `updatedAt` is longer ago is removed, in milliseconds. Default
+	 * {@link DEFAULT_TTL_MS} (source: argus). `Infinity` for liveness alone.
+	 */
+	ttlMs?: number
+	/**
+	 * Whether to remove younger entries, too, if their process is gone, or if their pid is another
+	 * process's by now: one that began over 10 s after `startedAt`, and over a minute of whose life
+	 * the entry was not renewed (else it is the watcher, and the clock was set forward). Only entries
+	 * whose `host` is of this machine alone (loopback, unspecified, or its name) are judged, and a
+	 * process that may not be signalled counts as alive. Not for a registry that containers or hosts
+	 * share: their loopback addresses look the same. Default false. Source: ours.
+	 */
+	liveness?: boolean
+}
+
+/** An entry that was pruned. */
+export interface PrunedWatcher {
+	/** Its name in the registry. */
+	id: string
+	/** The entry as it was. */
+	watcher: WatcherRecord
+	/** `expired`: older than its time to live. `dead`: its process is gone, or is another one. */
+	reason: 'expired' | 'dead'
+}
+
+/**
+ * Removes entries by age and, if asked to, by liveness. With nothing to remove it takes no lock,
+ * writes nothing, and needs no write access. An entry without a date is of no age. Source: argus;
+ * liveness is ours.
+ *
+ * @returns What was removed, in the order of the file.
+ * @throws {RegistryError} As {@link updateRegistry}.
+ */
+export function pruneStaleWatchers(path: string, options?: PruneOptions): Promise<PrunedWatcher[]>
+
+/** How to beat. */
+export interface HeartbeatOptions extends UpdateOptions {
+	/**
+	 * The longest pause between two beats, in milliseconds; each is up to a quarter shorter, at
+	 * random, so that watchers that were started together don't beat together. Default 15,000
+	 * (source: argus).
+	 */
+	intervalMs?: number
+	/**
+	 * Told of every beat that failed; the next comes all the same. `ENTRY_LOST` means that the entry
+	 * was removed or pruned, or is another watcher's: a heartbeat never brings it back, so announce
+	 * the watcher again, or stop. Also told of a removal that failed. What it throws becomes a
+	 * warning. Default: `process.emitWarning`.
+	 */
+	onError?: (error: unknown) => void | Promise<void>
+	/** Whether the heartbeat keeps the process alive. Default false. */
+	keepAlive?: boolean
+}
+
+/** A heartbeat that runs. */
+export interface RegistryHeartbeat {
+	/**
+	 * Stops it, and waits for a beat in flight. With `remove`, then removes the entry of the watcher
+	 * that `getWatcher` returns, if it is still its own. Never rejects: what fails goes to `onError`.
+	 */
+	stop(options?: { remove?: boolean }): Promise<void>
+}
+
+/**
+ * Renews a watcher's entry until it is stopped; the first time after an interval, as the entry is
+ * fresh when it is announced. `getWatcher` is asked for the whole record before each beat. There
+ * are never two beats at once, and never an unhandled rejection. A beat in flight is finished
+ * before the process ends; the heartbeat itself keeps no process alive unless asked to. Source:
+ * argus; jitter, `onError` and `stop` are ours.
+ *
+ * @throws {RegistryError} `INVALID_VALUE` for a bad argument.
+ */
+export function startRegistryHeartbeat(
+	path: string,
+	getWatcher: () => WatcherRecord | Promise<WatcherRecord>,
+	options?: HeartbeatOptions,
+): RegistryHeartbeat
+
 /** A held kernel lock; released by `release()`, by `using`, or with its thread. */
 export interface KernelLock {
 	/** The lock file. It stays when the lock is released. */
@@ -298,3 +481,22 @@ export function registryPath(): string
 
 /** A new, empty registry. Source: argus. */
 export function createEmptyRegistry(now?: number): RegistryV1
+
+/** The entries of a registry, but for what is no object. Source: argus. */
+export function listWatchers(registry: RegistryV1): WatcherRecord[]
+
+/**
+ * A registry with a watcher's entry added or replaced, dated `now`; the given one stays as it is.
+ * Safe for any id, `__proto__` too. Source: argus.
+ */
+export function setWatcherEntry(
+	registry: RegistryV1,
+	watcher: WatcherRecord,
+	now?: number,
+): RegistryV1
+
+/**
+ * A registry without an entry, dated `now`; the very same registry if there is no such entry.
+ * Source: argus.
+ */
+export function removeWatcherEntry(registry: RegistryV1, id: string, now?: number): RegistryV1

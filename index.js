@@ -12,6 +12,7 @@ const {
 	removeWatcher,
 } = require('./lib/entries.js')
 const { RegistryError, holderOf, unwrap } = require('./lib/errors.js')
+const { startRegistryHeartbeat } = require('./lib/heartbeat.js')
 const native = require('./lib/native.js')
 const { checkPath, prepare } = require('./lib/options.js')
 const {
@@ -20,6 +21,7 @@ const {
 	withRegistryLock,
 	writeRegistry,
 } = require('./lib/update.js')
+const { listWatchers, removeWatcherEntry, setWatcherEntry } = require('./lib/values.js')
 
 const readResult = (path, outcome) => {
 	const { registry, warning } = decode(path, unwrap(outcome))
@@ -67,11 +69,15 @@ module.exports = {
 	createEmptyRegistry,
 	heartbeatWatcher,
 	inspectLock,
+	listWatchers,
 	pruneStaleWatchers,
 	readRegistry,
 	readRegistrySync,
 	registryPath,
 	removeWatcher,
+	removeWatcherEntry,
+	setWatcherEntry,
+	startRegistryHeartbeat,
 	tryLockExclusive,
 	tryLockShared,
 	updateRegistry,

@@ -1,27 +1,46 @@
 // Checked by tsc, not run: every export, used as its typings promise.
 
 import {
+	announceWatcher,
+	type ClaimedWatcher,
+	type ClaimOptions,
+	claimWatcher,
 	createEmptyRegistry,
+	DEFAULT_TTL_MS,
+	type EntryOptions,
+	type HeartbeatOptions,
 	type HeldRegistryLock,
+	heartbeatWatcher,
 	inspectLock,
 	type KernelLock,
 	type LockHolder,
 	type LockStatus,
+	listWatchers,
+	type PrunedWatcher,
+	type PruneOptions,
+	pruneStaleWatchers,
 	REGISTRY_VERSION,
 	RegistryError,
 	type RegistryErrorCode,
+	type RegistryHeartbeat,
 	type RegistryReadResult,
 	type RegistryV1,
 	type RegistryWarning,
 	readRegistry,
 	readRegistrySync,
 	registryPath,
+	removeWatcher,
+	removeWatcherEntry,
+	setWatcherEntry,
+	startRegistryHeartbeat,
 	tryLockExclusive,
 	tryLockShared,
 	type UpdateOptions,
 	updateRegistry,
 	updateRegistrySync,
+	type WatcherClaim,
 	type WatcherRecord,
+	type WatcherRef,
 	withRegistryLock,
 	writeRegistry,
 } from 'argus-registry'
@@ -66,6 +85,26 @@ const held: number = await withRegistryLock(path, async (lock: HeldRegistryLock)
 	await lock.write(registry)
 	return lock.path.length
 })
+const entry: EntryOptions = { ...options, now: 0 }
+const claiming: ClaimOptions = { ...entry, liveness: false }
+const pruning: PruneOptions = { ...entry, ttlMs: DEFAULT_TTL_MS, liveness: true }
+await announceWatcher(path, watcher, entry)
+const claimed: ClaimedWatcher = await claimWatcher(path, watcher, claiming)
+const claim: WatcherClaim = claimed.claim
+for (const who of ['app', claim, claimed.watcher] satisfies WatcherRef[]) {
+	const wasThere: boolean = await heartbeatWatcher(path, who, entry)
+	if (wasThere) await removeWatcher(path, who, entry)
+}
+// @ts-expect-error a claim has pid and startedAt, too
+await removeWatcher(path, { id: 'app' })
+const pruned: PrunedWatcher[] = await pruneStaleWatchers(path, pruning)
+console.log(pruned.map(({ id, watcher: { port }, reason }) => [id, port, reason === 'dead']))
+const beating: HeartbeatOptions = { ...options, intervalMs: 1, keepAlive: true, onError: () => {} }
+const heartbeat: RegistryHeartbeat = startRegistryHeartbeat(path, async () => watcher, beating)
+await heartbeat.stop({ remove: true })
+const with1: RegistryV1 = setWatcherEntry(createEmptyRegistry(), watcher, 0)
+const listed: WatcherRecord[] = listWatchers(removeWatcherEntry(with1, 'app', 0))
+console.log(listed)
 const version: 1 = REGISTRY_VERSION
 
 {

@@ -58,6 +58,16 @@ const instant = (path, name, value) => {
 	return value
 }
 
+/** A time between two beats: a timer's, which fires at once if it is too long. */
+const interval = (path, value, fallback) => {
+	const longest = 2 ** 31 - 1
+	if (value !== undefined && !(value > 0 && value <= longest)) {
+		const what = `a number of milliseconds, above 0, at most ${longest}`
+		throw bad(path, `intervalMs must be ${what}, not ${inspect(value)}`)
+	}
+	return value ?? fallback
+}
+
 /** A call's settings, complete and checked. */
 const prepare = (path, options = {}) => {
 	checkPath(path)
@@ -91,7 +101,9 @@ module.exports = {
 	elapsedMs,
 	flag,
 	instant,
+	interval,
 	milliseconds,
+	optional,
 	prepare,
 	remainingMs,
 }

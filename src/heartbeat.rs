@@ -94,19 +94,14 @@ pub fn start_registry_heartbeat(
     let interval = options.interval.min(LONGEST_INTERVAL);
     let stopped = CancelToken::new();
     let (file, update, token) = (path.clone(), options.update.clone(), stopped.clone());
-    let run = move || {
-        let mut claim = get_watcher().claim();
-        loop {
-            let pause = interval.mul_f64(1.0 - JITTER * sys::random_fraction());
-            token.sleep_until(Instant::now() + pause);
-            if token.is_cancelled() {
-                return claim;
-            }
-            let watcher = get_watcher();
-            claim = watcher.claim();
-            if let Err(error) = beat(&file, watcher, &options.update) {
-                (options.on_error.0)(&error);
-            }
+    let run = move || loop {
+        let pause = interval.mul_f64(1.0 - JITTER * sys::random_fraction());
+        token.sleep_until(Instant::now() + pause);
+        if token.is_cancelled() {
+            return get_watcher().claim();
+        }
+        if let Err(error) = beat(&file, get_watcher(), &options.update) {
+            (options.on_error.0)(&error);
         }
     };
     let thread = thread::Builder::new()

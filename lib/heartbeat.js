@@ -1,0 +1,93 @@
+'use strict'
+
+// A watcher's heartbeat: its entry, renewed until it is stopped.
+
+const timers = require('node:timers')
+const { heartbeatWatcher, removeWatcher } = require('./entries.js')
+const { RegistryError } = require('./errors.js')
+const { bad, checkFunction, flag, interval, optional, prepare } = require('./options.js')
+
+/** Source: argus. */
+const DEFAULT_INTERVAL_MS = 15_000
+
+/**
+ * A pause is shorter than the interval by a random part of this share: ten watchers that were
+ * started together don't beat together for long.
+ */
+const JITTER = 0.25
+
+const warn = (error) => {
+	const { message, code } = error instanceof Error ? error : new Error(String(error))
+	process.emitWarning(`heartbeat: ${message}`, { type: 'RegistryWarning', code })
+}
+
+const lost = (path, id) =>
+	new RegistryError(
+		'ENTRY_LOST',
+		`the entry '${id}' in ${path} was removed, or is another watcher's by now, so it was not renewed; announce the watcher again, or stop its heartbeat`,
+		{ path },
+	)
+
+const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
+	// Checked now: a beat has nobody to throw at.
+	const call = prepare(path, options)
+	checkFunction(call.path, 'getWatcher', getWatcher)
+	const intervalMs = interval(call.path, options.intervalMs, DEFAULT_INTERVAL_MS)
+	const onError = optional(call.path, 'onError', options.onError, 'function', 'a function') ?? warn
+	const keepAlive = flag(call.path, 'keepAlive', options.keepAlive, false)
+
+	/** Tells of an error, whatever that does: a watcher must not end of it. */
+	const complain = async (error) => {
+		try {
+			await onError(error)
+		} catch (another) {
+			warn(another)
+		}
+	}
+
+	const getRecord = async () => {
+		const watcher = await getWatcher()
+		// An id or a claim would do for the addon, but is not what was asked for.
+		if (typeof watcher?.host === 'string') return watcher
+		throw bad(call.path, 'getWatcher must return a whole record')
+	}
+
+	const beat = async () => {
+		try {
+			const watcher = await getRecord()
+			if (!(await heartbeatWatcher(path, watcher, options))) throw lost(call.path, watcher.id)
+		} catch (error) {
+			// Not waited for: who stops the heartbeat from in there would wait for itself.
+			complain(error)
+		}
+	}
+
+	let timer
+	let beating
+	let isStopped = false
+	const schedule = () => {
+		const run = async () => {
+			beating = beat()
+			await beating
+			if (!isStopped) schedule()
+		}
+		timer = timers.setTimeout(run, intervalMs * (1 - JITTER * Math.random()))
+		if (!keepAlive) timer.unref()
+	}
+	schedule()
+
+	const stop = async ({ remove = false } = {}) => {
+		isStopped = true
+		timers.clearTimeout(timer)
+		await beating
+		if (!remove) return
+		try {
+			await removeWatcher(path, await getRecord(), options)
+		} catch (error) {
+			await complain(error)
+		}
+	}
+	return { stop }
+}
+
+module.exports = { startRegistryHeartbeat }
