@@ -16,7 +16,7 @@ const run = (command, args) => {
 
 run('cargo', ['test', '--locked'])
 // The Rust programs that JavaScript tests run beside Node processes.
-run('cargo', ['build', '--release', '--locked', '--example', 'increment'])
+run('cargo', ['build', '--release', '--locked', '--example', 'increment', '--example', 'claim'])
 const tests = ['__test__', 'playground'].flatMap((folder) =>
 	readdirSync(join(root, folder))
 		.filter((name) => name.endsWith('.test.mjs'))

@@ -1,7 +1,7 @@
 // A process that tests move by strings: it does what it is told, and says what it did.
 
 import { closeSync, openSync, unlinkSync } from 'node:fs'
-import { updateRegistry, updateRegistrySync } from '../../index.js'
+import { claimWatcher, updateRegistry, updateRegistrySync } from '../../index.js'
 import { updateWithSeedLock } from './seed-lock.mjs'
 
 const say = (event, value) => process.send({ event, value })
@@ -38,17 +38,22 @@ const tasks = {
 	incrementWithSeedLock: async ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) await updateWithSeedLock(path, bump(marker), options)
 	},
-	/** Holds the lock until it is told to settle; then writes `value`. */
-	hold: async ({ path, value, options }) => {
+	/** Holds the lock until it is told to settle; then writes `value`, and entries. */
+	hold: async ({ path, value, watchers = {}, options }) => {
 		await updateRegistry(
 			path,
 			async (registry) => {
 				say('holding')
 				await told()
-				return { ...registry, value }
+				return { ...registry, value, watchers: { ...registry.watchers, ...watchers } }
 			},
 			options,
 		)
+	},
+	/** Says which id it got. */
+	claim: async ({ path, watcher, options }) => {
+		const { claim } = await claimWatcher(path, { ...watcher, pid: process.pid }, options)
+		say('claimed', claim)
 	},
 	/** Holds the lock with a blocked event loop. */
 	block: ({ path, value, ms, options }) =>

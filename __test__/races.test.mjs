@@ -1,0 +1,215 @@
+// Races that a locked read-modify-write leaves open. Each is shown twice: it hits the operations as
+// argus has had them (support/plain-operations.mjs), and not ours.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import {
+	announceWatcher,
+	claimWatcher,
+	heartbeatWatcher,
+	pruneStaleWatchers,
+	removeWatcher,
+	updateRegistry,
+} from '../index.js'
+import { EMPTY, folder, print } from './support/folder.mjs'
+import * as plain from './support/plain-operations.mjs'
+import { puppet } from './support/processes.mjs'
+import { asCommand, importPackage, runUnprivileged } from './support/script.mjs'
+import { skipIf } from './support/skip.mjs'
+
+const LONG = { timeoutMs: 60_000, durable: false }
+
+const record = (id, more) => {
+	const now = Date.now()
+	const watcher = { id, host: '127.0.0.1', port: 9222, pid: process.pid, startedAt: now }
+	return { ...watcher, updatedAt: now, ...more }
+}
+
+const ids = (at) => Object.keys(at.json().watchers)
+
+/** Runs `body` while an update of this thread holds the lock: what it starts waits. */
+const behindAnUpdate = async (at, body) => {
+	let started
+	await updateRegistry(
+		at.path,
+		async (registry) => {
+			await new Promise((resolve) => setImmediate(resolve))
+			return registry
+		},
+		LONG,
+	)
+	let settle
+	const held = updateRegistry(
+		at.path,
+		(registry) => new Promise((resolve) => (settle = () => resolve(registry))),
+		LONG,
+	)
+	while (!settle) await new Promise((resolve) => setImmediate(resolve))
+	started = body()
+	settle()
+	await held
+	return started
+}
+
+test('check, then act: two that look for a free id at once find the same one', async (t) => {
+	const race = async (at, enter) => {
+		at.put(print(EMPTY))
+		const results = await Promise.all([enter(1), enter(2)])
+		return { results, entries: ids(at) }
+	}
+	const at = folder(t)
+	const found = []
+	const before = await race(at, async (port) => {
+		const id = await plain.resolveUniqueWatcherId(at.path, 'app')
+		found.push(id)
+		// Both have looked before either acts.
+		while (found.length < 2) await new Promise((resolve) => setImmediate(resolve))
+		await plain.announceWatcher(at.path, record(id, { port }))
+		return id
+	})
+	assert.deepEqual(before, { results: ['app', 'app'], entries: ['app'] })
+	const now = await race(at, async (port) => {
+		const { claim } = await claimWatcher(at.path, record('app', { port }))
+		return claim.id
+	})
+	assert.deepEqual(now, { results: ['app', 'app-2'], entries: ['app', 'app-2'] })
+})
+
+test('a beat that was on its way brings back the entry that was removed before it', async (t) => {
+	const at = folder(t)
+	const watcher = record('app')
+	const race = (remove, beat) => behindAnUpdate(at, () => Promise.all([remove(), beat()]))
+	await plain.announceWatcher(at.path, watcher)
+	await race(
+		() => plain.removeWatcher(at.path, 'app'),
+		() => plain.heartbeatWatcher(at.path, watcher),
+	)
+	assert.deepEqual(ids(at), ['app'])
+	for (const who of [
+		watcher,
+		'app',
+		{ id: 'app', pid: watcher.pid, startedAt: watcher.startedAt },
+	]) {
+		await announceWatcher(at.path, watcher)
+		const results = await race(
+			() => removeWatcher(at.path, who, LONG),
+			() => heartbeatWatcher(at.path, who, LONG),
+		)
+		assert.deepEqual(results, [true, false])
+		assert.deepEqual(ids(at), [])
+	}
+})
+
+test('a watcher that ends removes the entry of the one that was started in its place', async (t) => {
+	const at = folder(t)
+	const old = record('app', { port: 1 })
+	const restarted = record('app', { port: 2, startedAt: old.startedAt + 1 })
+	const restart = async (remove) => {
+		await announceWatcher(at.path, old)
+		await announceWatcher(at.path, restarted)
+		return remove()
+	}
+	await restart(() => plain.removeWatcher(at.path, 'app'))
+	assert.deepEqual(ids(at), [])
+	for (const who of [old, { id: 'app', pid: old.pid, startedAt: old.startedAt }]) {
+		assert.equal(await restart(() => removeWatcher(at.path, who)), false)
+		assert.equal(await restart(() => heartbeatWatcher(at.path, who)), false)
+		assert.deepEqual(at.json().watchers, { app: restarted })
+	}
+	assert.equal(await removeWatcher(at.path, restarted), true)
+})
+
+test('an entry that is renewed after it was seen to be old is pruned all the same', async (t) => {
+	const at = folder(t)
+	const old = record('app', { updatedAt: 0 })
+	const fresh = record('app')
+	await announceWatcher(at.path, old)
+	const pruned = await plain.pruneStaleWatchers(at.path, {
+		meanwhile: () => plain.announceWatcher(at.path, fresh),
+	})
+	assert.deepEqual(pruned, ['app'])
+	assert.deepEqual(ids(at), [])
+
+	await announceWatcher(at.path, old)
+	const other = puppet(t)
+	other.start('hold', { path: at.path, watchers: { app: fresh }, options: LONG })
+	await other.expect('holding')
+	// It sees an old entry, whenever it looks, and has to wait for the lock.
+	const waiting = pruneStaleWatchers(at.path, LONG)
+	other.settle()
+	await other.expect('done')
+	assert.deepEqual(await waiting, [])
+	assert.deepEqual(at.json().watchers, { app: fresh })
+})
+
+/** Runs a watcher's script, which says `beat` for each, and ends when its input does. */
+const watcherProcess = (t, text) => {
+	const { command, remove } = asCommand(`${importPackage}\n${text}
+		process.stdin.resume()`)
+	const [file, ...args] = command
+	const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'ignore'] })
+	t.after(remove)
+	t.after(() => child.kill('SIGKILL'))
+	return { child, exited: once(child, 'exit').then(([code, signal]) => signal ?? code) }
+}
+
+test('a heartbeat that fails brings its watcher down', async (t) => {
+	const at = folder(t)
+	// A folder in the registry's place: no beat can succeed.
+	const watcher = `const watcher = ${JSON.stringify(record('app'))}`
+	const path = JSON.stringify(at.dir)
+	const before = watcherProcess(
+		t,
+		`import { startRegistryHeartbeat } from ${JSON.stringify(new URL('support/plain-operations.mjs', import.meta.url))}
+		${watcher}
+		startRegistryHeartbeat(${path}, () => watcher, 1)`,
+	)
+	assert.equal(await before.exited, 1)
+
+	const now = watcherProcess(
+		t,
+		`${watcher}
+		let failures = 0
+		const onError = (error) => {
+			failures += 1
+			if (failures < 5) console.log(error.code)
+			if (failures === 5) {
+				console.log('still here')
+				process.stdin.destroy()
+			}
+			// What is wrong with the handler itself is no reason to end, either.
+			throw new Error('mine')
+		}
+		registry.startRegistryHeartbeat(${path}, () => {
+			if (failures === 2) throw new Error('no watcher')
+			return watcher
+		}, { intervalMs: 1, onError })`,
+	)
+	let output = ''
+	now.child.stdout.on('data', (data) => (output += data))
+	assert.equal(await now.exited, 0)
+	assert.equal(output, 'IO\nIO\nundefined\nIO\nstill here\n')
+})
+
+test('pruning needs write access, even if there is nothing to prune', {
+	skip: skipIf(process.platform === 'win32', 'folders can not be made read-only here'),
+}, async (t) => {
+	const at = folder(t)
+	at.put(print({ ...EMPTY, watchers: { app: record('app') } }))
+	const { chmodSync } = await import('node:fs')
+	chmodSync(at.dir, 0o555)
+	const operations = JSON.stringify(new URL('support/plain-operations.mjs', import.meta.url))
+	const path = JSON.stringify(at.path)
+	const results = runUnprivileged(`
+		const plain = await import(${operations})
+		const before = await outcome(plain.pruneUnderLock(${path}))
+		const now = await outcome(registry.pruneStaleWatchers(${path}, { liveness: true }))
+		const later = await outcome(registry.pruneStaleWatchers(${path}, { now: 8.64e15 }))
+		console.log(JSON.stringify({ before, now, later }))`)
+	assert.equal(results.before.code, 'PERMISSION_DENIED')
+	assert.deepEqual(results.now, { value: [] })
+	assert.equal(results.later.code, 'PERMISSION_DENIED', 'with something to prune it does')
+	assert.deepEqual(at.others(), [])
+})
