@@ -3,6 +3,8 @@
 // What callers pass, checked before anything is done.
 
 const { inspect } = require('node:util')
+const { registryCodec } = require('./content.js')
+const { documentCodec } = require('./documents.js')
 const { RegistryError, unwrap } = require('./errors.js')
 const native = require('./native.js')
 
@@ -27,6 +29,11 @@ const optional = (path, name, value, type, what) => {
 	return value
 }
 
+const checkFunction = (path, name, value) => {
+	if (typeof value !== 'function') throw bad(path, `${name} must be a function`)
+	return value
+}
+
 const checkPath = (path, name = 'path') => {
 	if (typeof path !== 'string' || path === '' || path.includes('\0')) {
 		throw bad(path, `${name} must be a string that names a file`)
@@ -41,6 +48,20 @@ const checkSignal = (path, signal) => {
 	return signal
 }
 
+const checkOptions = (path, options) => {
+	if (options === null || typeof options !== 'object') throw bad(path, 'options must be an object')
+}
+
+/** The codec of a caller's documents; by default they are registries. */
+const checkCodec = (path, codec) => {
+	if (codec === undefined) return registryCodec
+	if (codec === null || typeof codec !== 'object') throw bad(path, 'codec must be an object')
+	optional(path, 'codec.decode', codec.decode, 'function', 'a function')
+	optional(path, 'codec.encode', codec.encode, 'function', 'a function')
+	checkFunction(path, 'codec.empty', codec.empty)
+	return documentCodec(codec)
+}
+
 const warn = (warning) =>
 	process.emitWarning(warning.message, { type: 'RegistryWarning', code: warning.code })
 
@@ -50,9 +71,10 @@ const resolvePath = (path) => unwrap(native.resolve(checkPath(path)))
 /** A call's settings, complete and checked. */
 const prepare = (path, options = {}) => {
 	checkPath(path)
-	if (options === null || typeof options !== 'object') throw bad(path, 'options must be an object')
+	checkOptions(path, options)
 	return {
 		path: resolvePath(path),
+		codec: checkCodec(path, options.codec),
 		timeoutMs: milliseconds(path, 'timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS),
 		staleMs: milliseconds(path, 'staleMs', options.staleMs, DEFAULT_STALE_MS),
 		signal: checkSignal(path, options.signal),
@@ -62,9 +84,11 @@ const prepare = (path, options = {}) => {
 	}
 }
 
-const checkFunction = (path, name, value) => {
-	if (typeof value !== 'function') throw bad(path, `${name} must be a function`)
-	return value
+/** The same of a call that reads without a lock, and names the file as its caller does. */
+const prepareRead = (path, options = {}) => {
+	checkPath(path)
+	checkOptions(path, options)
+	return { path, codec: checkCodec(path, options.codec) }
 }
 
 /** What is over of a call's timeout. */
@@ -78,5 +102,6 @@ module.exports = {
 	checkPath,
 	elapsedMs,
 	prepare,
+	prepareRead,
 	remainingMs,
 }
