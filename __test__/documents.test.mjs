@@ -208,6 +208,18 @@ for (const [what, bytes] of Object.entries(unreadable)) {
 	})
 }
 
+test('bytes that are not UTF-8 are no text, whatever decode would take', async (t) => {
+	const at = folder(t)
+	const codec = { decode: String, encode: String, empty: () => 'empty' }
+	at.put(Buffer.from([0x61, 0xff]))
+	assert.equal((await readRegistry(at.path, { codec })).registry, 'empty')
+	// A byte order mark is text: whether it may be there is the codec's business.
+	at.put('\ufeffa')
+	assert.equal((await readRegistry(at.path, { codec })).registry, '\ufeffa')
+	await updateRegistry(at.path, (text) => `${text}b`, { ...LONG, codec })
+	assert.equal(at.text(), '\ufeffab')
+})
+
 test('whatever decode throws is the reason', async (t) => {
 	const at = folder(t)
 	at.put('text')
@@ -397,7 +409,7 @@ test('an empty value need not have a text', async (t) => {
 const badCodecs = {
 	null: null,
 	'a string': 'json',
-	'a function': () => {},
+	'a function': Object.assign(() => {}, { empty: () => [] }),
 	'without empty': {},
 	'empty is no function': { empty: [] },
 	'decode is no function': { ...lists, decode: null },
