@@ -216,6 +216,7 @@ export function updateRegistry(
 	updater: (registry: RegistryV1) => RegistryV1 | Promise<RegistryV1>,
 	options?: UpdateOptions,
 ): Promise<RegistryV1>
+/** The same for a file of another kind. Source: ours. */
 export function updateRegistry<T>(
 	path: string,
 	updater: (document: T) => T | Promise<T>,
@@ -233,6 +234,7 @@ export function updateRegistrySync(
 	updater: (registry: RegistryV1) => RegistryV1,
 	options?: UpdateOptions,
 ): RegistryV1
+/** The same for a file of another kind. Source: ours. */
 export function updateRegistrySync<T>(
 	path: string,
 	updater: (document: T) => T,
@@ -250,6 +252,7 @@ export function readRegistry(
 	path: string,
 	options?: { codec?: undefined },
 ): Promise<RegistryReadResult>
+/** The same for a file of another kind. Source: ours. */
 export function readRegistry<T>(
 	path: string,
 	options: { codec: DocumentCodec<T> },
@@ -257,6 +260,7 @@ export function readRegistry<T>(
 
 /** The same at once. Source: ours. */
 export function readRegistrySync(path: string, options?: { codec?: undefined }): RegistryReadResult
+/** The same for a file of another kind. Source: ours. */
 export function readRegistrySync<T>(
 	path: string,
 	options: { codec: DocumentCodec<T> },
@@ -273,6 +277,7 @@ export function writeRegistry(
 	registry: RegistryV1,
 	options?: UpdateOptions,
 ): Promise<void>
+/** The same for a file of another kind. Source: ours. */
 export function writeRegistry<T>(
 	path: string,
 	document: T,
@@ -303,6 +308,7 @@ export function withRegistryLock<T>(
 	fn: (lock: HeldRegistryLock) => T | Promise<T>,
 	options?: UpdateOptions,
 ): Promise<T>
+/** The same for a file of another kind. Source: ours. */
 export function withRegistryLock<T, D>(
 	path: string,
 	fn: (lock: HeldRegistryLock<D>) => T | Promise<T>,
