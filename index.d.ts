@@ -6,6 +6,8 @@
  * Every failure is a {@link RegistryError} with a stable `code`, unless it is the caller's own
  * error, thrown from an updater: that one is passed on as it is.
  *
+ * The file is a registry of argus unless a {@link DocumentCodec} says what else it is.
+ *
  * A call that is under way keeps the process alive until it settles, as any file operation does:
  * while it waits for a lock, at most for its `timeoutMs` (with `Infinity`, for ever), then as long
  * as the disk takes. To leave earlier, abort its `signal` or call `process.exit()`. Nothing else
@@ -49,6 +51,33 @@ export interface RegistryV1 {
 	updatedAt: number
 	/** The entries by id. */
 	watchers: Record<string, WatcherRecord>
+}
+
+/**
+ * Turns a file's text into a document and back: for files that are no {@link RegistryV1}. Its
+ * functions are called as methods of it, and return at once. Whoever shares a file shares its codec:
+ * what one codec can't decode is corrupt for it, and an update by it replaces that. Source: ours.
+ */
+export interface DocumentCodec<T> {
+	/**
+	 * The document of a text; each time a new one, which is the updater's to change. If it throws,
+	 * the content is corrupt: it reads as empty, with a warning, and an update keeps the bytes beside
+	 * the file before it replaces them. If it throws a {@link RegistryError} with the code
+	 * `UNSUPPORTED_VERSION`, the content is of a newer schema: it reads as empty, with a warning, and
+	 * updates are refused with that very error. Default: `JSON.parse`.
+	 */
+	decode?(text: string): T
+	/**
+	 * The text of a document, always the same for the same one: whether an updater changed it is told
+	 * by that. If it throws, or returns no string, the update fails with `INVALID_VALUE`, and nothing
+	 * is written. Default: `JSON.stringify(value, null, 2)`, which returns none for `undefined`.
+	 */
+	encode?(value: T): string
+	/**
+	 * The document of a file that is missing or corrupt; each time a new one. If it throws, the caller
+	 * gets that very error.
+	 */
+	empty(): T
 }
 
 /** What a {@link RegistryError} is about. Stable: decide by it, not by the message. */
@@ -112,7 +141,10 @@ export class RegistryError extends Error {
 
 /** Something that is no error, but that somebody should know. */
 export interface RegistryWarning {
-	/** `NOT_FOUND`: no file yet. `CORRUPT`: no registry. `UNSUPPORTED_VERSION`: a newer one. */
+	/**
+	 * `NOT_FOUND`: no file yet. `CORRUPT`: no registry, or nothing that the codec can decode.
+	 * `UNSUPPORTED_VERSION`: a newer one.
+	 */
 	code: 'NOT_FOUND' | 'CORRUPT' | 'UNSUPPORTED_VERSION'
 	/** The file. */
 	path: string
@@ -123,9 +155,9 @@ export interface RegistryWarning {
 }
 
 /** What {@link readRegistry} returns. */
-export interface RegistryReadResult {
-	/** The registry; an empty one if there is a warning. */
-	registry: RegistryV1
+export interface RegistryReadResult<T = RegistryV1> {
+	/** The registry, or the codec's document; an empty one if there is a warning. */
+	registry: T
 	/** Why it is empty, if that is not what the file says. */
 	warnings: RegistryWarning[]
 }
@@ -153,6 +185,14 @@ export interface UpdateOptions {
 	durable?: boolean
 	/** Told of content that had to be set aside. Default: `process.emitWarning`. */
 	onWarning?: (warning: RegistryWarning) => void
+	/** With a codec these are {@link DocumentOptions}. Default: that of registries. */
+	codec?: undefined
+}
+
+/** The same for a file of another kind. Source: ours. */
+export interface DocumentOptions<T> extends Omit<UpdateOptions, 'codec'> {
+	/** What the file's text means. */
+	codec: DocumentCodec<T>
 }
 
 /**
@@ -160,9 +200,10 @@ export interface UpdateOptions {
  * under the registry's lock. When the promise resolves, the update is in the file. Source: argus.
  *
  * The updater, sync or async, gets an object of its own and returns the next registry. Returning
- * that very object unchanged writes nothing; changed in place, it is written. If it throws or
- * rejects, the promise rejects with the same error, and nothing is written. It runs again, on
- * fresh content, if an older program took the lock away before the update could be written.
+ * that very object unchanged writes nothing; changed in place, it is written. (A number, or another
+ * primitive of a codec, is unchanged if its text is.) If it throws or rejects, the promise rejects
+ * with the same error, and nothing is written. It runs again, on fresh content, if an older program
+ * took the lock away before the update could be written.
  *
  * Updates of one registry run in order of arrival within a thread. Those that wait together are
  * committed together: each sees its predecessor's result, one that fails fails alone, and each
@@ -177,6 +218,12 @@ export function updateRegistry(
 	updater: (registry: RegistryV1) => RegistryV1 | Promise<RegistryV1>,
 	options?: UpdateOptions,
 ): Promise<RegistryV1>
+/** The same for a file of another kind. Source: ours. */
+export function updateRegistry<T>(
+	path: string,
+	updater: (document: T) => T | Promise<T>,
+	options: DocumentOptions<T>,
+): Promise<T>
 
 /**
  * The same at once, blocking the thread; the updater must be synchronous. Fails with `RE_ENTRANT`
@@ -189,17 +236,37 @@ export function updateRegistrySync(
 	updater: (registry: RegistryV1) => RegistryV1,
 	options?: UpdateOptions,
 ): RegistryV1
+/** The same for a file of another kind. Source: ours. */
+export function updateRegistrySync<T>(
+	path: string,
+	updater: (document: T) => T,
+	options: DocumentOptions<T>,
+): T
 
 /**
  * Reads a registry without a lock and without write access. A file that is missing, that is no
  * registry, or that is of a newer schema reads as an empty registry, with a warning. Source: argus.
  *
- * @throws {RegistryError} `PERMISSION_DENIED` or `IO` if the file is there and can't be read.
+ * @throws {RegistryError} `PERMISSION_DENIED` or `IO` if the file is there and can't be read;
+ * `INVALID_VALUE`.
  */
-export function readRegistry(path: string): Promise<RegistryReadResult>
+export function readRegistry(
+	path: string,
+	options?: { codec?: undefined },
+): Promise<RegistryReadResult>
+/** The same for a file of another kind. Source: ours. */
+export function readRegistry<T>(
+	path: string,
+	options: { codec: DocumentCodec<T> },
+): Promise<RegistryReadResult<T>>
 
 /** The same at once. Source: ours. */
-export function readRegistrySync(path: string): RegistryReadResult
+export function readRegistrySync(path: string, options?: { codec?: undefined }): RegistryReadResult
+/** The same for a file of another kind. Source: ours. */
+export function readRegistrySync<T>(
+	path: string,
+	options: { codec: DocumentCodec<T> },
+): RegistryReadResult<T>
 
 /**
  * Replaces a registry whole, under its lock. The registry is taken as it is at the time of the
@@ -212,9 +279,15 @@ export function writeRegistry(
 	registry: RegistryV1,
 	options?: UpdateOptions,
 ): Promise<void>
+/** The same for a file of another kind. Source: ours. */
+export function writeRegistry<T>(
+	path: string,
+	document: T,
+	options: DocumentOptions<T>,
+): Promise<void>
 
 /** A held lock, for the code that runs under it. */
-export interface HeldRegistryLock {
+export interface HeldRegistryLock<T = RegistryV1> {
 	/** The registry, by its own name: absolute, with symbolic links followed. */
 	readonly path: string
 	/**
@@ -222,7 +295,7 @@ export interface HeldRegistryLock {
 	 *
 	 * @throws {RegistryError} `LOCK_LOST` if the lock was taken away; nothing was written then.
 	 */
-	write(registry: RegistryV1): Promise<void>
+	write(registry: T): Promise<void>
 }
 
 /**
@@ -236,6 +309,12 @@ export function withRegistryLock<T>(
 	path: string,
 	fn: (lock: HeldRegistryLock) => T | Promise<T>,
 	options?: UpdateOptions,
+): Promise<T>
+/** The same for a file of another kind. Source: ours. */
+export function withRegistryLock<T, D>(
+	path: string,
+	fn: (lock: HeldRegistryLock<D>) => T | Promise<T>,
+	options: DocumentOptions<D>,
 ): Promise<T>
 
 /** How old an entry gets before it is pruned, in milliseconds: 60,000. Source: argus. */
@@ -377,7 +456,7 @@ export interface PrunedWatcher {
 export function pruneStaleWatchers(path: string, options?: PruneOptions): Promise<PrunedWatcher[]>
 
 /** How to beat. */
-export interface HeartbeatOptions extends UpdateOptions {
+export interface HeartbeatOptions extends Omit<UpdateOptions, 'signal'> {
 	/**
 	 * The longest pause between two beats, in milliseconds; each is up to a quarter shorter, at
 	 * random, so that watchers that were started together don't beat together. Default 15,000

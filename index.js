@@ -2,7 +2,8 @@
 
 // What JavaScript imports. See index.d.ts for what each does.
 
-const { REGISTRY_VERSION, createEmptyRegistry, decode } = require('./lib/content.js')
+const { REGISTRY_VERSION, createEmptyRegistry } = require('./lib/content.js')
+const { decode } = require('./lib/documents.js')
 const {
 	DEFAULT_TTL_MS,
 	announceWatcher,
@@ -14,7 +15,7 @@ const {
 const { RegistryError, holderOf, unwrap } = require('./lib/errors.js')
 const { startRegistryHeartbeat } = require('./lib/heartbeat.js')
 const native = require('./lib/native.js')
-const { checkPath, prepare } = require('./lib/options.js')
+const { checkPath, prepare, prepareRead } = require('./lib/options.js')
 const {
 	updateRegistry,
 	updateRegistrySync,
@@ -23,15 +24,20 @@ const {
 } = require('./lib/update.js')
 const { listWatchers, removeWatcherEntry, setWatcherEntry } = require('./lib/values.js')
 
-const readResult = (path, outcome) => {
-	const { registry, warning } = decode(path, unwrap(outcome))
-	const warnings = warning ? [{ code: warning.code, path, message: warning.message }] : []
-	return { registry, warnings }
+const readResult = (call, outcome) => {
+	const { value, warning } = decode(call, unwrap(outcome))
+	if (!warning) return { registry: value, warnings: [] }
+	const { code, path, message } = warning
+	return { registry: call.codec.empty(), warnings: [{ code, path, message }] }
 }
 
-const readRegistry = async (path) => readResult(path, await native.read(checkPath(path)))
+const readRegistry = async (path, options) => {
+	const call = prepareRead(path, options)
+	return readResult(call, await native.read(path))
+}
 
-const readRegistrySync = (path) => readResult(path, native.readSync(checkPath(path)))
+const readRegistrySync = (path, options) =>
+	readResult(prepareRead(path, options), native.readSync(path))
 
 /** The collector would take a lock whose object nobody kept for garbage, and release it. */
 const heldLocks = new Set()

@@ -31,15 +31,6 @@ const ids = (at) => Object.keys(at.json().watchers)
 
 /** Runs `body` while an update of this thread holds the lock: what it starts waits. */
 const behindAnUpdate = async (at, body) => {
-	let started
-	await updateRegistry(
-		at.path,
-		async (registry) => {
-			await new Promise((resolve) => setImmediate(resolve))
-			return registry
-		},
-		LONG,
-	)
 	let settle
 	const held = updateRegistry(
 		at.path,
@@ -47,7 +38,7 @@ const behindAnUpdate = async (at, body) => {
 		LONG,
 	)
 	while (!settle) await new Promise((resolve) => setImmediate(resolve))
-	started = body()
+	const started = body()
 	settle()
 	await held
 	return started

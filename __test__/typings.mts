@@ -7,6 +7,8 @@ import {
 	claimWatcher,
 	createEmptyRegistry,
 	DEFAULT_TTL_MS,
+	type DocumentCodec,
+	type DocumentOptions,
 	type EntryOptions,
 	type HeartbeatOptions,
 	type HeldRegistryLock,
@@ -99,13 +101,71 @@ for (const who of ['app', claim, claimed.watcher] satisfies WatcherRef[]) {
 await removeWatcher(path, { id: 'app' })
 const pruned: PrunedWatcher[] = await pruneStaleWatchers(path, pruning)
 console.log(pruned.map(({ id, watcher: { port }, reason }) => [id, port, reason === 'dead']))
-const beating: HeartbeatOptions = { ...options, intervalMs: 1, keepAlive: true, onError: () => {} }
+const beating: HeartbeatOptions = {
+	timeoutMs: 1,
+	intervalMs: 1,
+	keepAlive: true,
+	onError: () => {},
+}
 const heartbeat: RegistryHeartbeat = startRegistryHeartbeat(path, async () => watcher, beating)
 await heartbeat.stop({ remove: true })
 const with1: RegistryV1 = setWatcherEntry(createEmptyRegistry(), watcher, 0)
 const listed: WatcherRecord[] = listWatchers(removeWatcherEntry(with1, 'app', 0))
 console.log(listed)
 const version: 1 = REGISTRY_VERSION
+
+interface Config {
+	theme?: string
+}
+const configCodec: DocumentCodec<Config> = {
+	decode: (text: string): Config => JSON.parse(text),
+	encode: (value: Config): string => JSON.stringify(value),
+	empty: () => ({}),
+}
+const inConfig: DocumentOptions<Config> = { ...options, codec: configCodec }
+const dark: Config = await updateRegistry(
+	path,
+	(config) => ({ ...config, theme: 'dark' }),
+	inConfig,
+)
+const light: Config = updateRegistrySync(
+	path,
+	(config) => ({ ...config, theme: 'light' }),
+	inConfig,
+)
+await updateRegistry(path, async (config) => config, inConfig)
+await writeRegistry(path, { theme: 'dark' }, inConfig)
+await withRegistryLock(path, (lock) => lock.write({ theme: 'dark' }), inConfig)
+const readConfig: RegistryReadResult<Config> = await readRegistry(path, { codec: configCodec })
+const theme: string | undefined = readRegistrySync(path, inConfig).registry.theme
+// T comes from the codec, whatever it is.
+const count: number = await updateRegistry(path, (n) => n + 1, { codec: { empty: () => 0 } })
+const names = await updateRegistry(path, (list) => [...list, 'a'], {
+	codec: { empty: (): string[] => [] },
+	timeoutMs: 0,
+})
+const firstName: string | undefined = names[0]
+await updateRegistry(path, add, { codec: undefined })
+readRegistrySync(path, { codec: undefined })
+// @ts-expect-error the updater returns what the codec encodes
+await updateRegistry(path, (n) => String(n), { codec: { empty: () => 0 } })
+// @ts-expect-error the updater gets what the codec decodes
+updateRegistrySync(path, (registry: RegistryV1) => registry, inConfig)
+// @ts-expect-error a synchronous update can't wait for a promise, of whatever document
+updateRegistrySync(path, async (config) => config, inConfig)
+// @ts-expect-error without a codec it is a registry
+await updateRegistry<Config>(path, (config) => config)
+// @ts-expect-error without a codec it is a registry
+const notRead: RegistryReadResult<Config> = await readRegistry<Config>(path)
+// @ts-expect-error without a codec it is a registry
+await writeRegistry(path, { theme: 'dark' })
+// @ts-expect-error the codec encodes configurations
+await writeRegistry(path, { theme: 7 }, inConfig)
+// @ts-expect-error the codec encodes configurations
+await withRegistryLock(path, (lock) => lock.write(7), inConfig)
+// @ts-expect-error a codec has an empty document
+await readRegistry(path, { codec: { decode: JSON.parse } })
+console.log(dark, light, readConfig, theme, count, firstName, notRead)
 
 {
 	using shared: KernelLock = tryLockShared(`${path}.shared`)

@@ -4,57 +4,63 @@
 // the other, one commit. Each sees its predecessor's result as an object of its own, one that
 // fails fails alone, and all are told when the commit is done.
 
-const { encode } = require('./content.js')
+const { look, open } = require('./documents.js')
 const { aborted } = require('./errors.js')
-const { acquire, commit, mayRunAgain, open, release, unlessAborted } = require('./hold.js')
+const { acquire, commit, mayRunAgain, release, unlessAborted } = require('./hold.js')
 const { enter, inTurn, setHolding, takeAlong } = require('./turns.js')
 
 /** After this long no more updates are taken along: other processes wait for the lock, too. */
 const BATCH_MS = 20
 
+/** What may be taken along: not the calls of another copy of this package, which may be another version. */
+const KIND = Symbol('update')
+
 const isThenable = (value) => typeof value?.then === 'function'
 
-/** The registry as it is about to be: what was read, and what the updaters have made of it. */
+/** The file as it is about to be: what was read, and what the updaters have made of it. */
 class Draft {
-	constructor(path, hold) {
-		this.path = path
+	constructor(hold) {
 		this.hold = hold
-		this.opened = open(path, hold)
-		/** The registry's text; undefined as long as it is as it was read. */
-		this.text = undefined
-		/** Who has changed it since it was written last. */
+		/** What is in it, and by whose `codec` it was printed if that was done in this batch. */
+		this.content = hold.text()
+		/** Who has changed it since it was written last, and what each found corrupt. */
 		this.writers = []
 	}
 
-	/** An object that nobody else has. */
-	fresh() {
-		const { registry, source } = this.opened
-		this.opened.registry = undefined
-		return this.text === undefined && registry ? registry : JSON.parse(this.text ?? source)
+	get isWritten() {
+		return this.writers.length === 0
 	}
 
-	set(call, text) {
-		this.text = text
-		this.writers.push(call)
+	/** What one finds who replaces the content unread. */
+	look(call) {
+		return this.content.codec === call.codec ? {} : look(call, this.content)
 	}
 
-	/** Takes what an updater made of the object that it was given. */
-	accept(call, given, next) {
+	/** What one finds who updates it. */
+	open(call) {
+		return open(call, this.content)
+	}
+
+	set(call, text, corrupt) {
+		this.content = { exists: true, text, codec: call.codec }
+		this.writers.push({ call, corrupt })
+	}
+
+	/** Takes what an updater made of what it had opened. */
+	accept(call, { corrupt, isChanged }, next) {
 		if (call.signal?.aborted) throw aborted(call.path, call.signal)
-		const text = encode(this.path, next)
-		const isAsBefore = this.text === undefined ? this.opened.isAsRead(text) : text === this.text
-		if (next !== given || !isAsBefore) this.set(call, text)
+		const text = call.codec.encode(call.path, next)
+		if (isChanged(next, text)) this.set(call, text, corrupt)
 	}
 
 	/** Writes what has changed, if anything has. */
 	async write(thenRelease) {
-		const [first] = this.writers
-		if (!first) return
-		const durable = this.writers.some((call) => call.durable)
-		const { corrupt } = this.opened
+		if (this.isWritten) return
+		const durable = this.writers.some(({ call }) => call.durable)
+		// The others found what the first has made of it.
+		const [{ call, corrupt }] = this.writers
 		this.writers = []
-		await commit(first, this.hold, corrupt, this.text, durable, thenRelease)
-		this.opened.corrupt = undefined
+		await commit(call, this.hold, corrupt, this.content.text, durable, thenRelease)
 	}
 }
 
@@ -63,7 +69,7 @@ class Batch {
 	constructor(path, hold, members) {
 		this.path = path
 		this.members = members
-		this.draft = new Draft(path, hold)
+		this.draft = new Draft(hold)
 		this.startedAt = performance.now()
 		/** Those who are done, but for the writing. */
 		this.done = []
@@ -76,9 +82,7 @@ class Batch {
 	/** Who runs next: one who was here before, or one who waits and is taken along. */
 	next() {
 		if (this.members.length > 0) return this.members.shift()
-		return performance.now() - this.startedAt < BATCH_MS
-			? takeAlong(this.path, 'update')
-			: undefined
+		return performance.now() - this.startedAt < BATCH_MS ? takeAlong(this.path, KIND) : undefined
 	}
 
 	/** Writes; says whether the draft is what is in the file. */
@@ -102,13 +106,19 @@ class Batch {
 	async run(member) {
 		const { call, text, updater } = member
 		if (call.signal?.aborted) throw aborted(call.path, call.signal)
+		const opened = text === undefined ? this.draft.open(call) : this.draft.look(call)
+		if (opened.corrupt && !this.draft.isWritten) {
+			// What another's codec has just made of it can be kept once it is in the file. In the next
+			// hold: what is kept is named after its hold, so that one hold can keep only once.
+			this.members.unshift(member)
+			return false
+		}
 		if (text !== undefined) {
-			this.draft.set(call, text)
+			this.draft.set(call, text, opened.corrupt)
 			this.done.push(member)
 			return true
 		}
-		const given = this.draft.fresh()
-		const { result, leave } = enter(this.path, () => updater(given))
+		const { result, leave } = enter(this.path, () => updater(opened.given))
 		const isAsync = isThenable(result)
 		if (isAsync) {
 			const settled = unlessAborted(call, Promise.resolve(result)).finally(leave)
@@ -123,7 +133,7 @@ class Batch {
 			leave()
 			member.value = result
 		}
-		this.draft.accept(call, given, member.value)
+		this.draft.accept(call, opened, member.value)
 		this.done.push(member)
 		return !isAsync
 	}
@@ -192,7 +202,7 @@ const lead = async (first, turn) => {
  * Does one update in turn, alone or with others. `job` is its `updater`, or the `text` to write.
  */
 const submit = (call, job) => {
-	const member = { kind: 'update', call, ...job }
+	const member = { kind: KIND, call, ...job }
 	const promise = new Promise((resolve, reject) => Object.assign(member, { resolve, reject }))
 	// Told when the turn is over: whoever is told may count on a free lock.
 	inTurn(call, (turn) => lead(member, turn), member).then((news) => tell(news ?? []), member.reject)

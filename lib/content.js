@@ -49,13 +49,6 @@ const isTricky = (value) =>
 	typeof value?.toJSON === 'function' ||
 	keys.some((key) => Object.getOwnPropertyDescriptor(value ?? {}, key)?.get)
 
-const warning = (code, path, message) => ({ code, path, message })
-
-const corrupt = (path, reason) => ({
-	...warning('CORRUPT', path, `${path} is not a registry (${reason}); reading it as empty`),
-	reason,
-})
-
 const parse = (text) => {
 	try {
 		return { value: JSON.parse(text) }
@@ -64,38 +57,24 @@ const parse = (text) => {
 	}
 }
 
-/**
- * Reads a text. What is no registry is an empty one, with a warning that says why.
- *
- * @returns {{ registry: object, warning?: { code: string, path: string, message: string } }}
- */
-const decode = (path, { exists, text }) => {
-	const empty = (what) => ({ registry: createEmptyRegistry(), warning: what })
-	if (!exists) {
-		const message = `${path} does not exist yet; reading it as empty`
-		return empty(warning('NOT_FOUND', path, message))
+/** What becomes of a registry of a newer schema, which must not be overwritten. */
+const newer = (path, version) => {
+	const versions = `schema version ${version}, this program knows ${REGISTRY_VERSION}`
+	const message = `${path} has ${versions}; nothing was written; upgrade this program`
+	return {
+		seen: `has schema version ${version}, which this program does not know`,
+		refusal: new RegistryError('UNSUPPORTED_VERSION', message, { path }),
 	}
-	if (typeof text !== 'string') return empty(corrupt(path, 'its bytes are not UTF-8'))
-	const { value, reason } = parse(text)
-	if (reason !== undefined) return empty(corrupt(path, reason))
-	if (isObject(value) && typeof value.version === 'number' && value.version > REGISTRY_VERSION) {
-		const message = `${path} has schema version ${value.version}, which this program does not know`
-		const what = warning('UNSUPPORTED_VERSION', path, `${message}; reading it as empty`)
-		return empty({ ...what, found: value.version })
-	}
-	const problem = objection(value)
-	return problem === undefined ? { registry: value } : empty(corrupt(path, problem))
 }
 
-/** Refuses to go on with a registry of a newer schema, which must not be overwritten. */
-const refuseNewer = (path, found) => {
-	if (found?.code !== 'UNSUPPORTED_VERSION') return
-	const versions = `schema version ${found.found}, this program knows ${REGISTRY_VERSION}`
-	throw new RegistryError(
-		'UNSUPPORTED_VERSION',
-		`${path} has ${versions}; nothing was written; upgrade this program`,
-		{ path },
-	)
+const decode = (path, text) => {
+	const { value, reason } = parse(text)
+	if (reason !== undefined) return { reason }
+	if (isObject(value) && typeof value.version === 'number' && value.version > REGISTRY_VERSION) {
+		return { newer: newer(path, value.version) }
+	}
+	const problem = objection(value)
+	return problem === undefined ? { value } : { reason: problem }
 }
 
 /** The text of a registry; throws a typed error for what is none. */
@@ -119,4 +98,7 @@ const encode = (path, registry) => {
 	return text
 }
 
-module.exports = { REGISTRY_VERSION, createEmptyRegistry, decode, encode, refuseNewer }
+/** Registries as documents: documents.js says what a codec is. */
+const registryCodec = { noun: 'a registry', decode, encode, empty: () => createEmptyRegistry() }
+
+module.exports = { REGISTRY_VERSION, createEmptyRegistry, registryCodec }

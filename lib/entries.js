@@ -12,6 +12,9 @@ const { inTurn, takeAlong, whenOver } = require('./turns.js')
 /** Source: argus. */
 const DEFAULT_TTL_MS = 60_000
 
+/** What may be taken along: another copy of this package has an addon, and objects, of its own. */
+const KIND = Symbol('operation')
+
 /** So many are done under one lock: other processes wait for it, too. */
 const MOST_TOGETHER = 500
 
@@ -58,7 +61,7 @@ const lead = async (first, turn) => {
 	turn.needsNoThread = true
 	const members = [first]
 	while (first.mayHaveCompany && members.length < MOST_TOGETHER) {
-		const member = takeAlong(first.call.path, 'operation')
+		const member = takeAlong(first.call.path, KIND)
 		if (!member) break
 		members.push(member)
 	}
@@ -89,7 +92,7 @@ const operate = (call, what, { now, mayHaveCompany = true } = {}) => {
 	const { path } = call
 	const order = orderOf(path, what, instant(path, 'now', now))
 	const operation = unwrap(native.entryOperation(path, order))
-	const member = { kind: 'operation', call, operation, mayHaveCompany }
+	const member = { kind: KIND, call, operation, mayHaveCompany }
 	const promise = new Promise((resolve, reject) => Object.assign(member, { resolve, reject }))
 	// Told when the turn is over: whoever is told may count on a free lock.
 	inTurn(call, (turn) => lead(member, turn), mayHaveCompany ? member : undefined).then((news) => {

@@ -2,10 +2,11 @@
 
 // A watcher's heartbeat: its entry, renewed until it is stopped.
 
+const { resolve } = require('node:path')
 const timers = require('node:timers')
 const { heartbeatWatcher, removeWatcher } = require('./entries.js')
 const { RegistryError } = require('./errors.js')
-const { bad, checkFunction, flag, interval, optional, prepare } = require('./options.js')
+const { bad, check, checkFunction, flag, interval, optional } = require('./options.js')
 
 /** Source: argus. */
 const DEFAULT_INTERVAL_MS = 15_000
@@ -29,12 +30,16 @@ const lost = (path, id) =>
 	)
 
 const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
-	// Checked now: a beat has nobody to throw at.
-	const call = prepare(path, options)
-	checkFunction(call.path, 'getWatcher', getWatcher)
-	const intervalMs = interval(call.path, options.intervalMs, DEFAULT_INTERVAL_MS)
-	const onError = optional(call.path, 'onError', options.onError, 'function', 'a function') ?? warn
-	const keepAlive = flag(call.path, 'keepAlive', options.keepAlive, false)
+	// Checked now: a beat has nobody to throw at. What the file system says is for a beat to tell.
+	check(path, options)
+	checkFunction(path, 'getWatcher', getWatcher)
+	const intervalMs = interval(path, options.intervalMs, DEFAULT_INTERVAL_MS)
+	const onError = optional(path, 'onError', options.onError, 'function', 'a function') ?? warn
+	const keepAlive = flag(path, 'keepAlive', options.keepAlive, false)
+	// The working folder may be another by the time of a beat.
+	const file = resolve(path)
+	// To end it there is `stop`: a signal that is aborted would only make all beats fail.
+	const update = { ...options, signal: undefined }
 
 	/** Tells of an error, whatever that does: a watcher must not end of it. */
 	const complain = async (error) => {
@@ -49,13 +54,13 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 		const watcher = await getWatcher()
 		// An id or a claim would do for the addon, but is not what was asked for.
 		if (typeof watcher?.host === 'string') return watcher
-		throw bad(call.path, 'getWatcher must return a whole record')
+		throw bad(file, 'getWatcher must return a whole record')
 	}
 
 	const beat = async () => {
 		try {
 			const watcher = await getRecord()
-			if (!(await heartbeatWatcher(path, watcher, options))) throw lost(call.path, watcher.id)
+			if (!(await heartbeatWatcher(file, watcher, update))) throw lost(file, watcher.id)
 		} catch (error) {
 			// Not waited for: who stops the heartbeat from in there would wait for itself.
 			complain(error)
@@ -82,7 +87,7 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 		await beating
 		if (!remove) return
 		try {
-			await removeWatcher(path, await getRecord(), options)
+			await removeWatcher(file, await getRecord(), update)
 		} catch (error) {
 			await complain(error)
 		}

@@ -3,7 +3,6 @@
 // Taking the lock and committing: the addon's calls, with the caller's options around them.
 
 const { onAbort } = require('./abort.js')
-const { decode, encode, refuseNewer } = require('./content.js')
 const { RegistryError, aborted, unwrap } = require('./errors.js')
 const native = require('./native.js')
 const { elapsedMs, remainingMs } = require('./options.js')
@@ -73,25 +72,15 @@ const release = (hold) => {
 /** Tells the caller of content that was set aside; what is committed stays committed. */
 const report = ({ onWarning }, warning, kept) => {
 	const where = kept ? `its bytes are kept in ${kept}` : 'its bytes are gone'
-	const message = `${warning.path} was not a registry (${warning.reason}); it was replaced, and ${where}`
+	const { path, noun, reason } = warning
+	const message = `${path} was not ${noun} (${reason}); it was replaced, and ${where}`
 	const complain = (error) => process.emitWarning(error instanceof Error ? error : String(error))
 	try {
-		const told = onWarning({ code: warning.code, path: warning.path, message, kept })
+		const told = onWarning({ code: warning.code, path, message, kept })
 		Promise.resolve(told).catch(complain)
 	} catch (error) {
 		complain(error)
 	}
-}
-
-/** Reads what the hold found, and keeps what it takes to see whether an updater changed it. */
-const open = (path, hold) => {
-	const found = hold.text()
-	const { registry, warning } = decode(path, found)
-	refuseNewer(path, warning)
-	const source = warning ? encode(path, registry) : found.text
-	// What was read is printed anew only where it must be: most files are as we print them.
-	const isAsRead = (text) => text === source || text === encode(path, JSON.parse(source))
-	return { registry, source, isAsRead, corrupt: warning?.code === 'CORRUPT' ? warning : undefined }
 }
 
 /** Whether a call that lost its lock may run its updater again. */
@@ -117,7 +106,6 @@ module.exports = {
 	commit,
 	commitSync,
 	mayRunAgain,
-	open,
 	release,
 	report,
 	unlessAborted,

@@ -3,6 +3,8 @@
 // What callers pass, checked before anything is done.
 
 const { inspect } = require('node:util')
+const { registryCodec } = require('./content.js')
+const { documentCodec } = require('./documents.js')
 const { RegistryError, unwrap } = require('./errors.js')
 const native = require('./native.js')
 
@@ -30,6 +32,11 @@ const optional = (path, name, value, type, what) => {
 const flag = (path, name, value, fallback) =>
 	optional(path, name, value, 'boolean', 'true or false') ?? fallback
 
+const checkFunction = (path, name, value) => {
+	if (typeof value !== 'function') throw bad(path, `${name} must be a function`)
+	return value
+}
+
 const checkPath = (path, name = 'path') => {
 	if (typeof path !== 'string' || path === '' || path.includes('\0')) {
 		throw bad(path, `${name} must be a string that names a file`)
@@ -44,11 +51,25 @@ const checkSignal = (path, signal) => {
 	return signal
 }
 
+const checkOptions = (path, options) => {
+	if (options === null || typeof options !== 'object') throw bad(path, 'options must be an object')
+}
+
+/** The codec of a caller's documents; by default they are registries. */
+const checkCodec = (path, codec) => {
+	if (codec === undefined) return registryCodec
+	if (codec === null || typeof codec !== 'object') throw bad(path, 'codec must be an object')
+	optional(path, 'codec.decode', codec.decode, 'function', 'a function')
+	optional(path, 'codec.encode', codec.encode, 'function', 'a function')
+	checkFunction(path, 'codec.empty', codec.empty)
+	return documentCodec(codec)
+}
+
 const warn = (warning) =>
 	process.emitWarning(warning.message, { type: 'RegistryWarning', code: warning.code })
 
 /** The registry's one name: two names of one file are one lock. */
-const resolvePath = (path) => unwrap(native.resolve(checkPath(path)))
+const resolvePath = (path) => unwrap(native.resolve(path))
 
 /** A time of day, in milliseconds since 1970. */
 const instant = (path, name, value) => {
@@ -68,12 +89,13 @@ const interval = (path, value, fallback) => {
 	return value ?? fallback
 }
 
-/** A call's settings, complete and checked. */
-const prepare = (path, options = {}) => {
+/** A call's settings, complete and checked: but for the path, as it has been given. */
+const check = (path, options = {}) => {
 	checkPath(path)
-	if (options === null || typeof options !== 'object') throw bad(path, 'options must be an object')
+	checkOptions(path, options)
 	return {
-		path: resolvePath(path),
+		path,
+		codec: checkCodec(path, options.codec),
 		timeoutMs: milliseconds(path, 'timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS),
 		staleMs: milliseconds(path, 'staleMs', options.staleMs, DEFAULT_STALE_MS),
 		signal: checkSignal(path, options.signal),
@@ -83,9 +105,17 @@ const prepare = (path, options = {}) => {
 	}
 }
 
-const checkFunction = (path, name, value) => {
-	if (typeof value !== 'function') throw bad(path, `${name} must be a function`)
-	return value
+/** The same, with the path resolved. */
+const prepare = (path, options) => {
+	const call = check(path, options)
+	return { ...call, path: resolvePath(path) }
+}
+
+/** The same of a call that reads without a lock, and names the file as its caller does. */
+const prepareRead = (path, options = {}) => {
+	checkPath(path)
+	checkOptions(path, options)
+	return { path, codec: checkCodec(path, options.codec) }
 }
 
 /** What is over of a call's timeout. */
@@ -96,6 +126,7 @@ const remainingMs = (call) => Math.max(0, call.timeoutMs - elapsedMs(call))
 
 module.exports = {
 	bad,
+	check,
 	checkFunction,
 	checkPath,
 	elapsedMs,
@@ -105,5 +136,6 @@ module.exports = {
 	milliseconds,
 	optional,
 	prepare,
+	prepareRead,
 	remainingMs,
 }

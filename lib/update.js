@@ -3,7 +3,7 @@
 // The calls that update a registry.
 
 const { submit } = require('./batch.js')
-const { encode } = require('./content.js')
+const { look, open } = require('./documents.js')
 const { aborted, invalid, unwrap } = require('./errors.js')
 const {
 	acquire,
@@ -11,7 +11,6 @@ const {
 	commit,
 	commitSync,
 	mayRunAgain,
-	open,
 	release,
 	unlessAborted,
 } = require('./hold.js')
@@ -26,24 +25,30 @@ const updateRegistry = async (path, updater, options) => {
 const writeRegistry = async (path, registry, options) => {
 	const call = prepare(path, options)
 	// Now, not when the lock is free: the caller may change the object meanwhile.
-	return submit(call, { text: encode(call.path, registry) })
+	return submit(call, { text: call.codec.encode(call.path, registry) })
+}
+
+/** Runs the caller's code, of which the codec is a part: what to return, and what to write. */
+const runSync = (call, content, updater) => {
+	const { path, codec } = call
+	const { given, corrupt, isChanged } = open(call, content)
+	const next = updater(given)
+	if (typeof next?.then === 'function') {
+		// Nobody will ever wait for it.
+		Promise.resolve(next).catch(() => {})
+		throw invalid(path, 'the updater returned a promise; use updateRegistry for that')
+	}
+	const text = codec.encode(path, next)
+	return { next, text, corrupt, mustWrite: isChanged(next, text) }
 }
 
 const updateOnceSync = (call, updater) => {
-	const { path } = call
 	const hold = acquireSync(call)
 	try {
-		const opened = open(path, hold)
-		const given = opened.registry
-		const next = enterSync(path, () => updater(given))
-		if (typeof next?.then === 'function') {
-			// Nobody will ever wait for it.
-			Promise.resolve(next).catch(() => {})
-			throw invalid(path, 'the updater returned a promise; use updateRegistry for that')
-		}
-		const text = encode(path, next)
-		if (next !== given || !opened.isAsRead(text)) commitSync(call, hold, opened.corrupt, text)
-		return next
+		const content = hold.text()
+		const run = enterSync(call.path, () => runSync(call, content, updater))
+		if (run.mustWrite) commitSync(call, hold, run.corrupt, run.text)
+		return run.next
 	} finally {
 		release(hold)
 	}
@@ -69,14 +74,14 @@ const heldLock = (call, hold) => {
 	/** The last write: they are done in the order in which they were asked for. */
 	let writing = Promise.resolve()
 	const write = (text) => {
-		const { corrupt } = open(call.path, hold)
+		const { corrupt } = look(call, hold.text())
 		return commit(call, hold, corrupt, text, call.durable, false)
 	}
 	const lock = {
 		path: call.path,
 		write: async (registry) => {
 			if (closed) throw invalid(call.path, 'withRegistryLock is over, and its lock is released')
-			const text = encode(call.path, registry)
+			const text = call.codec.encode(call.path, registry)
 			const written = writing.then(() => write(text))
 			writing = written.catch(() => {})
 			return written

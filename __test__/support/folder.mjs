@@ -43,8 +43,8 @@ export const print = (value) => JSON.stringify(value, null, 2)
 
 /**
  * Takes the lock of the next hold away, between its reading and its writing, even from calls that
- * run no code of their caller: a registry that is missing reads as an empty one, dated now. Returns
- * how to ask whether that has happened.
+ * run no code of their caller: the thread notes since when it holds the lock. Returns how to ask
+ * whether that has happened.
  */
 export const robbedOnce = (t, at, takeOver = () => {}) => {
 	let robbed = false

@@ -35,6 +35,12 @@ const tasks = {
 	incrementSync: ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) updateRegistrySync(path, bump(marker), options)
 	},
+	/** The same of a file that is nothing but a number. */
+	incrementNumber: async ({ path, times, marker, options }) => {
+		const codec = { empty: () => 0 }
+		const next = (number) => witnessed(marker, () => number + 1)
+		for (let i = 0; i < times; i += 1) await updateRegistry(path, next, { ...options, codec })
+	},
 	incrementWithSeedLock: async ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) await updateWithSeedLock(path, bump(marker), options)
 	},
