@@ -176,8 +176,8 @@ const lead = async (first, turn) => {
 		try {
 			hold = await acquire(members[0].call)
 		} catch (error) {
-			const [member] = members.splice(0, 1)
-			news.push(() => member.reject(error))
+			// At once: the others may have to wait much longer.
+			members.shift().reject(error)
 			continue
 		}
 		setHolding(turn, true)

@@ -3,6 +3,7 @@
 // The entry operations. The addon does them, lock and all, without coming back in between; those
 // of one registry that wait together are done together.
 
+const { registryCodec } = require('./content.js')
 const { unwrap } = require('./errors.js')
 const { report } = require('./hold.js')
 const native = require('./native.js')
@@ -28,8 +29,8 @@ const mayLeave = ({ call, operation, reject }, index) => {
 	})
 }
 
-/** Does operations together. Returns how to tell who is done, and who is not. */
-const apply = async (members) => {
+/** Does operations together. Returns those that are still to be done. */
+const apply = async (members, news) => {
 	const [{ call }] = members
 	const operations = members.map(({ operation }) => operation)
 	const durable = members.some((member) => member.call.durable)
@@ -38,21 +39,19 @@ const apply = async (members) => {
 	const result = await native.applyEntries(path, operations, timeoutMs, elapsed, staleMs, durable)
 	try {
 		const { outcomes, kept, reason } = unwrap(result)
-		if (reason !== undefined) report(call, { code: 'CORRUPT', path, reason }, kept)
-		const news = members.map(({ resolve }, index) => () => {
+		if (reason !== undefined) {
+			report(call, { code: 'CORRUPT', path, noun: registryCodec.noun, reason }, kept)
+		}
+		for (const [index, { resolve }] of members.entries()) {
 			// Who was cancelled knows already.
-			if (outcomes[index] !== undefined) resolve(JSON.parse(outcomes[index]))
-		})
-		return { news, left: [] }
+			if (outcomes[index] !== undefined) news.push(() => resolve(JSON.parse(outcomes[index])))
+		}
+		return []
 	} catch (error) {
 		// It was the first one's wait. If it came to more than waiting, it is everybody's failure.
 		const isOver = ({ operation }, index) => index === 0 || operation.hasBegun()
-		const news = members.filter(isOver).map(
-			({ reject }) =>
-				() =>
-					reject(error),
-		)
-		return { news, left: members.filter((member, index) => !isOver(member, index)) }
+		for (const { reject } of members.filter(isOver)) reject(error)
+		return members.filter((member, index) => !isOver(member, index))
 	}
 }
 
@@ -66,17 +65,13 @@ const lead = async (first, turn) => {
 		members.push(member)
 	}
 	const stays = members.map(mayLeave)
-	const allNews = []
+	const news = []
 	try {
-		for (let left = members; left.length > 0; ) {
-			const done = await apply(left)
-			allNews.push(...done.news)
-			left = done.left
-		}
+		for (let left = members; left.length > 0; ) left = await apply(left, news)
 	} finally {
 		for (const stay of stays) stay()
 	}
-	return allNews
+	return news
 }
 
 /** An operation as the addon reads it. JSON carries every string and number of JavaScript's. */

@@ -1,0 +1,538 @@
+// The entry operations: announce, claim, heartbeat, remove, prune. The races that they close are in
+// races.test.mjs.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, readFileSync, unlinkSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
+import {
+	announceWatcher,
+	claimWatcher,
+	createEmptyRegistry,
+	DEFAULT_TTL_MS,
+	heartbeatWatcher,
+	inspectLock,
+	listWatchers,
+	pruneStaleWatchers,
+	readRegistry,
+	removeWatcher,
+	removeWatcherEntry,
+	setWatcherEntry,
+	updateRegistry,
+	updateRegistrySync,
+	withRegistryLock,
+} from '../index.js'
+import { EMPTY, folder, print } from './support/folder.mjs'
+import { puppet, puppets, rustExample } from './support/processes.mjs'
+import { packageFile } from './support/script.mjs'
+import { skipIf } from './support/skip.mjs'
+
+const LONG = { timeoutMs: 120_000, durable: false }
+
+const record = (id, more) => {
+	const now = Date.now()
+	const watcher = { id, host: '127.0.0.1', port: 9222, pid: process.pid, startedAt: now }
+	return { ...watcher, updatedAt: now, ...more }
+}
+
+const ids = (at) => Object.keys(at.json().watchers)
+
+/** The pid of a process that is gone. */
+const deadPid = async () => {
+	const child = spawn(process.execPath, ['--version'], { stdio: 'ignore' })
+	await once(child, 'exit')
+	return child.pid
+}
+
+test('an entry comes, is renewed, and goes; each dates the registry', async (t) => {
+	const at = folder(t)
+	const watcher = record('app', { match: { url: 'x' }, later: [1, { two: 2 }] })
+	assert.equal(await announceWatcher(at.path, watcher, { now: 5 }), undefined)
+	assert.equal(at.text(), print({ version: 1, updatedAt: 5, watchers: { app: watcher } }))
+	assert.equal(await heartbeatWatcher(at.path, 'app', { now: 6 }), true)
+	const renewed = { ...watcher, updatedAt: 6 }
+	assert.equal(at.text(), print({ version: 1, updatedAt: 6, watchers: { app: renewed } }))
+	const changed = record('app', { ...watcher, port: 1, chrome: { host: 'h', port: 2 } })
+	assert.equal(await heartbeatWatcher(at.path, changed, { now: 7 }), true)
+	assert.deepEqual(at.json().watchers.app, { ...changed, updatedAt: 7 })
+	const replaced = record('app', { port: 3 })
+	await announceWatcher(at.path, replaced, { now: 8 })
+	assert.deepEqual(at.json().watchers, { app: replaced })
+	assert.equal(await removeWatcher(at.path, 'app', { now: 9 }), true)
+	assert.equal(at.text(), print({ ...EMPTY, updatedAt: 9 }))
+	assert.equal((await inspectLock(at.path)).state, 'free')
+	assert.deepEqual(at.others(), [])
+})
+
+test('without `now` it is the time when the lock is held', async (t) => {
+	const at = folder(t)
+	const before = Date.now()
+	await announceWatcher(at.path, record('app', { updatedAt: 0 }))
+	await heartbeatWatcher(at.path, 'app')
+	const { updatedAt, watchers } = at.json()
+	assert.equal(watchers.app.updatedAt, updatedAt)
+	assert.ok(updatedAt >= before && updatedAt <= Date.now())
+})
+
+test('what an operation does not touch keeps its bytes', async (t) => {
+	const at = folder(t)
+	const text = `{
+  "note": "\\ud800 and é",
+  "version": 1,
+  "updatedAt": 1,
+  "watchers": {
+    "\\udc00": null,
+    "constructor": {
+      "updatedAt": 1e3,
+      "pid": 7,
+      "port": 80.0,
+      "startedAt": 3.5,
+      "cwd": "\\ud800"
+    },
+    "odd": [
+      1.50
+    ]
+  },
+  "__proto__": {
+    "later": {}
+  }
+}`
+	at.put(text)
+	const claim = { id: 'constructor', pid: 7, startedAt: 3.5 }
+	for (const who of ['constructor', claim]) {
+		assert.equal(await heartbeatWatcher(at.path, who, { now: 2 }), true)
+		const expected = text.replace('"updatedAt": 1,', '"updatedAt": 2,').replace('1e3', '2')
+		assert.equal(at.text(), expected)
+		at.put(text)
+	}
+	await announceWatcher(at.path, record('new', { id: 'new' }), { now: 1 })
+	await removeWatcher(at.path, 'new', { now: 1 })
+	assert.equal(at.text(), text)
+})
+
+test('with nothing to do nothing is written, locked or made', async (t) => {
+	const at = folder(t)
+	for (const path of [at.path, `${at.dir}/missing/registry.json`]) {
+		assert.equal(await heartbeatWatcher(path, 'app'), false)
+		assert.equal(await removeWatcher(path, record('app')), false)
+		assert.deepEqual(await pruneStaleWatchers(path), [])
+		assert.deepEqual(at.others(), [])
+	}
+	at.put(print({ ...EMPTY, watchers: { app: record('app') } }))
+	const text = at.text()
+	assert.equal(await heartbeatWatcher(at.path, 'other'), false)
+	assert.equal(await removeWatcher(at.path, { id: 'app', pid: 1, startedAt: 1 }), false)
+	assert.equal(at.text(), text)
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	assert.deepEqual(await pruneStaleWatchers(at.path, { timeoutMs: 0 }), [])
+})
+
+test('ids may be any string, and entries anything', async (t) => {
+	const at = folder(t)
+	for (const id of ['__proto__', 'constructor', 'toString', '10', ' ', 'é "\\\n', '\u2028']) {
+		const watcher = record(id)
+		const { claim } = await claimWatcher(at.path, watcher)
+		assert.deepEqual(claim, { id, pid: process.pid, startedAt: watcher.startedAt })
+		assert.equal(await heartbeatWatcher(at.path, id), true)
+		assert.equal((await claimWatcher(at.path, watcher)).claim.id, `${id}-2`)
+		assert.equal(await removeWatcher(at.path, `${id}-2`), true)
+		assert.deepEqual(ids(at), [id])
+		assert.equal(await removeWatcher(at.path, claim), true)
+	}
+	at.put(print({ ...EMPTY, watchers: { a: null, b: 7, c: [], d: {}, e: { updatedAt: 'x' } } }))
+	const text = at.text()
+	for (const id of ['a', 'b', 'c']) assert.equal(await heartbeatWatcher(at.path, id), false)
+	assert.deepEqual(await pruneStaleWatchers(at.path, { now: 8.64e15, liveness: true }), [])
+	assert.equal(at.text(), text)
+	assert.equal((await claimWatcher(at.path, record('a'))).claim.id, 'a-2')
+	assert.equal(await removeWatcher(at.path, 'a'), true)
+	assert.deepEqual(ids(at), ['b', 'c', 'd', 'e', 'a-2'])
+})
+
+test('a name that only JavaScript can hold is pruned like any other', async (t) => {
+	const at = folder(t)
+	const old = { ...record('x'), updatedAt: 0 }
+	at.put(print({ ...EMPTY, watchers: { '\ud800': old, __proto__: null, '\udc00': record('y') } }))
+	const pruned = await pruneStaleWatchers(at.path)
+	assert.deepEqual(pruned, [{ id: '\ud800', watcher: old, reason: 'expired' }])
+	assert.deepEqual(ids(at), ['\udc00'])
+})
+
+test('100 processes, Node and Rust, that claim one id at once get 100', {
+	timeout: 120_000,
+}, async (t) => {
+	const at = folder(t)
+	const claim = rustExample('claim')
+	const nodes = puppets(t, 10)
+	const rust = Array.from({ length: 90 }, () => {
+		const child = spawn(claim, [at.path, 'app'], {
+			stdio: ['pipe', 'pipe', 'inherit'],
+		})
+		t.after(() => child.kill('SIGKILL'))
+		return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() }
+	})
+	for (const { lines } of rust) assert.equal((await lines.next()).value, 'ready')
+	for (const { child } of rust) child.stdin.write('go\n')
+	for (const node of nodes) {
+		node.start('claim', { path: at.path, watcher: record('app'), options: LONG })
+	}
+	const claimed = await Promise.all([
+		...rust.map(async ({ lines }) => (await lines.next()).value),
+		...nodes.map(async (node) => (await node.expect('claimed')).id),
+	])
+	const expected = ['app', ...Array.from({ length: 99 }, (_, index) => `app-${index + 2}`)]
+	assert.deepEqual(claimed.sort(), [...expected].sort())
+	const entries = Object.entries(at.json().watchers)
+	assert.equal(entries.length, 100)
+	for (const [id, entry] of entries) assert.equal(entry.id, id)
+	assert.equal(new Set(entries.map(([, { pid }]) => pid)).size, 100)
+})
+
+test('a claim replaces the entry of a dead process, of this host only', async (t) => {
+	const at = folder(t)
+	const pid = await deadPid()
+	const { execPath } = process
+	const reused = { pid: process.pid, startedAt: 1, updatedAt: 1 }
+	const watchers = {
+		dead: record('dead', { pid }),
+		reused: record('reused', reused),
+		far: record('far', { pid, host: 'elsewhere.example.org' }),
+		lan: record('lan', { ...reused, host: '192.168.1.7' }),
+		alive: record('alive'),
+	}
+	at.put(print({ ...EMPTY, watchers }))
+	const claimed = async (id, options) =>
+		(await claimWatcher(at.path, record(id, { cwd: execPath }), options)).watcher.id
+	assert.equal(await claimed('dead', { liveness: false }), 'dead-2')
+	assert.equal(await claimed('dead'), 'dead')
+	assert.equal(at.json().watchers.dead.cwd, execPath)
+	assert.equal(await claimed('reused'), 'reused')
+	assert.equal(await claimed('far'), 'far-2')
+	assert.equal(await claimed('lan'), 'lan-2')
+	assert.equal(await claimed('alive'), 'alive-2')
+	assert.equal(await claimed('alive'), 'alive-3')
+})
+
+test('pruning is by age, and by liveness if asked to', async (t) => {
+	const at = folder(t)
+	const pid = await deadPid()
+	const now = Date.now()
+	const watchers = {
+		young: record('young', { updatedAt: now - DEFAULT_TTL_MS }),
+		old: record('old', { updatedAt: now - DEFAULT_TTL_MS - 1 }),
+		ahead: record('ahead', { updatedAt: now + 1e9 }),
+		dead: record('dead', { pid }),
+		far: record('far', { pid, host: 'elsewhere.example.org', updatedAt: now - 1 }),
+		oldAndDead: record('oldAndDead', { pid, updatedAt: 0 }),
+	}
+	at.put(print({ ...EMPTY, watchers }))
+	const pruned = async (options) =>
+		(await pruneStaleWatchers(at.path, { now, ...options })).map(({ id, reason }) => [id, reason])
+	assert.deepEqual(await pruned({ ttlMs: Number.POSITIVE_INFINITY }), [])
+	assert.deepEqual(await pruned(), [
+		['old', 'expired'],
+		['oldAndDead', 'expired'],
+	])
+	assert.deepEqual(await pruned({ liveness: true }), [['dead', 'dead']])
+	assert.deepEqual(ids(at), ['young', 'ahead', 'far'])
+	assert.deepEqual(await pruned({ ttlMs: 0 }), [
+		['young', 'expired'],
+		['far', 'expired'],
+	])
+	assert.equal(at.json().updatedAt, now)
+})
+
+test('a process that may not be signalled counts as alive', {
+	skip: skipIf(process.platform === 'win32', 'there is no such permission here'),
+}, async (t) => {
+	const at = folder(t)
+	chmodSync(at.dir, 0o777)
+	// That of the first process, and no watcher of anybody's.
+	at.put(
+		print({ ...EMPTY, watchers: { app: record('app', { pid: 1, startedAt: 1, updatedAt: 2 }) } }),
+	)
+	const { runUnprivileged } = await import('./support/script.mjs')
+	const { now, claim } = runUnprivileged(`
+		const path = ${JSON.stringify(at.path)}
+		const now = await outcome(registry.pruneStaleWatchers(path, { ttlMs: Infinity, liveness: true }))
+		const claim = await outcome(registry.claimWatcher(path, ${JSON.stringify(record('app'))}))
+		console.log(JSON.stringify({ now, claim }))`)
+	assert.deepEqual(now, { value: [] })
+	assert.equal(claim.value.claim.id, 'app-2')
+})
+
+test('1,000 concurrent operations take the lock a few times, and all are there, in order', async (t) => {
+	const at = folder(t)
+	const holds = new Set()
+	const hold = () => holds.add(JSON.parse(readFileSync(at.guard, 'utf8')).nonce)
+	const claims = Array.from({ length: 1_000 }, async (_, index) => {
+		const { claim } = await claimWatcher(at.path, record('app', { port: index }), LONG)
+		hold()
+		return claim.id
+	})
+	const claimed = await Promise.all(claims)
+	const expected = ['app', ...Array.from({ length: 999 }, (_, index) => `app-${index + 2}`)]
+	assert.deepEqual(claimed, expected)
+	assert.deepEqual(ids(at), expected)
+	assert.equal(at.json().watchers['app-500'].port, 499)
+	assert.ok(holds.size <= 5, `${holds.size} holds`)
+})
+
+test('operations and updates keep their order, whatever they are', async (t) => {
+	const at = folder(t)
+	const seen = []
+	const look = () =>
+		updateRegistry(
+			at.path,
+			(registry) => {
+				seen.push(Object.keys(registry.watchers).join())
+				return registry
+			},
+			LONG,
+		)
+	await Promise.all([
+		announceWatcher(at.path, record('a'), LONG),
+		announceWatcher(at.path, record('b'), LONG),
+		look(),
+		removeWatcher(at.path, 'a', LONG),
+		announceWatcher(at.path, record('c', { updatedAt: 0 }), LONG),
+		look(),
+		pruneStaleWatchers(at.path, LONG),
+		look(),
+		withRegistryLock(at.path, async () => seen.push('held'), LONG),
+		removeWatcher(at.path, 'b', LONG),
+	])
+	assert.deepEqual(seen, ['a,b', 'b,c', 'b', 'held'])
+	assert.deepEqual(ids(at), [])
+})
+
+test('no JavaScript runs while one holds the lock: a blocked event loop holds up nobody', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const flag = new SharedArrayBuffer(4)
+	const worker = new Worker(
+		`const { workerData: { packageFile, path, flag } } = require('node:worker_threads')
+		const { readRegistrySync, updateRegistrySync } = require(packageFile)
+		while (!readRegistrySync(path).registry.watchers.app);
+		updateRegistrySync(path, (registry) => ({ ...registry, seen: true }), { timeoutMs: 60000 })
+		Atomics.store(new Int32Array(flag), 0, 1)
+		Atomics.notify(new Int32Array(flag), 0)`,
+		{ eval: true, workerData: { packageFile, path: at.path, flag } },
+	)
+	t.after(() => worker.terminate())
+	await once(worker, 'online')
+	const announced = announceWatcher(at.path, record('app'), LONG)
+	// Until here nobody but this thread could have gone on; from here it can't.
+	assert.notEqual(Atomics.wait(new Int32Array(flag), 0, 0, 60_000), 'timed-out')
+	await announced
+	assert.equal(at.json().seen, true)
+})
+
+test('a synchronous update may come while an operation is under way, not inside of an updater', async (t) => {
+	const at = folder(t)
+	const announced = announceWatcher(at.path, record('app'), LONG)
+	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: true }), LONG)
+	await announced
+	assert.equal(at.json().sync, true)
+	const refused = { name: 'RegistryError', code: 'RE_ENTRANT' }
+	await updateRegistry(at.path, async (registry) => {
+		await assert.rejects(announceWatcher(at.path, record('b')), refused)
+		await assert.rejects(pruneStaleWatchers(at.path), refused)
+		return registry
+	})
+	assert.deepEqual(ids(at), ['app'])
+})
+
+const held = async (t, at) => {
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	return holder
+}
+
+test('who waits too long is told who holds the lock; the others get their turn', async (t) => {
+	const at = folder(t)
+	const holder = await held(t, at)
+	const impatient = [0, 1, 30].map((timeoutMs) =>
+		announceWatcher(at.path, record(`impatient-${timeoutMs}`), { timeoutMs }),
+	)
+	const patient = [1, 2].map((n) => announceWatcher(at.path, record(`patient-${n}`), LONG))
+	const codes = []
+	for (const { reason } of await Promise.allSettled(impatient)) {
+		codes.push(reason.code)
+		assert.equal(reason.holder.pid, holder.pid)
+		assert.equal(reason.path, at.path)
+	}
+	assert.deepEqual(codes, ['LOCK_BUSY', 'LOCK_TIMEOUT', 'LOCK_TIMEOUT'])
+	holder.settle()
+	await Promise.all(patient)
+	assert.deepEqual(ids(at), ['patient-1', 'patient-2'])
+})
+
+test('an aborted operation is not done, and does not hold up those behind it', async (t) => {
+	const at = folder(t)
+	const holder = await held(t, at)
+	const mine = new Error('mine')
+	const controllers = [0, 1, 2].map(() => new AbortController())
+	const aborted = controllers.map(({ signal }, index) =>
+		announceWatcher(at.path, record(`aborted-${index}`), { ...LONG, signal }),
+	)
+	const last = announceWatcher(at.path, record('last'), LONG)
+	// The one that waits for the lock, one that was taken along, and one that was aborted before.
+	for (const index of [1, 0, 2]) {
+		controllers[index].abort(mine)
+		await assert.rejects(aborted[index], { code: 'ABORTED', cause: mine })
+	}
+	await assert.rejects(
+		announceWatcher(at.path, record('never'), { signal: AbortSignal.abort(mine) }),
+		{ code: 'ABORTED', cause: mine },
+	)
+	holder.settle()
+	await last
+	assert.deepEqual(ids(at), ['last'])
+})
+
+test('what has begun is not aborted: what came of it is the answer', async (t) => {
+	const at = folder(t)
+	for (let round = 0; round < 50; round += 1) {
+		const controller = new AbortController()
+		const id = `app-${round}`
+		const announced = announceWatcher(at.path, record(id), { ...LONG, signal: controller.signal })
+		// Somewhere in the middle, at another point each time.
+		for (let turn = 0; turn < round % 10; turn += 1) {
+			await new Promise((resolve) => setImmediate(resolve))
+		}
+		controller.abort()
+		const [{ status, reason }] = await Promise.allSettled([announced])
+		if (status === 'rejected') assert.equal(reason.code, 'ABORTED')
+		const { registry } = await readRegistry(at.path)
+		assert.equal(id in registry.watchers, status === 'fulfilled', `${id}: ${status}`)
+	}
+})
+
+test('a failure is that of all it was the failure of', async (t) => {
+	const at = folder(t)
+	at.put('{"version":2}')
+	const settled = await Promise.allSettled([
+		announceWatcher(at.path, record('a')),
+		heartbeatWatcher(at.path, 'a'),
+		removeWatcher(at.path, 'a'),
+		pruneStaleWatchers(at.path),
+	])
+	for (const { reason } of settled) assert.equal(reason.code, 'UNSUPPORTED_VERSION')
+	assert.equal(at.text(), '{"version":2}')
+})
+
+test('corrupt bytes are kept by who writes, and by nobody else', async (t) => {
+	const at = folder(t)
+	at.put('bad')
+	const warned = []
+	const options = { ...LONG, onWarning: (warning) => warned.push(warning) }
+	assert.equal(await heartbeatWatcher(at.path, 'app', options), false)
+	assert.equal(await removeWatcher(at.path, 'app', options), false)
+	assert.deepEqual(await pruneStaleWatchers(at.path, options), [])
+	assert.equal(at.text(), 'bad')
+	assert.deepEqual(warned, [])
+	await announceWatcher(at.path, record('app'), options)
+	assert.deepEqual(ids(at), ['app'])
+	assert.deepEqual([warned.length, warned[0].code, warned[0].path], [1, 'CORRUPT', at.path])
+	assert.match(
+		warned[0].message,
+		/was not a registry \(.+\); it was replaced, and its bytes are kept/,
+	)
+	assert.equal(readFileSync(warned[0].kept, 'utf8'), 'bad')
+})
+
+test('an operation that lost its lock is done again, on fresh content', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	let rounds = 0
+	const options = { ...LONG, durable: true }
+	// What an old argus does that takes the lock for stale, over and over, while others announce.
+	const rob = () => {
+		try {
+			unlinkSync(at.lockfile)
+			rounds += 1
+		} catch {
+			// Not held just now.
+		}
+	}
+	for (let index = 0; index < 100; index += 1) {
+		const announced = announceWatcher(at.path, record(`app-${index}`), options)
+		let isDone = false
+		const done = announced.finally(() => (isDone = true))
+		while (!isDone) {
+			rob()
+			await new Promise((resolve) => setImmediate(resolve))
+		}
+		await done
+	}
+	assert.equal(ids(at).length, 100)
+	assert.ok(rounds > 0, 'no lock was taken away')
+})
+
+test('bad arguments are refused before anything is done', async (t) => {
+	const at = folder(t)
+	const refused = { name: 'RegistryError', code: 'INVALID_VALUE' }
+	const watcher = record('app')
+	const { host: _, ...noHost } = watcher
+	for (const bad of [
+		undefined,
+		null,
+		7,
+		'app',
+		{},
+		noHost,
+		{ ...watcher, id: '' },
+		{ ...watcher, id: 7 },
+		{ ...watcher, id: '\ud800' },
+		{ ...watcher, port: 65_536 },
+		{ ...watcher, port: '80' },
+		{ ...watcher, pid: -1 },
+		{ ...watcher, startedAt: Number.NaN },
+		{ ...watcher, big: 1n },
+	]) {
+		await assert.rejects(announceWatcher(at.path, bad), refused)
+		await assert.rejects(claimWatcher(at.path, bad), refused)
+		// An id is whose; an empty one is nobody's; and without a host it is a claim.
+		if (typeof bad === 'string' || bad === noHost || bad?.id === '') continue
+		await assert.rejects(heartbeatWatcher(at.path, bad), refused)
+	}
+	for (const options of [null, 7, { now: '7' }, { now: Number.NaN }, { now: -1 }, { durable: 1 }]) {
+		await assert.rejects(announceWatcher(at.path, watcher, options), refused)
+		await assert.rejects(removeWatcher(at.path, watcher, options), refused)
+	}
+	for (const options of [{ ttlMs: -1 }, { ttlMs: '7' }, { ttlMs: Number.NaN }, { liveness: 1 }]) {
+		await assert.rejects(pruneStaleWatchers(at.path, options), refused)
+	}
+	await assert.rejects(claimWatcher(at.path, watcher, { liveness: 'no' }), refused)
+	await assert.rejects(announceWatcher('', watcher), refused)
+	assert.deepEqual(at.others(), [])
+})
+
+test('the pure helpers change nothing that they are given, and are safe for any id', () => {
+	const empty = createEmptyRegistry(1)
+	for (const id of ['__proto__', 'constructor', 'app']) {
+		assert.equal(removeWatcherEntry(empty, id), empty)
+		const one = setWatcherEntry(empty, record(id), 2)
+		assert.deepEqual([Object.keys(one.watchers), one.updatedAt], [[id], 2])
+		assert.equal(Object.getPrototypeOf(one.watchers), Object.prototype)
+		assert.deepEqual(listWatchers(one).length, 1)
+		const two = setWatcherEntry({ ...one, note: 7 }, record(id, { port: 1 }), 3)
+		assert.deepEqual([Object.values(two.watchers)[0].port, two.note], [1, 7])
+		assert.equal(Object.values(one.watchers)[0].port, 9222)
+		assert.deepEqual(removeWatcherEntry(two, id, 4), { ...createEmptyRegistry(4), note: 7 })
+	}
+	const odd = JSON.parse('{"version":1,"updatedAt":0,"watchers":{"a":null,"__proto__":{"id":"x"}}}')
+	assert.deepEqual(listWatchers(odd), [{ id: 'x' }])
+	assert.deepEqual(Object.keys(removeWatcherEntry(odd, 'a').watchers), ['__proto__'])
+	assert.deepEqual(Object.keys(removeWatcherEntry(odd, '__proto__').watchers), ['a'])
+	assert.deepEqual(empty, createEmptyRegistry(1))
+	const before = Date.now()
+	assert.ok(setWatcherEntry(empty, record('a')).updatedAt >= before)
+})
