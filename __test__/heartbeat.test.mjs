@@ -1,0 +1,298 @@
+// The running heartbeat of a watcher.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, rmdirSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
+import {
+	announceWatcher,
+	inspectLock,
+	readRegistry,
+	removeWatcher,
+	startRegistryHeartbeat,
+	updateRegistry,
+} from '../index.js'
+import { folder } from './support/folder.mjs'
+import { puppet } from './support/processes.mjs'
+import { asCommand, importPackage, packageFile } from './support/script.mjs'
+
+const LONG = { timeoutMs: 60_000, durable: false }
+
+const record = (id, more) => {
+	const now = Date.now()
+	const watcher = { id, host: '127.0.0.1', port: 9222, pid: process.pid, startedAt: now }
+	return { ...watcher, updatedAt: now, ...more }
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+const until = async (isTrue) => {
+	while (!(await isTrue())) await turn()
+}
+
+const entry = async (at) => (await readRegistry(at.path)).registry.watchers.app
+
+test('it writes the record that it is given, dated at the time of the beat', async (t) => {
+	const at = folder(t)
+	const watcher = record('app', { updatedAt: 1 })
+	await announceWatcher(at.path, watcher, LONG)
+	let beats = 0
+	const getWatcher = async () => {
+		beats += 1
+		return { ...watcher, beats }
+	}
+	const startedAt = Date.now()
+	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...LONG, intervalMs: 1 })
+	await until(async () => (await entry(at)).beats >= 5)
+	await heartbeat.stop()
+	const last = beats
+	const { updatedAt, ...rest } = await entry(at)
+	assert.ok(updatedAt >= startedAt && updatedAt <= Date.now())
+	const { updatedAt: _, ...expected } = watcher
+	assert.deepEqual(rest, { ...expected, beats: last })
+	for (let n = 0; n < 20; n += 1) await turn()
+	assert.equal(beats, last, 'no beat after the end')
+})
+
+test('the first beat comes after an interval, and pauses vary', async (t) => {
+	const at = folder(t)
+	await announceWatcher(at.path, record('app'), LONG)
+	// The package's own view of the module: an ES module's is another object.
+	const timers = createRequire(packageFile)('node:timers')
+	const { setTimeout } = timers
+	const pauses = []
+	timers.setTimeout = (run, ms) => {
+		pauses.push(ms)
+		return setTimeout(run, Math.min(ms, 1))
+	}
+	t.after(() => {
+		timers.setTimeout = setTimeout
+	})
+	let beats = 0
+	const getWatcher = () => {
+		beats += 1
+		return record('app')
+	}
+	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...LONG, intervalMs: 1_000 })
+	assert.equal(beats, 0)
+	await until(() => pauses.length > 50)
+	await heartbeat.stop()
+	for (const pause of pauses) assert.ok(pause > 750 && pause <= 1_000, `${pause} ms`)
+	assert.ok(Math.max(...pauses) - Math.min(...pauses) > 100, 'they vary')
+	assert.equal(new Set(pauses).size, pauses.length)
+	const standard = startRegistryHeartbeat(at.path, getWatcher)
+	assert.ok(pauses.at(-1) > 11_250 && pauses.at(-1) <= 15_000, 'every 15 s unless told otherwise')
+	await standard.stop()
+})
+
+test('there are never two beats at once, however long one takes; stop waits for it', async (t) => {
+	const at = folder(t)
+	const watcher = record('app')
+	await announceWatcher(at.path, watcher, LONG)
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	let beats = 0
+	const getWatcher = () => {
+		beats += 1
+		return { ...watcher, beats }
+	}
+	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...LONG, intervalMs: 1 })
+	await until(() => beats > 0)
+	const startedAt = performance.now()
+	await until(() => performance.now() > startedAt + 50)
+	assert.equal(beats, 1)
+	let isStopped = false
+	const stopped = heartbeat.stop().then(() => (isStopped = true))
+	await turn()
+	assert.equal(isStopped, false)
+	holder.settle()
+	await stopped
+	assert.equal((await entry(at)).beats, 1)
+	assert.equal(beats, 1)
+})
+
+test('stopping with `remove` takes the entry out after the beat in flight', async (t) => {
+	const at = folder(t)
+	const watcher = record('app')
+	const start = () => startRegistryHeartbeat(at.path, () => watcher, { ...LONG, intervalMs: 1 })
+	for (let round = 0; round < 20; round += 1) {
+		await announceWatcher(at.path, watcher, LONG)
+		const heartbeat = start()
+		for (let n = 0; n < round; n += 1) await turn()
+		await heartbeat.stop({ remove: true })
+		assert.equal(await entry(at), undefined)
+	}
+	const other = record('app', { startedAt: watcher.startedAt + 1 })
+	await announceWatcher(at.path, other, LONG)
+	await start().stop({ remove: true })
+	assert.deepEqual(await entry(at), other, 'another watcher’s entry stays')
+})
+
+test('an entry that is gone, or another’s, is told and left alone', async (t) => {
+	const at = folder(t)
+	const watcher = record('app')
+	await announceWatcher(at.path, watcher, LONG)
+	const errors = []
+	const onError = (error) => {
+		errors.push(error)
+	}
+	const options = { ...LONG, intervalMs: 1, onError }
+	const heartbeat = startRegistryHeartbeat(at.path, () => watcher, options)
+	await removeWatcher(at.path, 'app', LONG)
+	await until(() => errors.length > 1)
+	assert.equal(await entry(at), undefined)
+	assert.deepEqual([errors[0].name, errors[0].code], ['RegistryError', 'ENTRY_LOST'])
+	assert.equal(errors[0].path, at.path)
+	assert.match(errors[0].message, /the entry 'app' in .+ announce the watcher again, or stop/)
+	const other = record('app', { pid: 1 })
+	await announceWatcher(at.path, other, LONG)
+	const told = errors.length
+	await until(() => errors.length > told + 1)
+	assert.deepEqual(await entry(at), other)
+	await announceWatcher(at.path, watcher, LONG)
+	await until(async () => (await entry(at)).updatedAt > watcher.updatedAt)
+	await heartbeat.stop()
+})
+
+test('whatever fails is told, and the next beat comes; a handler may stop it, or fail', async (t) => {
+	const at = folder(t)
+	const watcher = record('app')
+	await announceWatcher(at.path, watcher, LONG)
+	const results = [
+		new Error('mine'),
+		undefined,
+		'app',
+		{ id: 'app', pid: process.pid, startedAt: watcher.startedAt },
+		{ ...watcher, port: -1 },
+		null,
+	]
+	const errors = []
+	let next = 0
+	const getWatcher = () => {
+		const result = results[next]
+		next += 1
+		if (result instanceof Error) throw result
+		return result
+	}
+	const warnings = []
+	const onWarning = (warning) => warnings.push(warning)
+	process.on('warning', onWarning)
+	t.after(() => process.off('warning', onWarning))
+	await new Promise((resolve) => {
+		const onError = async (error) => {
+			errors.push(error)
+			if (errors.length === results.length) {
+				// From inside of the beat that stop waits for.
+				await heartbeat.stop()
+				resolve()
+			}
+			throw new Error(`handler ${errors.length}`)
+		}
+		const options = { ...LONG, intervalMs: 1, keepAlive: true, onError }
+		const heartbeat = startRegistryHeartbeat(at.path, getWatcher, options)
+	})
+	assert.equal(errors[0].message, 'mine')
+	for (const error of errors.slice(1)) assert.equal(error.code, 'INVALID_VALUE')
+	await until(() => warnings.length === results.length)
+	assert.match(warnings[0].message, /heartbeat: handler 1/)
+})
+
+test('without a handler a failure is a warning, and a removal that fails is told', async (t) => {
+	const at = folder(t)
+	const warned = once(process, 'warning')
+	const inTheWay = `${at.dir}/folder`
+	mkdirSync(inTheWay)
+	const watcher = record('app')
+	const heartbeat = startRegistryHeartbeat(inTheWay, () => watcher, {
+		intervalMs: 1,
+		keepAlive: true,
+	})
+	const [warning] = await warned
+	assert.deepEqual([warning.name, warning.code], ['RegistryWarning', 'IO'])
+	await heartbeat.stop()
+	const errors = []
+	const options = { intervalMs: 1_000, onError: (error) => errors.push(error) }
+	await startRegistryHeartbeat(inTheWay, () => watcher, options).stop({ remove: true })
+	assert.deepEqual(
+		errors.map(({ code }) => code),
+		['IO'],
+	)
+	rmdirSync(inTheWay)
+})
+
+test('it keeps no process alive, unless it is asked to', (t) => {
+	const at = folder(t)
+	const run = (text) => {
+		const { command, remove } = asCommand(`${importPackage}
+			const watcher = ${JSON.stringify(record('app'))}
+			const path = ${JSON.stringify(at.path)}
+			await registry.announceWatcher(path, watcher)
+			${text}`)
+		const [file, ...args] = command
+		const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8' })
+		remove()
+		assert.equal(status, 0, stderr)
+		return stdout
+	}
+	assert.equal(
+		run(`registry.startRegistryHeartbeat(path, () => {
+			console.log('beat')
+			return watcher
+		}, { intervalMs: 60000 })`),
+		'',
+	)
+	const beats = run(`let beats = 0
+		const heartbeat = registry.startRegistryHeartbeat(path, () => {
+			console.log('beat')
+			beats += 1
+			if (beats === 3) heartbeat.stop()
+			return watcher
+		}, { intervalMs: 1, keepAlive: true })`)
+	assert.equal(beats, 'beat\nbeat\nbeat\n')
+})
+
+test('a worker that is terminated in the middle of a beat leaves no lock and no torn file', async (t) => {
+	const at = folder(t)
+	await announceWatcher(at.path, record('app'), LONG)
+	for (let round = 0; round < 20; round += 1) {
+		const worker = new Worker(
+			`const { parentPort, workerData: { packageFile, path, watcher } } = require('node:worker_threads')
+			require(packageFile).startRegistryHeartbeat(path, () => {
+				parentPort.postMessage('beat')
+				return watcher
+			}, { intervalMs: 1, keepAlive: true, onError: (error) => { throw error } })`,
+			{ eval: true, workerData: { packageFile, path: at.path, watcher: record('app') } },
+		)
+		await once(worker, 'message')
+		await worker.terminate()
+		await updateRegistry(at.path, (registry) => ({ ...registry, round }), { timeoutMs: 5_000 })
+		assert.equal((await readRegistry(at.path)).warnings.length, 0)
+	}
+	assert.equal((await inspectLock(at.path)).state, 'free')
+})
+
+test('bad arguments are refused at once', (t) => {
+	const at = folder(t)
+	const refused = { name: 'RegistryError', code: 'INVALID_VALUE' }
+	const getWatcher = () => record('app')
+	for (const args of [
+		[undefined, getWatcher],
+		['', getWatcher],
+		[at.path],
+		[at.path, record('app')],
+		[at.path, getWatcher, null],
+		[at.path, getWatcher, { intervalMs: 0 }],
+		[at.path, getWatcher, { intervalMs: '15s' }],
+		[at.path, getWatcher, { intervalMs: Number.NaN }],
+		[at.path, getWatcher, { intervalMs: Number.POSITIVE_INFINITY }],
+		[at.path, getWatcher, { onError: 'log' }],
+		[at.path, getWatcher, { keepAlive: 1 }],
+		[at.path, getWatcher, { timeoutMs: -1 }],
+	]) {
+		assert.throws(() => startRegistryHeartbeat(...args), refused)
+	}
+})
