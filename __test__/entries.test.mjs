@@ -27,7 +27,7 @@ import {
 } from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
 import { puppet, puppets, rustExample } from './support/processes.mjs'
-import { packageFile } from './support/script.mjs'
+import { packageFile, runUnprivileged } from './support/script.mjs'
 import { skipIf } from './support/skip.mjs'
 
 const LONG = { timeoutMs: 120_000, durable: false }
@@ -256,7 +256,6 @@ test('a process that may not be signalled counts as alive', {
 	at.put(
 		print({ ...EMPTY, watchers: { app: record('app', { pid: 1, startedAt: 1, updatedAt: 2 }) } }),
 	)
-	const { runUnprivileged } = await import('./support/script.mjs')
 	const { now, claim } = runUnprivileged(`
 		const path = ${JSON.stringify(at.path)}
 		const now = await outcome(registry.pruneStaleWatchers(path, { ttlMs: Infinity, liveness: true }))
@@ -316,8 +315,9 @@ test('no JavaScript runs while one holds the lock: a blocked event loop holds up
 	at.put(print(EMPTY))
 	const flag = new SharedArrayBuffer(4)
 	const worker = new Worker(
-		`const { workerData: { packageFile, path, flag } } = require('node:worker_threads')
+		`const { parentPort, workerData: { packageFile, path, flag } } = require('node:worker_threads')
 		const { readRegistrySync, updateRegistrySync } = require(packageFile)
+		parentPort.postMessage('ready')
 		while (!readRegistrySync(path).registry.watchers.app);
 		updateRegistrySync(path, (registry) => ({ ...registry, seen: true }), { timeoutMs: 60000 })
 		Atomics.store(new Int32Array(flag), 0, 1)
@@ -325,7 +325,7 @@ test('no JavaScript runs while one holds the lock: a blocked event loop holds up
 		{ eval: true, workerData: { packageFile, path: at.path, flag } },
 	)
 	t.after(() => worker.terminate())
-	await once(worker, 'online')
+	await once(worker, 'message')
 	const announced = announceWatcher(at.path, record('app'), LONG)
 	// Until here nobody but this thread could have gone on; from here it can't.
 	assert.notEqual(Atomics.wait(new Int32Array(flag), 0, 0, 60_000), 'timed-out')

@@ -2,8 +2,8 @@
 // argus has had them (support/plain-operations.mjs), and not ours.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
+import { chmodSync } from 'node:fs'
 import { test } from 'node:test'
 import {
 	announceWatcher,
@@ -135,61 +135,49 @@ test('an entry that is renewed after it was seen to be old is pruned all the sam
 	assert.deepEqual(at.json().watchers, { app: fresh })
 })
 
-/** Runs a watcher's script, which says `beat` for each, and ends when its input does. */
-const watcherProcess = (t, text) => {
-	const { command, remove } = asCommand(`${importPackage}\n${text}
-		process.stdin.resume()`)
+/** Runs a watcher's script to its end. */
+const runWatcher = (text) => {
+	const { command, remove } = asCommand(`${importPackage}\n${text}`)
 	const [file, ...args] = command
-	const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'ignore'] })
-	t.after(remove)
-	t.after(() => child.kill('SIGKILL'))
-	return { child, exited: once(child, 'exit').then(([code, signal]) => signal ?? code) }
+	const { status, stdout } = spawnSync(file, args, { encoding: 'utf8', timeout: 60_000 })
+	remove()
+	return { status, stdout }
 }
 
-test('a heartbeat that fails brings its watcher down', async (t) => {
+test('a heartbeat that fails brings its watcher down', (t) => {
 	const at = folder(t)
 	// A folder in the registry's place: no beat can succeed.
 	const watcher = `const watcher = ${JSON.stringify(record('app'))}`
 	const path = JSON.stringify(at.dir)
-	const before = watcherProcess(
-		t,
-		`import { startRegistryHeartbeat } from ${JSON.stringify(new URL('support/plain-operations.mjs', import.meta.url))}
+	const operations = JSON.stringify(new URL('support/plain-operations.mjs', import.meta.url))
+	const before = runWatcher(`import { startRegistryHeartbeat } from ${operations}
 		${watcher}
-		startRegistryHeartbeat(${path}, () => watcher, 1)`,
-	)
-	assert.equal(await before.exited, 1)
+		startRegistryHeartbeat(${path}, () => watcher, 1)`)
+	assert.equal(before.status, 1)
 
-	const now = watcherProcess(
-		t,
-		`${watcher}
+	const now = runWatcher(`${watcher}
 		let failures = 0
 		const onError = (error) => {
 			failures += 1
-			if (failures < 5) console.log(error.code)
-			if (failures === 5) {
-				console.log('still here')
-				process.stdin.destroy()
-			}
+			console.log(error.code)
+			if (failures === 5) heartbeat.stop().then(() => console.log('still here'))
 			// What is wrong with the handler itself is no reason to end, either.
 			throw new Error('mine')
 		}
-		registry.startRegistryHeartbeat(${path}, () => {
+		const getWatcher = () => {
 			if (failures === 2) throw new Error('no watcher')
 			return watcher
-		}, { intervalMs: 1, onError })`,
-	)
-	let output = ''
-	now.child.stdout.on('data', (data) => (output += data))
-	assert.equal(await now.exited, 0)
-	assert.equal(output, 'IO\nIO\nundefined\nIO\nstill here\n')
+		}
+		const options = { intervalMs: 1, keepAlive: true, onError }
+		const heartbeat = registry.startRegistryHeartbeat(${path}, getWatcher, options)`)
+	assert.deepEqual(now, { status: 0, stdout: 'IO\nIO\nundefined\nIO\nIO\nstill here\n' })
 })
 
 test('pruning needs write access, even if there is nothing to prune', {
 	skip: skipIf(process.platform === 'win32', 'folders can not be made read-only here'),
-}, async (t) => {
+}, (t) => {
 	const at = folder(t)
 	at.put(print({ ...EMPTY, watchers: { app: record('app') } }))
-	const { chmodSync } = await import('node:fs')
 	chmodSync(at.dir, 0o555)
 	const operations = JSON.stringify(new URL('support/plain-operations.mjs', import.meta.url))
 	const path = JSON.stringify(at.path)
