@@ -152,8 +152,9 @@ test('a heartbeat that fails brings its watcher down', (t) => {
 	const operations = JSON.stringify(new URL('support/plain-operations.mjs', import.meta.url))
 	const before = runWatcher(`import { startRegistryHeartbeat } from ${operations}
 		${watcher}
-		startRegistryHeartbeat(${path}, () => watcher, 1)`)
-	assert.equal(before.status, 1)
+		startRegistryHeartbeat(${path}, () => watcher, 1)
+		console.log('started')`)
+	assert.deepEqual(before, { status: 1, stdout: 'started\n' })
 
 	const now = runWatcher(`${watcher}
 		let failures = 0

@@ -1,7 +1,10 @@
 // The entry operations as argus has had them: each update is locked, and so nothing tears; but
 // what is decided outside of the lock, or by id alone, races. For tests that show the difference.
 
-import { readRegistry, updateRegistry } from '../../index.js'
+import { createRequire } from 'node:module'
+
+// Required, as Deno takes a file for CommonJS only if it finds it from its own folder.
+const { readRegistry, updateRegistry } = createRequire(import.meta.url)('../../index.js')
 
 const TTL_MS = 60_000
 
