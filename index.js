@@ -2,6 +2,7 @@
 
 // What JavaScript imports. See index.d.ts for what each does.
 
+const { outcomeOf } = require('./lib/background.js')
 const { REGISTRY_VERSION, createEmptyRegistry } = require('./lib/content.js')
 const { decode } = require('./lib/documents.js')
 const {
@@ -33,7 +34,7 @@ const readResult = (call, outcome) => {
 
 const readRegistry = async (path, options) => {
 	const call = prepareRead(path, options)
-	return readResult(call, await native.read(path))
+	return readResult(call, await outcomeOf(native.read(path)))
 }
 
 const readRegistrySync = (path, options) =>
@@ -60,7 +61,7 @@ const tryLockExclusive = (lockPath) => tryLock(lockPath, false)
 
 const inspectLock = async (path, options) => {
 	const { path: resolved, staleMs } = prepare(path, options)
-	const { holder, ...status } = unwrap(await native.inspect(resolved, staleMs))
+	const { holder, ...status } = unwrap(await outcomeOf(native.inspect(resolved, staleMs)))
 	return { ...status, ...(holder && { holder: holderOf(holder) }) }
 }
 

@@ -3,6 +3,7 @@
 // The entry operations. The addon does them, lock and all, without coming back in between; those
 // of one registry that wait together are done together.
 
+const { outcomeOf } = require('./background.js')
 const { registryCodec } = require('./content.js')
 const { unwrap } = require('./errors.js')
 const { report } = require('./hold.js')
@@ -36,7 +37,9 @@ const apply = async (members, news) => {
 	const durable = members.some((member) => member.call.durable)
 	const { path, timeoutMs, staleMs } = call
 	const elapsed = elapsedMs(call)
-	const result = await native.applyEntries(path, operations, timeoutMs, elapsed, staleMs, durable)
+	const result = await outcomeOf(
+		native.applyEntries(path, operations, timeoutMs, elapsed, staleMs, durable),
+	)
 	try {
 		const { outcomes, kept, reason } = unwrap(result)
 		if (reason !== undefined) {

@@ -3,6 +3,7 @@
 // Taking the lock and committing: the addon's calls, with the caller's options around them.
 
 const { onAbort } = require('./abort.js')
+const { outcomeOf } = require('./background.js')
 const { RegistryError, aborted, unwrap } = require('./errors.js')
 const native = require('./native.js')
 const { elapsedMs, remainingMs } = require('./options.js')
@@ -36,7 +37,7 @@ const acquire = async (call) => {
 	const acquisition = new native.Acquisition(path, timeoutMs, elapsedMs(call), staleMs)
 	live.add(acquisition)
 	try {
-		await unlessAborted(call, acquisition.start())
+		await unlessAborted(call, outcomeOf(acquisition.start()))
 		const hold = unwrap(acquisition.take())
 		live.add(hold)
 		return hold
@@ -91,7 +92,9 @@ const mayRunAgain = (call, error) =>
 	remainingMs(call) > 0
 
 const commit = async (call, hold, corrupt, text, durable, thenRelease) => {
-	const { kept } = unwrap(await hold.commit(text, durable, corrupt !== undefined, thenRelease))
+	const { kept } = unwrap(
+		await outcomeOf(hold.commit(text, durable, corrupt !== undefined, thenRelease)),
+	)
 	if (corrupt) report(call, corrupt, kept)
 }
 

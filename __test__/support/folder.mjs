@@ -14,13 +14,24 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+/** Deno's workers may still be at their last update when they count as terminated. */
+const removeWhole = (dir) => {
+	for (let tries = 1; ; tries += 1) {
+		try {
+			return rmSync(dir, { recursive: true, force: true })
+		} catch (error) {
+			if (error.code !== 'ENOTEMPTY' || tries === 1_000) throw error
+		}
+	}
+}
+
 /** Removed with the test. */
 export const folder = (t, parent = tmpdir()) => {
 	const dir = realpathSync(mkdtempSync(join(parent, 'argus-registry-')))
 	t.after(() => {
 		// A test may have made it read-only.
 		chmodSync(dir, 0o755)
-		rmSync(dir, { recursive: true, force: true })
+		removeWhole(dir)
 	})
 	const path = join(dir, 'registry.json')
 	return {

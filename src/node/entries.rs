@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{ClassInstance, Either, Object};
-use napi::Env;
+use napi::bindgen_prelude::{ClassInstance, Either};
+use napi::{Env, Unknown};
 use napi_derive::napi;
 use serde::Deserialize;
 
@@ -190,7 +190,7 @@ pub fn apply_entries<'env>(
     elapsed_ms: f64,
     stale_ms: f64,
     durable: bool,
-) -> napi::Result<Object<'env>> {
+) -> napi::Result<Unknown<'env>> {
     let all: Vec<_> = operations.iter().map(|operation| operation.shared.clone()).collect();
     let mut lock = lock_options(timeout_ms, elapsed_ms, stale_ms);
     lock.cancel = all.first().map(|first| first.token.clone());

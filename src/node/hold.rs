@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use napi::bindgen_prelude::{Either, Object};
-use napi::Env;
+use napi::bindgen_prelude::Either;
+use napi::{Env, Unknown};
 use napi_derive::napi;
 
 use super::convert::{millis, outcome, Failure};
@@ -85,7 +85,7 @@ impl Acquisition {
 
     /// Waits. The promise says only that the wait is over: [`take`](Self::take) has the rest.
     #[napi]
-    pub fn start<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+    pub fn start<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
         let (path, options, slot) = (self.path.clone(), self.options.clone(), self.slot.clone());
         in_background(env, Pool::Waits, move || {
             let acquired = acquire(&path, &options);
@@ -164,7 +164,7 @@ impl Hold {
         durable: bool,
         keep_old: bool,
         release: bool,
-    ) -> napi::Result<Object<'env>> {
+    ) -> napi::Result<Unknown<'env>> {
         let shared = self.shared.clone();
         in_background(env, Pool::Work, move || commit(&shared, &text, durable, keep_old, release))
     }

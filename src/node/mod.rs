@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Either, Object};
-use napi::Env;
+use napi::bindgen_prelude::Either;
+use napi::{Env, Unknown};
 use napi_derive::napi;
 
 use crate::error::Error;
@@ -66,7 +66,7 @@ pub fn read_sync(path: String) -> Either<Text, Failure> {
 
 /// Reads a file without a lock, off the calling thread.
 #[napi]
-pub fn read(env: &Env, path: String) -> napi::Result<Object<'_>> {
+pub fn read(env: &Env, path: String) -> napi::Result<Unknown<'_>> {
     in_background(env, Pool::Work, move || read_text(path.into()))
 }
 
@@ -112,7 +112,7 @@ pub struct Status {
 
 /// Looks at a registry's lock.
 #[napi]
-pub fn inspect(env: &Env, path: String, stale_ms: f64) -> napi::Result<Object<'_>> {
+pub fn inspect(env: &Env, path: String, stale_ms: f64) -> napi::Result<Unknown<'_>> {
     in_background(env, Pool::Work, move || {
         let stale_after = millis(stale_ms).unwrap_or(Duration::MAX);
         convert::outcome(inspect_lock(&path, stale_after), |status| Status {
