@@ -12,6 +12,7 @@ const {
 	withRegistryLock,
 	writeRegistry,
 } = require('./lib/update.js')
+const { watchRegistry } = require('./lib/watch.js')
 
 const readResult = (path, outcome) => {
 	const { registry, warning } = decode(path, unwrap(outcome))
@@ -62,6 +63,7 @@ module.exports = {
 	tryLockShared,
 	updateRegistry,
 	updateRegistrySync,
+	watchRegistry,
 	withRegistryLock,
 	writeRegistry,
 }

@@ -6,7 +6,7 @@ const { onAbort } = require('./abort.js')
 const { decode, encode, refuseNewer } = require('./content.js')
 const { RegistryError, aborted, unwrap } = require('./errors.js')
 const native = require('./native.js')
-const { elapsedMs, remainingMs } = require('./options.js')
+const { elapsedMs, remainingMs, tell } = require('./options.js')
 
 const SYNC_SLICE_MS = 100
 
@@ -71,16 +71,10 @@ const release = (hold) => {
 }
 
 /** Tells the caller of content that was set aside; what is committed stays committed. */
-const report = ({ onWarning }, warning, kept) => {
+const report = (call, warning, kept) => {
 	const where = kept ? `its bytes are kept in ${kept}` : 'its bytes are gone'
 	const message = `${warning.path} was not a registry (${warning.reason}); it was replaced, and ${where}`
-	const complain = (error) => process.emitWarning(error instanceof Error ? error : String(error))
-	try {
-		const told = onWarning({ code: warning.code, path: warning.path, message, kept })
-		Promise.resolve(told).catch(complain)
-	} catch (error) {
-		complain(error)
-	}
+	tell(call, { code: warning.code, path: warning.path, message, kept })
 }
 
 /** Reads what the hold found, and keeps what it takes to see whether an updater changed it. */

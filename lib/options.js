@@ -44,23 +44,36 @@ const checkSignal = (path, signal) => {
 const warn = (warning) =>
 	process.emitWarning(warning.message, { type: 'RegistryWarning', code: warning.code })
 
-/** The registry's one name: two names of one file are one lock. */
-const resolvePath = (path) => unwrap(native.resolve(checkPath(path)))
+/** Tells the caller of a warning; if that fails, it changes nothing. */
+const tell = ({ onWarning }, warning) => {
+	const complain = (error) => process.emitWarning(error instanceof Error ? error : String(error))
+	try {
+		Promise.resolve(onWarning(warning)).catch(complain)
+	} catch (error) {
+		complain(error)
+	}
+}
 
-/** A call's settings, complete and checked. */
-const prepare = (path, options = {}) => {
+/** The settings of a watch. Its path is as given: where it leads to may change meanwhile. */
+const prepareWatch = (path, options = {}) => {
 	checkPath(path)
 	if (options === null || typeof options !== 'object') throw bad(path, 'options must be an object')
 	return {
-		path: resolvePath(path),
-		timeoutMs: milliseconds(path, 'timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS),
-		staleMs: milliseconds(path, 'staleMs', options.staleMs, DEFAULT_STALE_MS),
+		path,
 		signal: checkSignal(path, options.signal),
-		durable: optional(path, 'durable', options.durable, 'boolean', 'true or false') ?? true,
 		onWarning: optional(path, 'onWarning', options.onWarning, 'function', 'a function') ?? warn,
-		startedAt: performance.now(),
 	}
 }
+
+/** A call's settings, complete and checked. Two names of one file are one lock. */
+const prepare = (path, options = {}) => ({
+	...prepareWatch(path, options),
+	path: unwrap(native.resolve(path)),
+	timeoutMs: milliseconds(path, 'timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS),
+	staleMs: milliseconds(path, 'staleMs', options.staleMs, DEFAULT_STALE_MS),
+	durable: optional(path, 'durable', options.durable, 'boolean', 'true or false') ?? true,
+	startedAt: performance.now(),
+})
 
 const checkFunction = (path, name, value) => {
 	if (typeof value !== 'function') throw bad(path, `${name} must be a function`)
@@ -78,5 +91,7 @@ module.exports = {
 	checkPath,
 	elapsedMs,
 	prepare,
+	prepareWatch,
 	remainingMs,
+	tell,
 }

@@ -7,6 +7,7 @@
 //! | change a registry | [`update_registry`] |
 //! | read one, without a lock | [`read_registry`] |
 //! | replace one whole | [`write_registry`] |
+#![cfg_attr(feature = "watch", doc = "| be told of every change of one | [`watch_registry`] |")]
 //! | do something else while nobody updates | [`with_registry_lock`], [`RegistryLock::acquire`] |
 //! | see who holds the lock | [`inspect_lock`] |
 //! | lock a file of your own, in one try | [`try_lock_shared`], [`try_lock_exclusive`] |
@@ -38,7 +39,9 @@
 //!
 //! # Features
 //!
-//! - `node`: the Node addon. Off by default; needs Rust 1.88.
+//! - `watch`: `watch_registry`, with the dependency that listens to the system's file events. Off by
+//!   default.
+//! - `node`: the Node addon, with `watch`. Off by default; needs Rust 1.88.
 
 mod atomic_write;
 mod backoff;
@@ -58,11 +61,15 @@ mod paths;
 mod record;
 mod registry;
 mod registry_lock;
+#[cfg(feature = "watch")]
+mod route;
 mod store;
 mod sys;
 mod takeover;
 mod wait;
 mod wait_line;
+#[cfg(feature = "watch")]
+mod watch;
 
 pub use backoff::Backoff;
 pub use cancel::CancelToken;
@@ -78,3 +85,5 @@ pub use registry::{
 };
 pub use registry_lock::RegistryLock;
 pub use wait::LockOptions;
+#[cfg(feature = "watch")]
+pub use watch::{watch_registry, RegistryWatch};

@@ -8,6 +8,7 @@ mod convert;
 mod hold;
 mod thread_end;
 mod threads;
+mod watch;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
