@@ -23,7 +23,7 @@ import {
 	updateRegistrySync,
 } from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
-import { asCommand, importPackage } from './support/script.mjs'
+import { run, runUnprivileged } from './support/script.mjs'
 import { skipIf } from './support/skip.mjs'
 
 const isRoot = process.getuid?.() === 0
@@ -31,28 +31,6 @@ const isRoot = process.getuid?.() === 0
 const NOBODY = 65_534
 
 const mode = (path) => (statSync(path).mode & 0o7777).toString(8)
-
-/** Runs a module's text in a process of its own, and returns what it prints as JSON. */
-const run = (text, { wrap = (command) => command, ...options } = {}) => {
-	const { command, remove } = asCommand(`${importPackage}
-		const outcome = async (promise) => promise.then((value) => ({ value }), ({ name, code, path, cause }) =>
-			({ name, code, path, cause: cause?.code }))
-		${text}`)
-	const [file, ...args] = wrap(command)
-	const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', ...options })
-	remove()
-	assert.equal(status, 0, stderr)
-	return JSON.parse(stdout)
-}
-
-/**
- * Runs it as somebody without privileges, whoever runs the tests. The process gives them up
- * itself: older Buns start children as root, whatever `spawn` was told.
- */
-const runUnprivileged = (text, group = NOBODY) => {
-	const drop = `process.setgroups?.([]); process.setgid(${group}); process.setuid(${NOBODY})`
-	return run(isRoot ? `${drop}\n${text}` : text)
-}
 
 test('two names of one file are one lock', async (t) => {
 	const at = folder(t)

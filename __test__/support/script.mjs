@@ -1,5 +1,7 @@
 // Modules that tests run in a process of their own, by whatever runtime runs the tests.
 
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -36,4 +38,28 @@ export const asCommand = (text, flags) => {
 		command: commandFor(file, flags),
 		remove: () => rmSync(dir, { recursive: true, force: true }),
 	}
+}
+
+const NOBODY = 65_534
+
+/** Runs a module's text in a process of its own, and returns what it prints as JSON. */
+export const run = (text, { wrap = (command) => command, ...options } = {}) => {
+	const { command, remove } = asCommand(`${importPackage}
+		const outcome = async (promise) => promise.then((value) => ({ value }), ({ name, code, path, cause }) =>
+			({ name, code, path, cause: cause?.code }))
+		${text}`)
+	const [file, ...args] = wrap(command)
+	const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8', ...options })
+	remove()
+	assert.equal(status, 0, stderr)
+	return JSON.parse(stdout)
+}
+
+/**
+ * Runs it as somebody without privileges, whoever runs the tests. The process gives them up
+ * itself: older Buns start children as root, whatever `spawn` was told.
+ */
+export const runUnprivileged = (text, group = NOBODY) => {
+	const drop = `process.setgroups?.([]); process.setgid(${group}); process.setuid(${NOBODY})`
+	return run(process.getuid?.() === 0 ? `${drop}\n${text}` : text)
 }
