@@ -298,3 +298,74 @@ fn system_error(error: notify::Error) -> io::Error {
         _ => io::Error::other(error),
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::thread;
+
+    /// Replaces a file without opening it under its name.
+    fn put(path: &Path, text: &str) {
+        use std::io::Write;
+        let temp = path.with_extension("other");
+        fs::File::create(&temp).unwrap().write_all(text.as_bytes()).unwrap();
+        crate::sys::rename(&temp, path).unwrap();
+    }
+
+    /// The system itself counts how often the file is opened. A watch that is woken by what is not
+    /// about its file, or by its own look, opens it more often than it has changed.
+    #[test]
+    fn nothing_but_a_change_of_the_file_causes_a_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = fs::canonicalize(dir.path()).unwrap();
+        let path = real.join("registry.json");
+        let (opened, opens) = mpsc::channel();
+        let note = move |event: notify::Result<Event>| {
+            let event = event.unwrap();
+            if matches!(event.kind, notify::EventKind::Access(notify::event::AccessKind::Open(_))) {
+                opened.send(event.paths[0].clone()).unwrap();
+            }
+        };
+        let mut witness = RecommendedWatcher::new(note, Config::default()).unwrap();
+        witness.watch(&real, RecursiveMode::NonRecursive).unwrap();
+        put(&path, "1");
+        let watch = watch_registry(&path).unwrap();
+        let token = watch.cancel_token();
+        let (sender, states) = mpsc::channel();
+        let watching = thread::spawn(move || watch.for_each(|state| sender.send(state).unwrap()));
+        for round in 0..3 {
+            states.recv().unwrap().unwrap();
+            for name in ["registry.json.guard", "registry.json.lock", ".registry.json.x.tmp"] {
+                fs::File::create(real.join(name)).unwrap();
+                fs::remove_file(real.join(name)).unwrap();
+            }
+            // Time for a look that should not be.
+            CancelToken::new().sleep_until(Instant::now() + 5 * QUIET);
+            put(&path, &format!("next {round}"));
+        }
+        states.recv().unwrap().unwrap();
+        token.cancel();
+        watching.join().unwrap();
+        let end = real.join("end");
+        fs::File::create(&end).unwrap();
+        let looks = opens.iter().take_while(|name| *name != end).filter(|name| *name == path);
+        assert_eq!(looks.count(), 4);
+    }
+
+    #[test]
+    fn a_burst_is_over_when_it_is_quiet_or_has_lasted_long_enough() {
+        let mut news = News { route: Arc::new(Route::to(Path::new("/x"))), ..News::default() };
+        assert_eq!(news.due(), None);
+        let event = |path: &str| Ok(Event::new(notify::EventKind::Any).add_path(path.into()));
+        assert!(!news.note(event("/x.lock")));
+        assert!(news.note(event("/x")));
+        let (first, last) = news.came.unwrap();
+        assert_eq!((first, news.due(), news.on_the_way), (last, Some(first + QUIET), false));
+        news.came = Some((first, first + LONGEST_BURST));
+        assert_eq!(news.due(), Some(first + LONGEST_BURST));
+        // Events were lost: nobody knows which.
+        let lost = Event::new(notify::EventKind::Other).set_flag(notify::event::Flag::Rescan);
+        assert!(news.note(Ok(lost)) && news.on_the_way);
+    }
+}
