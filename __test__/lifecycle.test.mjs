@@ -12,7 +12,7 @@ import { inspectLock, updateRegistry, withRegistryLock } from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
 import { puppet, rustExample, script } from './support/processes.mjs'
 import { skipIf } from './support/skip.mjs'
-import { collector, worker } from './support/threads.mjs'
+import { collector, terminateCrashes, worker } from './support/threads.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const LONG = { timeoutMs: 60_000, durable: false }
@@ -264,16 +264,10 @@ test('worker.terminate() in the middle of waiting frees the lock, though the pro
 	assert.deepEqual(at.others(), [])
 })
 
-const [bunMajor, bunMinor] = (process.versions.bun ?? '').split('.').map(Number)
-const crashes =
-	bunMajor === 1 && bunMinor < 4
-		? 'Bun before 1.4 crashes when a worker ends just after an addon settled a promise of it'
-		: undefined
-
 test(
 	'worker.terminate() in the middle of an update frees the lock',
 	{
-		skip: skipIf(crashes, crashes),
+		skip: skipIf(terminateCrashes, terminateCrashes),
 	},
 	(t) =>
 		terminateIn(folder(t), [

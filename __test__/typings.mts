@@ -13,6 +13,7 @@ import {
 	type RegistryReadResult,
 	type RegistryV1,
 	type RegistryWarning,
+	type RegistryWatch,
 	readRegistry,
 	readRegistrySync,
 	registryPath,
@@ -22,6 +23,8 @@ import {
 	updateRegistry,
 	updateRegistrySync,
 	type WatcherRecord,
+	type WatchOptions,
+	watchRegistry,
 	withRegistryLock,
 	writeRegistry,
 } from 'argus-registry'
@@ -67,6 +70,21 @@ const held: number = await withRegistryLock(path, async (lock: HeldRegistryLock)
 	return lock.path.length
 })
 const version: 1 = REGISTRY_VERSION
+
+const watchOptions: WatchOptions = {
+	signal: new AbortController().signal,
+	onWarning: (warning: RegistryWarning) => console.warn(warning.code),
+}
+for await (const state of watchRegistry(path, watchOptions)) {
+	const watched: RegistryV1 = state
+	if (watched.updatedAt > 0) break
+}
+const watch: RegistryWatch = watchRegistry(path)
+const next: IteratorResult<RegistryV1, undefined> = await watch.next()
+if (!next.done) console.log(next.value.watchers)
+await watch.return()
+// @ts-expect-error a watch waits for as long as it takes
+watchRegistry(path, { timeoutMs: 1 })
 
 {
 	using shared: KernelLock = tryLockShared(`${path}.shared`)

@@ -21,7 +21,7 @@ import { EMPTY, folder, print } from './support/folder.mjs'
 import { puppet, puppets, script } from './support/processes.mjs'
 import { run, runUnprivileged } from './support/script.mjs'
 import { skipIf } from './support/skip.mjs'
-import { collector, worker } from './support/threads.mjs'
+import { collector, terminateCrashes, worker } from './support/threads.mjs'
 
 const QUICK = { timeoutMs: 60_000, durable: false }
 
@@ -511,7 +511,7 @@ test('many watches of one file in one process all hear of a change', async (t) =
 })
 
 test('worker.terminate() in the middle of a watch leaves nothing behind', {
-	skip: noProc,
+	skip: noProc || skipIf(terminateCrashes, terminateCrashes),
 }, async (t) => {
 	const at = folder(t)
 	const before = listeners()

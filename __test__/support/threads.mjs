@@ -25,3 +25,10 @@ export const worker = async (text, workerData) => {
 	await once(thread, 'message')
 	return thread
 }
+
+const [bunMajor, bunMinor] = (process.versions.bun ?? '').split('.').map(Number)
+/** Why a worker can’t be terminated here while it is busy with an addon; undefined if it can. */
+export const terminateCrashes =
+	bunMajor === 1 && bunMinor < 4
+		? 'Bun before 1.4 crashes when a worker ends just after an addon settled a promise of it'
+		: undefined
