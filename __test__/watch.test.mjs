@@ -7,6 +7,7 @@ import {
 	mkdirSync,
 	opendirSync,
 	readdirSync,
+	readFileSync,
 	readlinkSync,
 	renameSync,
 	rmSync,
@@ -498,6 +499,39 @@ test('the collector closes a watch that nobody has any more', { skip: noProc }, 
 		gc()
 		await new Promise(setImmediate)
 	}
+})
+
+/** How often each thread of the addon has gone to sleep so far. */
+const sleeps = () =>
+	readdirSync('/proc/self/task').flatMap((task) => {
+		try {
+			const status = readFileSync(`/proc/self/task/${task}/status`, 'utf8')
+			if (!/^Name:\s(notify|tokio)/.test(status)) return []
+			return `${task}: ${/^voluntary_ctxt_switches:\s(\d+)/m.exec(status)[1]}`
+		} catch {
+			// It has ended meanwhile.
+			return []
+		}
+	})
+
+test('a watch that waits does nothing', {
+	skip: noProc,
+}, async (t) => {
+	const at = folder(t)
+	at.put(count(1))
+	const { watch, next } = watching(t, at.path)
+	await next()
+	const asked = watch.next()
+	// Its own look has woken the thread that listens, once. If that went on, this would not end.
+	for (let before = []; ; ) {
+		await new Promise((resolve) => setTimeout(resolve, 200))
+		const after = sleeps()
+		assert.ok(after.length >= 2)
+		if (after.join() === before.join()) break
+		before = after
+	}
+	put(at.path, 2)
+	assert.equal((await asked).value.count, 2)
 })
 
 test('many watches of one file in one process all hear of a change', async (t) => {
