@@ -506,7 +506,7 @@ const sleeps = () =>
 	readdirSync('/proc/self/task').flatMap((task) => {
 		try {
 			const status = readFileSync(`/proc/self/task/${task}/status`, 'utf8')
-			if (!/^Name:\s(notify|tokio)/.test(status)) return []
+			if (!/^Name:\s(notify|argus)/.test(status)) return []
 			return `${task}: ${/^voluntary_ctxt_switches:\s(\d+)/m.exec(status)[1]}`
 		} catch {
 			// It has ended meanwhile.
