@@ -220,7 +220,8 @@ impl RegistryWatch {
             let old = mem::replace(&mut self.route, Arc::new(Route::to(&self.path)));
             lock(&self.news).route = self.route.clone();
             // All of it: a folder may be another one by now, under the same name and even, since
-            // they are used again at once, with the same inode.
+            // they are used again at once, with the same inode. And one that the path no
+            // longer leads through would go on waking us.
             for folder in old.folders.keys() {
                 let _ = watcher.unwatch(folder);
             }
@@ -351,6 +352,28 @@ mod tests {
         fs::File::create(&end).unwrap();
         let looks = opens.iter().take_while(|name| *name != end).filter(|name| *name == path);
         assert_eq!(looks.count(), 4);
+    }
+
+    #[test]
+    fn a_file_that_a_link_no_longer_points_at_wakes_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = fs::canonicalize(dir.path()).unwrap();
+        let path = real.join("link.json");
+        let targets = ["one", "two"].map(|name| real.join(name).join("registry.json"));
+        let mut watch = watch_registry(&path).unwrap();
+        for target in &targets {
+            fs::create_dir(target.parent().unwrap()).unwrap();
+            put(target, &target.to_string_lossy());
+            let _ = fs::remove_file(&path);
+            std::os::unix::fs::symlink(target, &path).unwrap();
+            watch.next().unwrap().unwrap();
+        }
+        // Whatever of that is still to come.
+        CancelToken::new().sleep_until(Instant::now() + 5 * QUIET);
+        watch.listen().unwrap();
+        put(&targets[0], "changed");
+        CancelToken::new().sleep_until(Instant::now() + 5 * QUIET);
+        assert_eq!(lock(&watch.news).came, None);
     }
 
     #[test]
