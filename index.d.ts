@@ -10,8 +10,10 @@
  *
  * A call that is under way keeps the process alive until it settles, as any file operation does:
  * while it waits for a lock, at most for its `timeoutMs` (with `Infinity`, for ever), then as long
- * as the disk takes. To leave earlier, abort its `signal` or call `process.exit()`. Nothing else
- * keeps a process alive: not the loaded package, not a hold whose updater never settles.
+ * as the disk takes. To leave earlier, abort its `signal` or call `process.exit()`. A watch that is
+ * asked for its next value keeps it alive until that has come, or the watch is closed. Nothing else
+ * keeps a process alive: not the loaded package, not a hold whose updater never settles, not a
+ * watch that nobody asks.
  */
 
 /** The schema version that is read and written. Source: argus. */
@@ -267,6 +269,66 @@ export function readRegistrySync<T>(
 	path: string,
 	options: { codec: DocumentCodec<T> },
 ): RegistryReadResult<T>
+
+/** How to watch a registry. */
+export interface WatchOptions {
+	/** Ends the iteration with `ABORTED` and closes the watch. */
+	signal?: AbortSignal
+	/**
+	 * Told of content that reads as an empty registry: `CORRUPT` or `UNSUPPORTED_VERSION`, once per
+	 * content. A missing file is no warning. Default: `process.emitWarning`.
+	 */
+	onWarning?: (warning: RegistryWarning) => void
+}
+
+/** The states of a registry, one per call of `next()`. {@link watchRegistry} makes it. */
+export interface RegistryWatch<T = RegistryV1> extends AsyncIterableIterator<T> {
+	/**
+	 * The state now, at the first call; then waits for one that differs from the last. Calls that
+	 * don't wait for each other are answered in order.
+	 *
+	 * @throws {RegistryError} `ABORTED`, `PERMISSION_DENIED` or `IO`. The iteration is over then.
+	 */
+	next(): Promise<IteratorResult<T, undefined>>
+	/** Ends the iteration, and every `next()` that waits, and closes the watch. */
+	return(): Promise<IteratorResult<T, undefined>>
+}
+
+/**
+ * Watches a registry: the value that {@link readRegistry} would give now, and another one after
+ * each change of the file's content. Source: ours.
+ *
+ * ```js
+ * for await (const registry of watchRegistry(path, { signal })) show(registry)
+ * ```
+ *
+ * It counts what the path stands for, however that changes: by updates, by writes in place, by
+ * deleting the file (an empty registry), by deleting, replacing or creating its folders, by pointing
+ * symbolic links elsewhere. Nothing has to be there yet. A burst of changes is merged, until 15 ms
+ * without one, for 100 ms at most. The last state is always delivered, those before it may be left
+ * out; who comes late gets the state of that moment, and no backlog. Content that is the same as
+ * that delivered last is not delivered again.
+ *
+ * Nothing is locked, created or written, and read permission is enough, for the file and for its
+ * folder. Waiting costs no CPU: the operating system's file events wake the watch. What another
+ * machine does on a network file system has no events. Files are opened at the first `next()` and
+ * closed at the end of the iteration: by leaving a `for await` loop, by `return()`, by an abort, by
+ * an error, or with the thread.
+ *
+ * @param path The registry. A relative one counts from the working directory of now.
+ * @throws {RegistryError} `INVALID_VALUE`, at the call. From `next()`: `ABORTED` once `signal` is
+ * aborted; `PERMISSION_DENIED` or `IO` if the file is there and can't be read or its folder can't
+ * be watched, also at a limit of the system, which the message names.
+ */
+export function watchRegistry(
+	path: string,
+	options?: WatchOptions & { codec?: undefined },
+): RegistryWatch
+/** The same for a file of another kind. Source: ours. */
+export function watchRegistry<T>(
+	path: string,
+	options: WatchOptions & { codec: DocumentCodec<T> },
+): RegistryWatch<T>
 
 /**
  * Replaces a registry whole, under its lock. The registry is taken as it is at the time of the

@@ -24,6 +24,7 @@ const {
 	writeRegistry,
 } = require('./lib/update.js')
 const { listWatchers, removeWatcherEntry, setWatcherEntry } = require('./lib/values.js')
+const { watchRegistry } = require('./lib/watch.js')
 
 const readResult = (call, outcome) => {
 	const { value, warning } = decode(call, unwrap(outcome))
@@ -89,6 +90,7 @@ module.exports = {
 	tryLockShared,
 	updateRegistry,
 	updateRegistrySync,
+	watchRegistry,
 	withRegistryLock,
 	writeRegistry,
 }

@@ -6,38 +6,16 @@ import { spawn } from 'node:child_process'
 import { getEventListeners, once } from 'node:events'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
-import { Worker } from 'node:worker_threads'
 import { inspectLock, updateRegistry, withRegistryLock } from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
-import { puppet, rustExample } from './support/processes.mjs'
-import { asCommand, importPackage, packageFile } from './support/script.mjs'
+import { puppet, rustExample, script } from './support/processes.mjs'
 import { skipIf } from './support/skip.mjs'
+import { collector, worker } from './support/threads.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const LONG = { timeoutMs: 60_000, durable: false }
-
-/** Runs a module's text in a process that has nothing else to do. */
-const script = (t, text, { prelude = importPackage, flags = [] } = {}) => {
-	const { command, remove } = asCommand(`${prelude}\n${text}`, flags)
-	const [file, ...args] = command
-	const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-	t.after(remove)
-	t.after(() => child.kill('SIGKILL'))
-	const lines = createInterface({ input: child.stdout })
-	const exited = once(child, 'exit').then(([code, signal]) => signal ?? code)
-	const gone = exited.then((how) => assert.fail(`it ended too early: ${how}`))
-	gone.catch(() => {})
-	return {
-		child,
-		exited,
-		line: async () => (await Promise.race([once(lines, 'line'), gone]))[0],
-	}
-}
 
 const heldByPuppet = async (t, at) => {
 	const holder = puppet(t)
@@ -154,13 +132,6 @@ test('a wait that was aborted keeps its process no longer, though the lock is st
 	await holder.expect('done')
 })
 
-/** Runs the garbage collector of this engine. */
-const collector = () => {
-	if (globalThis.Bun) return () => globalThis.Bun.gc(true)
-	setFlagsFromString('--expose-gc')
-	return runInNewContext('gc')
-}
-
 test('the collector does not release the lock of code that never settles', async (t) => {
 	const gc = collector()
 	for (const hold of [updateRegistry, withRegistryLock]) {
@@ -267,19 +238,6 @@ test('Ctrl-C ends a process that waits or holds, as it would without the addon',
 	assert.equal(await updating.exited, 'SIGINT')
 	await nextUpdate(at, { timeoutMs: 0 })
 })
-
-/** A worker thread that says `ready` when its middle is reached. */
-const worker = async (text, workerData) => {
-	const source = `
-		const { parentPort, workerData: path } = require('node:worker_threads')
-		const registry = require(${JSON.stringify(packageFile)})
-		const ready = () => parentPort.postMessage('ready')
-		${text}`
-	const thread = new Worker(source, { eval: true, workerData })
-	thread.on('error', () => {})
-	await once(thread, 'message')
-	return thread
-}
 
 /** Terminates threads in each of these middles again and again; the lock must come free. */
 const terminateIn = async (at, middles) => {

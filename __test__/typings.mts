@@ -28,6 +28,7 @@ import {
 	type RegistryReadResult,
 	type RegistryV1,
 	type RegistryWarning,
+	type RegistryWatch,
 	readRegistry,
 	readRegistrySync,
 	registryPath,
@@ -43,6 +44,8 @@ import {
 	type WatcherClaim,
 	type WatcherRecord,
 	type WatcherRef,
+	type WatchOptions,
+	watchRegistry,
 	withRegistryLock,
 	writeRegistry,
 } from 'argus-registry'
@@ -166,6 +169,25 @@ await withRegistryLock(path, (lock) => lock.write(7), inConfig)
 // @ts-expect-error a codec has an empty document
 await readRegistry(path, { codec: { decode: JSON.parse } })
 console.log(dark, light, readConfig, theme, count, firstName, notRead)
+
+const watchOptions: WatchOptions = {
+	signal: new AbortController().signal,
+	onWarning: (warning: RegistryWarning) => console.warn(warning.code),
+}
+for await (const state of watchRegistry(path, watchOptions)) {
+	const watched: RegistryV1 = state
+	if (watched.updatedAt > 0) break
+}
+const watch: RegistryWatch = watchRegistry(path)
+const next: IteratorResult<RegistryV1, undefined> = await watch.next()
+if (!next.done) console.log(next.value.watchers)
+await watch.return()
+for await (const config of watchRegistry(path, { codec: configCodec })) {
+	const watchedTheme: string | undefined = config.theme
+	if (watchedTheme) break
+}
+// @ts-expect-error a watch waits for as long as it takes
+watchRegistry(path, { timeoutMs: 1 })
 
 {
 	using shared: KernelLock = tryLockShared(`${path}.shared`)

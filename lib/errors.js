@@ -54,8 +54,8 @@ const unwrap = (outcome) => {
 const invalid = (path, reason, cause) =>
 	new RegistryError('INVALID_VALUE', `${path} was not written: ${reason}`, { path, cause })
 
-const aborted = (path, signal) =>
-	new RegistryError('ABORTED', `the update of ${path} was aborted by its caller`, {
+const aborted = (path, signal, what = 'update') =>
+	new RegistryError('ABORTED', `the ${what} of ${path} was aborted by its caller`, {
 		path,
 		cause: signal.reason,
 	})

@@ -6,7 +6,7 @@ const { onAbort } = require('./abort.js')
 const { outcomeOf } = require('./background.js')
 const { RegistryError, aborted, unwrap } = require('./errors.js')
 const native = require('./native.js')
-const { elapsedMs, remainingMs } = require('./options.js')
+const { elapsedMs, remainingMs, tell } = require('./options.js')
 
 const SYNC_SLICE_MS = 100
 
@@ -71,17 +71,11 @@ const release = (hold) => {
 }
 
 /** Tells the caller of content that was set aside; what is committed stays committed. */
-const report = ({ onWarning }, warning, kept) => {
+const report = (call, warning, kept) => {
 	const where = kept ? `its bytes are kept in ${kept}` : 'its bytes are gone'
 	const { path, noun, reason } = warning
 	const message = `${path} was not ${noun} (${reason}); it was replaced, and ${where}`
-	const complain = (error) => process.emitWarning(error instanceof Error ? error : String(error))
-	try {
-		const told = onWarning({ code: warning.code, path, message, kept })
-		Promise.resolve(told).catch(complain)
-	} catch (error) {
-		complain(error)
-	}
+	tell(call, { code: warning.code, path, message, kept })
 }
 
 /** Whether a call that lost its lock may run its updater again. */

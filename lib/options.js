@@ -68,9 +68,6 @@ const checkCodec = (path, codec) => {
 const warn = (warning) =>
 	process.emitWarning(warning.message, { type: 'RegistryWarning', code: warning.code })
 
-/** The registry's one name: two names of one file are one lock. */
-const resolvePath = (path) => unwrap(native.resolve(path))
-
 /** A time of day, in milliseconds since 1970. */
 const instant = (path, name, value) => {
 	if (value !== undefined && !(Number.isFinite(value) && value >= 0)) {
@@ -89,33 +86,46 @@ const interval = (path, value, fallback) => {
 	return value ?? fallback
 }
 
-/** A call's settings, complete and checked: but for the path, as it has been given. */
-const check = (path, options = {}) => {
+/** Tells the caller of a warning; if that fails, it changes nothing. */
+const tell = ({ onWarning }, warning) => {
+	const complain = (error) => process.emitWarning(error instanceof Error ? error : String(error))
+	try {
+		Promise.resolve(onWarning(warning)).catch(complain)
+	} catch (error) {
+		complain(error)
+	}
+}
+
+/** The settings of a call that reads without a lock, and names the file as its caller does. */
+const prepareRead = (path, options = {}) => {
 	checkPath(path)
 	checkOptions(path, options)
 	return {
 		path,
 		codec: checkCodec(path, options.codec),
-		timeoutMs: milliseconds(path, 'timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS),
-		staleMs: milliseconds(path, 'staleMs', options.staleMs, DEFAULT_STALE_MS),
-		signal: checkSignal(path, options.signal),
-		durable: flag(path, 'durable', options.durable, true),
-		onWarning: optional(path, 'onWarning', options.onWarning, 'function', 'a function') ?? warn,
-		startedAt: performance.now(),
 	}
 }
 
-/** The same, with the path resolved. */
+/** Those of a watch, too. Where its path leads to may change meanwhile. */
+const prepareWatch = (path, options = {}) => ({
+	...prepareRead(path, options),
+	signal: checkSignal(path, options.signal),
+	onWarning: optional(path, 'onWarning', options.onWarning, 'function', 'a function') ?? warn,
+})
+
+/** A call's settings, complete and checked, with the path as it was given. */
+const check = (path, options = {}) => ({
+	...prepareWatch(path, options),
+	timeoutMs: milliseconds(path, 'timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS),
+	staleMs: milliseconds(path, 'staleMs', options.staleMs, DEFAULT_STALE_MS),
+	durable: flag(path, 'durable', options.durable, true),
+	startedAt: performance.now(),
+})
+
+/** The same with the registry's one name: two names of one file are one lock. */
 const prepare = (path, options) => {
 	const call = check(path, options)
-	return { ...call, path: resolvePath(path) }
-}
-
-/** The same of a call that reads without a lock, and names the file as its caller does. */
-const prepareRead = (path, options = {}) => {
-	checkPath(path)
-	checkOptions(path, options)
-	return { path, codec: checkCodec(path, options.codec) }
+	return { ...call, path: unwrap(native.resolve(path)) }
 }
 
 /** What is over of a call's timeout. */
@@ -137,5 +147,7 @@ module.exports = {
 	optional,
 	prepare,
 	prepareRead,
+	prepareWatch,
 	remainingMs,
+	tell,
 }

@@ -23,6 +23,16 @@ const run = (what, command, args, env = {}) => {
 
 run('rustfmt', 'cargo', ['fmt', '--check'])
 run('clippy', 'cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings'])
+run('clippy, watch', 'cargo', [
+	'clippy',
+	'--locked',
+	'--all-targets',
+	'--features',
+	'watch',
+	'--',
+	'-D',
+	'warnings',
+])
 run('clippy, addon', 'cargo', [
 	'clippy',
 	'--locked',
@@ -33,7 +43,11 @@ run('clippy, addon', 'cargo', [
 	'-D',
 	'warnings',
 ])
-run('rustdoc', 'cargo', ['doc', '--locked', '--no-deps'], { RUSTDOCFLAGS: '-D warnings' })
+for (const features of [[], ['--features', 'watch']]) {
+	run(['rustdoc', ...features].join(' '), 'cargo', ['doc', '--locked', '--no-deps', ...features], {
+		RUSTDOCFLAGS: '-D warnings',
+	})
+}
 run('JavaScript: format and lints', bin('biome'), ['ci', '.'])
 run('typings', bin('tsc'), ['-p', '.'])
 

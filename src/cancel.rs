@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Ends a wait for a lock early. Clones share one state; cancelling is final.
+/// Ends a wait for a lock early, or a watch. Clones share one state; cancelling is final.
 #[derive(Debug, Clone, Default)]
 pub struct CancelToken {
     shared: Arc<Shared>,
@@ -24,7 +24,8 @@ impl CancelToken {
         Self::default()
     }
 
-    /// Ends every wait under this token, now and later, with [`Aborted`](crate::Error::Aborted).
+    /// Ends every wait for a lock under this token, now and later, with
+    /// [`Aborted`](crate::Error::Aborted).
     pub fn cancel(&self) {
         *self.lock() = true;
         self.shared.woken.notify_all();

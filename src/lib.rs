@@ -10,6 +10,7 @@
 //! | take entries out | [`remove_watcher`], [`prune_stale_watchers`] |
 //! | read one, without a lock | [`read_registry`] |
 //! | replace one whole | [`write_registry`] |
+#![cfg_attr(feature = "watch", doc = "| be told of every change of one | [`watch_registry`] |")]
 //! | do something else while nobody updates | [`with_registry_lock`], [`RegistryLock::acquire`] |
 //! | see who holds the lock | [`inspect_lock`] |
 //! | lock a file of your own, in one try | [`try_lock_shared`], [`try_lock_exclusive`] |
@@ -41,7 +42,9 @@
 //!
 //! # Features
 //!
-//! - `node`: the Node addon. Off by default; needs Rust 1.88.
+//! - `watch`: `watch_registry`, with the dependency that listens to the system's file events. Off by
+//!   default.
+//! - `node`: the Node addon, with `watch`. Off by default; needs Rust 1.88.
 
 mod atomic_write;
 mod backoff;
@@ -65,11 +68,15 @@ mod record;
 mod registry;
 mod registry_lock;
 mod registry_v1;
+#[cfg(feature = "watch")]
+mod route;
 mod store;
 mod sys;
 mod takeover;
 mod wait;
 mod wait_line;
+#[cfg(feature = "watch")]
+mod watch;
 mod watchers;
 
 pub use backoff::Backoff;
@@ -89,6 +96,8 @@ pub use registry::{
 pub use registry_lock::RegistryLock;
 pub use registry_v1::{RegistryV1, REGISTRY_VERSION};
 pub use wait::LockOptions;
+#[cfg(feature = "watch")]
+pub use watch::{watch_registry, RegistryWatch};
 pub use watchers::{
     announce_watcher, claim_watcher, heartbeat_watcher, prune_stale_watchers, remove_watcher,
     ClaimOptions, PruneOptions, DEFAULT_TTL_MS,

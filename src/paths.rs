@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 const LONGEST_NAME: usize = 255 - (NONCE_DIGITS + "..".len() + ".tmp".len());
 
 /// As many symbolic links as Linux follows before it calls them a loop.
-const LINK_LIMIT: u32 = 40;
+pub(crate) const LINK_LIMIT: u32 = 40;
 
 /// Where argus keeps its registry: `ARGUS_REGISTRY_PATH`; else `registry.json` in `ARGUS_HOME`;
 /// else `~/.argus/registry.json` (`%USERPROFILE%` on Windows). An empty variable counts as unset.

@@ -129,8 +129,15 @@ impl fmt::Display for Warning {
 /// [`Error::PermissionDenied`] or [`Error::Io`] if the file is there and can't be read.
 pub fn read_registry(path: impl AsRef<Path>) -> Result<(RegistryV1, Vec<Warning>)> {
     let path = path.as_ref();
-    let content = store::read(path)?;
-    let (registry, warning) = match parse(path, content.as_ref()) {
+    interpret(path, store::read(path)?.as_ref())
+}
+
+/// What a content reads as.
+pub(crate) fn interpret(
+    path: &Path,
+    content: Option<&Content>,
+) -> Result<(RegistryV1, Vec<Warning>)> {
+    let (registry, warning) = match parse(path, content) {
         Ok(Some(registry)) => (registry, None),
         Ok(None) => (RegistryV1::new(), Some(Warning::Missing { path: path.to_path_buf() })),
         Err(error) => (RegistryV1::new(), Some(as_warning(error)?)),

@@ -33,6 +33,11 @@ fn ids(path: &Path) -> Vec<String> {
     read_registry(path).unwrap().0.ids().map(str::to_owned).collect()
 }
 
+fn put(path: &Path, text: &str) {
+    let mut file = fs::File::create(path).unwrap();
+    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+}
+
 /// The pid of a process that is gone.
 fn dead_pid() -> u32 {
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -96,7 +101,7 @@ fn a_claim_replaces_the_entry_of_a_dead_process_and_nothing_else() {
 fn what_is_no_record_is_nobodys_to_claim_renew_or_judge() {
     let (_dir, path) = registry();
     let text = "{\n  \"version\": 1,\n  \"updatedAt\": 1,\n  \"watchers\": {\n    \"app\": null,\n    \"\\ud800\": {\n      \"updatedAt\": 5\n    }\n  }\n}";
-    fs::write(&path, text).unwrap();
+    put(&path, text);
     assert!(!heartbeat_watcher(&path, "app", &options()).unwrap());
     let prune = PruneOptions { liveness: true, ttl: Duration::MAX, ..PruneOptions::default() };
     assert!(prune_stale_watchers(&path, &prune, &options()).unwrap().is_empty());
@@ -114,12 +119,12 @@ fn what_is_no_record_is_nobodys_to_claim_renew_or_judge() {
 fn a_beat_dates_an_entry_and_touches_nothing_else() {
     let (_dir, path) = registry();
     let text = "{\n  \"note\": 1e2,\n  \"version\": 1,\n  \"updatedAt\": 1,\n  \"watchers\": {\n    \"__proto__\": {\n      \"port\": 80.0,\n      \"updatedAt\": 5,\n      \"pid\": 7,\n      \"startedAt\": 3.5,\n      \"later\": \"\\udc00\"\n    }\n  }\n}";
-    fs::write(&path, text).unwrap();
+    put(&path, text);
     let claim = |pid| argus_registry::WatcherClaim { id: "__proto__".into(), pid, started_at: 3 };
     assert!(!heartbeat_watcher(&path, claim(8), &options()).unwrap());
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     for who in ["__proto__".into(), argus_registry::WatcherRef::Claim(claim(7))] {
-        fs::write(&path, text).unwrap();
+        put(&path, text);
         assert!(heartbeat_watcher(&path, who, &options()).unwrap());
         let after = fs::read_to_string(&path).unwrap();
         let now = read_registry(&path).unwrap().0.updated_at();
@@ -214,10 +219,10 @@ fn with_nothing_to_do_no_lock_is_taken_and_nothing_is_made() {
     assert!(!heartbeat_watcher(&missing, "app", &options()).unwrap());
     assert!(!remove_watcher(&missing, "app", &options()).unwrap());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-    fs::write(&path, "bad").unwrap();
+    put(&path, "bad");
     assert!(prune(&path).unwrap().is_empty());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    fs::write(&path, "{\"version\":2}").unwrap();
+    put(&path, "{\"version\":2}");
     assert_eq!(prune(&path).unwrap_err().code(), "UNSUPPORTED_VERSION");
     fs::remove_file(&path).unwrap();
     announce_watcher(&path, watcher("app"), &options()).unwrap();

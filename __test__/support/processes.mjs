@@ -1,9 +1,12 @@
 // Real processes for tests, moved by messages, never by sleeps.
 
-import { execFileSync, fork } from 'node:child_process'
+import assert from 'node:assert/strict'
+import { execFileSync, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { asCommand, importPackage } from './script.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = join(here, '..', '..')
@@ -58,4 +61,22 @@ export const rustExample = (name) => {
 	const args = ['build', '--release', '--locked', '--quiet', '--example', name]
 	execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
 	return join(root, 'target', 'release', 'examples', name)
+}
+
+/** Runs a module's text in a process that has nothing else to do. */
+export const script = (t, text, { prelude = importPackage, flags = [] } = {}) => {
+	const { command, remove } = asCommand(`${prelude}\n${text}`, flags)
+	const [file, ...args] = command
+	const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+	t.after(remove)
+	t.after(() => child.kill('SIGKILL'))
+	const lines = createInterface({ input: child.stdout })
+	const exited = once(child, 'exit').then(([code, signal]) => signal ?? code)
+	const gone = exited.then((how) => assert.fail(`it ended too early: ${how}`))
+	gone.catch(() => {})
+	return {
+		child,
+		exited,
+		line: async () => (await Promise.race([once(lines, 'line'), gone]))[0],
+	}
 }

@@ -9,6 +9,7 @@ mod entries;
 mod hold;
 mod thread_end;
 mod threads;
+mod watch;
 
 use std::collections::HashMap;
 use std::ffi::OsString;

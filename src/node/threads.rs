@@ -28,6 +28,7 @@ fn pool(most: usize) -> Runtime {
     // Only for its threads: they come with the work, go when idle, and keep no process alive.
     Builder::new_current_thread()
         .max_blocking_threads(most)
+        .thread_name("argus-registry")
         .thread_keep_alive(Duration::from_secs(2))
         .thread_stack_size(256 * 1024)
         .build()
