@@ -1,5 +1,6 @@
 // Who takes part. Each but the floor is a module whose `create({ durable })` makes a function
-// `(path, updater)`, one locked update of a registry, that may return a promise.
+// `(path, updater)`, one locked update of a registry, that may return a promise. Those that do what
+// an entry operation does leave the updater out, and count the beats themselves.
 
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -42,11 +43,14 @@ export const contestants = [
 	floor('floor', false),
 	contestant('argus-sync', 'argus-sync.mjs', { ours: true }),
 	contestant('argus-async', 'argus-async.mjs', { ours: true }),
+	contestant('argus-heartbeat', 'argus-heartbeat.mjs', { ours: true }),
+	contestant('argus-announce', 'argus-announce.mjs', { ours: true }),
 	contestant('seed-lock', 'seed-lock.mjs'),
 	contestant('proper-lockfile', 'proper-lockfile.mjs'),
 	floor('floor-durable', true),
 	contestant('argus-sync', 'argus-sync.mjs', { ours: true, durable: true }),
 	contestant('argus-async', 'argus-async.mjs', { ours: true, durable: true }),
+	contestant('argus-heartbeat', 'argus-heartbeat.mjs', { ours: true, durable: true }),
 	contestant('proper-lockfile', 'proper-lockfile.mjs', { durable: true }),
 ]
 

@@ -17,9 +17,10 @@ const watcher = (index, now) => ({
 	beats: 0,
 })
 
-export const writeFreshRegistry = (path) => {
+export const writeFreshRegistry = (path, count = WATCHERS) => {
 	const now = Date.now()
-	const watchers = Array.from({ length: WATCHERS }, (_, index) => watcher(index, now))
+	const records = Array.from({ length: count }, (_, index) => watcher(index, now))
+	const watchers = records.map((record, index) => ({ ...record, id: `watcher-${index}` }))
 	const registry = {
 		version: 1,
 		updatedAt: now,
@@ -27,6 +28,9 @@ export const writeFreshRegistry = (path) => {
 	}
 	writeFileSync(path, JSON.stringify(registry, null, 2))
 }
+
+const readWatcher = (path, index) =>
+	JSON.parse(readFileSync(path, 'utf8')).watchers[watcherId(index)]
 
 /** A heartbeat, the way argus does it: a new object, the old one untouched. */
 export const heartbeat = (index) => {
@@ -36,6 +40,18 @@ export const heartbeat = (index) => {
 		const record = registry.watchers[id]
 		const next = { ...record, updatedAt: now, beats: record.beats + 1 }
 		return { ...registry, updatedAt: now, watchers: { ...registry.watchers, [id]: next } }
+	}
+}
+
+/** The same for the entry operations: the next record of one watcher, which counts its own beats. */
+export const beats = (index) => {
+	const records = new Map()
+	return (path) => {
+		// What the file begins with, so that the entry is this watcher's own.
+		const last = records.get(path) ?? readWatcher(path, index)
+		const next = { ...last, beats: last.beats + 1 }
+		records.set(path, next)
+		return next
 	}
 }
 

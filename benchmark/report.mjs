@@ -83,7 +83,7 @@ last. errors: rejected updates. lost: acknowledged, but not in the file; negativ
 though reported as failed.
 `
 
-export const othersText = (recovery, startUp) => {
+export const othersText = (recovery, startUp, { burst, large, hop, idle }) => {
 	const { rounds } = recovery
 	const after = ({ median, max }) => `median ${ms(median)} ms, max ${ms(max)} ms`
 	const { ms: time, bytes, addonBytes, processes } = startUp
@@ -95,6 +95,18 @@ Requiring the package (${processes} fresh processes)
   time:   ${after(time)}
   memory: median ${megabytes(bytes.median)}, max ${megabytes(bytes.max)}
   addon:  ${megabytes(addonBytes)} on disk
+
+${burst.calls} calls at once in one process (medians)
+  argus:     ${Math.round(burst.argus.opsPerSecond)} ops/s, ${burst.argus.failed} failed
+  seed-lock: ${Math.round(burst.seed.opsPerSecond)} ops/s, ${burst.seed.failed} failed
+
+A heartbeat among ${large.entries} entries (${megabytes(large.bytes)}; medians)
+  heartbeat:              ${ms(large.heartbeat)} ms
+  read, write and rename: ${ms(large.copy)} ms
+
+One hop to another thread and back: ${ms(hop.p50)} ms (median)
+
+A heartbeat and a watch, idle for ${idle.seconds} s: ${ms(idle.cpuMs)} ms of CPU
 `
 }
 

@@ -53,7 +53,7 @@ export const combine = (cells, processCounts) =>
 	)
 
 /** What must never happen to ours: that an acknowledged update is not there, or a crash. */
-export const defects = (results, recovery) => {
+export const defects = (results, recovery, { burst }) => {
 	const ours = new Set(contestants.filter(({ ours }) => ours).map(({ name }) => name))
 	const found = results
 		.filter(({ contestant }) => ours.has(contestant))
@@ -61,5 +61,7 @@ export const defects = (results, recovery) => {
 		.map(({ contestant, processes, lost, errors: { CRASHED: crashed = 0 } }) => {
 			return `${contestant}, ${processes} processes: lost ${lost}, crashed ${crashed}`
 		})
-	return recovery.lost === 0 ? found : [...found, `after SIGKILL: lost ${recovery.lost}`]
+	if (recovery.lost !== 0) found.push(`after SIGKILL: lost ${recovery.lost}`)
+	if (burst.lost !== 0) found.push(`${burst.calls} calls at once: lost ${burst.lost}`)
+	return found
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { runCell } from './cell.mjs'
 import { buildFloor } from './floor.mjs'
 import { describeMachine } from './machine.mjs'
+import { measureOneProcess } from './one-process.mjs'
 import { help, OptionError, readOptions } from './options.mjs'
 import { killAll } from './processes.mjs'
 import { measureRecovery } from './recovery.mjs'
@@ -37,19 +38,20 @@ const benchmark = async (options, folder) => {
 	}
 	const startUp = measureStartUp()
 	const recovery = await measureRecovery(folder)
+	const oneProcess = await measureOneProcess(folder)
 	const cells = await runRounds(options, folder)
 	const results = combine(cells, options.processes)
-	const targets = checkTargets(results, recovery, startUp)
+	const targets = checkTargets(results, recovery, startUp, oneProcess)
 	console.log(`\n${resultsText(results)}\n${legend}`)
-	console.log(othersText(recovery, startUp))
+	console.log(othersText(recovery, startUp, oneProcess))
 	console.log(targetsText(targets))
 	if (options.json) {
 		const { seconds, updates, pause, rounds, processes } = options
 		const settings = { seconds, updates, pause, rounds, processes }
-		const all = { machine, settings, targets, results, recovery, startUp, cells }
+		const all = { machine, settings, targets, results, recovery, startUp, oneProcess, cells }
 		writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`)
 	}
-	return defects(results, recovery)
+	return defects(results, recovery, oneProcess)
 }
 
 const main = async () => {

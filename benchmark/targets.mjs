@@ -5,7 +5,7 @@ const limit = (target, measured, bound, unit, isAtLeast = false) => {
 	return { target, measured, bound, unit, verdict: isMet ? 'ok' : 'MISSED' }
 }
 
-export const checkTargets = (results, recovery, startUp) => {
+export const checkTargets = (results, recovery, startUp, { burst, large, hop, idle }) => {
 	const of = (name, processes) =>
 		results.find((result) => result.contestant === name && result.processes === processes)
 	const rows = []
@@ -33,6 +33,24 @@ export const checkTargets = (results, recovery, startUp) => {
 		const target = `SIGKILL of a holder: the next update (${kind}) within 50 ms, at worst`
 		rows.push(limit(target, recovery[kind].max, 50, 'ms'))
 	}
+	for (const name of ['argus-heartbeat', 'argus-announce', 'argus-heartbeat-durable']) {
+		const [ours, floor] = [of(name, 1), of(name.endsWith('durable') ? 'floor-durable' : 'floor', 1)]
+		if (!ours || !floor) continue
+		const target = `${name}, 1 process: at most 1.5 times the floor, and one hop (p50)`
+		rows.push(limit(target, (ours.p50 - hop.p50) / floor.p50, 1.5, 'x'))
+	}
+	const calls = `${burst.calls} calls at once: at least 20 times the seed lock's throughput`
+	rows.push(limit(calls, burst.ratio, 20, 'x', true))
+	const among = `a heartbeat among ${large.entries} entries: at most 10 ms over reading and writing them`
+	rows.push(limit(among, large.heartbeat - large.copy, 10, 'ms'))
+	rows.push(
+		limit(
+			'an idle heartbeat and watch: no CPU (under 1 ms a second)',
+			idle.cpuMs / idle.seconds,
+			1,
+			'ms/s',
+		),
+	)
 	rows.push(limit('require: under 10 ms', startUp.ms.median, 10, 'ms'))
 	rows.push(limit('require: under 5 MB of memory', startUp.bytes.median / 1e6, 5, 'MB'))
 	return rows

@@ -12,7 +12,7 @@ const WARM_UP_UPDATES = 100
 
 const { script, durable, path, index, seconds, updates, pause = 0 } = JSON.parse(process.argv[2])
 const { create } = await import(script)
-const update = create({ durable })
+const update = create({ durable, index })
 const beat = heartbeat(index)
 
 const warmUp = async () => {

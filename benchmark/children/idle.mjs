@@ -1,0 +1,24 @@
+// A process that has a heartbeat and a watch, and nothing to do.
+
+import { createRequire } from 'node:module'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const { startRegistryHeartbeat, watchRegistry } = createRequire(import.meta.url)('../../index.js')
+
+const SECONDS = 3
+
+const path = process.argv[2]
+const heartbeat = startRegistryHeartbeat(path, () => undefined)
+const watch = watchRegistry(path)
+await watch.next()
+const next = watch.next()
+// What starting them has begun is over by then.
+await sleep(500)
+const before = process.cpuUsage()
+await sleep(SECONDS * 1_000)
+const { user, system } = process.cpuUsage(before)
+process.send({ seconds: SECONDS, cpuMs: (user + system) / 1_000 })
+await heartbeat.stop()
+await watch.return()
+await next.catch(() => {})
+process.disconnect()
