@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::paths::RegistryPaths;
-use crate::registry_lock::RegistryLock;
+use crate::registry_lock::{RegistryLock, Replaced};
 use crate::registry_v1::RegistryV1;
 use crate::store::{self, Content};
 use crate::wait::LockOptions;
@@ -162,7 +162,7 @@ pub fn update_registry<T, E: From<Error>>(
     options: &UpdateOptions,
     mut updater: impl FnMut(&mut RegistryV1) -> Result<T, E>,
 ) -> Result<T, E> {
-    update(path.as_ref(), options, &mut |registry| {
+    update(&RegistryPaths::resolve(path.as_ref())?, options, drop, &mut |registry| {
         let before = registry.to_json();
         let value = updater(registry)?;
         let after = registry.to_json();
@@ -180,21 +180,24 @@ pub fn write_registry(
     registry: &RegistryV1,
     options: &UpdateOptions,
 ) -> Result<()> {
-    update(path.as_ref(), options, &mut |_| Ok(((), Some(registry.to_json()))))
+    let paths = RegistryPaths::resolve(path.as_ref())?;
+    update(&paths, options, drop, &mut |_| Ok(((), Some(registry.to_json()))))
 }
 
 /// Updates a registry with what `updater` returns beside its value: the new text, or `None` to
-/// leave the file as it is.
+/// leave the file as it is. `close` gets what is left to be closed once the lock is released.
 pub(crate) fn update<T, E: From<Error>>(
-    path: &Path,
+    paths: &RegistryPaths,
     options: &UpdateOptions,
+    close: fn(Replaced),
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
 ) -> Result<T, E> {
     let started = options.lock.since.unwrap_or_else(Instant::now);
     let time_is_left = || options.lock.timeout.is_none_or(|timeout| started.elapsed() < timeout);
     loop {
         let lock_options = LockOptions { since: Some(started), ..options.lock.clone() };
-        let attempt = under_lock(path, &lock_options, |lock| update_under(lock, options, updater));
+        let attempt =
+            under_lock(paths, &lock_options, close, |lock| update_under(lock, options, updater));
         match attempt {
             Err(Attempt::Lost(_)) if time_is_left() => {}
             Err(Attempt::Lost(error)) => return Err(error.into()),
@@ -216,7 +219,7 @@ pub fn with_registry_lock<T, E: From<Error>>(
     options: &LockOptions,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    under_lock(path.as_ref(), options, |lock| {
+    under_lock(&RegistryPaths::resolve(path.as_ref())?, options, drop, |lock| {
         let value = body(lock)?;
         lock.check()?;
         Ok(value)
@@ -226,13 +229,16 @@ pub fn with_registry_lock<T, E: From<Error>>(
 /// A failure to release is not reported: what `body` did is done, and the kernel lets go of the
 /// lock in any case.
 fn under_lock<T, E: From<Error>>(
-    path: &Path,
+    paths: &RegistryPaths,
     options: &LockOptions,
+    close: fn(Replaced),
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    let paths = RegistryPaths::resolve(path)?;
-    let _entered = Entered::enter(&paths)?;
-    body(&RegistryLock::acquire_at(&paths, options)?)
+    let _entered = Entered::enter(paths)?;
+    let lock = RegistryLock::acquire_at(paths, options)?;
+    let result = body(&lock);
+    close(lock.release_only());
+    result
 }
 
 impl RegistryLock {

@@ -23,6 +23,16 @@ use crate::wait::{LockOptions, Wait};
 /// whether that can go on: even a one-try caller gets to try again after a takeover.
 const CLEARING_LIMIT: u32 = 10;
 
+/// The files that were replaced under a lock that is released by now. Closing the last descriptor
+/// of a deleted file frees it, which can cost as much as all the rest of an update.
+#[derive(Debug)]
+pub(crate) struct Replaced {
+    _files: Vec<Arc<File>>,
+    /// Whether others waited for the lock.
+    #[cfg(feature = "node")]
+    pub(crate) contended: bool,
+}
+
 /// The lock of one registry, held. Dropping it releases it.
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as this value is dropped"]
@@ -32,9 +42,8 @@ pub struct RegistryLock {
     /// `None` once released.
     kept: Option<Kept>,
     took_over: bool,
-    /// The files that were replaced under this lock. Closing the last descriptor of a deleted file
-    /// frees it, which can cost as much as all the rest of an update: not while others wait.
-    /// Dropped after the lock is released.
+    /// The files that were replaced under this lock: not to be closed while others wait for it.
+    /// Dropped after it is released.
     replaced: Mutex<Vec<Arc<File>>>,
 }
 
@@ -157,10 +166,16 @@ impl RegistryLock {
     }
 
     /// Releases the lock and hands out what may be closed at leisure.
-    #[cfg(feature = "node")]
-    pub(crate) fn release_only(mut self) -> Vec<Arc<File>> {
+    pub(crate) fn release_only(mut self) -> Replaced {
+        #[cfg(feature = "node")]
+        let contended = self.was_contended();
         let _ = self.let_go();
-        std::mem::take(&mut self.replaced.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
+        Replaced {
+            _files: std::mem::take(&mut replaced),
+            #[cfg(feature = "node")]
+            contended,
+        }
     }
 
     fn nonce(&self) -> &str {

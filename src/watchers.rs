@@ -6,8 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::entries::{Operation, Outcome, PrunedWatcher, WatcherRef};
 use crate::error::{Error, Result};
 use crate::liveness::Coroner;
+use crate::paths::RegistryPaths;
 use crate::record::{now_ms, Life, WatcherRecord};
 use crate::registry::{self, UpdateOptions};
+use crate::registry_lock::Replaced;
 use crate::registry_v1::RegistryV1;
 use crate::store;
 
@@ -131,7 +133,8 @@ pub fn prune_stale_watchers(
     let operation = Operation::Prune { ttl: prune.ttl, liveness: prune.liveness };
     let now = prune.now.map(|now| now.duration_since(UNIX_EPOCH).unwrap_or_default());
     let now = now.map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    let mut outcomes = apply_all(path.as_ref(), &[&Job { operation, now }], options, |_| true)?;
+    let paths = RegistryPaths::resolve(path.as_ref())?;
+    let mut outcomes = apply_all(&paths, &[&Job { operation, now }], options, drop, |_| true)?;
     match outcomes.pop() {
         Some(Some(Outcome::Pruned(pruned))) => Ok(pruned),
         other => unreachable!("a prune came out as {other:?}"),
@@ -161,22 +164,25 @@ impl Job {
 }
 
 fn apply(path: &Path, operation: Operation, options: &UpdateOptions) -> Result<Outcome> {
-    let mut outcomes = apply_all(path, &[&Job { operation, now: None }], options, |_| true)?;
+    let paths = RegistryPaths::resolve(path)?;
+    let job = Job { operation, now: None };
+    let mut outcomes = apply_all(&paths, &[&job], options, drop, |_| true)?;
     Ok(outcomes.pop().flatten().expect("the only operation was begun"))
 }
 
 /// Does all that may begin, under one lock and with one commit. The outcome of one that may not is
-/// `None`.
+/// `None`. `close` is that of [`registry::update`].
 pub(crate) fn apply_all(
-    path: &Path,
+    paths: &RegistryPaths,
     jobs: &[&Job],
     options: &UpdateOptions,
+    close: fn(Replaced),
     may_begin: impl Fn(usize) -> bool,
 ) -> Result<Vec<Option<Outcome>>> {
-    if let Some(outcomes) = settle_without_lock(path, jobs)? {
+    if let Some(outcomes) = settle_without_lock(&paths.registry, jobs)? {
         return Ok(outcomes.into_iter().map(Some).collect());
     }
-    registry::update(path, options, &mut |registry| {
+    registry::update(paths, options, close, &mut |registry| {
         let coroner = Coroner::default();
         let outcomes: Vec<_> = jobs
             .iter()
@@ -191,8 +197,9 @@ pub(crate) fn apply_all(
 /// What comes of jobs that have nothing to do, as a look at the file shows: nothing is locked,
 /// made or written for them, so that whoever may only read can do them.
 fn settle_without_lock(path: &Path, jobs: &[&Job]) -> Result<Option<Vec<Outcome>>> {
-    if path.try_exists().is_ok_and(|exists| !exists) {
-        return Ok(jobs.iter().map(|job| job.operation.on_nothing()).collect());
+    let on_nothing: Option<Vec<_>> = jobs.iter().map(|job| job.operation.on_nothing()).collect();
+    if on_nothing.is_some() && path.try_exists().is_ok_and(|exists| !exists) {
+        return Ok(on_nothing);
     }
     let [job @ Job { operation: Operation::Prune { .. }, .. }] = jobs else { return Ok(None) };
     let content = store::read(path)?;

@@ -11,12 +11,13 @@ use napi_derive::napi;
 use serde::Deserialize;
 
 use super::convert::{millis, outcome, Failure};
-use super::hold::lock_options;
+use super::hold::{close, lock_options};
 use super::thread_end::Owner;
 use super::threads::{in_background, Pool};
 use crate::cancel::CancelToken;
 use crate::entries::{Operation, Outcome, WatcherRef};
 use crate::error::{Error, Result};
+use crate::paths::RegistryPaths;
 use crate::record::{WatcherClaim, WatcherRecord};
 use crate::registry::{OnWarning, UpdateOptions, Warning};
 use crate::watchers::{apply_all, check_id, Job};
@@ -205,7 +206,10 @@ pub fn apply_entries<'env>(
         let options = UpdateOptions { lock, durable, on_warning };
         let jobs: Vec<_> = all.iter().map(|shared| &shared.job).collect();
         let may_begin = |index: usize| all[index].move_to(Phase::Begun) == Phase::Begun;
-        outcome(apply_all(path.as_ref(), &jobs, &options, may_begin), |outcomes| {
+        let applied = RegistryPaths::of_resolved(path.as_ref()).and_then(|paths| {
+            apply_all(&paths, &jobs, &options, |replaced| close(replaced, None), may_begin)
+        });
+        outcome(applied, |outcomes| {
             let warning = replaced.lock().unwrap_or_else(PoisonError::into_inner).take();
             let (reason, kept) = match warning {
                 Some(Warning::Corrupt { reason, kept, .. }) => (Some(reason), kept),

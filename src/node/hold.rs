@@ -14,7 +14,7 @@ use super::Text;
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::paths::RegistryPaths;
-use crate::registry_lock::RegistryLock;
+use crate::registry_lock::{RegistryLock, Replaced};
 use crate::store::{self, Content};
 use crate::wait::LockOptions;
 
@@ -195,6 +195,15 @@ impl Hold {
     }
 }
 
+/// Closes what was replaced under a lock that is released by now.
+pub(super) fn close(replaced: Replaced, content: Option<Content>) {
+    // Where others wait, it is closed right here: who came back for the lock at once would get it
+    // before those whom the kernel has just woken.
+    if !replaced.contended {
+        drop_in_background((replaced, content));
+    }
+}
+
 fn commit(
     shared: &Shared,
     text: &str,
@@ -214,13 +223,8 @@ fn commit(
         held.content = store::read(held.lock.path()).ok().flatten();
         *shared = Some(held);
     } else {
-        let contended = held.lock.was_contended();
         let replaced = held.lock.release_only();
-        // Where others wait, it is closed right here: who came back for the lock at once would get
-        // it before those whom the kernel has just woken.
-        if !contended {
-            drop_in_background((replaced, held.content));
-        }
+        close(replaced, held.content);
     }
     outcome(committed, |kept| Committed {
         kept: kept.map(|path| path.to_string_lossy().into_owned()),
