@@ -1,18 +1,15 @@
 // docs/adopting-in-argus.md: its code is compiled, and does what the guide says.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import * as store from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
 import { blocksOf, build, guideText } from './support/guide.mjs'
 import { load } from './support/guide-modules.mjs'
 import { puppet } from './support/processes.mjs'
-import { asCommand } from './support/script.mjs'
 import { acquireSeedLock, updateWithSeedLock } from './support/seed-lock.mjs'
 
 const guide = build(guideText())
@@ -70,21 +67,6 @@ const listen = (t) => {
 
 const until = async (holds) => {
 	while (!(await holds())) await delay(5)
-}
-
-/** Runs a module's text in a process of its own, and returns what it prints as JSON. */
-const run = (at, text) => {
-	const name = (path) => JSON.stringify(pathToFileURL(join(guide.dir, 'packages', path)).href)
-	const { command, remove } = asCommand(`
-		process.env.ARGUS_REGISTRY_PATH = ${JSON.stringify(at.path)}
-		const core = await import(${name('argus-core/src/index.js')})
-		const watcher = await import(${name('argus-watcher/src/registry/registry.js')})
-		${text}`)
-	const [file, ...args] = command
-	const { status, stdout, stderr } = spawnSync(file, args, { encoding: 'utf8' })
-	remove()
-	assert.equal(status, 0, stderr)
-	return { value: JSON.parse(stdout), stderr }
 }
 
 test('the code compiles, strictly, with the signatures that argus’s callers use', () => {
@@ -296,23 +278,13 @@ test('reading and pruning writes only if there is something to prune', async (t)
 	assert.deepEqual(Object.keys(at.json().watchers), ['new'])
 })
 
-test('pruning nothing needs no write access', (t) => {
+test('pruning nothing needs no write access', async (t) => {
 	const at = home(t)
 	at.put(print(core.setWatcherEntry(core.createEmptyRegistry(), record('app'))))
 	chmodSync(at.path, 0o444)
 	chmodSync(at.dir, 0o555)
-	const drop =
-		process.getuid?.() === 0
-			? 'process.setgroups?.([]); process.setgid(65534); process.setuid(65534)'
-			: ''
-	const { value } = run(
-		at,
-		`${drop}
-		const { code } = await core.writeRegistry(core.createEmptyRegistry()).catch((error) => error)
-		const { watchers } = await core.readAndPruneRegistry()
-		console.log(JSON.stringify({ code, ids: Object.keys(watchers) }))`,
-	)
-	assert.deepEqual(value, { code: 'PERMISSION_DENIED', ids: ['app'] })
+	const reader = await argus(t, at)
+	assert.deepEqual(await reader.do('onlyRead'), { code: 'PERMISSION_DENIED', ids: ['app'] })
 })
 
 test('a watcher that was found dead, and has started anew since, is not removed', async (t) => {
@@ -524,21 +496,17 @@ test('a heartbeat that was stopped while its entry was pruned brings nothing bac
 	assert.deepEqual(said, [])
 })
 
-test('a heartbeat that fails says so and goes on; the process lives', (t) => {
+test('a heartbeat that fails says so and goes on; the process lives', async (t) => {
 	const at = home(t)
 	at.put('{"version":2}')
-	const { value, stderr } = run(
-		at,
-		`let beats = 0
-		const own = ${JSON.stringify(record('app'))}
-		const getWatcher = () => { beats += 1; return own }
-		const heartbeat = watcher.startRegistryHeartbeat(getWatcher, 5)
-		while (beats < 5) await new Promise((resolve) => setTimeout(resolve, 5))
-		await heartbeat.stop()
-		console.log(JSON.stringify({ beats }))`,
-	)
-	assert.ok(value.beats >= 5)
-	assert.ok(stderr.split('The heartbeat of app failed').length > 3, stderr)
+	const failing = await argus(t, at)
+	assert.deepEqual(await failing.do('beat', { record: record('app'), times: 5 }), {
+		first: '[ArgusWatcher] The heartbeat of app failed: UNSUPPORTED_VERSION',
+		times: 5,
+	})
+	// It is there, and does what it is told.
+	at.put(print(EMPTY))
+	assert.deepEqual(await failing.do('resolve', { id: 'app', times: 1 }), ['app'])
 })
 
 test('an old watcher’s heartbeat overwrites the entry, and the new one does not fight it', async (t) => {

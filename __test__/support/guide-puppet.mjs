@@ -8,6 +8,8 @@ const [dir, path] = process.argv.slice(2)
 process.env.ARGUS_REGISTRY_PATH = path
 const { core, lock, watcher } = await load(dir)
 
+const NOBODY = 65_534
+
 const bump = (registry) => ({ ...registry, count: (registry.count ?? 0) + 1 })
 
 const tasks = {
@@ -30,6 +32,31 @@ const tasks = {
 	},
 	announce: ({ record }) => watcher.announceWatcher(record),
 	remove: ({ id }) => watcher.removeWatcher(id),
+	/** Beats until it has complained so often. */
+	beat: async ({ record, times }) => {
+		const said = []
+		let enough
+		const until = new Promise((resolve) => (enough = resolve))
+		console.error = (what, error) => {
+			said.push(`${what} ${error?.code}`)
+			if (said.length === times) enough()
+		}
+		const { stop } = watcher.startRegistryHeartbeat(() => record, 5)
+		await until
+		await stop()
+		return { first: said[0], times }
+	},
+	/** Reads and prunes as somebody who may not write, whoever runs the tests. */
+	onlyRead: async () => {
+		if (process.getuid?.() === 0) {
+			process.setgroups?.([])
+			process.setgid(NOBODY)
+			process.setuid(NOBODY)
+		}
+		const { code } = await core.writeRegistry(core.createEmptyRegistry()).catch((error) => error)
+		const { watchers } = await core.readAndPruneRegistry()
+		return { code, ids: Object.keys(watchers) }
+	},
 }
 
 process.on('message', async ({ task, ...details }) => {
