@@ -1,7 +1,15 @@
 // docs/adopting-in-argus.md: its code is compiled, and does what the guide says.
 
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+	chmodSync,
+	existsSync,
+	readdirSync,
+	readFileSync,
+	statSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -186,10 +194,13 @@ test('under the lock: read and write, as argus does', async (t) => {
 })
 
 test('under the lock: what would wait for itself is refused at once', async (t) => {
-	home(t)
+	const at = home(t)
+	const alias = join(at.dir, 'alias.json')
+	symlinkSync(at.path, alias)
 	const again = [
+		() => core.writeRegistry(EMPTY, alias),
 		() => core.updateRegistry((registry) => registry),
-		() => core.readAndPruneRegistry().then(() => core.removeWatcherAndPersist('app')),
+		() => core.removeWatcherAndPersist('app'),
 		() => watcher.resolveUniqueWatcherId('app'),
 		() => lock.withRegistryLock(async () => {}),
 	]
