@@ -24,8 +24,12 @@ const guide = build(guideText())
 after(guide.remove)
 const { core, lock, watcher } = await load(guide.dir)
 
+/** What has to end before its folder is removed: it would make the folder anew. */
+const ends = []
+
 /** A folder whose registry is the one that argus means. */
 const home = (t) => {
+	t.after(() => Promise.all(ends.splice(0).map((end) => end())))
 	const at = folder(t)
 	process.env.ARGUS_REGISTRY_PATH = at.path
 	return at
@@ -55,9 +59,9 @@ const record = (id, more = {}) => ({
 })
 
 /** A watcher that has an id, is entered under it, and is removed with the test. */
-const started = async (t, id, more) => {
+const started = async (id, more) => {
 	const own = record(await watcher.resolveUniqueWatcherId(id), more)
-	t.after(() => watcher.removeWatcher(own.id).catch(() => {}))
+	ends.push(() => watcher.removeWatcher(own.id))
 	await watcher.announceWatcher(own)
 	return own
 }
@@ -374,7 +378,7 @@ test('a watcher without a reservation is announced as argus does: it replaces', 
 
 test('removing twice does not remove the watcher that has the id by then', async (t) => {
 	const at = home(t)
-	await started(t, 'app')
+	await started('app')
 	await watcher.removeWatcher('app')
 	const next = await argus(t, at)
 	assert.deepEqual(await next.do('resolve', { id: 'app', times: 1 }), ['app'])
@@ -391,14 +395,14 @@ test('a watcher that ends does not remove the one that was started anew under it
 	await before.do('announce', { record: record(id, { pid: before.pid }) })
 	// Somebody has taken it for dead.
 	await core.removeWatcherAndPersist(id)
-	const own = await started(t, 'app')
+	const own = await started('app')
 	await before.do('remove', { id })
 	assert.equal(at.json().watchers.app.pid, own.pid)
 })
 
 test('a removal that failed can be tried again', async (t) => {
 	const at = home(t)
-	await started(t, 'app')
+	await started('app')
 	const release = await acquireSeedLock(at.path)
 	try {
 		await assert.rejects(watcher.removeWatcher('app'), { code: 'LOCK_TIMEOUT' })
@@ -411,14 +415,14 @@ test('a removal that failed can be tried again', async (t) => {
 })
 
 /** A heartbeat, and how to wait for its next beats. */
-const beating = (t, own, intervalMs = 5) => {
+const beating = (own) => {
 	let beats = 0
 	const getWatcher = () => {
 		beats += 1
 		return own
 	}
-	const { stop } = watcher.startRegistryHeartbeat(getWatcher, intervalMs)
-	t.after(stop)
+	const { stop } = watcher.startRegistryHeartbeat(getWatcher, 5)
+	ends.push(stop)
 	const nextBeats = (count) => {
 		const enough = beats + count
 		return until(() => beats >= enough)
@@ -428,8 +432,8 @@ const beating = (t, own, intervalMs = 5) => {
 
 test('a heartbeat renews the entry and dates the record, until it is stopped', async (t) => {
 	const at = home(t)
-	const own = await started(t, 'app', { updatedAt: 1 })
-	const { stop, nextBeats } = beating(t, own)
+	const own = await started('app', { updatedAt: 1 })
+	const { stop, nextBeats } = beating(own)
 	own.cwd = '/changed'
 	await nextBeats(2)
 	await until(() => at.json().watchers.app.cwd === '/changed')
@@ -441,10 +445,10 @@ test('a heartbeat renews the entry and dates the record, until it is stopped', a
 })
 
 /** A heartbeat whose first beat waits for the lock, and what lets it go on. */
-const waitingBeat = async (t, at, own) => {
+const waitingBeat = async (at, own) => {
 	const release = await acquireSeedLock(at.path)
-	t.after(release)
-	const { stop, nextBeats } = beating(t, own)
+	ends.push(release)
+	const { stop, nextBeats } = beating(own)
 	await nextBeats(1)
 	return { stop, nextBeats, release }
 }
@@ -454,8 +458,8 @@ for (const isStopped of [true, false]) {
 	test(`a beat in flight does not bring a removed entry back (heartbeat ${how})`, async (t) => {
 		const at = home(t)
 		const said = listen(t)
-		const own = await started(t, 'app')
-		const { stop, nextBeats, release } = await waitingBeat(t, at, own)
+		const own = await started('app')
+		const { stop, nextBeats, release } = await waitingBeat(at, own)
 		const over = [watcher.removeWatcher('app'), ...(isStopped ? [stop()] : [])]
 		await release()
 		await Promise.all(over)
@@ -469,8 +473,8 @@ for (const isStopped of [true, false]) {
 test('an entry that was pruned while its watcher slept comes back', async (t) => {
 	const at = home(t)
 	const said = listen(t)
-	const own = await started(t, 'app')
-	beating(t, own)
+	const own = await started('app')
+	beating(own)
 	for (let round = 0; round < 3; round += 1) {
 		await core.removeWatcherAndPersist('app')
 		await until(() => at.json().watchers.app)
@@ -482,8 +486,8 @@ test('an entry that was pruned while its watcher slept comes back', async (t) =>
 test('an entry that is another watcher’s by now is left alone until it is free', async (t) => {
 	const at = home(t)
 	const said = listen(t)
-	const own = await started(t, 'app')
-	const { nextBeats } = beating(t, own)
+	const own = await started('app')
+	const { nextBeats } = beating(own)
 	const theirs = record('app', { pid: 1, startedAt: 1 })
 	await core.updateRegistry((registry) => core.setWatcherEntry(registry, theirs))
 	await nextBeats(6)
@@ -497,8 +501,8 @@ test('an entry that is another watcher’s by now is left alone until it is free
 test('a heartbeat that was stopped while its entry was pruned brings nothing back', async (t) => {
 	const at = home(t)
 	const said = listen(t)
-	const own = await started(t, 'app')
-	const { stop, release } = await waitingBeat(t, at, own)
+	const own = await started('app')
+	const { stop, release } = await waitingBeat(at, own)
 	at.put(print(EMPTY))
 	const stopped = stop()
 	await release()
@@ -523,10 +527,10 @@ test('a heartbeat that fails says so and goes on; the process lives', async (t) 
 test('an old watcher’s heartbeat overwrites the entry, and the new one does not fight it', async (t) => {
 	const at = home(t)
 	const said = listen(t)
-	const own = await started(t, 'app')
+	const own = await started('app')
 	const old = record('app', { pid: 1, startedAt: 1 })
 	await updateWithSeedLock(at.path, (registry) => core.setWatcherEntry(registry, old))
-	const { nextBeats } = beating(t, own)
+	const { nextBeats } = beating(own)
 	await nextBeats(4)
 	assert.deepEqual(at.json().watchers.app, old)
 	assert.ok(said.length > 0)
