@@ -3,11 +3,14 @@
 import assert from 'node:assert/strict'
 import {
 	chmodSync,
+	closeSync,
 	existsSync,
+	openSync,
 	readdirSync,
 	readFileSync,
 	statSync,
 	symlinkSync,
+	unlinkSync,
 	writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -77,8 +80,13 @@ const listen = (t) => {
 	return said
 }
 
+/** Waits for what must come, however slow the machine is; not for ever, as it may be broken. */
 const until = async (holds) => {
-	while (!(await holds())) await delay(5)
+	const deadline = Date.now() + 20_000
+	while (!holds()) {
+		assert.ok(Date.now() < deadline, `still not so: ${holds}`)
+		await delay(5)
+	}
 }
 
 test('the code compiles, strictly, with the signatures that argus’s callers use', () => {
@@ -509,6 +517,40 @@ test('a heartbeat that was stopped while its entry was pruned brings nothing bac
 	await stopped
 	assert.deepEqual(at.json(), EMPTY)
 	assert.deepEqual(said, [])
+})
+
+test('stopping waits for the beat in flight', async (t) => {
+	const at = home(t)
+	const own = await started('app')
+	const { stop, release } = await waitingBeat(at, { ...own, cwd: '/changed' })
+	const stopped = stop()
+	await release()
+	await stopped
+	assert.equal(at.json().watchers.app.cwd, '/changed')
+})
+
+test('stopping waits for the entering in flight, which comes to nothing then', async (t) => {
+	const at = home(t)
+	const own = await started('app')
+	at.put(print(EMPTY))
+	let asked = 0
+	const { stop } = watcher.startRegistryHeartbeat(() => {
+		asked += 1
+		// At the start, for the beat, and to enter the watcher again: that has to wait.
+		if (asked === 3) closeSync(openSync(at.lockfile, 'wx'))
+		return own
+	}, 5)
+	ends.push(stop)
+	await until(() => asked === 3)
+	let isOver = false
+	const stopped = stop().then(() => {
+		isOver = true
+	})
+	await delay(20)
+	assert.equal(isOver, false)
+	unlinkSync(at.lockfile)
+	await stopped
+	assert.deepEqual(at.json(), EMPTY)
 })
 
 test('a heartbeat that fails says so and goes on; the process lives', async (t) => {
