@@ -11,9 +11,9 @@ import { asCommand, importPackage } from './script.mjs'
 const here = dirname(fileURLToPath(import.meta.url))
 const root = join(here, '..', '..')
 
-/** A child process that does tasks; ended with the test. */
-export const puppet = (t) => {
-	const child = fork(join(here, 'puppet.mjs'))
+/** A child process that does the tasks of a file; ended with the test. */
+export const puppet = (t, file = 'puppet.mjs', args = []) => {
+	const child = fork(join(here, file), args)
 	const events = []
 	const waiting = []
 	const deliver = (event) => {

@@ -1,0 +1,5 @@
+// Stands for argus-core's index.ts.
+
+export * from './registry/paths.js'
+export * from './registry/registry.js'
+export * from './registry/types.js'

@@ -1,0 +1,70 @@
+// A process of argus, on the code of the guide: it does what it is told, and says what it did.
+
+import { load } from './guide-modules.mjs'
+
+const say = (event, value) => process.send({ event, value })
+
+const [dir, path] = process.argv.slice(2)
+process.env.ARGUS_REGISTRY_PATH = path
+const { core, lock, watcher } = await load(dir)
+
+const NOBODY = 65_534
+
+const bump = (registry) => ({ ...registry, count: (registry.count ?? 0) + 1 })
+
+const tasks = {
+	increment: async ({ times }) => {
+		for (let i = 0; i < times; i += 1) await core.updateRegistry(bump)
+	},
+	/** As argus's own update does it. */
+	incrementUnderLock: async ({ times }) => {
+		for (let i = 0; i < times; i += 1) {
+			await lock.withRegistryLock(async () => {
+				const { registry } = await core.readRegistry()
+				await core.writeRegistry(bump(registry))
+			})
+		}
+	},
+	resolve: async ({ id, times }) => {
+		const ids = []
+		for (let i = 0; i < times; i += 1) ids.push(await watcher.resolveUniqueWatcherId(id))
+		return ids
+	},
+	announce: ({ record }) => watcher.announceWatcher(record),
+	remove: ({ id }) => watcher.removeWatcher(id),
+	/** Beats until it has complained so often. */
+	beat: async ({ record, times }) => {
+		const said = []
+		let enough
+		const until = new Promise((resolve) => (enough = resolve))
+		console.error = (what, error) => {
+			said.push(`${what} ${error?.code}`)
+			if (said.length === times) enough()
+		}
+		const { stop } = watcher.startRegistryHeartbeat(() => record, 5)
+		await until
+		await stop()
+		return { first: said[0], times }
+	},
+	/** Reads and prunes as somebody who may not write, whoever runs the tests. */
+	onlyRead: async () => {
+		if (process.getuid?.() === 0) {
+			process.setgroups?.([])
+			process.setgid(NOBODY)
+			process.setuid(NOBODY)
+		}
+		const { code } = await core.writeRegistry(core.createEmptyRegistry()).catch((error) => error)
+		const { watchers } = await core.readAndPruneRegistry()
+		return { code, ids: Object.keys(watchers) }
+	},
+}
+
+process.on('message', async ({ task, ...details }) => {
+	try {
+		say('done', await tasks[task](details))
+	} catch (error) {
+		say('failed', { name: error.name, code: error.code, message: error.message })
+	}
+})
+process.on('disconnect', () => process.exit())
+say('ready')
