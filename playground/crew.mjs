@@ -17,10 +17,14 @@ const completeEnd = async (child) => {
 export const createCrew = ({ signal, onReport, onFailure }) => {
 	const members = []
 
-	const start = (file, settings) => {
+	const start = (file, settings, program = process.execPath) => {
 		signal.throwIfAborted()
 		const { id } = settings
-		const child = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(settings)])
+		const child = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(settings)], {
+			execPath: program,
+			// This runtime's flags are nothing to another one.
+			execArgv: program === process.execPath ? process.execArgv : [],
+		})
 		const news = new EventEmitter()
 		let mayEnd = false
 		child.on('error', onFailure)

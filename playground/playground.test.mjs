@@ -1,17 +1,25 @@
 // The playground as a test: the real command, with real processes.
 
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { addonFile } from '../__test__/support/install.mjs'
+import { skipIf } from '../__test__/support/skip.mjs'
+import { installed } from '../scripts/runtime-installs.mjs'
 import { settleAccount } from './account.mjs'
 
-const command = fileURLToPath(new URL('run.mjs', import.meta.url))
+const root = fileURLToPath(new URL('..', import.meta.url))
+const command = join(root, 'playground', 'run.mjs')
+const noBun = skipIf(
+	!installed('bun@1.4'),
+	'no Bun to run watchers on: npm run test:runtimes installs it',
+)
 const isWindows = process.platform === 'win32'
 
 /** Only for a run that hangs. */
@@ -55,9 +63,19 @@ const idsIn = (stdout) =>
 
 const FROZEN_IN_PEACE = { acknowledged: true, intruders: 0, robbed: false }
 
-for (const watchers of [5, 10]) {
-	test(`starting ${watchers} watchers drops no entry, loses no update and robs nobody`, async (t) => {
-		const { code, facts, left, stdout } = await play(t, '--watchers', String(watchers))
+/** What runs the playground. */
+const ours = process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`
+
+for (const { watchers, on, args = [], skip = false } of [
+	{ watchers: 5, on: ours },
+	{ watchers: 10, on: ours },
+	{ watchers: 10, on: 'Bun', args: ['--runtime', 'bun'], skip: noBun },
+]) {
+	const name = `starting ${watchers} watchers on ${on} drops no entry, loses no update and robs nobody`
+	test(name, { skip }, async (t) => {
+		const { code, facts, left, stdout } = await play(t, '--watchers', String(watchers), ...args)
+		assert.ok(facts.runtime.startsWith(on), facts.runtime)
+		assert.match(stdout, new RegExp(`Watchers ran on ${on}`))
 		assert.deepEqual(facts.problems, [], stdout)
 		assert.equal(code, 0)
 		assert.deepEqual(facts.dropped, [])
@@ -289,6 +307,8 @@ test('what it can not run with is said, with exit code 2', async (t) => {
 		[['--watchers', '0'], /--watchers must be a whole number from 1 to 100, not '0'/],
 		[['--watchers', '2.5'], /--watchers must be/],
 		[['--seconds', 'soon'], /--seconds must be a number above 0, at most 3600, not 'soon'/],
+		[['--runtime', 'deno'], /--runtime must be node or bun, not 'deno'/],
+		[['--runtime', 'toString'], /--runtime must be node or bun, not 'toString'/],
 		[['--unknown'], /--unknown/],
 	]) {
 		const { code, stderr } = await run(t, ...args)
@@ -298,6 +318,25 @@ test('what it can not run with is said, with exit code 2', async (t) => {
 	const { code, stdout } = await run(t, '--help')
 	assert.equal(code, 0)
 	assert.match(stdout, /--without-lock/)
+	assert.match(stdout, /--runtime/)
+})
+
+test('without a Bun, and without npm to install it, that is said, with exit code 2', (t) => {
+	// A clone that has installed no runtimes.
+	const { dir } = scratch(t)
+	for (const name of ['index.js', 'lib', 'package.json', 'playground', 'scripts', addonFile]) {
+		cpSync(join(root, name), join(dir, name), { recursive: true })
+	}
+	const env = Object.entries(process.env).filter(([name]) => !/^path$/i.test(name))
+	const { status, stdout, stderr } = spawnSync(
+		process.execPath,
+		[join(dir, 'playground', 'run.mjs'), '--runtime', 'bun'],
+		{ env: { ...Object.fromEntries(env), PATH: dir }, encoding: 'utf8', timeout: LONGEST_MS },
+	)
+	assert.equal(status, 2, stdout)
+	assert.match(stdout, /^Installing Bun \d/)
+	assert.match(stderr, /--runtime bun: there is no Bun, and none can be installed/)
+	assert.deepEqual(readdirSync(join(dir, 'target', 'runtimes')), [])
 })
 
 const isRunning = (pid) => {

@@ -24,7 +24,7 @@ const FIRST_PORT = 9_001
 export const ms = (value) => `${value.toFixed(1)} ms`
 
 /** `over` ends everything when it aborts, and is aborted by a process that fails. */
-export const createScene = ({ dir, over, withoutLock, onEvent }) => {
+export const createScene = ({ dir, over, program, withoutLock, onEvent }) => {
 	const { signal } = over
 	const path = join(dir, 'registry.json')
 	const options = { timeoutMs: TIMEOUT_MS, staleMs: STALE_MS }
@@ -89,7 +89,7 @@ export const createScene = ({ dir, over, withoutLock, onEvent }) => {
 			const port = nextPort
 			nextPort += 1
 			const own = { id, asksFor, host, port, beatMs: BEAT_MS, updateMs: UPDATE_MS }
-			const watcher = crew.start('watcher.mjs', { ...settings, ...own })
+			const watcher = crew.start('watcher.mjs', { ...settings, ...own }, program)
 			const { runtime } = await watcher.next('ready')
 			return { ...watcher, runtime }
 		},

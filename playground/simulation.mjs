@@ -100,16 +100,18 @@ const play = async (scene, { watchers, seconds, withoutLock }) => {
 /**
  * Runs the simulation and returns its account (see account.mjs).
  *
- * @param {{ watchers: number, seconds: number, withoutLock?: boolean, signal?: AbortSignal,
+ * @param {{ watchers: number, seconds: number, program?: string, withoutLock?: boolean,
+ *   signal?: AbortSignal,
  *   onEvent?: (event: { seconds: number, who: string, text: string }) => void }} options
+ *   `program`: what runs the watchers, if not what runs this.
  */
-export const simulate = async ({ signal, onEvent = () => {}, ...options }) => {
+export const simulate = async ({ program, signal, onEvent = () => {}, ...options }) => {
 	signal?.throwIfAborted()
 	const over = new AbortController()
 	const interrupt = () => over.abort(signal.reason)
 	signal?.addEventListener('abort', interrupt)
 	const dir = await mkdtemp(join(tmpdir(), 'argus-playground-'))
-	const scene = createScene({ dir, over, withoutLock: options.withoutLock, onEvent })
+	const scene = createScene({ dir, over, program, withoutLock: options.withoutLock, onEvent })
 	try {
 		return await play(scene, options)
 	} catch (error) {
