@@ -49,16 +49,14 @@ export const watcherEntry = (settings, tell) => {
 
 	const onError = async (error) => {
 		const failed = takeBeat()
-		if (!failed) {
-			failure = error
-			return
-		}
 		const isLost = error.code === 'ENTRY_LOST'
 		if (isLost) {
 			acknowledged = undefined
-			if (!isLeaving) entered = enterAgain()
+			entered = enterAgain()
 		}
-		await end({ ...failed, isLost }, error)
+		if (failed) await end({ ...failed, isLost }, error)
+		// It was the removal; what is lost is removed.
+		else if (!isLost) failure = error
 	}
 
 	const enter = async () => {
@@ -80,7 +78,8 @@ export const watcherEntry = (settings, tell) => {
 
 	const enterAgain = async () => {
 		await heartbeat.stop()
-		await enter()
+		// It may have been told to leave meanwhile.
+		if (!isLeaving) await enter()
 	}
 
 	return {

@@ -280,6 +280,9 @@ test('the account: an entry is its own, unless it was pruned', () => {
 	const others = recordOf('a', 0, 2)
 	const run = { counts: { a: 1 }, reports: [op('claim', 'a', 0), sighted('a', 10, others)] }
 	assert.deepEqual(settle(run).problems, ["entries that became another watcher's: a"])
+	// Its beats are not to be found there.
+	const beaten = { ...run, reports: [op('claim', 'a', 0), sighted('a', 10, others, 1)] }
+	assert.equal(settle(beaten).lostBeats, 0)
 	const prune = pruned(2 * TTL_MS, 'expired', recordOf('a'))
 	assert.deepEqual(settle({ ...run, reports: [...run.reports, prune] }).problems, [])
 	const lost = op('beat', 'a', 10, { beats: 1, error: 'ENTRY_LOST', isLost: true })
