@@ -103,7 +103,8 @@ const goneOf = ({ killedAt, prunes: [first] }) =>
 
 /**
  * What became of the entries. `opening` is what the file had of each watcher when all had claimed
- * one; `gone` is, of each that was killed, how its entry went, and how long after the kill.
+ * one. `looks` is how often a watcher looked for its own; `gone` is how the entry of each that was
+ * killed went, and how long after the kill.
  */
 export const settleEntries = ({ ttlMs, ...run }) => {
 	const lives = livesOf(run)
@@ -114,6 +115,7 @@ export const settleEntries = ({ ttlMs, ...run }) => {
 		left: lives.filter(({ leave }) => leave).length,
 		pruned: lives.flatMap((life) => life.prunes.map(() => life.claim.id)),
 		beats: lives.reduce((total, { beats }) => total + beats.length, 0),
+		looks: lives.reduce((total, { sightings }) => total + sightings.length, 0),
 		lostBeats: lives.reduce((total, life) => total + lostBeatsOf(life), 0),
 		duplicates: idsOf(lives.filter(isDuplicate)),
 		dropped: idsOf(lives.filter(isDropped)),

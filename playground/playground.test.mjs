@@ -89,6 +89,7 @@ for (const { watchers, on, args = [], skip = false } of [
 		assert.ok(facts.found <= facts.acknowledged + facts.kills.length)
 		assert.ok(facts.kills.length > 0)
 		assert.ok(facts.beats > facts.announced)
+		assert.ok(facts.looks > 2 * facts.announced)
 		assert.equal(facts.lostBeats, 0)
 		// Those that are known to be dead went before they were too old, whatever the time to live.
 		const reasons = facts.kills.map(({ gone }) => gone.reason)
@@ -112,10 +113,12 @@ test('without a lock the same run loses updates, and the account says so', async
 	assert.ok(facts.lost > 0, stdout)
 	assert.ok(facts.overlaps > 0)
 	if (!isWindows) assert.equal(facts.freeze.robbed, true)
-	assert.ok(facts.duplicates.length > 0)
-	assert.ok(facts.lostBeats > 0)
-	assert.match(stdout, /acknowledged beats that the file did not have: \d+/)
-	assert.match(stdout, /ids that two watchers had at once: app/)
+	// By chance, all watchers share one id and seldom see their own entry, or each has its own.
+	assert.ok(facts.duplicates.length + facts.lostBeats > 0, stdout)
+	assert.match(
+		stdout,
+		/beats that the file did not have: \d|ids that two watchers had at once: app/,
+	)
 	assert.match(stdout, /acknowledged updates lost: \d+/)
 	assert.deepEqual(left, [])
 })

@@ -37,7 +37,7 @@ const rowsOf = (facts) => {
 		['entries pruned', `${facts.pruned.length}, ${facts.wronglyPruned.length} of them wrongly`],
 		...kills.map(goneRow),
 		[],
-		['beats acknowledged', facts.beats],
+		['beats acknowledged', `${facts.beats}, checked in ${facts.looks} looks at the file`],
 		['beats lost', facts.lostBeats],
 		[],
 		['updates acknowledged', facts.acknowledged],
