@@ -6,8 +6,8 @@ import * as locked from '../index.js'
 import * as unlocked from './unlocked.mjs'
 
 /**
- * Milliseconds, to the microsecond, on a clock that all processes share. Not hrtime, which in Bun
- * begins with the process.
+ * Milliseconds, to the microsecond, on a clock that all processes share, as long as nobody sets it
+ * in mid-run. Not hrtime, which nobody can set: in Bun it begins with the process.
  */
 export const clock = () => performance.timeOrigin + performance.now()
 
