@@ -1,7 +1,7 @@
 // What is done to holders of the lock: killed, and frozen.
 
 import { inspectLock } from '../index.js'
-import { clock } from './participant.mjs'
+import { clock } from './clock.mjs'
 import { ms, STALE_MS } from './scene.mjs'
 
 /** Past the stale threshold, twice. */

@@ -2,7 +2,7 @@
 // the number of its beat, so that the file can be held to the beats that were acknowledged.
 
 import * as locked from '../index.js'
-import { clock } from './participant.mjs'
+import { clock } from './clock.mjs'
 import * as unlocked from './unlocked.mjs'
 
 /**

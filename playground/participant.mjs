@@ -3,13 +3,8 @@
 // registry carries both.
 
 import * as locked from '../index.js'
+import { clock } from './clock.mjs'
 import * as unlocked from './unlocked.mjs'
-
-/**
- * Milliseconds, to the microsecond, on a clock that all processes share, as long as nobody sets it
- * in mid-run. Not hrtime, which nobody can set: in Bun it begins with the process.
- */
-export const clock = () => performance.timeOrigin + performance.now()
 
 /**
  * The updates of one participant: `update(what, change)` resolves with a report, after `tell` got

@@ -3,8 +3,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import * as locked from '../index.js'
+import { clock } from './clock.mjs'
 import { orders, settings, tell, tellReport } from './link.mjs'
-import { clock } from './participant.mjs'
 import * as unlocked from './unlocked.mjs'
 
 const { id, path, options, pruneMs, ttlMs, withoutLock } = settings

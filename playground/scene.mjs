@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readRegistrySync } from '../index.js'
 import { isUpdate, latencyOf } from './account.mjs'
+import { clock } from './clock.mjs'
 import { createCrew } from './crew.mjs'
-import { clock, participant } from './participant.mjs'
+import { participant } from './participant.mjs'
 
 /** 15 s in real life. */
 const BEAT_MS = 50

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { readRegistry } from '../index.js'
 import { settleAccount } from './account.mjs'
 import { freezeHolder, killHolder } from './acts.mjs'
-import { clock } from './participant.mjs'
+import { clock } from './clock.mjs'
 import { createScene, TTL_MS } from './scene.mjs'
 
 /** What all watchers ask for, so that all but one get a suffix. */
