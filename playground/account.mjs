@@ -1,5 +1,10 @@
 // The account of a run: what was acknowledged against what is in the file.
 
+import { settleEntries } from './lives.mjs'
+
+/** Counted updates have a number in the order of all; operations on entries don't. */
+export const isUpdate = ({ what }) => what === 'update' || what === 'look'
+
 /** The smallest value that `share` of all values do not exceed. */
 const percentile = (sorted, share) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
 
@@ -33,19 +38,17 @@ const balance = (acknowledged, counts, killed) => {
 	})
 }
 
-/** Watchers whose entry was gone, while they were running, more often than the pruner took it. */
-const droppedEntries = (reports, absent) => {
-	const pruned = countBy(reports.flatMap((report) => (report.error ? [] : (report.pruned ?? []))))
-	const missing = countBy(reports.filter((report) => report.missing).map(({ id }) => id))
-	const dropped = [...missing.keys()].filter((id) => missing.get(id) > (pruned.get(id) ?? 0))
-	return [...new Set([...absent, ...dropped])]
-}
+/** Whether an operation on entries changed the file; it tells nothing of when it had the lock. */
+const hasChanged = ({ error, what, pruned }) =>
+	!error && (['claim', 'beat', 'leave'].includes(what) || pruned?.length > 0)
 
-/** Updates of others that got in between a hold's beginning and its end. */
+/** What others got done between a hold's beginning and its end. */
 const intrudersOn = ({ id, insideAt, releasedAt }, reports) =>
-	reports.filter(
-		(report) => report.id !== id && report.insideAt > insideAt && report.insideAt < releasedAt,
-	).length
+	reports.filter((report) => {
+		if (report.id === id) return false
+		if (isUpdate(report)) return report.insideAt > insideAt && report.insideAt < releasedAt
+		return hasChanged(report) && report.startedAt > insideAt && report.endedAt < releasedAt
+	}).length
 
 /** Two acknowledged updates with one number saw the same file: both held the lock. */
 const overlapsIn = (acknowledged) =>
@@ -54,19 +57,29 @@ const overlapsIn = (acknowledged) =>
 const sum = (rows, key) => rows.reduce((total, row) => total + row[key], 0)
 
 const problemsOf = (facts) => {
-	const { dropped, failed, freeze, kills, reads } = facts
+	const { dropped, duplicates, failed, freeze, kills, reads } = facts
+	const { lostBeats, resurrected, taken, wronglyPruned } = facts
+	const list = (ids) => [...new Set(ids)].join(', ')
 	const intruders = sum(kills, 'intruders')
 	const checks = [
 		[facts.lost, `acknowledged updates lost: ${facts.lost}`],
 		[facts.unexplained, `updates in the file that nobody acknowledged: ${facts.unexplained}`],
-		[dropped.length, `entries dropped: ${dropped.join(', ')}`],
+		[lostBeats, `acknowledged beats that the file did not have: ${lostBeats}`],
+		[duplicates.length, `ids that two watchers had at once: ${list(duplicates)}`],
+		[dropped.length, `entries dropped: ${list(dropped)}`],
+		[taken.length, `entries that became another watcher's: ${list(taken)}`],
+		[resurrected.length, `entries back after they were removed: ${list(resurrected)}`],
+		[wronglyPruned.length, `entries pruned of watchers that beat: ${list(wronglyPruned)}`],
 		[facts.overlaps, `updates that saw the same file as another one: ${facts.overlaps}`],
-		[intruders, `updates that got in while a victim held the lock: ${intruders}`],
+		[intruders, `changes that got in while a victim held the lock: ${intruders}`],
 		[kills.some(({ ms }) => ms === null), 'nobody took over from a killed holder'],
 		[freeze?.robbed, 'the frozen holder was robbed'],
 		[reads.torn, `reads that found no registry: ${reads.torn}`],
 		[reads.backwards, `reads older than the one before: ${reads.backwards}`],
-		[failed.length, `updates failed: ${failed.length}, the first with ${failed[0]?.error}`],
+		[
+			failed.length,
+			`updates and operations failed: ${failed.length}, the first with ${failed[0]?.error}`,
+		],
 	]
 	return checks.filter(([isBad]) => isBad).map(([, text]) => text)
 }
@@ -76,10 +89,12 @@ const judgeFreeze = ({ hold, report, held, ...freeze }, reports) => {
 	const acknowledged = !report.error
 	// Run again, or under another number: the hold it had been given was not its own any more.
 	const kept = held && report.runs === 1 && report.sequence === hold.sequence
-	const waited = reports.filter(
-		({ id, startedAt, endedAt }) =>
-			id !== hold.id && startedAt < hold.releasedAt && endedAt > hold.releasedAt,
-	).length
+	const waited = reports
+		.filter(isUpdate)
+		.filter(
+			({ id, startedAt, endedAt }) =>
+				id !== hold.id && startedAt < hold.releasedAt && endedAt > hold.releasedAt,
+		).length
 	return {
 		...freeze,
 		ms: hold.releasedAt - freeze.frozenAt,
@@ -91,9 +106,11 @@ const judgeFreeze = ({ hold, report, held, ...freeze }, reports) => {
 }
 
 /** What a run shows, as plain data; `problems` is empty if all is well. */
-export const settleAccount = ({ absent, freeze, kills, reads, registry, reports, watchers }) => {
+export const settleAccount = ({ runtime, watchers, ttlMs, ...run }) => {
+	const { freeze, kills, opening, reads, registry, reports } = run
 	const killed = new Set(kills.map(({ hold }) => hold.id))
-	const acknowledged = reports.filter((report) => !report.error)
+	const acknowledged = reports.filter((report) => isUpdate(report) && !report.error)
+	const { gone, ...entries } = settleEntries({ kills, opening, registry, reports, ttlMs })
 	const counts = registry.playground?.counts ?? {}
 	const processes = balance(acknowledged, counts, killed)
 	const calm = acknowledged.filter(
@@ -101,22 +118,22 @@ export const settleAccount = ({ absent, freeze, kills, reads, registry, reports,
 			!freeze || endedAt < freeze.hold.insideAt || startedAt > freeze.hold.releasedAt,
 	)
 	const facts = {
+		runtime,
 		watchers,
 		acknowledged: acknowledged.length,
 		found: sum(processes, 'found'),
 		lost: sum(processes, 'lost'),
 		unexplained: sum(processes, 'unexplained'),
-		announced: acknowledged.filter(({ what }) => what === 'announce').length,
-		left: acknowledged.filter(({ what }) => what === 'leave').length,
-		pruned: acknowledged.flatMap((report) => report.pruned ?? []),
-		dropped: droppedEntries(reports, absent),
-		failed: reports.filter((report) => report.error),
+		...entries,
+		// A lost entry is judged as such.
+		failed: reports.filter(({ error, isLost }) => error && !isLost),
 		overlaps: overlapsIn(acknowledged),
 		kills: kills.map(({ hold, how, by, ms }) => ({
 			victim: hold.id,
 			how,
 			by,
 			ms,
+			gone: gone[hold.id],
 			// Between its updates a victim that commits one after the other holds nothing.
 			intruders: how === 'committing' ? 0 : intrudersOn(hold, reports),
 		})),

@@ -1,7 +1,7 @@
 // What is done to holders of the lock: killed, and frozen.
 
 import { inspectLock } from '../index.js'
-import { clock } from './participant.mjs'
+import { clock } from './clock.mjs'
 import { ms, STALE_MS } from './scene.mjs'
 
 /** Past the stale threshold, twice. */
@@ -21,9 +21,9 @@ const firstAfter = (releasedAt, victim, reports) =>
 		.sort((one, other) => one.endedAt - other.endedAt)[0]
 
 /** Kills a holder. The onlooker asks for the lock at once, so that somebody does. */
-export const killHolder = async (scene, id, how) => {
+export const killHolder = async (scene, id, { how, host }) => {
 	const { announce, holdBy, kill, onlook, reports, say, startWatcher } = scene
-	const victim = await startWatcher(id)
+	const victim = await startWatcher(id, { asksFor: id, host })
 	await announce(victim)
 	const hold = await holdBy(victim, how)
 	const releasedAt = clock()
@@ -48,7 +48,7 @@ export const freezeHolder = async (scene, watcher) => {
 	await pause(FREEZE_MS)
 	const { state, holder } = await inspectLock(path, { staleMs: STALE_MS })
 	say('onlooker', `sees the lock ${state}${holder ? ` by process ${holder.pid}` : ''}`)
-	const beat = watcher.next('heartbeat')
+	const beat = watcher.next('update')
 	const releasedAt = clock()
 	watcher.signal('SIGCONT')
 	say(id, `woken after ${ms(releasedAt - frozenAt)}`)

@@ -3,6 +3,7 @@
 import { fork } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { shareClock } from './clock.mjs'
 
 /** A process is over when its last message has arrived too, which may be after its exit. */
 const completeEnd = async (child) => {
@@ -17,10 +18,15 @@ const completeEnd = async (child) => {
 export const createCrew = ({ signal, onReport, onFailure }) => {
 	const members = []
 
-	const start = (file, settings) => {
+	const start = (file, settings, program = process.execPath) => {
 		signal.throwIfAborted()
 		const { id } = settings
-		const child = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(settings)])
+		const child = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(settings)], {
+			env: { ...process.env, ...shareClock() },
+			execPath: program,
+			// This runtime's flags are nothing to another one.
+			execArgv: program === process.execPath ? process.execArgv : [],
+		})
 		const news = new EventEmitter()
 		let mayEnd = false
 		child.on('error', onFailure)

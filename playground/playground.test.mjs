@@ -1,17 +1,25 @@
 // The playground as a test: the real command, with real processes.
 
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { addonFile } from '../__test__/support/install.mjs'
+import { skipIf } from '../__test__/support/skip.mjs'
+import { installed } from '../scripts/runtime-installs.mjs'
 import { settleAccount } from './account.mjs'
 
-const command = fileURLToPath(new URL('run.mjs', import.meta.url))
+const root = fileURLToPath(new URL('..', import.meta.url))
+const command = join(root, 'playground', 'run.mjs')
+const noBun = skipIf(
+	!installed('bun@1.4'),
+	'no Bun to run watchers on: npm run test:runtimes installs it',
+)
 const isWindows = process.platform === 'win32'
 
 /** Only for a run that hangs. */
@@ -45,14 +53,33 @@ const play = async (t, ...args) => {
 	return { ...result, facts: JSON.parse(readFileSync(file, 'utf8')) }
 }
 
+/** What the ids are when everybody asks for the same one. */
+const idsOf = (watchers) =>
+	Array.from({ length: watchers }, (_, index) => (index === 0 ? 'app' : `app-${index + 1}`)).sort()
+
+/** What ids the watchers of the opening were given. */
+const idsIn = (stdout) =>
+	[...stdout.matchAll(/ watcher-\d+ +process \d+ announced as (\S+) /g)].map(([, id]) => id).sort()
+
 const FROZEN_IN_PEACE = { acknowledged: true, intruders: 0, robbed: false }
 
-for (const watchers of [5, 10]) {
-	test(`starting ${watchers} watchers drops no entry, loses no update and robs nobody`, async (t) => {
-		const { code, facts, left, stdout } = await play(t, '--watchers', String(watchers))
+/** What runs the playground. */
+const ours = process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`
+
+for (const { watchers, on, args = [], skip = false } of [
+	{ watchers: 5, on: ours },
+	{ watchers: 10, on: ours },
+	{ watchers: 10, on: 'Bun', args: ['--runtime', 'bun'], skip: noBun },
+]) {
+	const name = `starting ${watchers} watchers on ${on} drops no entry, loses no update and robs nobody`
+	test(name, { skip }, async (t) => {
+		const { code, facts, left, stdout } = await play(t, '--watchers', String(watchers), ...args)
+		assert.ok(facts.runtime.startsWith(on), facts.runtime)
+		assert.match(stdout, new RegExp(`Watchers ran on ${on}`))
 		assert.deepEqual(facts.problems, [], stdout)
 		assert.equal(code, 0)
 		assert.deepEqual(facts.dropped, [])
+		assert.deepEqual(idsIn(stdout), idsOf(watchers))
 		assert.match(stdout, new RegExp(`${watchers} of ${watchers} are in the file`))
 		assert.equal(facts.announced, watchers + facts.kills.length)
 		assert.equal(facts.left, watchers)
@@ -61,6 +88,12 @@ for (const watchers of [5, 10]) {
 		assert.ok(facts.found >= facts.acknowledged)
 		assert.ok(facts.found <= facts.acknowledged + facts.kills.length)
 		assert.ok(facts.kills.length > 0)
+		assert.ok(facts.beats > facts.announced)
+		assert.ok(facts.looks > 2 * facts.announced)
+		assert.equal(facts.lostBeats, 0)
+		// Those that are known to be dead went before they were too old, whatever the time to live.
+		const reasons = facts.kills.map(({ gone }) => gone.reason)
+		assert.deepEqual(reasons, [...Array(3).fill('expired'), ...Array(3).fill('dead')])
 		for (const { victim, by, ms } of facts.kills) {
 			assert.ok(by && by !== victim && ms > 0, `${victim} taken over by ${by} after ${ms} ms`)
 			assert.ok(facts.pruned.includes(victim), `${victim} pruned`)
@@ -80,37 +113,71 @@ test('without a lock the same run loses updates, and the account says so', async
 	assert.ok(facts.lost > 0, stdout)
 	assert.ok(facts.overlaps > 0)
 	if (!isWindows) assert.equal(facts.freeze.robbed, true)
+	// By chance, all watchers share one id and seldom see their own entry, or each has its own.
+	assert.ok(facts.duplicates.length + facts.lostBeats > 0, stdout)
+	assert.match(
+		stdout,
+		/beats that the file did not have: \d|ids that two watchers had at once: app/,
+	)
 	assert.match(stdout, /acknowledged updates lost: \d+/)
 	assert.deepEqual(left, [])
 })
 
-/** An account of nothing but these acknowledged updates: `[id, ...]`, against counts in the file. */
-const accountOf = ({ acknowledged, counts, missing = [], pruned = [], killed = [] }) => {
-	const reports = acknowledged.map((id, index) => ({
-		id,
-		what: 'heartbeat',
-		sequence: index + 1,
-		missing: missing.includes(id),
-		startedAt: 2 * index,
-		insideAt: 2 * index,
-		endedAt: 2 * index + 1,
-	}))
-	const prune = { id: 'pruner', what: 'prune', sequence: reports.length + 1, pruned }
+const TTL_MS = 1_000
+
+/** A settled account of nothing but this; `killed` maps processes to when. */
+const settle = ({ entries = [], killed = {}, heldFor = 0, counts = {}, reports }) => {
+	const watchers = Object.fromEntries(entries.map((entry) => [entry.id, entry]))
 	return settleAccount({
-		absent: [],
+		runtime: 'none',
 		freeze: null,
-		kills: killed.map((id) => ({
-			hold: { id, insideAt: 0, releasedAt: 0 },
+		kills: Object.entries(killed).map(([id, at]) => ({
+			hold: { id, insideAt: at - heldFor, releasedAt: at },
 			how: 'waiting',
 			by: 'x',
 			ms: 1,
 		})),
+		opening: [],
 		reads: { count: 1, torn: 0, backwards: 0 },
-		registry: { watchers: {}, playground: { counts: { ...counts, pruner: 1 } } },
-		reports: [...reports, prune],
+		registry: { watchers, playground: { counts } },
+		reports,
+		ttlMs: TTL_MS,
 		watchers: 2,
 	})
 }
+
+const recordOf = (id, beats = 0, pid = 1) => ({ id, pid, startedAt: 5, beats })
+
+/** What was done to an entry, by a process of the same name unless said otherwise. */
+const op = (what, id, at, details) => {
+	const { beats, ...claim } = recordOf(id)
+	return { id, what, claim, startedAt: at, endedAt: at + 1, ...details }
+}
+
+const pruned = (at, reason, watcher) =>
+	op('prune', 'pruner', at, { pruned: [{ id: watcher.id, watcher, reason }] })
+
+/** A counted update that saw this entry under the id; the watcher knew of so many beats. */
+const sighted = (id, at, entry, acknowledged = 0) =>
+	op('update', id, at, {
+		insideAt: at,
+		sequence: at,
+		sighting: { claim: op('claim', id).claim, acknowledged, entry },
+	})
+
+/** An account of nothing but these acknowledged updates: `[id, ...]`, against counts in the file. */
+const accountOf = ({ acknowledged, counts, missing = [], prunedIds = [], killed = [] }) =>
+	settle({
+		counts,
+		killed: Object.fromEntries(killed.map((id) => [id, 0])),
+		reports: [
+			...[...new Set(acknowledged)].map((id) => op('claim', id, 0)),
+			...acknowledged.map((id, index) =>
+				sighted(id, 2 * index + 2, missing.includes(id) ? undefined : recordOf(id)),
+			),
+			...prunedIds.map((id) => pruned(10 * TTL_MS, 'expired', recordOf(id))),
+		],
+	})
 
 test('the account: one lost update is not made up for by another process', () => {
 	const { lost, problems } = accountOf({
@@ -132,7 +199,113 @@ test('the account: a killed process may have done one update more than it told, 
 test('the account: a missing entry was dropped, unless it was pruned', () => {
 	const run = { acknowledged: ['a', 'b'], counts: { a: 1, b: 1 }, missing: ['a'] }
 	assert.deepEqual(accountOf(run).dropped, ['a'])
-	assert.deepEqual(accountOf({ ...run, pruned: ['a'] }).problems, [])
+	assert.deepEqual(accountOf({ ...run, prunedIds: ['a'] }).problems, [])
+})
+
+test('the account: an entry with fewer beats than were acknowledged has lost some', () => {
+	const claim = op('claim', 'a', 0)
+	const beat = op('beat', 'a', 10, { beats: 1 })
+	const seen = (beats, acknowledged) =>
+		settle({
+			counts: { a: 1 },
+			reports: [claim, beat, sighted('a', 20, recordOf('a', beats), acknowledged)],
+		})
+	assert.deepEqual(seen(1, 1).problems, [])
+	// One that is in the file already, and that nobody has been told of.
+	assert.deepEqual(seen(2, 1).problems, [])
+	assert.deepEqual(seen(0, 1).problems, ['acknowledged beats that the file did not have: 1'])
+	// A dead watcher says no more; what was pruned of it does.
+	const left = (beats) =>
+		settle({ killed: { a: 20 }, reports: [claim, beat, pruned(30, 'dead', recordOf('a', beats))] })
+	assert.deepEqual(left(1).problems, [])
+	assert.equal(left(0).lostBeats, 1)
+})
+
+test('the account: an entry that was removed and is back is told', () => {
+	const reports = [op('claim', 'a', 0), op('leave', 'a', 10)]
+	const problems = ['entries back after they were removed: a']
+	assert.deepEqual(settle({ reports }).problems, [])
+	assert.deepEqual(settle({ reports, entries: [recordOf('a')] }).problems, problems)
+	// Another process has the id by now.
+	assert.deepEqual(settle({ reports, entries: [recordOf('a', 0, 2)] }).problems, [])
+	const prune = (at) => pruned(at, 'expired', recordOf('a'))
+	assert.deepEqual(settle({ reports: [...reports, prune(20)] }).problems, problems)
+	// Pruned before it left, which it did not notice.
+	const late = [op('claim', 'a', 0), op('leave', 'a', 4 * TTL_MS), prune(2 * TTL_MS)]
+	assert.deepEqual(settle({ reports: late }).problems, [])
+	// A beat that was acknowledged after the entry had been pruned brought it back.
+	const beat = op('beat', 'a', 3 * TTL_MS, { beats: 1 })
+	assert.deepEqual(settle({ reports: [late[0], late[2], beat] }).resurrected, ['a'])
+	const seen = sighted('a', 3 * TTL_MS, recordOf('a'))
+	assert.deepEqual(settle({ reports: [late[0], late[2], seen] }).resurrected, ['a'])
+})
+
+test('the account: a prune is wrong if the watcher lived, and had beaten in time', () => {
+	const claim = op('claim', 'a', 0)
+	const after = (ms, reason, killed) =>
+		settle({
+			killed,
+			reports: [
+				claim,
+				op('beat', 'a', 10, { beats: 1 }),
+				pruned(10 + ms, reason, recordOf('a', 1)),
+			],
+		})
+	const problems = ['entries pruned of watchers that beat: a']
+	assert.deepEqual(after(TTL_MS - 1, 'expired').problems, problems)
+	assert.deepEqual(after(TTL_MS, 'expired').problems, [])
+	assert.deepEqual(after(2 * TTL_MS, 'dead').problems, problems)
+	assert.deepEqual(after(20, 'dead', { a: 20 }).problems, [])
+	assert.deepEqual(after(20, 'dead', { a: 40 }).wronglyPruned, ['a'])
+	// It has left; that it is there at all is another matter.
+	const left = [claim, op('leave', 'a', 10), pruned(20, 'dead', recordOf('a'))]
+	assert.deepEqual(settle({ reports: left }).wronglyPruned, [])
+	// A claim is as good as a beat.
+	assert.deepEqual(
+		settle({ reports: [claim, pruned(20, 'expired', recordOf('a'))] }).wronglyPruned,
+		['a'],
+	)
+})
+
+test('the account: two watchers that have one id at once are told', () => {
+	const second = (at) => op('claim', 'b', at, { claim: { id: 'a', pid: 2, startedAt: 5 } })
+	const claims = [op('claim', 'a', 0), second(10)]
+	assert.deepEqual(settle({ reports: claims }).problems, ['ids that two watchers had at once: a'])
+	assert.deepEqual(settle({ reports: [...claims, op('leave', 'a', 20)] }).duplicates, ['a'])
+	// The first one's entry may have been gone by then.
+	assert.deepEqual(settle({ reports: [...claims, op('leave', 'a', 10)] }).problems, [])
+	assert.deepEqual(settle({ reports: claims, killed: { a: 5 } }).problems, [])
+	const elsewhere = op('claim', 'b', 10)
+	assert.deepEqual(settle({ reports: [claims[0], elsewhere] }).problems, [])
+})
+
+test('the account: an entry is its own, unless it was pruned', () => {
+	const others = recordOf('a', 0, 2)
+	const run = { counts: { a: 1 }, reports: [op('claim', 'a', 0), sighted('a', 10, others)] }
+	assert.deepEqual(settle(run).problems, ["entries that became another watcher's: a"])
+	// Its beats are not to be found there.
+	const beaten = { ...run, reports: [op('claim', 'a', 0), sighted('a', 10, others, 1)] }
+	assert.equal(settle(beaten).lostBeats, 0)
+	const prune = pruned(2 * TTL_MS, 'expired', recordOf('a'))
+	assert.deepEqual(settle({ ...run, reports: [...run.reports, prune] }).problems, [])
+	const lost = op('beat', 'a', 10, { beats: 1, error: 'ENTRY_LOST', isLost: true })
+	assert.deepEqual(settle({ reports: [op('claim', 'a', 0), lost] }).problems, [
+		'entries dropped: a',
+	])
+})
+
+test('the account: whatever is done while a victim holds the lock has got in', () => {
+	const claims = [op('claim', 'a', 0), op('claim', 'v', 0)]
+	const intruding = (report) =>
+		settle({ killed: { v: 20 }, heldFor: 10, reports: [...claims, report] }).kills[0].intruders
+	assert.equal(intruding(op('beat', 'a', 12, { beats: 1 })), 1)
+	// It was done before, or may have been.
+	assert.equal(intruding(op('beat', 'a', 9, { beats: 1 })), 0)
+	assert.equal(intruding(op('beat', 'a', 19, { beats: 1, endedAt: 21 })), 0)
+	assert.equal(intruding(op('beat', 'a', 12, { beats: 1, error: 'LOCK_TIMEOUT' })), 0)
+	assert.equal(intruding(op('beat', 'v', 12, { beats: 1 })), 0)
+	assert.equal(intruding(op('prune', 'pruner', 12, { pruned: [] })), 0)
+	assert.equal(intruding(pruned(12, 'dead', recordOf('v'))), 1)
 })
 
 test('what it can not run with is said, with exit code 2', async (t) => {
@@ -140,6 +313,8 @@ test('what it can not run with is said, with exit code 2', async (t) => {
 		[['--watchers', '0'], /--watchers must be a whole number from 1 to 100, not '0'/],
 		[['--watchers', '2.5'], /--watchers must be/],
 		[['--seconds', 'soon'], /--seconds must be a number above 0, at most 3600, not 'soon'/],
+		[['--runtime', 'deno'], /--runtime must be node or bun, not 'deno'/],
+		[['--runtime', 'toString'], /--runtime must be node or bun, not 'toString'/],
 		[['--unknown'], /--unknown/],
 	]) {
 		const { code, stderr } = await run(t, ...args)
@@ -149,6 +324,25 @@ test('what it can not run with is said, with exit code 2', async (t) => {
 	const { code, stdout } = await run(t, '--help')
 	assert.equal(code, 0)
 	assert.match(stdout, /--without-lock/)
+	assert.match(stdout, /--runtime/)
+})
+
+test('without a Bun, and without npm to install it, that is said, with exit code 2', (t) => {
+	// A clone that has installed no runtimes.
+	const { dir } = scratch(t)
+	for (const name of ['index.js', 'lib', 'package.json', 'playground', 'scripts', addonFile]) {
+		cpSync(join(root, name), join(dir, name), { recursive: true })
+	}
+	const env = Object.entries(process.env).filter(([name]) => !/^path$/i.test(name))
+	const { status, stdout, stderr } = spawnSync(
+		process.execPath,
+		[join(dir, 'playground', 'run.mjs'), '--runtime', 'bun'],
+		{ env: { ...Object.fromEntries(env), PATH: dir }, encoding: 'utf8', timeout: LONGEST_MS },
+	)
+	assert.equal(status, 2, stdout)
+	assert.match(stdout, /^Installing Bun \d/)
+	assert.match(stderr, /--runtime bun: there is no Bun, and none can be installed/)
+	assert.deepEqual(readdirSync(join(dir, 'target', 'runtimes')), [])
 })
 
 const isRunning = (pid) => {

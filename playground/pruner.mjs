@@ -1,45 +1,52 @@
-// Reads without the lock all the time, and removes the entries of watchers that stopped beating.
+// Reads without the lock all the time, and prunes the entries of watchers that are dead, or that
+// stopped beating.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { readRegistry } from '../index.js'
+import * as locked from '../index.js'
+import { clock } from './clock.mjs'
 import { orders, settings, tell, tellReport } from './link.mjs'
-import { participant } from './participant.mjs'
+import * as unlocked from './unlocked.mjs'
 
-const { path, pruneMs, ttlMs } = settings
-const update = participant(settings, tellReport)
+const { id, path, options, pruneMs, ttlMs, withoutLock } = settings
+const { pruneStaleWatchers } = withoutLock ? unlocked : locked
 
 let finishing = false
 orders.on('finish', () => {
 	finishing = true
 })
 
-const expired = ({ watchers }) =>
-	Object.keys(watchers).filter((id) => watchers[id].updatedAt < Date.now() - ttlMs)
-
-const prune = (registry, report) => {
-	// Once more, under the lock: a watcher may have come back since the read.
-	report.pruned = expired(registry)
-	for (const id of report.pruned) delete registry.watchers[id]
+const prune = async () => {
+	const report = { id, what: 'prune', startedAt: clock() }
+	try {
+		report.pruned = await pruneStaleWatchers(path, { ...options, ttlMs, liveness: true })
+	} catch (error) {
+		report.error = String(error)
+	}
+	report.endedAt = clock()
+	// With nothing to prune it took no lock.
+	if (report.error || report.pruned.length > 0) await tellReport(report)
 }
 
 const reads = { count: 0, torn: 0, backwards: 0 }
 let sequence = 0
 
 const read = async () => {
-	const { registry, warnings } = await readRegistry(path)
+	const { registry, warnings } = await locked.readRegistry(path)
 	reads.count += 1
 	if (warnings.length > 0) {
 		reads.torn += 1
 		return registry
 	}
-	if (registry.playground.sequence < sequence) reads.backwards += 1
-	sequence = registry.playground.sequence
+	// The first counted update may be yet to come.
+	const { sequence: current = 0 } = registry.playground ?? {}
+	if (current < sequence) reads.backwards += 1
+	sequence = current
 	return registry
 }
 
 for (;;) {
 	const registry = await read()
-	if (expired(registry).length > 0) await update('prune', prune)
+	await prune()
 	if (finishing && Object.keys(registry.watchers).length === 0) break
 	await delay(pruneMs)
 }

@@ -2,6 +2,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { programOf, RUNTIMES } from './runtimes.mjs'
 import { simulate } from './simulation.mjs'
 import { tableOf } from './table.mjs'
 
@@ -16,6 +17,8 @@ Usage: npm run playground -- [options]
 
   --watchers N     how many watchers to start, 1 to ${MAX_WATCHERS} (default 10)
   --seconds S      how long to run at least, up to ${MAX_SECONDS} (default 10)
+  --runtime NAME   what the watchers run on: node (the default) for what runs the playground, or
+                   bun, which is installed if there is none
   --without-lock   a demonstration: the same updates with no lock around them
   --json FILE      also write the result to a file
   --help           show this
@@ -26,6 +29,7 @@ ${EXIT.interrupted} if it was interrupted.`
 const optionTypes = {
 	watchers: { type: 'string', default: '10' },
 	seconds: { type: 'string', default: '10' },
+	runtime: { type: 'string', default: 'node' },
 	'without-lock': { type: 'boolean', default: false },
 	json: { type: 'string' },
 	help: { type: 'boolean', default: false },
@@ -37,11 +41,17 @@ const checkNumber = (name, text, isGood, what) => {
 	return value
 }
 
+const checkRuntime = (name) => {
+	if (RUNTIMES.includes(name)) return name
+	throw new Error(`--runtime must be ${RUNTIMES.join(' or ')}, not '${name}'`)
+}
+
 const parse = () => {
 	const { values } = parseArgs({ options: optionTypes })
 	return {
 		help: values.help,
 		json: values.json,
+		runtime: checkRuntime(values.runtime),
 		withoutLock: values['without-lock'],
 		watchers: checkNumber(
 			'watchers',
@@ -90,9 +100,19 @@ const main = async () => {
 		console.error(`${error.message}\n\n${HELP}`)
 		return EXIT.couldNotRun
 	}
-	if (!options.help) return run(options)
-	console.log(HELP)
-	return EXIT.fine
+	if (options.help) {
+		console.log(HELP)
+		return EXIT.fine
+	}
+	const { runtime, ...others } = options
+	let program
+	try {
+		program = programOf(runtime, console.log)
+	} catch (error) {
+		console.error(error.message)
+		return EXIT.couldNotRun
+	}
+	return run({ ...others, program })
 }
 
 process.exitCode = await main()

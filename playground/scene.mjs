@@ -3,16 +3,19 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readRegistrySync } from '../index.js'
-import { latencyOf } from './account.mjs'
+import { isUpdate, latencyOf } from './account.mjs'
+import { clock } from './clock.mjs'
 import { createCrew } from './crew.mjs'
-import { clock, participant } from './participant.mjs'
+import { participant } from './participant.mjs'
 
 /** 15 s in real life. */
 const BEAT_MS = 50
+/** As often as the beats, which come a bit sooner each: so they meet in every order. */
+const UPDATE_MS = 50
 /** 10 s in real life. */
 export const STALE_MS = 500
 /** Well over the freeze, so that those who wait for the frozen one are not pruned meanwhile. */
-const TTL_MS = 2_500
+export const TTL_MS = 2_500
 const PRUNE_MS = 100
 /** No update is to fail because of the freeze. */
 const TIMEOUT_MS = 30_000
@@ -22,7 +25,7 @@ const FIRST_PORT = 9_001
 export const ms = (value) => `${value.toFixed(1)} ms`
 
 /** `over` ends everything when it aborts, and is aborted by a process that fails. */
-export const createScene = ({ dir, over, withoutLock, onEvent }) => {
+export const createScene = ({ dir, over, program, withoutLock, onEvent }) => {
 	const { signal } = over
 	const path = join(dir, 'registry.json')
 	const options = { timeoutMs: TIMEOUT_MS, staleMs: STALE_MS }
@@ -34,33 +37,36 @@ export const createScene = ({ dir, over, withoutLock, onEvent }) => {
 
 	const say = (who, text) => onEvent({ seconds: (clock() - startedAt) / 1e3, who, text })
 
-	const showReport = ({ id, pid, what, error, missing, pruned, ...report }) => {
+	const showReport = ({ id, pid, what, error, claim, isLost, pruned, ...report }) => {
 		const took = ms(report.endedAt - report.startedAt)
+		if (isLost) return say(id, `found its entry ${claim.id} gone`)
 		if (error) return say(id, `could not ${what}: ${error}`)
-		if (missing) say(id, 'found its entry gone, and entered it again')
-		if (what === 'announce') say(id, `process ${pid} announced after ${took}`)
+		if (what === 'claim') say(id, `process ${pid} announced as ${claim.id} after ${took}`)
 		if (what === 'leave') say(id, `left after ${took}`)
-		if (pruned?.length > 0) say(id, `pruned ${pruned.join(', ')}`)
+		for (const { id: entry, reason } of pruned ?? []) say(id, `pruned ${entry}: ${reason}`)
 	}
 
 	const onReport = (report) => {
 		reports.push(report)
 		showReport(report)
 		if (report.error) return
-		if (report.what === 'announce') running.add(report.id)
+		if (report.what === 'claim') running.add(report.id)
 		if (report.what === 'leave') running.delete(report.id)
 	}
 
 	const crew = createCrew({ signal, onReport, onFailure: (error) => over.abort(error) })
 
 	let seen = 0
-	const sayHeartbeats = () => {
-		const beats = reports.slice(seen).filter(({ what, error }) => what === 'heartbeat' && !error)
+	const sayPace = () => {
+		const news = reports.slice(seen).filter(({ error }) => !error)
 		seen = reports.length
-		const { p50, max } = latencyOf(beats)
-		const pace = beats.length > 0 ? `, p50 ${ms(p50)}, longest ${ms(max)}` : ''
+		const updates = news.filter(isUpdate)
+		const beats = news.filter(({ what }) => what === 'beat')
+		const { p50, max } = latencyOf(updates)
+		const pace = updates.length > 0 ? `, p50 ${ms(p50)}, longest ${ms(max)}` : ''
 		const entries = Object.keys(readRegistrySync(path).registry.watchers).length
-		say('heartbeats', `${beats.length}${pace}; ${running.size} running, ${entries} in the file`)
+		say('updates', `${updates.length}${pace}; ${beats.length} beats`)
+		say('watchers', `${running.size} running, ${entries} in the file`)
 	}
 
 	return {
@@ -69,7 +75,7 @@ export const createScene = ({ dir, over, withoutLock, onEvent }) => {
 		say,
 		tick: () => {
 			try {
-				sayHeartbeats()
+				sayPace()
 			} catch (error) {
 				// Thrown from a timer it would end this process alone, not its children.
 				over.abort(error)
@@ -79,17 +85,20 @@ export const createScene = ({ dir, over, withoutLock, onEvent }) => {
 		pause: (pauseMs) => delay(pauseMs, undefined, { signal }),
 		/** An update of this process itself. */
 		onlook: participant({ ...settings, id: 'onlooker', options: { ...options, signal } }, onReport),
-		startWatcher: async (id) => {
+		/** A watcher process that is ready to ask for that id. */
+		startWatcher: async (id, { asksFor, host }) => {
 			const port = nextPort
 			nextPort += 1
-			const watcher = crew.start('watcher.mjs', { ...settings, id, port, beatMs: BEAT_MS })
-			await watcher.next('ready')
-			return watcher
+			const own = { id, asksFor, host, port, beatMs: BEAT_MS, updateMs: UPDATE_MS }
+			const watcher = crew.start('watcher.mjs', { ...settings, ...own }, program)
+			const { runtime } = await watcher.next('ready')
+			return { ...watcher, runtime }
 		},
+		/** Resolves with the watcher's claim. */
 		announce: async (watcher) => {
-			const announced = watcher.next('announce')
+			const claimed = watcher.next('claim')
 			watcher.order('start')
-			await announced
+			return (await claimed).claim
 		},
 		/** Resolves when the watcher is inside an update, and stays there. */
 		holdBy: async (watcher, how) => {

@@ -1,4 +1,4 @@
-// One run: watchers that announce themselves, heartbeat and leave, a pruner beside them, holders
+// One run: watchers that claim an entry, beat, update and leave, a pruner beside them, holders
 // that are killed and one that is frozen. Whatever has to come in order waits for messages; time
 // is only the pace of heartbeats and the length of the run.
 
@@ -8,22 +8,45 @@ import { join } from 'node:path'
 import { readRegistry } from '../index.js'
 import { settleAccount } from './account.mjs'
 import { freezeHolder, killHolder } from './acts.mjs'
-import { clock } from './participant.mjs'
-import { createScene } from './scene.mjs'
+import { clock } from './clock.mjs'
+import { createScene, TTL_MS } from './scene.mjs'
 
-/** What happens in the course of a run: how a victim holds the lock, or a freeze. */
-const ACTS = ['waiting', 'blocked', 'committing', 'freeze', 'waiting', 'blocked', 'committing']
+/** What all watchers ask for, so that all but one get a suffix. */
+const ASKED_FOR = 'app'
+
+/** A watcher that listens here only is known to be dead as soon as its process is gone. */
+const HERE = '127.0.0.1'
+/** One that may be on another machine is given up when it gets too old. For documentation only. */
+const ELSEWHERE = '192.0.2.1'
+
+/** What happens in the course of a run: how a victim holds the lock and where it listens. */
+const ACTS = [
+	{ how: 'waiting', host: ELSEWHERE },
+	{ how: 'blocked', host: ELSEWHERE },
+	{ how: 'committing', host: ELSEWHERE },
+	{ how: 'freeze' },
+	{ how: 'waiting', host: HERE },
+	{ how: 'blocked', host: HERE },
+	{ how: 'committing', host: HERE },
+]
 
 const canFreeze = process.platform !== 'win32'
 
-/** All at the same moment; then everybody has to be in the file. Resolves with who is not. */
+/** All at the same moment; then everybody has to be in the file. Resolves with what is there. */
 const openWith = async ({ announce, path, say }, all) => {
-	say('playground', `${all.length} watchers are ready, and start at the same moment`)
-	await Promise.all(all.map(announce))
+	say(
+		'playground',
+		`${all.length} watchers are ready, and ask for '${ASKED_FOR}' at the same moment`,
+	)
+	const claims = await Promise.all(all.map(announce))
+	const insideAt = clock()
 	const { registry } = await readRegistry(path)
-	const absent = all.map(({ id }) => id).filter((id) => !Object.hasOwn(registry.watchers, id))
-	say('playground', `${all.length - absent.length} of ${all.length} are in the file`)
-	return absent
+	const seen = claims.map((claim) => {
+		return { claim, acknowledged: 0, entry: registry.watchers[claim.id], insideAt }
+	})
+	const own = seen.filter(({ claim, entry }) => entry?.pid === claim.pid)
+	say('playground', `${own.length} of ${all.length} are in the file`)
+	return seen
 }
 
 /** Spread over the run, which gets longer if they take longer. */
@@ -35,7 +58,7 @@ const playActs = async (scene, seconds, frozen) => {
 	for (const [index, act] of ACTS.entries()) {
 		await reach((index + 1) / (ACTS.length + 1))
 		const victim = `victim-${played.kills.length + 1}`
-		if (act !== 'freeze') played.kills.push(await killHolder(scene, victim, act))
+		if (act.how !== 'freeze') played.kills.push(await killHolder(scene, victim, act))
 		else if (canFreeze) played.freeze = await freezeHolder(scene, frozen)
 	}
 	await reach(1)
@@ -57,15 +80,18 @@ const close = async (all, pruner) => {
 const play = async (scene, { watchers, seconds, withoutLock }) => {
 	if (withoutLock) scene.say('playground', 'a demonstration: there is no lock around the updates')
 	const ids = Array.from({ length: watchers }, (_, index) => `watcher-${index + 1}`)
-	const all = await Promise.all(ids.map(scene.startWatcher))
-	const absent = await openWith(scene, all)
+	const asked = { asksFor: ASKED_FOR, host: HERE }
+	const all = await Promise.all(ids.map((id) => scene.startWatcher(id, asked)))
+	const opening = await openWith(scene, all)
 	const pruner = scene.startPruner()
 	const ticker = setInterval(scene.tick, 1_000)
 	try {
 		const played = await playActs(scene, seconds, all[0])
 		const reads = await close(all, pruner)
 		const { registry } = await readRegistry(scene.path)
-		return settleAccount({ ...played, absent, reads, registry, reports: scene.reports, watchers })
+		const { runtime } = all[0]
+		const seen = { opening, reads, registry, reports: scene.reports }
+		return settleAccount({ ...played, ...seen, runtime, ttlMs: TTL_MS, watchers })
 	} finally {
 		clearInterval(ticker)
 	}
@@ -74,16 +100,18 @@ const play = async (scene, { watchers, seconds, withoutLock }) => {
 /**
  * Runs the simulation and returns its account (see account.mjs).
  *
- * @param {{ watchers: number, seconds: number, withoutLock?: boolean, signal?: AbortSignal,
+ * @param {{ watchers: number, seconds: number, program?: string, withoutLock?: boolean,
+ *   signal?: AbortSignal,
  *   onEvent?: (event: { seconds: number, who: string, text: string }) => void }} options
+ *   `program`: what runs the watchers, if not what runs this.
  */
-export const simulate = async ({ signal, onEvent = () => {}, ...options }) => {
+export const simulate = async ({ program, signal, onEvent = () => {}, ...options }) => {
 	signal?.throwIfAborted()
 	const over = new AbortController()
 	const interrupt = () => over.abort(signal.reason)
 	signal?.addEventListener('abort', interrupt)
 	const dir = await mkdtemp(join(tmpdir(), 'argus-playground-'))
-	const scene = createScene({ dir, over, withoutLock: options.withoutLock, onEvent })
+	const scene = createScene({ dir, over, program, withoutLock: options.withoutLock, onEvent })
 	try {
 		return await play(scene, options)
 	} catch (error) {

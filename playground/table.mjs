@@ -9,24 +9,36 @@ const takeoverRow = ({ victim, by, ms: took }) => [
 	took === null ? 'none' : `${ms(took)}, by ${by}`,
 ]
 
+const goneRow = ({ victim, gone }) => [
+	`entry of ${victim} pruned`,
+	gone ? `${ms(gone.ms)} after the kill: ${gone.reason}` : 'no',
+]
+
 const freezeRows = (freeze) => {
 	if (!freeze) return [['freeze', 'left out: this platform has no SIGSTOP']]
 	const { acknowledged, intruders, robbed, waited } = freeze
 	return [
 		['frozen while holding', `${ms(freeze.ms)}, ${robbed ? 'ROBBED' : 'not robbed'}`],
-		['updates that got in meanwhile', intruders],
+		['changes that got in meanwhile', intruders],
 		['updates that waited for it', waited],
 		['its own update', acknowledged ? 'acknowledged' : 'failed'],
 	]
 }
 
 const rowsOf = (facts) => {
-	const { calmLatency, dropped, failed, kills, latency, pruned, reads } = facts
+	const { calmLatency, failed, kills, latency, reads } = facts
 	return [
 		['watchers announced', `${facts.announced}, ${kills.length} of them to be killed`],
 		['watchers left', facts.left],
-		['entries dropped', dropped.length],
-		['entries pruned', pruned.length],
+		['ids given twice', facts.duplicates.length],
+		['entries dropped', facts.dropped.length],
+		['entries taken by another', facts.taken.length],
+		['entries back after removal', facts.resurrected.length],
+		['entries pruned', `${facts.pruned.length}, ${facts.wronglyPruned.length} of them wrongly`],
+		...kills.map(goneRow),
+		[],
+		['beats acknowledged', `${facts.beats}, checked in ${facts.looks} looks at the file`],
+		['beats lost', facts.lostBeats],
 		[],
 		['updates acknowledged', facts.acknowledged],
 		['found in the file', facts.found],
@@ -60,5 +72,13 @@ export const tableOf = (facts) => {
 		facts.problems.length === 0
 			? ['Nothing was lost.']
 			: ['Not as it should be:', ...facts.problems.map((problem) => `  ${problem}`)]
-	return ['', ...lines, '', ...untoldNote(facts), ...verdict]
+	return [
+		'',
+		`  Watchers ran on ${facts.runtime}.`,
+		'',
+		...lines,
+		'',
+		...untoldNote(facts),
+		...verdict,
+	]
 }

@@ -1,19 +1,22 @@
-// One watcher: announces itself, heartbeats, leaves. When ordered to, its next heartbeat holds
-// the lock until it is killed, or told to settle.
+// One watcher: claims an entry, renews it, leaves, and makes counted updates all the while. When
+// ordered to, its next update holds the lock until it is killed, or told to settle.
 
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import { watcherEntry } from './entry.mjs'
 import { orders, settings, tell, tellReport } from './link.mjs'
 import { participant } from './participant.mjs'
 
-const { id, port } = settings
-const startedAt = Date.now()
+const entry = watcherEntry(settings, tellReport)
 const update = participant(settings, tellReport)
 
 /** Bounded, so that it does not outlive a playground that can't kill it any more. */
 const LONGEST_BLOCK_MS = 60_000
 
-let { beatMs } = settings
+const { bun } = process.versions
+const runtime = bun ? `Bun ${bun}` : `Node ${process.versions.node}`
+
+let { updateMs } = settings
 let ordered
 let leaving = false
 
@@ -22,7 +25,7 @@ const holds = {
 	blocked: () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LONGEST_BLOCK_MS),
 	// One update after the other: whenever the kill comes, it hits one.
 	committing: () => {
-		beatMs = 0
+		updateMs = 0
 	},
 }
 
@@ -34,34 +37,9 @@ const holdAsOrdered = async ({ sequence, insideAt }) => {
 	await holds[how](settled)
 }
 
-const enter = (registry) => {
-	registry.watchers[id] = {
-		id,
-		host: '127.0.0.1',
-		port,
-		pid: process.pid,
-		startedAt,
-		updatedAt: Date.now(),
-	}
-}
-
-const noteMissing = (registry, report) => {
-	report.missing = !Object.hasOwn(registry.watchers, id)
-}
-
-const beat = async (registry, report) => {
-	noteMissing(registry, report)
-	enter(registry)
+const lookAndHold = async (registry, report) => {
+	report.sighting = entry.sighting(registry)
 	if (ordered) await holdAsOrdered(report)
-}
-
-const leave = (registry, report) => {
-	noteMissing(registry, report)
-	delete registry.watchers[id]
-}
-
-const mustSucceed = ({ what, error }) => {
-	if (error) throw new Error(`${id} could not ${what}: ${error}`)
 }
 
 orders.on('hold', ({ how }) => {
@@ -72,12 +50,12 @@ orders.on('leave', () => {
 })
 
 const started = once(orders, 'start')
-await tell('ready')
+await tell('ready', { runtime })
 await started
-mustSucceed(await update('announce', enter))
+await entry.enter()
 while (!leaving) {
-	await delay(beatMs)
-	await update('heartbeat', beat)
+	await delay(updateMs)
+	await update('update', lookAndHold)
 }
-mustSucceed(await update('leave', leave))
+await entry.leave()
 process.disconnect()
