@@ -90,6 +90,8 @@ export type RegistryErrorCode =
 	| 'LOCK_TIMEOUT'
 	/** An older program took the lockfile away meanwhile; nothing was written. */
 	| 'LOCK_LOST'
+	/** A living watcher has the id that was claimed, and `suffix` is false. */
+	| 'ID_TAKEN'
 	/** A heartbeat's entry was removed, or is another watcher's by now; it was not renewed. */
 	| 'ENTRY_LOST'
 	/** The operating system refused access to `path`. */
@@ -425,6 +427,8 @@ export function announceWatcher(
 
 /** How to claim an id. */
 export interface ClaimOptions extends EntryOptions {
+	/** Whether an id that is taken gets a suffix. If not, the claim fails with `ID_TAKEN`. Default true. */
+	suffix?: boolean
 	/**
 	 * Whether the entry of a dead process is replaced, judged as in {@link PruneOptions}. Default
 	 * true.
@@ -445,7 +449,7 @@ export interface ClaimedWatcher {
  * `-2`, `-3`, ... that is free. The entry of a dead process is replaced; one that can't be judged
  * from here is not. Source: ours; the suffixes are argus's.
  *
- * @throws {RegistryError} As {@link announceWatcher}.
+ * @throws {RegistryError} As {@link announceWatcher}; `ID_TAKEN` without a suffix.
  */
 export function claimWatcher(
 	path: string,
@@ -528,8 +532,8 @@ export interface HeartbeatOptions extends Omit<UpdateOptions, 'signal'> {
 	/**
 	 * Told of every beat that failed; the next comes all the same. `ENTRY_LOST` means that the entry
 	 * was removed or pruned, or is another watcher's: a heartbeat never brings it back, so announce
-	 * the watcher again, or stop. Also told of a removal that failed. What it throws becomes a
-	 * warning. Default: `process.emitWarning`.
+	 * the watcher again (`claimWatcher` with `suffix: false` does so only if its id is free), or stop.
+	 * Also told of a removal that failed. What it throws becomes a warning. Default: `process.emitWarning`.
 	 */
 	onError?: (error: unknown) => void | Promise<void>
 	/** Whether the heartbeat keeps the process alive. Default false. */
@@ -540,9 +544,12 @@ export interface HeartbeatOptions extends Omit<UpdateOptions, 'signal'> {
 export interface RegistryHeartbeat {
 	/**
 	 * Stops it, and waits for a beat in flight. With `remove`, then removes the entry of the watcher
-	 * that `getWatcher` returns, if it is still its own. Never rejects: what fails goes to `onError`.
+	 * that `getWatcher` returns, if it is still its own. Never rejects: what fails goes to `onError`,
+	 * whose promise, if it returns one, it does not wait for.
+	 *
+	 * @returns Whether an entry was removed.
 	 */
-	stop(options?: { remove?: boolean }): Promise<void>
+	stop(options?: { remove?: boolean }): Promise<boolean>
 }
 
 /**

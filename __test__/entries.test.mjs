@@ -218,6 +218,23 @@ test('a claim replaces the entry of a dead process, of this host only', async (t
 	assert.equal(await claimed('alive'), 'alive-3')
 })
 
+test('without a suffix a claim gets the id, or fails', async (t) => {
+	const at = folder(t)
+	const watcher = record('app')
+	const options = { suffix: false }
+	assert.equal((await claimWatcher(at.path, watcher, options)).claim.id, 'app')
+	const text = at.text()
+	await assert.rejects(claimWatcher(at.path, watcher, options), {
+		name: 'RegistryError',
+		code: 'ID_TAKEN',
+		path: at.path,
+		message: /the id 'app' is another watcher's in .+; end that watcher/,
+	})
+	assert.equal(at.text(), text)
+	await announceWatcher(at.path, record('app', { pid: await deadPid() }))
+	assert.deepEqual((await claimWatcher(at.path, watcher, options)).watcher, watcher)
+})
+
 test('pruning is by age, and by liveness if asked to', async (t) => {
 	const at = folder(t)
 	const pid = await deadPid()
@@ -511,6 +528,7 @@ test('bad arguments are refused before anything is done', async (t) => {
 		await assert.rejects(pruneStaleWatchers(at.path, options), refused)
 	}
 	await assert.rejects(claimWatcher(at.path, watcher, { liveness: 'no' }), refused)
+	await assert.rejects(claimWatcher(at.path, watcher, { suffix: 'no' }), refused)
 	await assert.rejects(announceWatcher('', watcher), refused)
 	assert.deepEqual(at.others(), [])
 })

@@ -123,12 +123,14 @@ test('stopping with `remove` takes the entry out after the beat in flight', asyn
 		await announceWatcher(at.path, watcher, LONG)
 		const heartbeat = start()
 		for (let n = 0; n < round; n += 1) await turn()
-		await heartbeat.stop({ remove: true })
+		assert.equal(await heartbeat.stop({ remove: true }), true)
+		assert.equal(await heartbeat.stop({ remove: true }), false, 'it is gone')
 		assert.equal(await entry(at), undefined)
 	}
 	const other = record('app', { startedAt: watcher.startedAt + 1 })
 	await announceWatcher(at.path, other, LONG)
-	await start().stop({ remove: true })
+	assert.equal(await start().stop({ remove: true }), false)
+	assert.equal(await start().stop(), false)
 	assert.deepEqual(await entry(at), other, 'another watcher’s entry stays')
 })
 

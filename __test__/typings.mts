@@ -91,7 +91,7 @@ const held: number = await withRegistryLock(path, async (lock: HeldRegistryLock)
 	return lock.path.length
 })
 const entry: EntryOptions = { ...options, now: 0 }
-const claiming: ClaimOptions = { ...entry, liveness: false }
+const claiming: ClaimOptions = { ...entry, suffix: false, liveness: false }
 const pruning: PruneOptions = { ...entry, ttlMs: DEFAULT_TTL_MS, liveness: true }
 await announceWatcher(path, watcher, entry)
 const claimed: ClaimedWatcher = await claimWatcher(path, watcher, claiming)

@@ -5,7 +5,7 @@
 
 const { outcomeOf } = require('./background.js')
 const { registryCodec } = require('./content.js')
-const { unwrap } = require('./errors.js')
+const { RegistryError, unwrap } = require('./errors.js')
 const { report } = require('./hold.js')
 const native = require('./native.js')
 const { bad, elapsedMs, flag, instant, milliseconds, prepare } = require('./options.js')
@@ -116,6 +116,13 @@ const whose = (path, who) => {
 	return { claim: { id, pid, startedAt } }
 }
 
+const idTaken = (path, id) =>
+	new RegistryError(
+		'ID_TAKEN',
+		`the id '${id}' is another watcher's in ${path}; end that watcher, or choose another id`,
+		{ path },
+	)
+
 const announceWatcher = async (path, watcher, options) => {
 	const call = prepare(path, options)
 	await operate(call, { announce: checkWatcher(call.path, watcher) }, options)
@@ -123,9 +130,11 @@ const announceWatcher = async (path, watcher, options) => {
 
 const claimWatcher = async (path, record, options) => {
 	const call = prepare(path, options)
+	const suffix = flag(call.path, 'suffix', options?.suffix, true)
 	const liveness = flag(call.path, 'liveness', options?.liveness, true)
-	const what = { claim: { watcher: checkWatcher(call.path, record), liveness } }
+	const what = { claim: { watcher: checkWatcher(call.path, record), suffix, liveness } }
 	const watcher = await operate(call, what, options)
+	if (watcher === null) throw idTaken(call.path, record.id)
 	const { id, pid, startedAt } = watcher
 	return { watcher, claim: { id, pid, startedAt } }
 }

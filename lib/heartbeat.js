@@ -85,11 +85,12 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 		isStopped = true
 		timers.clearTimeout(timer)
 		await beating
-		if (!remove) return
+		if (!remove) return false
 		try {
-			await removeWatcher(file, await getRecord(), update)
+			return await removeWatcher(file, await getRecord(), update)
 		} catch (error) {
 			await complain(error)
+			return false
 		}
 	}
 	return { stop }

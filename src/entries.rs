@@ -119,7 +119,7 @@ pub enum PruneReason {
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
     Announce(Box<WatcherRecord>),
-    Claim { record: Box<WatcherRecord>, liveness: bool },
+    Claim { record: Box<WatcherRecord>, suffix: bool, liveness: bool },
     Heartbeat(WatcherRef),
     Remove(WatcherRef),
     Prune { ttl: Duration, liveness: bool },
@@ -129,7 +129,8 @@ pub(crate) enum Operation {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Announced,
-    Claimed(Box<WatcherRecord>),
+    /// As it is entered; `None` if the id is taken, and a suffix was not wanted.
+    Claimed(Option<Box<WatcherRecord>>),
     /// Whether there was the entry that was meant.
     Found(bool),
     Pruned(Vec<PrunedWatcher>),
@@ -138,7 +139,8 @@ pub(crate) enum Outcome {
 impl Outcome {
     pub(crate) fn has_changed(&self) -> bool {
         match self {
-            Outcome::Announced | Outcome::Claimed(_) => true,
+            Outcome::Announced => true,
+            Outcome::Claimed(watcher) => watcher.is_some(),
             Outcome::Found(found) => *found,
             Outcome::Pruned(pruned) => !pruned.is_empty(),
         }
@@ -170,11 +172,14 @@ impl Operation {
                 registry.set_watcher(WatcherRecord::clone(record));
                 Outcome::Announced
             }
-            Operation::Claim { record, liveness } => {
-                let mut record = record.clone();
-                record.id = free_id(registry, &record.id, liveness.then_some(is_dead));
-                registry.set_watcher(WatcherRecord::clone(&record));
-                Outcome::Claimed(record)
+            Operation::Claim { record, suffix, liveness } => {
+                let id = free_id(registry, &record.id, *suffix, liveness.then_some(is_dead));
+                Outcome::Claimed(id.map(|id| {
+                    let mut record = record.clone();
+                    record.id = id;
+                    registry.set_watcher(WatcherRecord::clone(&record));
+                    record
+                }))
             }
             Operation::Heartbeat(who) => {
                 Outcome::Found(who.means(registry) && renew(registry, who, now))
@@ -200,8 +205,13 @@ impl Operation {
     }
 }
 
-/// The id that was asked for, or the first of `-2`, `-3`, ... that nobody alive has.
-fn free_id(registry: &RegistryV1, asked_for: &str, is_dead: Option<IsDead<'_>>) -> String {
+/// The id that was asked for or, with a suffix, the first of `-2`, `-3`, ... that nobody alive has.
+fn free_id(
+    registry: &RegistryV1,
+    asked_for: &str,
+    suffix: bool,
+    is_dead: Option<IsDead<'_>>,
+) -> Option<String> {
     let entries: HashMap<&str, RawEntry<'_>> = registry.entries().collect();
     let is_free = |id: &str| match (entries.get(id), is_dead) {
         (None, _) => true,
@@ -209,9 +219,10 @@ fn free_id(registry: &RegistryV1, asked_for: &str, is_dead: Option<IsDead<'_>>) 
         // What is no watcher's entry is nobody's to replace.
         (Some(entry), Some(is_dead)) => entry.life().is_some_and(|life| is_dead(&life)),
     };
-    let suffixed = (2_u64..).map(|suffix| format!("{asked_for}-{suffix}"));
-    let mut candidates = std::iter::once(asked_for.to_owned()).chain(suffixed);
-    candidates.find(|id| is_free(id)).expect("a registry has fewer entries than there are numbers")
+    let suffixed = (2_u64..).map(|number| format!("{asked_for}-{number}"));
+    let mut candidates =
+        std::iter::once(asked_for.to_owned()).chain(suffixed.take_while(|_| suffix));
+    candidates.find(|id| is_free(id))
 }
 
 /// Renews an entry that is there; says whether it is one that has a date.

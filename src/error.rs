@@ -36,6 +36,13 @@ pub enum Error {
         /// The registry that was to be written.
         path: PathBuf,
     },
+    /// A watcher that wants no other id claimed one that a living watcher has.
+    IdTaken {
+        /// The registry.
+        path: PathBuf,
+        /// The entry's name.
+        id: String,
+    },
     /// A heartbeat found that its watcher's entry was removed, or is another watcher's by now.
     EntryLost {
         /// The registry.
@@ -120,6 +127,7 @@ impl Error {
             Error::LockBusy { .. } => "LOCK_BUSY",
             Error::LockTimeout { .. } => "LOCK_TIMEOUT",
             Error::LockLost { .. } => "LOCK_LOST",
+            Error::IdTaken { .. } => "ID_TAKEN",
             Error::EntryLost { .. } => "ENTRY_LOST",
             Error::PermissionDenied { .. } => "PERMISSION_DENIED",
             Error::NotFound { .. } => "NOT_FOUND",
@@ -140,6 +148,7 @@ impl Error {
             Error::LockBusy { path, .. }
             | Error::LockTimeout { path, .. }
             | Error::LockLost { path }
+            | Error::IdTaken { path, .. }
             | Error::EntryLost { path, .. }
             | Error::PermissionDenied { path, .. }
             | Error::NotFound { path, .. }
@@ -209,6 +218,10 @@ impl fmt::Display for Error {
                 f,
                 "the lock on {path} was taken away before the update could be written, so \
                  nothing was written; run the update again"
+            ),
+            Error::IdTaken { id, .. } => write!(
+                f,
+                "the id '{id}' is another watcher's in {path}; end that watcher, or choose another id"
             ),
             Error::EntryLost { id, .. } => write!(
                 f,

@@ -39,6 +39,9 @@ impl Default for PruneOptions {
 /// How to claim an id. Source: ours.
 #[derive(Debug, Clone)]
 pub struct ClaimOptions {
+    /// Whether an id that is taken gets a suffix. If not, the claim fails with
+    /// [`Error::IdTaken`]. Default true.
+    pub suffix: bool,
     /// Whether the entry of a dead process is replaced, judged as in [`PruneOptions::liveness`].
     /// Default true.
     pub liveness: bool,
@@ -46,7 +49,7 @@ pub struct ClaimOptions {
 
 impl Default for ClaimOptions {
     fn default() -> Self {
-        ClaimOptions { liveness: true }
+        ClaimOptions { suffix: true, liveness: true }
     }
 }
 
@@ -73,7 +76,7 @@ pub fn announce_watcher(
 ///
 /// # Errors
 ///
-/// Those of [`announce_watcher`].
+/// Those of [`announce_watcher`]; [`Error::IdTaken`] without a suffix.
 pub fn claim_watcher(
     path: impl AsRef<Path>,
     watcher: WatcherRecord,
@@ -82,9 +85,12 @@ pub fn claim_watcher(
 ) -> Result<WatcherRecord> {
     let path = path.as_ref();
     check_id(path, &watcher.id)?;
-    let operation = Operation::Claim { record: Box::new(watcher), liveness: claim.liveness };
+    let id = watcher.id.clone();
+    let ClaimOptions { suffix, liveness } = *claim;
+    let operation = Operation::Claim { record: Box::new(watcher), suffix, liveness };
     match apply(path, operation, options)? {
-        Outcome::Claimed(watcher) => Ok(*watcher),
+        Outcome::Claimed(Some(watcher)) => Ok(*watcher),
+        Outcome::Claimed(None) => Err(Error::IdTaken { path: path.to_path_buf(), id }),
         other => unreachable!("a claim came out as {other:?}"),
     }
 }

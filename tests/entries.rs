@@ -79,7 +79,8 @@ fn claims_of_one_id_at_once_get_one_each() {
 fn a_claim_replaces_the_entry_of_a_dead_process_and_nothing_else() {
     let (_dir, path) = registry();
     let claim = |record, liveness| {
-        claim_watcher(&path, record, &ClaimOptions { liveness }, &options()).unwrap()
+        let claim = ClaimOptions { liveness, ..ClaimOptions::default() };
+        claim_watcher(&path, record, &claim, &options()).unwrap()
     };
     let mine = claim(watcher("mine"), true);
     assert_eq!(claim(mine, true).id, "mine-2", "this very process lives, too");
@@ -94,6 +95,9 @@ fn a_claim_replaces_the_entry_of_a_dead_process_and_nothing_else() {
     dead.host = "elsewhere.example.org".into();
     announce_watcher(&path, dead, &options()).unwrap();
     assert_eq!(claim(watcher("far"), true).id, "far-2");
+    let exactly = ClaimOptions { suffix: false, ..ClaimOptions::default() };
+    let taken = claim_watcher(&path, watcher("app"), &exactly, &options());
+    assert_eq!(taken.unwrap_err().code(), "ID_TAKEN");
     assert_eq!(ids(&path), ["mine", "mine-2", "app", "app-2", "far", "far-2"]);
 }
 

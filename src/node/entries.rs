@@ -36,6 +36,7 @@ enum What {
     Announce(WatcherRecord),
     Claim {
         watcher: WatcherRecord,
+        suffix: bool,
         liveness: bool,
     },
     Heartbeat(Who),
@@ -88,9 +89,9 @@ fn parse(path: &Path, text: &str) -> Result<Job> {
             check_id(path, &watcher.id)?;
             Operation::Announce(Box::new(watcher))
         }
-        What::Claim { watcher, liveness } => {
+        What::Claim { watcher, suffix, liveness } => {
             check_id(path, &watcher.id)?;
-            Operation::Claim { record: Box::new(watcher), liveness }
+            Operation::Claim { record: Box::new(watcher), suffix, liveness }
         }
         What::Heartbeat(who) => Operation::Heartbeat(who.into()),
         What::Remove(who) => Operation::Remove(who.into()),
@@ -228,7 +229,9 @@ fn text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Announced => "true".to_owned(),
         Outcome::Found(found) => found.to_string(),
-        Outcome::Claimed(watcher) => watcher.to_json(),
+        Outcome::Claimed(watcher) => {
+            watcher.as_ref().map_or_else(|| "null".to_owned(), |watcher| watcher.to_json())
+        }
         Outcome::Pruned(pruned) => {
             let items: Vec<_> = pruned.iter().map(|pruned| pruned.to_json()).collect();
             format!("[{}]", items.join(","))
