@@ -2,69 +2,52 @@
 
 // What JavaScript imports. See index.d.ts for what each does.
 
-const { outcomeOf } = require('./lib/background.js')
-const { REGISTRY_VERSION, createEmptyRegistry } = require('./lib/content.js')
-const { decode } = require('./lib/documents.js')
+const { RegistryError, unwrap } = require('./lib/errors.js')
+const native = require('./lib/native.js')
 const {
 	DEFAULT_TTL_MS,
-	announceWatcher,
-	claimWatcher,
-	heartbeatWatcher,
-	pruneStaleWatchers,
-	removeWatcher,
-} = require('./lib/entries.js')
-const { RegistryError, holderOf, unwrap } = require('./lib/errors.js')
-const { startRegistryHeartbeat } = require('./lib/heartbeat.js')
-const native = require('./lib/native.js')
-const { checkPath, prepare, prepareRead } = require('./lib/options.js')
-const {
-	updateRegistry,
-	updateRegistrySync,
-	withRegistryLock,
-	writeRegistry,
-} = require('./lib/update.js')
-const { listWatchers, removeWatcherEntry, setWatcherEntry } = require('./lib/values.js')
-const { watchRegistry } = require('./lib/watch.js')
+	REGISTRY_VERSION,
+	createEmptyRegistry,
+	listWatchers,
+	removeWatcherEntry,
+	setWatcherEntry,
+} = require('./lib/values.js')
 
-const readResult = (call, outcome) => {
-	const { value, warning } = decode(call, unwrap(outcome))
-	if (!warning) return { registry: value, warnings: [] }
-	const { code, path, message } = warning
-	return { registry: call.codec.empty(), warnings: [{ code, path, message }] }
+/**
+ * A function whose module is loaded by its first call: nobody needs all of them, and a command line
+ * that only looks should not wait for the rest. The addon is loaded now, so that one that is missing
+ * is noticed at once.
+ */
+const later = (load, name) => {
+	const call = (...args) => load()[name](...args)
+	return Object.defineProperty(call, 'name', { value: name })
 }
 
-const readRegistry = async (path, options) => {
-	const call = prepareRead(path, options)
-	return readResult(call, await outcomeOf(native.read(path)))
-}
+const entries = () => require('./lib/entries.js')
+const announceWatcher = later(entries, 'announceWatcher')
+const claimWatcher = later(entries, 'claimWatcher')
+const heartbeatWatcher = later(entries, 'heartbeatWatcher')
+const pruneStaleWatchers = later(entries, 'pruneStaleWatchers')
+const removeWatcher = later(entries, 'removeWatcher')
 
-const readRegistrySync = (path, options) =>
-	readResult(prepareRead(path, options), native.readSync(path))
+const startRegistryHeartbeat = later(() => require('./lib/heartbeat.js'), 'startRegistryHeartbeat')
 
-/** The collector would take a lock whose object nobody kept for garbage, and release it. */
-const heldLocks = new Set()
+const reads = () => require('./lib/reads.js')
+const inspectLock = later(reads, 'inspectLock')
+const readRegistry = later(reads, 'readRegistry')
+const readRegistrySync = later(reads, 'readRegistrySync')
 
-const tryLock = (path, shared) => {
-	const lock = unwrap(native.tryLock(checkPath(path, 'lockPath'), shared))
-	heldLocks.add(lock)
-	const release = () => {
-		heldLocks.delete(lock)
-		const failure = lock.release()
-		if (failure) unwrap(failure)
-	}
-	// Older runtimes have no Symbol.dispose; they have no `using` either.
-	return { path, release, ...(Symbol.dispose ? { [Symbol.dispose]: release } : {}) }
-}
+const tryLocks = () => require('./lib/try-lock.js')
+const tryLockExclusive = later(tryLocks, 'tryLockExclusive')
+const tryLockShared = later(tryLocks, 'tryLockShared')
 
-const tryLockShared = (lockPath) => tryLock(lockPath, true)
+const updates = () => require('./lib/update.js')
+const updateRegistry = later(updates, 'updateRegistry')
+const updateRegistrySync = later(updates, 'updateRegistrySync')
+const withRegistryLock = later(updates, 'withRegistryLock')
+const writeRegistry = later(updates, 'writeRegistry')
 
-const tryLockExclusive = (lockPath) => tryLock(lockPath, false)
-
-const inspectLock = async (path, options) => {
-	const { path: resolved, staleMs } = prepare(path, options)
-	const { holder, ...status } = unwrap(await outcomeOf(native.inspect(resolved, staleMs)))
-	return { ...status, ...(holder && { holder: holderOf(holder) }) }
-}
+const watchRegistry = later(() => require('./lib/watch.js'), 'watchRegistry')
 
 const registryPath = () => unwrap(native.defaultPath({ ...process.env }))
 

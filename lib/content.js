@@ -5,15 +5,7 @@
 
 const { isProxy } = require('node:util').types
 const { RegistryError, invalid } = require('./errors.js')
-
-const REGISTRY_VERSION = 1
-
-/** Source: argus. */
-const createEmptyRegistry = (now = Date.now()) => ({
-	version: REGISTRY_VERSION,
-	updatedAt: now,
-	watchers: {},
-})
+const { REGISTRY_VERSION, createEmptyRegistry } = require('./values.js')
 
 const keys = ['version', 'updatedAt', 'watchers']
 
@@ -101,4 +93,4 @@ const encode = (path, registry) => {
 /** Registries as documents: documents.js says what a codec is. */
 const registryCodec = { noun: 'a registry', decode, encode, empty: () => createEmptyRegistry() }
 
-module.exports = { REGISTRY_VERSION, createEmptyRegistry, registryCodec }
+module.exports = { registryCodec }

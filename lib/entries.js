@@ -10,9 +10,7 @@ const { report } = require('./hold.js')
 const native = require('./native.js')
 const { bad, elapsedMs, flag, instant, milliseconds, prepare } = require('./options.js')
 const { inTurn, takeAlong, whenOver } = require('./turns.js')
-
-/** Source: argus. */
-const DEFAULT_TTL_MS = 60_000
+const { DEFAULT_TTL_MS } = require('./values.js')
 
 /** What may be taken along: another copy of this package has an addon, and objects, of its own. */
 const KIND = Symbol('operation')
@@ -158,7 +156,6 @@ const pruneStaleWatchers = async (path, options) => {
 }
 
 module.exports = {
-	DEFAULT_TTL_MS,
 	announceWatcher,
 	claimWatcher,
 	heartbeatWatcher,

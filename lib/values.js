@@ -1,7 +1,17 @@
 'use strict'
 
-// Registries as values, with no file: argus's pure helpers. An id may be any string, `__proto__`
+// Registries as values, with no file: argus's pure helpers and constants. An id may be any string, `__proto__`
 // too, and an entry may be anything.
+
+const REGISTRY_VERSION = 1
+
+const DEFAULT_TTL_MS = 60_000
+
+const createEmptyRegistry = (now = Date.now()) => ({
+	version: REGISTRY_VERSION,
+	updatedAt: now,
+	watchers: {},
+})
 
 const isObject = (value) => typeof value === 'object' && value !== null
 
@@ -19,4 +29,11 @@ const removeWatcherEntry = (registry, id, now = Date.now()) => {
 	return { ...registry, updatedAt: now, watchers }
 }
 
-module.exports = { listWatchers, removeWatcherEntry, setWatcherEntry }
+module.exports = {
+	DEFAULT_TTL_MS,
+	REGISTRY_VERSION,
+	createEmptyRegistry,
+	listWatchers,
+	removeWatcherEntry,
+	setWatcherEntry,
+}
