@@ -147,7 +147,10 @@ impl RawObject {
     /// Lays the object out as `JSON.stringify(value, null, 2)` does, leaving every string and
     /// number as it is spelled. The value of `name` is `inner`.
     pub(crate) fn print_with(&self, name: &str, inner: &RawObject) -> String {
-        let mut out = String::new();
+        // About right for what is in this layout already, so that a large one is not copied as it
+        // grows.
+        let lengths = inner.members.iter().map(|m| m.key.get().len() + m.value.get().len() + 8);
+        let mut out = String::with_capacity(1024 + lengths.sum::<usize>());
         self.print_members(&mut out, 0, |out, member| {
             if member.name.as_deref() == Some(name) {
                 inner.print_members(out, 1, |out, member| pretty_into(out, member.value.get(), 2));
