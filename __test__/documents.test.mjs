@@ -244,6 +244,27 @@ const versioned = {
 	empty: () => ({ version: 1 }),
 }
 
+test('a codec whose decode is asynchronous is refused, and its document stays', async (t) => {
+	const at = folder(t)
+	at.put('{"precious":1}')
+	const options = {
+		...LONG,
+		codec: { decode: async (text) => JSON.parse(text), empty: () => ({}) },
+	}
+	const refused = { name: 'RegistryError', code: 'INVALID_VALUE' }
+	await assert.rejects(
+		updateRegistry(at.path, (value) => ({ ...value, seen: 1 }), options),
+		refused,
+	)
+	assert.throws(
+		() => updateRegistrySync(at.path, (value) => ({ ...value, seen: 1 }), options),
+		refused,
+	)
+	await assert.rejects(readRegistry(at.path, options), refused)
+	assert.equal(at.text(), '{"precious":1}')
+	assert.deepEqual(at.others(), [])
+})
+
 test('a newer schema, as decode says, reads as empty and refuses updates with that error', async (t) => {
 	const at = folder(t)
 	const newer = '{"version":2}'

@@ -2,9 +2,10 @@
 // races.test.mjs.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, readFileSync, unlinkSync } from 'node:fs'
+import { chmodSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
@@ -27,7 +28,7 @@ import {
 } from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
 import { puppet, puppets, rustExample } from './support/processes.mjs'
-import { packageFile, runUnprivileged } from './support/script.mjs'
+import { packageFile, run, runUnprivileged } from './support/script.mjs'
 import { skipIf } from './support/skip.mjs'
 
 const LONG = { timeoutMs: 120_000, durable: false }
@@ -144,14 +145,17 @@ test('ids may be any string, and entries anything', async (t) => {
 		assert.deepEqual(ids(at), [id])
 		assert.equal(await removeWatcher(at.path, claim), true)
 	}
-	at.put(print({ ...EMPTY, watchers: { a: null, b: 7, c: [], d: {}, e: { updatedAt: 'x' } } }))
+	const array = ['127.0.0.1', 99_999_999, 1, 1]
+	at.put(print({ ...EMPTY, watchers: { a: null, b: 7, c: array, d: {}, e: { updatedAt: 'x' } } }))
 	const text = at.text()
 	for (const id of ['a', 'b', 'c']) assert.equal(await heartbeatWatcher(at.path, id), false)
 	assert.deepEqual(await pruneStaleWatchers(at.path, { now: 8.64e15, liveness: true }), [])
 	assert.equal(at.text(), text)
+	assert.equal(await removeWatcher(at.path, { id: 'c', pid: 99_999_999, startedAt: 1 }), false)
+	assert.equal((await claimWatcher(at.path, record('c'))).claim.id, 'c-2')
 	assert.equal((await claimWatcher(at.path, record('a'))).claim.id, 'a-2')
 	assert.equal(await removeWatcher(at.path, 'a'), true)
-	assert.deepEqual(ids(at), ['b', 'c', 'd', 'e', 'a-2'])
+	assert.deepEqual(ids(at), ['b', 'c', 'd', 'e', 'c-2', 'a-2'])
 })
 
 test('a name that only JavaScript can hold is pruned like any other', async (t) => {
@@ -493,6 +497,86 @@ test('an operation that lost its lock is done again, on fresh content', async (t
 	assert.ok(rounds > 0, 'no lock was taken away')
 })
 
+/** An old argus that takes every lock for stale, until the file `END` is there. */
+const robberSource = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int linkat(int from, const char *old, int to, const char *name, int flags) {
+	int (*real)(int, const char *, int, const char *, int) = dlsym(RTLD_NEXT, "linkat");
+	int result = real(from, old, to, name, flags);
+	if (strstr(name, ".lock") && access(getenv("END"), F_OK)) unlink(name);
+	return result;
+}`
+
+test('who loses its lock again and again may leave all the same, and holds up nobody', {
+	skip: skipIf(process.platform !== 'linux', 'needs LD_PRELOAD'),
+}, (t) => {
+	const at = folder(t)
+	const [source, library, end] = ['robber.c', 'robber.so', 'end'].map((name) => join(at.dir, name))
+	writeFileSync(source, robberSource)
+	execFileSync('cc', ['-shared', '-fPIC', '-o', library, source, '-ldl'])
+	const { outcomes } = run(
+		`const { writeFileSync } = await import('node:fs')
+		const path = ${JSON.stringify(at.path)}
+		const watcher = (id) => ({ ...${JSON.stringify(record('app'))}, id })
+		const controllers = [0, 1].map(() => new AbortController())
+		const announce = (id, options) => outcome(registry.announceWatcher(path, watcher(id), options))
+		const patient = { timeoutMs: 60000 }
+		const leaving = controllers.map(({ signal }, index) =>
+			announce('leaves-' + index, { ...patient, signal }))
+		const late = announce('late', { timeoutMs: 200 })
+		const stays = announce('stays', patient)
+		const outcomes = [await late]
+		for (const controller of controllers) controller.abort()
+		outcomes.push(...(await Promise.all(leaving)))
+		writeFileSync(${JSON.stringify(end)}, '')
+		outcomes.push(await stays)
+		console.log(JSON.stringify({ outcomes }))`,
+		{ env: { ...process.env, LD_PRELOAD: library, END: end } },
+	)
+	const codes = outcomes.map(({ code }) => code)
+	assert.ok(['LOCK_LOST', 'LOCK_TIMEOUT'].includes(codes[0]), codes[0])
+	assert.deepEqual(codes.slice(1), ['ABORTED', 'ABORTED', undefined])
+	assert.deepEqual(ids(at), ['stays'])
+})
+
+test('who takes a lockfile for stale sooner than others does not wait with them', async (t) => {
+	const at = folder(t)
+	writeFileSync(at.lockfile, '')
+	const waits = announceWatcher(at.path, record('waits'), { timeoutMs: 60_000, staleMs: 1e9 })
+	waits.catch(() => {})
+	const late = announceWatcher(at.path, record('late'), { timeoutMs: 200, staleMs: 1e9 })
+	const sooner = announceWatcher(at.path, record('sooner'), { timeoutMs: 60_000, staleMs: 0 })
+	await assert.rejects(late, { code: 'LOCK_TIMEOUT' })
+	unlinkSync(at.lockfile)
+	await Promise.all([waits, sooner])
+	writeFileSync(at.lockfile, '')
+	await announceWatcher(at.path, record('alone'), { timeoutMs: 0, staleMs: 0 })
+	assert.deepEqual(ids(at), ['waits', 'sooner', 'alone'])
+})
+
+test('a handler that throws whatever it likes changes nothing of what is done', async (t) => {
+	for (const thrown of [Object.create(null), null, new Error('mine'), 7]) {
+		const at = folder(t)
+		at.put('bad')
+		const onWarning = () => {
+			throw thrown
+		}
+		const both = await Promise.allSettled([
+			announceWatcher(at.path, record('a'), { ...LONG, onWarning }),
+			announceWatcher(at.path, record('b'), LONG),
+		])
+		assert.deepEqual(
+			both.map(({ status }) => status),
+			['fulfilled', 'fulfilled'],
+		)
+		assert.deepEqual(ids(at), ['a', 'b'])
+	}
+})
+
 test('bad arguments are refused before anything is done', async (t) => {
 	const at = folder(t)
 	const refused = { name: 'RegistryError', code: 'INVALID_VALUE' }
@@ -529,6 +613,16 @@ test('bad arguments are refused before anything is done', async (t) => {
 	}
 	await assert.rejects(claimWatcher(at.path, watcher, { liveness: 'no' }), refused)
 	await assert.rejects(claimWatcher(at.path, watcher, { suffix: 'no' }), refused)
+	const codec = { empty: () => ({}) }
+	await assert.rejects(announceWatcher(at.path, watcher, { codec }), refused)
+	const getter = Object.defineProperty({ ...watcher }, 'cwd', {
+		enumerable: true,
+		get: () => {
+			throw null
+		},
+	})
+	await assert.rejects(announceWatcher(at.path, getter), refused)
+	await assert.rejects(announceWatcher(at.path, watcher, { now: 1e300 }), refused)
 	await assert.rejects(announceWatcher('', watcher), refused)
 	assert.deepEqual(at.others(), [])
 })

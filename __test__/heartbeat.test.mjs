@@ -14,6 +14,7 @@ import {
 	removeWatcher,
 	startRegistryHeartbeat,
 	updateRegistry,
+	withRegistryLock,
 } from '../index.js'
 import { folder } from './support/folder.mjs'
 import { puppet } from './support/processes.mjs'
@@ -226,6 +227,83 @@ test('without a handler a failure is a warning, and a removal that fails is told
 	rmdirSync(inTheWay)
 })
 
+test('whatever a handler or getWatcher throws becomes a warning that says it', async (t) => {
+	const at = folder(t)
+	const warnings = []
+	const onWarning = ({ message }) => warnings.push(message)
+	process.on('warning', onWarning)
+	t.after(() => process.off('warning', onWarning))
+	const reasons = [
+		// What execFile rejects with, and what an abort does: codes that Node takes for no code.
+		Object.assign(new Error('handler 1'), { code: 1 }),
+		new DOMException('handler 2', 'TimeoutError'),
+		Object.create(null),
+		null,
+	]
+	let thrown = 0
+	const onError = async () => {
+		thrown += 1
+		throw reasons[thrown - 1]
+	}
+	const getWatcher = () => {
+		throw new Error('no watcher')
+	}
+	const options = { intervalMs: 1, keepAlive: true }
+	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...options, onError })
+	await until(() => thrown >= reasons.length)
+	await heartbeat.stop(null)
+	await until(() => warnings.length >= reasons.length)
+	assert.match(warnings[0], /heartbeat: handler 1/)
+	assert.match(warnings[1], /heartbeat: handler 2/)
+	const silent = startRegistryHeartbeat(
+		at.path,
+		() => Promise.reject(new DOMException('the reason', 'TimeoutError')),
+		options,
+	)
+	await until(() => warnings.some((message) => message.includes('the reason')))
+	await silent.stop()
+})
+
+test('it may be stopped from inside of getWatcher, and started from inside of a hold', async (t) => {
+	const at = folder(t)
+	const watcher = record('app')
+	await announceWatcher(at.path, watcher, LONG)
+	let beats = 0
+	const heartbeat = startRegistryHeartbeat(
+		at.path,
+		() => {
+			beats += 1
+			// Waits for the very beat that it stands in.
+			stopped = heartbeat.stop()
+			return { ...watcher, beats }
+		},
+		{ ...LONG, intervalMs: 1 },
+	)
+	let stopped
+	await until(() => stopped !== undefined)
+	await stopped
+	assert.deepEqual([(await entry(at)).beats, beats], [1, 1])
+
+	const errors = []
+	const onError = (error) => errors.push(error)
+	let another
+	await withRegistryLock(
+		at.path,
+		async () => {
+			const getWatcher = () => {
+				beats += 1
+				return { ...watcher, beats }
+			}
+			another = startRegistryHeartbeat(at.path, getWatcher, { ...LONG, intervalMs: 1, onError })
+			await until(() => beats > 1)
+		},
+		LONG,
+	)
+	await until(async () => (await entry(at)).beats > 1)
+	await another.stop()
+	assert.deepEqual(errors, [])
+})
+
 test('it keeps no process alive, unless it is asked to', (t) => {
 	const at = folder(t)
 	const run = (text) => {
@@ -294,6 +372,7 @@ test('bad arguments are refused at once', (t) => {
 		[at.path, getWatcher, { onError: 'log' }],
 		[at.path, getWatcher, { keepAlive: 1 }],
 		[at.path, getWatcher, { timeoutMs: -1 }],
+		[at.path, getWatcher, { codec: { empty: () => ({}) } }],
 	]) {
 		assert.throws(() => startRegistryHeartbeat(...args), refused)
 	}

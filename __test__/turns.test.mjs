@@ -8,6 +8,7 @@ import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
+	announceWatcher,
 	inspectLock,
 	readRegistrySync,
 	updateRegistry,
@@ -451,3 +452,44 @@ test('many timeouts leave the lock free and in order', async (t) => {
 	}
 	assert.equal(at.json().round, 9)
 })
+
+const names = (at) => Object.keys(at.json().watchers).sort()
+
+const enterBy = {
+	updateRegistry: (at, id, options) =>
+		updateRegistry(at.path, (r) => ({ ...r, watchers: { ...r.watchers, [id]: { id } } }), options),
+	announceWatcher: (at, id, options) => {
+		const watcher = { id, host: '', port: 1, pid: 1, startedAt: 1, updatedAt: 1 }
+		return announceWatcher(at.path, watcher, options)
+	},
+}
+
+for (const [name, enter] of Object.entries(enterBy)) {
+	test(`${name}: what only looks like a signal hurts nobody but its caller`, async (t) => {
+		const at = folder(t)
+		const fails = () => {
+			throw new Error('no signal of the platform’s')
+		}
+		const nothing = () => {}
+		const lookalikes = [
+			{ aborted: false, addEventListener: nothing },
+			{ addEventListener: nothing, removeEventListener: nothing },
+			{ aborted: false, addEventListener: fails, removeEventListener: nothing },
+			{ aborted: false, addEventListener: nothing, removeEventListener: fails },
+		]
+		const calls = lookalikes.flatMap((signal, index) => [
+			enter(at, `before-${index}`, LONG),
+			enter(at, `it-${index}`, { ...LONG, signal }),
+			enter(at, `after-${index}`, LONG),
+		])
+		const settled = await Promise.allSettled(calls)
+		await enter(at, 'later', LONG)
+		const refused = [1, 4, 7]
+		for (const [index, { status }] of settled.entries()) {
+			assert.equal(status, refused.includes(index) ? 'rejected' : 'fulfilled', `call ${index}`)
+		}
+		for (const index of [1, 4]) assert.equal(settled[index].reason.code, 'INVALID_VALUE')
+		const entered = [0, 1, 2, 3].flatMap((index) => [`before-${index}`, `after-${index}`])
+		assert.deepEqual(names(at), [...entered, 'it-3', 'later'].sort())
+	})
+}

@@ -256,6 +256,26 @@ test('a symbolic link: its target, and where it points', {
 	await until(9)
 })
 
+test('the folder around the file’s is moved away, and all of it made anew', async (t) => {
+	for (const isThere of [true, false]) {
+		const at = folder(t)
+		const [around, moved] = ['around', 'moved'].map((name) => join(at.dir, name))
+		const path = join(around, 'folder', 'registry.json')
+		mkdirSync(isThere ? dirname(path) : around, { recursive: true })
+		if (isThere) writeFileSync(path, print({ ...EMPTY, updatedAt: 1 }))
+		const watch = watchRegistry(path)
+		await watch.next()
+		renameSync(around, moved)
+		mkdirSync(dirname(path), { recursive: true })
+		for (const updatedAt of [2, 3]) {
+			writeFileSync(path, print({ ...EMPTY, updatedAt }))
+			let state
+			while (state?.updatedAt !== updatedAt) state = (await watch.next()).value
+		}
+		await watch.return()
+	}
+})
+
 test('what is no registry, or a newer one, is an empty one with a warning, once each', async (t) => {
 	const at = folder(t)
 	at.put('{')
@@ -285,7 +305,7 @@ test('what is no registry, or a newer one, is an empty one with a warning, once 
 		})),
 	)
 	while (complaints.length < 4) await new Promise(setImmediate)
-	assert.deepEqual(new Set(complaints), new Set(['mine']))
+	assert.deepEqual(new Set(complaints), new Set(['onWarning: mine']))
 })
 
 test('without onWarning the process is warned', async (t) => {

@@ -23,7 +23,11 @@ const onAbort = (signal, listener) => {
 	listeners.add(listener)
 	return () => {
 		if (listeners.delete(listener) && listeners.size === 0) {
-			signal.removeEventListener('abort', callAll)
+			try {
+				signal.removeEventListener('abort', callAll)
+			} catch {
+				// No signal of the platform's. The caller whose it is has his answer.
+			}
 		}
 	}
 }

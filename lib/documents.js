@@ -4,14 +4,13 @@
 // of registries, and those that callers bring along. Nothing else knows what a file's text means.
 //
 // `decode(path, text)` returns the `value`, or the `reason` why there is none, or for a `newer`
-// schema how it looks (`seen`) and with what error updates are refused (`refusal`). It never throws.
-// `encode(path, value)` returns the text or throws a typed error. `empty()` returns the value of no
-// content, and `noun` says what a value is. The path is for messages only.
+// schema how it looks (`seen`) and with what error updates are refused (`refusal`). It throws only
+// over a codec that can't be used. `encode(path, value)` returns the text or throws a typed error.
+// `empty()` returns the value of no content, and `noun` says what a value is. The path is for
+// messages only.
 
 const { inspect } = require('node:util')
-const { invalid } = require('./errors.js')
-
-const messageOf = (error) => (typeof error?.message === 'string' ? error.message : inspect(error))
+const { invalid, messageOf } = require('./errors.js')
 
 /** Not by its class: a codec may come with a copy of this package of its own. */
 const isNewer = (error) => error?.name === 'RegistryError' && error.code === 'UNSUPPORTED_VERSION'
@@ -19,16 +18,23 @@ const isNewer = (error) => error?.name === 'RegistryError' && error.code === 'UN
 /** UTF-8 has none: the file would hold something else than what was encoded. */
 const loneSurrogate = /\p{Surrogate}/u
 
+/** JSON itself may hold anything, also something that is called `then`. */
+const isAsync = (codec, value) => codec.decode !== undefined && typeof value?.then === 'function'
+
 const adapt = (codec) => ({
 	noun: 'a readable document',
-	decode: (_, text) => {
+	decode: (path, text) => {
+		let value
 		try {
-			return { value: codec.decode ? codec.decode(text) : JSON.parse(text) }
+			value = codec.decode ? codec.decode(text) : JSON.parse(text)
 		} catch (error) {
 			const reason = messageOf(error)
 			if (!isNewer(error)) return { reason }
 			return { newer: { seen: `is of a newer schema (${reason})`, refusal: error } }
 		}
+		// What an updater made of a promise would replace the document.
+		if (isAsync(codec, value)) throw invalid(path, 'codec.decode returned a promise; it must not')
+		return { value }
 	},
 	encode: (path, value) => {
 		let text

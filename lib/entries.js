@@ -5,10 +5,18 @@
 
 const { outcomeOf } = require('./background.js')
 const { registryCodec } = require('./content.js')
-const { RegistryError, unwrap } = require('./errors.js')
-const { report } = require('./hold.js')
+const { RegistryError, aborted, messageOf, unwrap } = require('./errors.js')
+const { mayRunAgain, report } = require('./hold.js')
 const native = require('./native.js')
-const { bad, elapsedMs, flag, instant, milliseconds, prepare } = require('./options.js')
+const {
+	bad,
+	elapsedMs,
+	flag,
+	instant,
+	milliseconds,
+	prepare,
+	refuseCodec,
+} = require('./options.js')
 const { inTurn, takeAlong, whenOver } = require('./turns.js')
 const { DEFAULT_TTL_MS } = require('./values.js')
 
@@ -35,11 +43,10 @@ const apply = async (members, news) => {
 	const durable = members.some((member) => member.call.durable)
 	const { path, timeoutMs, staleMs } = call
 	const elapsed = elapsedMs(call)
-	const result = await outcomeOf(
-		native.applyEntries(path, operations, timeoutMs, elapsed, staleMs, durable),
-	)
 	try {
-		const { outcomes, kept, reason } = unwrap(result)
+		const { outcomes, kept, reason } = unwrap(
+			await outcomeOf(native.applyEntries(path, operations, timeoutMs, elapsed, staleMs, durable)),
+		)
 		if (reason !== undefined) {
 			report(call, { code: 'CORRUPT', path, noun: registryCodec.noun, reason }, kept)
 		}
@@ -49,19 +56,33 @@ const apply = async (members, news) => {
 		}
 		return []
 	} catch (error) {
-		// It was the first one's wait. If it came to more than waiting, it is everybody's failure.
-		const isOver = ({ operation }, index) => index === 0 || operation.hasBegun()
-		for (const { reject } of members.filter(isOver)) reject(error)
-		return members.filter((member, index) => !isOver(member, index))
+		return members.filter((member, index) => !isOver(member, index, error))
 	}
+}
+
+/** What a failure means for one of those who were to be done together; says whether it ends it. */
+const isOver = ({ call, operation, reject }, index, error) => {
+	if (error.code === 'LOCK_LOST') {
+		// Nothing was written. Who has left meanwhile could not be let go, and is now.
+		if (!call.signal?.aborted && mayRunAgain(call, error)) return false
+		operation.cancel()
+		reject(call.signal?.aborted ? aborted(call.path, call.signal) : error)
+		return true
+	}
+	// It was the first one's wait. If it came to more than waiting, it is everybody's failure.
+	if (index > 0 && !operation.hasBegun()) return false
+	reject(error)
+	return true
 }
 
 /** Does an operation and those behind it; returns what is to be told when their turn is over. */
 const lead = async (first, turn) => {
 	turn.needsNoThread = true
+	/** The first one decides for all when an old argus's lockfile is stale. */
+	const isAsPatient = ({ call }) => call.staleMs === first.call.staleMs
 	const members = [first]
 	while (first.mayHaveCompany && members.length < MOST_TOGETHER) {
-		const member = takeAlong(first.call.path, KIND)
+		const member = takeAlong(first.call.path, KIND, isAsPatient)
 		if (!member) break
 		members.push(member)
 	}
@@ -80,7 +101,7 @@ const orderOf = (path, what, now) => {
 	try {
 		return JSON.stringify({ what, now })
 	} catch (error) {
-		throw bad(path, `a watcher must be a value that JSON can hold: ${error.message}`)
+		throw bad(path, `a watcher must be a value that JSON can hold: ${messageOf(error)}`)
 	}
 }
 
@@ -121,13 +142,19 @@ const idTaken = (path, id) =>
 		{ path },
 	)
 
+/** Entries are of registries only. */
+const prepareEntry = (path, options) => {
+	refuseCodec(path, options)
+	return prepare(path, options)
+}
+
 const announceWatcher = async (path, watcher, options) => {
-	const call = prepare(path, options)
+	const call = prepareEntry(path, options)
 	await operate(call, { announce: checkWatcher(call.path, watcher) }, options)
 }
 
 const claimWatcher = async (path, record, options) => {
-	const call = prepare(path, options)
+	const call = prepareEntry(path, options)
 	const suffix = flag(call.path, 'suffix', options?.suffix, true)
 	const liveness = flag(call.path, 'liveness', options?.liveness, true)
 	const what = { claim: { watcher: checkWatcher(call.path, record), suffix, liveness } }
@@ -138,17 +165,17 @@ const claimWatcher = async (path, record, options) => {
 }
 
 const heartbeatWatcher = async (path, who, options) => {
-	const call = prepare(path, options)
+	const call = prepareEntry(path, options)
 	return operate(call, { heartbeat: whose(call.path, who) }, options)
 }
 
 const removeWatcher = async (path, who, options) => {
-	const call = prepare(path, options)
+	const call = prepareEntry(path, options)
 	return operate(call, { remove: whose(call.path, who) }, options)
 }
 
 const pruneStaleWatchers = async (path, options) => {
-	const call = prepare(path, options)
+	const call = prepareEntry(path, options)
 	const ttlMs = milliseconds(call.path, 'ttlMs', options?.ttlMs, DEFAULT_TTL_MS)
 	const liveness = flag(call.path, 'liveness', options?.liveness, false)
 	// Alone: with nothing to remove it needs no write access, and others would.

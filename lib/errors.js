@@ -3,6 +3,7 @@
 // RegistryError, and how the addon's failures become one.
 
 const { errno } = require('node:os').constants
+const { inspect } = require('node:util')
 
 /** What every call of this package throws or rejects with, unless the caller's own code did. */
 class RegistryError extends Error {
@@ -51,6 +52,18 @@ const unwrap = (outcome) => {
 	return outcome
 }
 
+/** What was thrown, in words. Anything can be. */
+const messageOf = (error) => {
+	try {
+		return typeof error?.message === 'string' ? error.message : inspect(error)
+	} catch {
+		return 'something that can not be printed'
+	}
+}
+
+/** Has the process warn. Only of codes of ours: Node throws over others that are no strings. */
+const warnOf = (message, code) => process.emitWarning(message, { type: 'RegistryWarning', code })
+
 const invalid = (path, reason, cause) =>
 	new RegistryError('INVALID_VALUE', `${path} was not written: ${reason}`, { path, cause })
 
@@ -60,4 +73,4 @@ const aborted = (path, signal, what = 'update') =>
 		cause: signal.reason,
 	})
 
-module.exports = { RegistryError, aborted, holderOf, invalid, unwrap }
+module.exports = { RegistryError, aborted, holderOf, invalid, messageOf, unwrap, warnOf }

@@ -5,8 +5,9 @@
 const { resolve } = require('node:path')
 const timers = require('node:timers')
 const { heartbeatWatcher, removeWatcher } = require('./entries.js')
-const { RegistryError } = require('./errors.js')
-const { bad, check, checkFunction, flag, interval, optional } = require('./options.js')
+const { RegistryError, messageOf, warnOf } = require('./errors.js')
+const { bad, check, checkFunction, flag, interval, optional, refuseCodec } = require('./options.js')
+const { outside } = require('./turns.js')
 
 /** Source: argus. */
 const DEFAULT_INTERVAL_MS = 15_000
@@ -17,10 +18,8 @@ const DEFAULT_INTERVAL_MS = 15_000
  */
 const JITTER = 0.25
 
-const warn = (error) => {
-	const { message, code } = error instanceof Error ? error : new Error(String(error))
-	process.emitWarning(`heartbeat: ${message}`, { type: 'RegistryWarning', code })
-}
+const warn = (error) =>
+	warnOf(`heartbeat: ${messageOf(error)}`, error instanceof RegistryError ? error.code : undefined)
 
 const lost = (path, id) =>
 	new RegistryError(
@@ -32,6 +31,7 @@ const lost = (path, id) =>
 const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	// Checked now: a beat has nobody to throw at. What the file system says is for a beat to tell.
 	check(path, options)
+	refuseCodec(path, options)
 	checkFunction(path, 'getWatcher', getWatcher)
 	const intervalMs = interval(path, options.intervalMs, DEFAULT_INTERVAL_MS)
 	const onError = optional(path, 'onError', options.onError, 'function', 'a function') ?? warn
@@ -72,20 +72,22 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	let isStopped = false
 	const schedule = () => {
 		const run = async () => {
-			beating = beat()
+			// Known to `stop` before `getWatcher` is called, which may call it.
+			beating = Promise.resolve().then(beat)
 			await beating
 			if (!isStopped) schedule()
 		}
-		timer = timers.setTimeout(run, intervalMs * (1 - JITTER * Math.random()))
+		// Whoever starts it inside of an update is not inside any more when it beats.
+		timer = outside(() => timers.setTimeout(run, intervalMs * (1 - JITTER * Math.random())))
 		if (!keepAlive) timer.unref()
 	}
 	schedule()
 
-	const stop = async ({ remove = false } = {}) => {
+	const stop = async (how) => {
 		isStopped = true
 		timers.clearTimeout(timer)
 		await beating
-		if (!remove) return false
+		if (!how?.remove) return false
 		try {
 			return await removeWatcher(file, await getRecord(), update)
 		} catch (error) {

@@ -5,7 +5,7 @@
 const { inspect } = require('node:util')
 const { registryCodec } = require('./content.js')
 const { documentCodec } = require('./documents.js')
-const { RegistryError, unwrap } = require('./errors.js')
+const { RegistryError, messageOf, unwrap, warnOf } = require('./errors.js')
 const native = require('./native.js')
 
 const DEFAULT_TIMEOUT_MS = 2_000
@@ -45,9 +45,12 @@ const checkPath = (path, name = 'path') => {
 }
 
 const checkSignal = (path, signal) => {
-	if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
-		throw bad(path, 'signal must be an AbortSignal')
-	}
+	const methods = ['addEventListener', 'removeEventListener']
+	const isSignal = (value) =>
+		typeof value?.aborted === 'boolean' &&
+		methods.every((method) => typeof value[method] === 'function')
+	// One that only looks like it would fail later, in the middle of other callers' updates.
+	if (signal !== undefined && !isSignal(signal)) throw bad(path, 'signal must be an AbortSignal')
 	return signal
 }
 
@@ -65,12 +68,17 @@ const checkCodec = (path, codec) => {
 	return documentCodec(codec)
 }
 
-const warn = (warning) =>
-	process.emitWarning(warning.message, { type: 'RegistryWarning', code: warning.code })
+/** Refuses what would only be ignored. */
+const refuseCodec = (path, options) => {
+	if (options?.codec !== undefined) throw bad(path, 'codec is for other files than registries')
+}
+
+const warn = ({ message, code }) => warnOf(message, code)
 
 /** A time of day, in milliseconds since 1970. */
 const instant = (path, name, value) => {
-	if (value !== undefined && !(Number.isFinite(value) && value >= 0)) {
+	// As far as a Date goes: beyond, JavaScript would spell it in another way than Rust.
+	if (value !== undefined && !(typeof value === 'number' && value >= 0 && value <= 8.64e15)) {
 		throw bad(path, `${name} must be a time in milliseconds since 1970, not ${inspect(value)}`)
 	}
 	return value
@@ -88,7 +96,7 @@ const interval = (path, value, fallback) => {
 
 /** Tells the caller of a warning; if that fails, it changes nothing. */
 const tell = ({ onWarning }, warning) => {
-	const complain = (error) => process.emitWarning(error instanceof Error ? error : String(error))
+	const complain = (error) => warnOf(`onWarning: ${messageOf(error)}`)
 	try {
 		Promise.resolve(onWarning(warning)).catch(complain)
 	} catch (error) {
@@ -148,6 +156,7 @@ module.exports = {
 	prepare,
 	prepareRead,
 	prepareWatch,
+	refuseCodec,
 	remainingMs,
 	tell,
 }

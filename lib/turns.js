@@ -95,9 +95,9 @@ const overdue = ({ path, timeoutMs }) => {
 /** Calls `leave` with an error when the call's time is over, or its caller aborts, unless stopped. */
 const whenOver = (call, leave) => {
 	const { path, signal } = call
+	const forget = onAbort(signal, () => leave(aborted(path, signal)))
 	const left = remainingMs(call)
 	const timer = left <= LONGEST_TIMER_MS ? setTimeout(() => leave(overdue(call)), left) : undefined
-	const forget = onAbort(signal, () => leave(aborted(path, signal)))
 	return () => {
 		clearTimeout(timer)
 		forget()
@@ -110,16 +110,27 @@ const whenOver = (call, leave) => {
  */
 const comeFirst = (call, line, turn) =>
 	new Promise((resolve, reject) => {
-		const stop = whenOver(call, (error) => {
-			stop()
-			line.splice(line.indexOf(turn), 1)
-			reject(error)
-		})
+		let stop = () => {}
 		turn.begin = (isTakenAlong) => {
 			stop()
 			resolve(isTakenAlong)
 		}
+		stop = whenOver(call, (error) => {
+			stop()
+			leaveLine(call.path, line, turn)
+			reject(error)
+		})
 	})
+
+/** Takes a turn out of its line. If it was the first, the next one begins. */
+const leaveLine = (path, line, turn) => {
+	const at = line.indexOf(turn)
+	if (at < 0) return
+	line.splice(at, 1)
+	if (at > 0) return
+	if (line.length > 0) line[0].begin(false)
+	else lines.delete(path)
+}
 
 /** Notes that the turn has the lock now, or no more. */
 const setHolding = (turn, isHolding) => {
@@ -128,10 +139,10 @@ const setHolding = (turn, isHolding) => {
 }
 
 /** Takes the next in line along, if it is of that kind: it is the caller's to settle then. */
-const takeAlong = (path, kind) => {
+const takeAlong = (path, kind, suits = () => true) => {
 	const line = lines.get(path)
 	const turn = line?.[1]
-	if (turn?.member?.kind !== kind) return undefined
+	if (turn?.member?.kind !== kind || !suits(turn.member)) return undefined
 	line.splice(1, 1)
 	turn.begin(true)
 	return turn.member
@@ -148,22 +159,18 @@ const inTurn = async (call, body, member) => {
 	if (signal?.aborted) throw aborted(path, signal)
 	const line = lines.get(path) ?? []
 	const turn = { member, isHolding: false, needsNoThread: false, begin: undefined }
+	if (line.length > 0 && call.timeoutMs === 0) throw overdue(call)
 	line.push(turn)
 	lines.set(path, line)
-	if (line[0] !== turn) {
-		if (call.timeoutMs === 0) {
-			line.pop()
-			throw overdue(call)
-		}
-		if (await comeFirst(call, line, turn)) return undefined
-	}
 	try {
+		if (line[0] !== turn && (await comeFirst(call, line, turn))) return undefined
 		return await body(turn)
 	} finally {
-		line.shift()
-		if (line.length > 0) line[0].begin(false)
-		else lines.delete(path)
+		leaveLine(path, line, turn)
 	}
 }
 
-module.exports = { enter, enterSync, inTurn, refuseSync, setHolding, takeAlong, whenOver }
+/** Runs code that is not to count as inside of anything, whatever has started it. */
+const outside = (body) => inside.run(undefined, body)
+
+module.exports = { enter, enterSync, inTurn, outside, refuseSync, setHolding, takeAlong, whenOver }

@@ -76,7 +76,8 @@ pub struct Heartbeat {
 ///
 /// A beat never brings an entry back that was removed, nor takes one that is another watcher's by
 /// now: it fails with [`Error::EntryLost`], and it is for [`HeartbeatOptions::on_error`] to announce
-/// the watcher again, or not. A panic of `get_watcher` ends the heartbeat. Source: argus.
+/// the watcher again, or not. A panic of `get_watcher` or `on_error` ends the heartbeat. Source:
+/// argus.
 ///
 /// # Errors
 ///
@@ -120,12 +121,13 @@ fn beat(path: &Path, watcher: WatcherRecord, update: &UpdateOptions) -> Result<(
 }
 
 impl Heartbeat {
-    /// Stops it, and waits for a beat in flight.
+    /// Stops it, and waits for a beat in flight, unless that is where it is called from.
     pub fn stop(mut self) {
         self.end();
     }
 
     /// The same, and then removes the watcher's entry, if it is still its own; says whether it was.
+    /// Called from inside of a beat, which does not end before it returns, it removes nothing.
     ///
     /// # Errors
     ///
@@ -139,6 +141,10 @@ impl Heartbeat {
 
     fn end(&mut self) -> Option<WatcherClaim> {
         self.stopped.cancel();
+        // From inside of its own handler: the thread can't wait for itself.
+        if self.thread.as_ref()?.thread().id() == thread::current().id() {
+            return None;
+        }
         // A panic of the caller's own function has been printed, and is no reason for another.
         self.thread.take()?.join().ok()
     }

@@ -226,8 +226,9 @@ impl RawObject {
                     } else {
                         map.next_value()?
                     };
-                    // As in JavaScript, a key's last value counts, in its first place.
-                    let identity = name.clone().unwrap_or_else(|| key.get().to_owned());
+                    // As in JavaScript, a key's last value counts, in its first place. What no Rust
+                    // string can hold is known by its spelling, and is no name of that spelling.
+                    let identity = name.clone().ok_or_else(|| key.get().to_owned());
                     match places.entry(identity) {
                         std::collections::hash_map::Entry::Occupied(place) => {
                             let at: usize = *place.get();
@@ -281,8 +282,13 @@ fn array_index(name: &str) -> Option<u32> {
     (index < u32::MAX && index.to_string() == name).then_some(index)
 }
 
+/// Deeper values keep the layout that they have: indenting each of their lines by its depth would
+/// make gigabytes of a file that is small.
+const DEEPEST: usize = 512;
+
 /// Appends valid JSON in the same layout, as it stands at that depth.
 fn pretty_into(out: &mut String, json: &str, mut depth: usize) {
+    let start = out.len();
     let mut rest = json;
     let mut just_opened = false;
     while let Some(first) = rest.bytes().next() {
@@ -311,6 +317,10 @@ fn pretty_into(out: &mut String, json: &str, mut depth: usize) {
         out.push_str(token);
         just_opened = matches!(first, b'{' | b'[');
         match first {
+            b'{' | b'[' if depth == DEEPEST => {
+                out.truncate(start);
+                return out.push_str(json);
+            }
             b'{' | b'[' => depth += 1,
             b',' => new_line(out, depth),
             b':' => out.push(' '),
@@ -382,6 +392,19 @@ mod tests {
   "b": "]\", [ :"
 }"#;
         assert_eq!(pretty(text), text);
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_to_be_indented_is_left_as_it_is() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(pretty(&nested(DEEPEST + 1)), nested(DEEPEST + 1));
+        assert!(pretty(&nested(DEEPEST)).contains('\n'));
+    }
+
+    #[test]
+    fn a_key_that_no_string_can_hold_is_no_key_of_its_spelling() {
+        let text = r#"{"\ud800":1,"\"\\ud800\"":2,"\ud800":3}"#;
+        assert_eq!(parse(text).to_raw().get(), r#"{"\ud800":3,"\"\\ud800\"":2}"#);
     }
 
     #[test]

@@ -119,6 +119,10 @@ impl RawEntry<'_> {
 
     /// `None` if it is no object.
     pub(crate) fn life(&self) -> Option<Life> {
+        // Serde would take an array for the members of a struct, in their order.
+        if !self.0.get().starts_with('{') {
+            return None;
+        }
         // Nearly all entries are read in one go. Those that have odd members are not.
         serde_json::from_str(self.0.get()).ok().or_else(|| {
             let members = self.members()?;

@@ -162,7 +162,7 @@ pub fn update_registry<T, E: From<Error>>(
     options: &UpdateOptions,
     mut updater: impl FnMut(&mut RegistryV1) -> Result<T, E>,
 ) -> Result<T, E> {
-    update(&RegistryPaths::resolve(path.as_ref())?, options, drop, &mut |registry| {
+    update(&RegistryPaths::resolve(path.as_ref())?, options, &mut |registry| {
         let before = registry.to_json();
         let value = updater(registry)?;
         let after = registry.to_json();
@@ -181,30 +181,38 @@ pub fn write_registry(
     options: &UpdateOptions,
 ) -> Result<()> {
     let paths = RegistryPaths::resolve(path.as_ref())?;
-    update(&paths, options, drop, &mut |_| Ok(((), Some(registry.to_json()))))
+    update(&paths, options, &mut |_| Ok(((), Some(registry.to_json()))))
 }
 
 /// Updates a registry with what `updater` returns beside its value: the new text, or `None` to
-/// leave the file as it is. `close` gets what is left to be closed once the lock is released.
+/// leave the file as it is. If the lock is lost, it is done again as long as there is time.
 pub(crate) fn update<T, E: From<Error>>(
     paths: &RegistryPaths,
     options: &UpdateOptions,
-    close: fn(Replaced),
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
 ) -> Result<T, E> {
     let started = options.lock.since.unwrap_or_else(Instant::now);
     let time_is_left = || options.lock.timeout.is_none_or(|timeout| started.elapsed() < timeout);
+    let lock = LockOptions { since: Some(started), ..options.lock.clone() };
+    let options = UpdateOptions { lock, ..options.clone() };
     loop {
-        let lock_options = LockOptions { since: Some(started), ..options.lock.clone() };
-        let attempt =
-            under_lock(paths, &lock_options, close, |lock| update_under(lock, options, updater));
-        match attempt {
+        match update_once(paths, &options, drop, updater) {
             Err(Attempt::Lost(_)) if time_is_left() => {}
             Err(Attempt::Lost(error)) => return Err(error.into()),
             Err(Attempt::Failed(error)) => return Err(error),
             Ok(value) => return Ok(value),
         }
     }
+}
+
+/// The same, once. `close` gets what is left to be closed when the lock is released.
+pub(crate) fn update_once<T, E: From<Error>>(
+    paths: &RegistryPaths,
+    options: &UpdateOptions,
+    close: fn(Replaced),
+    updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
+) -> Result<T, Attempt<E>> {
+    under_lock(paths, &options.lock, close, |lock| update_under(lock, options, updater))
 }
 
 /// Runs `body` under a registry's lock. Source: argus.
@@ -257,7 +265,8 @@ impl RegistryLock {
 }
 
 /// Why an update under the lock did not happen.
-enum Attempt<E> {
+pub(crate) enum Attempt<E> {
+    /// The lock was taken away: nothing was written, and it may be done again.
     Lost(Error),
     Failed(E),
 }

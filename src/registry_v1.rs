@@ -43,11 +43,15 @@ impl RegistryV1 {
     /// [`Error::Corrupt`] for what is no registry, [`Error::UnsupportedVersion`] for a newer one.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         let corrupt = |reason: String| Error::Corrupt { path: path.to_path_buf(), reason };
-        let parsed = RawObject::parse_with(bytes, "watchers");
-        let members = match &parsed {
-            Ok((members, _)) => members,
-            // What has no watchers may still have a version.
-            Err(_) => &serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?,
+        let (members, watchers) = match RawObject::parse_with(bytes, "watchers") {
+            Ok((members, watchers)) => (members, Some(watchers)),
+            // What has no such watchers may still have a version.
+            Err(_) => {
+                let members: RawObject =
+                    serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
+                let watchers = members.get_as("watchers");
+                (members, watchers)
+            }
         };
         // By its text: JavaScript reads numbers beyond all bounds, too.
         let version = members.get("version").and_then(|version| version.get().parse::<f64>().ok());
@@ -65,7 +69,7 @@ impl RegistryV1 {
         if members.get_as::<f64>("updatedAt").is_none() {
             return Err(corrupt("it has no updatedAt".into()));
         }
-        let (members, watchers) = parsed.map_err(|error| corrupt(error.to_string()))?;
+        let watchers = watchers.ok_or_else(|| corrupt("it has no watchers".into()))?;
         Ok(RegistryV1 { members, watchers })
     }
 
@@ -213,6 +217,12 @@ mod tests {
     }
 
     #[test]
+    fn the_last_of_several_watchers_counts() {
+        let text = r#"{"version":1,"updatedAt":0,"watchers":null,"watchers":{"a":{}}}"#;
+        assert_eq!(parse(text).unwrap().ids().collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
     fn corrupt_and_newer_are_told_apart() {
         for (text, code) in [
             ("", "CORRUPT"),
@@ -224,7 +234,9 @@ mod tests {
             (r#"{"version":1,"updatedAt":0,"watchers":[]}"#, "CORRUPT"),
             (r#"{"version":"1","updatedAt":0,"watchers":{}}"#, "CORRUPT"),
             (r#"{"version":0,"updatedAt":0,"watchers":{}}"#, "CORRUPT"),
+            (r#"{"version":1,"updatedAt":0,"watchers":{},"watchers":null}"#, "CORRUPT"),
             (r#"{"version":2,"anything":0}"#, "UNSUPPORTED_VERSION"),
+            (r#"{"version":2,"watchers":[]}"#, "UNSUPPORTED_VERSION"),
             (r#"{"version":1e999}"#, "UNSUPPORTED_VERSION"),
             (r#"{"version":1.5,"updatedAt":0,"watchers":{}}"#, "UNSUPPORTED_VERSION"),
         ] {

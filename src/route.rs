@@ -99,6 +99,10 @@ impl Route {
         // open or stands in it, Windows is always. The folder around it tells.
         if let Some(around) = folder.parent().filter(|_| FOLDERS_ARE_CHEAP) {
             self.add_folder(around, Need::Helpful);
+            // That one may be moved, too, and all of it be made anew.
+            if let Some(its_name) = around.file_name() {
+                self.add_name(its_name, Part::Way);
+            }
         }
     }
 

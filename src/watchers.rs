@@ -8,7 +8,10 @@ use crate::error::{Error, Result};
 use crate::liveness::Coroner;
 use crate::paths::RegistryPaths;
 use crate::record::{now_ms, Life, WatcherRecord};
+#[cfg(feature = "node")]
+use crate::registry::Attempt;
 use crate::registry::{self, UpdateOptions};
+#[cfg(feature = "node")]
 use crate::registry_lock::Replaced;
 use crate::registry_v1::RegistryV1;
 use crate::store;
@@ -139,10 +142,8 @@ pub fn prune_stale_watchers(
     let operation = Operation::Prune { ttl: prune.ttl, liveness: prune.liveness };
     let now = prune.now.map(|now| now.duration_since(UNIX_EPOCH).unwrap_or_default());
     let now = now.map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    let paths = RegistryPaths::resolve(path.as_ref())?;
-    let mut outcomes = apply_all(&paths, &[&Job { operation, now }], options, drop, |_| true)?;
-    match outcomes.pop() {
-        Some(Some(Outcome::Pruned(pruned))) => Ok(pruned),
+    match apply_job(path.as_ref(), &Job { operation, now }, options)? {
+        Outcome::Pruned(pruned) => Ok(pruned),
         other => unreachable!("a prune came out as {other:?}"),
     }
 }
@@ -170,25 +171,36 @@ impl Job {
 }
 
 fn apply(path: &Path, operation: Operation, options: &UpdateOptions) -> Result<Outcome> {
-    let paths = RegistryPaths::resolve(path)?;
-    let job = Job { operation, now: None };
-    let mut outcomes = apply_all(&paths, &[&job], options, drop, |_| true)?;
-    Ok(outcomes.pop().flatten().expect("the only operation was begun"))
+    apply_job(path, &Job { operation, now: None }, options)
 }
 
-/// Does all that may begin, under one lock and with one commit. The outcome of one that may not is
-/// `None`. `close` is that of [`registry::update`].
-pub(crate) fn apply_all(
+fn apply_job(path: &Path, job: &Job, options: &UpdateOptions) -> Result<Outcome> {
+    let paths = RegistryPaths::resolve(path)?;
+    if let Some(outcomes) = settle_without_lock(&paths.registry, &[job])? {
+        return Ok(outcomes.into_iter().next().expect("there is one for each job"));
+    }
+    registry::update(&paths, options, &mut |registry| {
+        let outcome = job.run(registry, &Coroner::default());
+        let text = outcome.has_changed().then(|| registry.to_json());
+        Ok((outcome, text))
+    })
+}
+
+/// Does all that may begin, under one lock and with one commit, once: the outcome of one that may
+/// not is `None`. `close` is that of [`registry::update_once`].
+#[cfg(feature = "node")]
+pub(crate) fn apply_once(
     paths: &RegistryPaths,
     jobs: &[&Job],
     options: &UpdateOptions,
     close: fn(Replaced),
     may_begin: impl Fn(usize) -> bool,
-) -> Result<Vec<Option<Outcome>>> {
+) -> Result<Vec<Option<Outcome>>, Attempt<Error>> {
+    let begin = |(index, outcome)| may_begin(index).then_some(outcome);
     if let Some(outcomes) = settle_without_lock(&paths.registry, jobs)? {
-        return Ok(outcomes.into_iter().map(Some).collect());
+        return Ok(outcomes.into_iter().enumerate().map(begin).collect());
     }
-    registry::update(paths, options, close, &mut |registry| {
+    registry::update_once(paths, options, close, &mut |registry| {
         let coroner = Coroner::default();
         let outcomes: Vec<_> = jobs
             .iter()
@@ -200,18 +212,19 @@ pub(crate) fn apply_all(
     })
 }
 
-/// What comes of jobs that have nothing to do, as a look at the file shows: nothing is locked,
+/// What comes of operations that have nothing to do, as a look at the file shows: nothing is locked,
 /// made or written for them, so that whoever may only read can do them.
 fn settle_without_lock(path: &Path, jobs: &[&Job]) -> Result<Option<Vec<Outcome>>> {
     let on_nothing: Option<Vec<_>> = jobs.iter().map(|job| job.operation.on_nothing()).collect();
-    if on_nothing.is_some() && path.try_exists().is_ok_and(|exists| !exists) {
-        return Ok(on_nothing);
+    let Some(on_nothing) = on_nothing else { return Ok(None) };
+    if path.try_exists().is_ok_and(|exists| !exists) {
+        return Ok(Some(on_nothing));
     }
     let [job @ Job { operation: Operation::Prune { .. }, .. }] = jobs else { return Ok(None) };
     let content = store::read(path)?;
     let bytes = content.as_ref().map_or(&[][..], |content| &content.bytes);
     let mut registry = match RegistryV1::parse(path, bytes) {
-        Err(Error::Corrupt { .. }) => RegistryV1::new(),
+        Err(Error::Corrupt { .. }) => return Ok(Some(on_nothing)),
         parsed => parsed?,
     };
     let outcome = job.run(&mut registry, &Coroner::default());

@@ -299,3 +299,26 @@ fn a_heartbeat_that_is_stopped_before_its_first_beat_knows_what_to_remove() {
     assert!(start(Duration::MAX).unwrap().stop_and_remove().unwrap());
     assert!(ids(&path).is_empty());
 }
+
+#[test]
+fn a_heartbeat_may_be_stopped_by_its_own_handler() {
+    let (_dir, path) = registry();
+    announce_watcher(&path, watcher("app"), &options()).unwrap();
+    let (give, given) = mpsc::channel::<argus_registry::Heartbeat>();
+    let given = std::sync::Mutex::new(given);
+    let (told, stopped) = mpsc::channel();
+    let heartbeat = HeartbeatOptions {
+        interval: Duration::from_millis(1),
+        update: options(),
+        on_error: OnError::new(move |error| {
+            assert_eq!(error.code(), "ENTRY_LOST");
+            // It could not wait for itself, nor for a removal after itself.
+            told.send(given.lock().unwrap().recv().unwrap().stop_and_remove().unwrap()).unwrap();
+        }),
+    };
+    let lost = watcher("lost");
+    let beating = start_registry_heartbeat(&path, move || lost.clone(), heartbeat).unwrap();
+    give.send(beating).unwrap();
+    assert!(!stopped.recv().unwrap());
+    assert_eq!(stopped.recv(), Err(mpsc::RecvError), "no beat comes after it");
+}

@@ -19,8 +19,8 @@ use crate::entries::{Operation, Outcome, WatcherRef};
 use crate::error::{Error, Result};
 use crate::paths::RegistryPaths;
 use crate::record::{WatcherClaim, WatcherRecord};
-use crate::registry::{OnWarning, UpdateOptions, Warning};
-use crate::watchers::{apply_all, check_id, Job};
+use crate::registry::{Attempt, OnWarning, UpdateOptions, Warning};
+use crate::watchers::{apply_once, check_id, Job};
 
 /// An operation as JavaScript writes it down: as JSON, which is the one form in which every string
 /// and number of JavaScript's comes across as it is.
@@ -127,6 +127,14 @@ impl Shared {
         *phase
     }
 
+    /// Takes it back to waiting, if nothing came of its beginning.
+    fn wait_again(&self) {
+        let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        if *phase == Phase::Begun {
+            *phase = Phase::Waiting;
+        }
+    }
+
     fn cancel(&self) -> bool {
         let is_cancelled = self.move_to(Phase::Cancelled) == Phase::Cancelled;
         if is_cancelled {
@@ -181,7 +189,7 @@ pub struct Applied {
     pub reason: Option<String>,
 }
 
-/// Does operations under one lock, with one commit. The first is the one that waits for it, and
+/// Does operations under one lock, with one commit, once. The first is the one that waits for it, and
 /// whose cancellation ends the wait.
 #[napi]
 pub fn apply_entries<'env>(
@@ -207,9 +215,20 @@ pub fn apply_entries<'env>(
         let options = UpdateOptions { lock, durable, on_warning };
         let jobs: Vec<_> = all.iter().map(|shared| &shared.job).collect();
         let may_begin = |index: usize| all[index].move_to(Phase::Begun) == Phase::Begun;
-        let applied = RegistryPaths::of_resolved(path.as_ref()).and_then(|paths| {
-            apply_all(&paths, &jobs, &options, |replaced| close(replaced, None), may_begin)
-        });
+        let paths = match RegistryPaths::of_resolved(path.as_ref()) {
+            Ok(paths) => paths,
+            Err(error) => return Either::B(error.into()),
+        };
+        let close = |replaced| close(replaced, None);
+        let applied = match apply_once(&paths, &jobs, &options, close, may_begin) {
+            // Each may be done again as long as its own time allows, which JavaScript knows.
+            Err(Attempt::Lost(error)) => {
+                all.iter().for_each(|shared| shared.wait_again());
+                Err(error)
+            }
+            Err(Attempt::Failed(error)) => Err(error),
+            Ok(outcomes) => Ok(outcomes),
+        };
         outcome(applied, |outcomes| {
             let warning = replaced.lock().unwrap_or_else(PoisonError::into_inner).take();
             let (reason, kept) = match warning {

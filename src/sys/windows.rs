@@ -150,6 +150,6 @@ pub(crate) fn may_signal(_pid: u32) -> bool {
     true
 }
 
-pub(crate) fn process_began(pid: u32) -> Option<std::time::SystemTime> {
+pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
     super::process_began_from_library(pid)
 }
