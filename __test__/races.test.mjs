@@ -110,6 +110,14 @@ test('a watcher that ends removes the entry of the one that was started in its p
 		assert.deepEqual(at.json().watchers, { app: restarted })
 	}
 	assert.equal(await removeWatcher(at.path, restarted), true)
+	// Two that were started in the same millisecond.
+	const other = { ...old, pid: old.pid + 1 }
+	await announceWatcher(at.path, other)
+	for (const who of [old, { id: 'app', pid: old.pid, startedAt: old.startedAt }]) {
+		assert.equal(await removeWatcher(at.path, who), false)
+		assert.equal(await heartbeatWatcher(at.path, who), false)
+	}
+	assert.deepEqual(at.json().watchers, { app: other })
 })
 
 test('an entry that is renewed after it was seen to be old is pruned all the same', async (t) => {

@@ -175,9 +175,16 @@ fn an_entry_of_a_restarted_watcher_is_not_the_old_ones_to_renew_or_remove() {
     let before = fs::read_to_string(&path).unwrap();
     assert!(!heartbeat_watcher(&path, old.clone(), &options()).unwrap());
     assert!(!remove_watcher(&path, old.claim(), &options()).unwrap());
-    assert!(!remove_watcher(&path, old, &options()).unwrap());
+    assert!(!remove_watcher(&path, old.clone(), &options()).unwrap());
     assert_eq!(fs::read_to_string(&path).unwrap(), before);
     assert!(remove_watcher(&path, new.claim(), &options()).unwrap());
+    // Two that were started in the same millisecond.
+    new.started_at = old.started_at;
+    new.pid += 1;
+    announce_watcher(&path, new, &options()).unwrap();
+    assert!(!heartbeat_watcher(&path, old.clone(), &options()).unwrap());
+    assert!(!heartbeat_watcher(&path, old.claim(), &options()).unwrap());
+    assert!(!remove_watcher(&path, old, &options()).unwrap());
 }
 
 #[test]
