@@ -53,7 +53,8 @@ test('it writes the record that it is given, dated at the time of the beat', asy
 	assert.ok(updatedAt >= startedAt && updatedAt <= Date.now())
 	const { updatedAt: _, ...expected } = watcher
 	assert.deepEqual(rest, { ...expected, beats: last })
-	for (let n = 0; n < 20; n += 1) await turn()
+	const stoppedAt = performance.now()
+	await until(() => performance.now() > stoppedAt + 20)
 	assert.equal(beats, last, 'no beat after the end')
 })
 
@@ -132,6 +133,27 @@ test('stopping with `remove` takes the entry out after the beat in flight', asyn
 	assert.deepEqual(await entry(at), other, 'another watcher’s entry stays')
 })
 
+test('neither another working folder nor an aborted signal keeps it from its registry', async (t) => {
+	const at = folder(t)
+	const watcher = record('app', { updatedAt: 1 })
+	await announceWatcher(at.path, watcher, LONG)
+	const before = process.cwd()
+	t.after(() => process.chdir(before))
+	process.chdir(at.dir)
+	const errors = []
+	const heartbeat = startRegistryHeartbeat('registry.json', () => watcher, {
+		...LONG,
+		intervalMs: 1,
+		signal: AbortSignal.abort(),
+		onError: (error) => errors.push(error),
+	})
+	process.chdir(before)
+	await until(async () => errors.length > 0 || (await entry(at)).updatedAt > 1)
+	await heartbeat.stop({ remove: true })
+	assert.deepEqual(errors, [])
+	assert.equal(await entry(at), undefined)
+})
+
 test('an entry that is gone, or another’s, is told and left alone', async (t) => {
 	const at = folder(t)
 	const watcher = record('app')
@@ -195,6 +217,7 @@ test('whatever fails is told, and the next beat comes; a handler may stop it, or
 		const options = { ...LONG, intervalMs: 1, keepAlive: true, onError }
 		const heartbeat = startRegistryHeartbeat(at.path, getWatcher, options)
 	})
+	assert.equal(next, results.length, 'none of them was good for a beat')
 	assert.equal(errors[0].message, 'mine')
 	for (const error of errors.slice(1)) assert.equal(error.code, 'INVALID_VALUE')
 	await until(() => warnings.length === results.length)
