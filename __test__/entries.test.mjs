@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, readFileSync, unlinkSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
@@ -27,7 +28,7 @@ import {
 } from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
 import { puppet, puppets, rustExample } from './support/processes.mjs'
-import { packageFile, runUnprivileged } from './support/script.mjs'
+import { packageFile, run, runUnprivileged } from './support/script.mjs'
 import { skipIf } from './support/skip.mjs'
 
 const LONG = { timeoutMs: 120_000, durable: false }
@@ -47,6 +48,25 @@ const deadPid = async () => {
 	return child.pid
 }
 
+/** Another process that holds the lock until it is told to settle. */
+const held = async (t, at) => {
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	return holder
+}
+
+/** Waits for the lock with operations behind it, until `next` has the first of those go on. */
+const inFront = (at) => {
+	const controller = new AbortController()
+	const options = { ...LONG, signal: controller.signal }
+	const waiting = announceWatcher(at.path, record('in front'), options)
+	return async () => {
+		controller.abort()
+		await assert.rejects(waiting, { code: 'ABORTED' })
+	}
+}
+
 test('an entry comes, is renewed, and goes; each dates the registry', async (t) => {
 	const at = folder(t)
 	const watcher = record('app', { match: { url: 'x' }, later: [1, { two: 2 }] })
@@ -64,6 +84,14 @@ test('an entry comes, is renewed, and goes; each dates the registry', async (t) 
 	assert.equal(await removeWatcher(at.path, 'app', { now: 9 }), true)
 	assert.equal(at.text(), print({ ...EMPTY, updatedAt: 9 }))
 	assert.equal((await inspectLock(at.path)).state, 'free')
+	await claimWatcher(at.path, watcher, { now: 10 })
+	assert.equal(at.text(), print({ version: 1, updatedAt: 10, watchers: { app: watcher } }))
+	await Promise.all([
+		removeWatcher(at.path, 'other', { now: 11 }),
+		removeWatcher(at.path, 'app', { now: 12 }),
+		removeWatcher(at.path, 'other', { now: 13 }),
+	])
+	assert.equal(at.text(), print({ ...EMPTY, updatedAt: 12 }), 'by those that change something')
 	assert.deepEqual(at.others(), [])
 })
 
@@ -75,6 +103,14 @@ test('without `now` it is the time when the lock is held', async (t) => {
 	const { updatedAt, watchers } = at.json()
 	assert.equal(watchers.app.updatedAt, updatedAt)
 	assert.ok(updatedAt >= before && updatedAt <= Date.now())
+	const holder = await held(t, at)
+	const waiting = announceWatcher(at.path, record('app'), LONG)
+	const calledAt = Date.now()
+	while (Date.now() <= calledAt + 20) await new Promise((resolve) => setImmediate(resolve))
+	const freeAt = Date.now()
+	holder.settle()
+	await waiting
+	assert.ok(at.json().updatedAt >= freeAt, 'not when it was called')
 })
 
 test('what an operation does not touch keeps its bytes', async (t) => {
@@ -126,9 +162,7 @@ test('with nothing to do nothing is written, locked or made', async (t) => {
 	assert.equal(await heartbeatWatcher(at.path, 'other'), false)
 	assert.equal(await removeWatcher(at.path, { id: 'app', pid: 1, startedAt: 1 }), false)
 	assert.equal(at.text(), text)
-	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: LONG })
-	await holder.expect('holding')
+	await held(t, at)
 	assert.deepEqual(await pruneStaleWatchers(at.path, { timeoutMs: 0 }), [])
 })
 
@@ -220,6 +254,7 @@ test('a claim replaces the entry of a dead process, of this host only', async (t
 
 test('pruning is by age, and by liveness if asked to', async (t) => {
 	const at = folder(t)
+	assert.equal(DEFAULT_TTL_MS, 60_000)
 	const pid = await deadPid()
 	const now = Date.now()
 	const watchers = {
@@ -280,6 +315,53 @@ test('1,000 concurrent operations take the lock a few times, and all are there, 
 	assert.deepEqual(ids(at), expected)
 	assert.equal(at.json().watchers['app-500'].port, 499)
 	assert.ok(holds.size <= 5, `${holds.size} holds`)
+})
+
+/** Notes what is asked of the addon for each lock: how many, for how long, and how durably. */
+const askedOf = (t) => {
+	const native = createRequire(packageFile)('./lib/native.js')
+	const { applyEntries } = native
+	const asked = []
+	native.applyEntries = (...args) => {
+		const [, operations, , elapsedMs, , durable] = args
+		asked.push({ count: operations.length, elapsedMs, durable })
+		return applyEntries(...args)
+	}
+	t.after(() => {
+		native.applyEntries = applyEntries
+	})
+	return asked
+}
+
+test('500 at most are done under one lock, and durably if one of them is to be', async (t) => {
+	const at = folder(t)
+	const asked = askedOf(t)
+	const announced = Array.from({ length: 600 }, (_, index) =>
+		announceWatcher(at.path, record(`app-${index}`), { ...LONG, durable: index === 550 }),
+	)
+	await Promise.all(announced)
+	assert.deepEqual(
+		asked.map(({ count, durable }) => [count, durable]),
+		[
+			[1, false],
+			[500, false],
+			[99, true],
+		],
+	)
+})
+
+test('the time that was spent in line is not granted again', async (t) => {
+	const at = folder(t)
+	const holder = await held(t, at)
+	const asked = askedOf(t)
+	const next = inFront(at)
+	const startedAt = performance.now()
+	const announced = announceWatcher(at.path, record('app'), LONG)
+	while (performance.now() < startedAt + 20) await new Promise((resolve) => setImmediate(resolve))
+	await next()
+	holder.settle()
+	await announced
+	assert.ok(asked[1].elapsedMs >= 19, `${asked[1].elapsedMs} ms`)
 })
 
 test('operations and updates keep their order, whatever they are', async (t) => {
@@ -348,13 +430,6 @@ test('a synchronous update may come while an operation is under way, not inside 
 	assert.deepEqual(ids(at), ['app'])
 })
 
-const held = async (t, at) => {
-	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: LONG })
-	await holder.expect('holding')
-	return holder
-}
-
 test('who waits too long is told who holds the lock; the others get their turn', async (t) => {
 	const at = folder(t)
 	const holder = await held(t, at)
@@ -372,6 +447,57 @@ test('who waits too long is told who holds the lock; the others get their turn',
 	holder.settle()
 	await Promise.all(patient)
 	assert.deepEqual(ids(at), ['patient-1', 'patient-2'])
+})
+
+test('those that wait together leave by their own time and signal; the others stay', async (t) => {
+	const at = folder(t)
+	const holder = await held(t, at)
+	const next = inFront(at)
+	const controller = new AbortController()
+	const patient = [announceWatcher(at.path, record('first'), LONG)]
+	const aborted = announceWatcher(at.path, record('aborted'), {
+		...LONG,
+		signal: controller.signal,
+	})
+	const impatient = announceWatcher(at.path, record('impatient'), { timeoutMs: 300 })
+	patient.push(announceWatcher(at.path, record('last'), LONG))
+	await next()
+	controller.abort()
+	await assert.rejects(aborted, { code: 'ABORTED' })
+	await assert.rejects(impatient, (error) => {
+		assert.deepEqual([error.code, error.holder.pid], ['LOCK_TIMEOUT', holder.pid])
+		return true
+	})
+	holder.settle()
+	await Promise.all(patient)
+	assert.deepEqual(ids(at), ['first', 'last'])
+})
+
+test('a prune with nothing to do waits for no lock, whatever is behind it', async (t) => {
+	const at = folder(t)
+	at.put(print({ ...EMPTY, watchers: { app: record('app') } }))
+	const holder = await held(t, at)
+	const next = inFront(at)
+	const pruned = pruneStaleWatchers(at.path, LONG)
+	const announced = announceWatcher(at.path, record('last'), LONG)
+	await next()
+	assert.deepEqual(await pruned, [])
+	holder.settle()
+	await announced
+	assert.deepEqual(ids(at), ['app', 'last'])
+})
+
+test('who is told of the end finds its turn over', async (t) => {
+	const at = folder(t)
+	const once = { timeoutMs: 0, durable: false }
+	for (let round = 0; round < 20; round += 1) {
+		const announced = Array.from({ length: round }, () =>
+			announceWatcher(at.path, record('app'), LONG),
+		)
+		await Promise.all([...announced, announceWatcher(at.path, record('last'), LONG)])
+		await removeWatcher(at.path, 'last', once)
+		await heartbeatWatcher(at.path, 'last', once)
+	}
 })
 
 test('an aborted operation is not done, and does not hold up those behind it', async (t) => {
@@ -426,6 +552,36 @@ test('a failure is that of all it was the failure of', async (t) => {
 	])
 	for (const { reason } of settled) assert.equal(reason.code, 'UNSUPPORTED_VERSION')
 	assert.equal(at.text(), '{"version":2}')
+})
+
+test('a commit that fails is the failure of all that are in it, and of nobody else', {
+	skip: skipIf(process.platform === 'win32', 'there is no such limit here'),
+}, (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const big = record('big', { more: 'x'.repeat(200_000) })
+	const settled = run(
+		`const path = ${JSON.stringify(at.path)}
+		const announce = (watcher) => outcome(registry.announceWatcher(path, watcher))
+		const all = [
+			announce(${JSON.stringify(record('first'))}),
+			announce(${JSON.stringify(big)}),
+			announce(${JSON.stringify(record('with it'))}),
+			outcome(registry.pruneStaleWatchers(path)),
+			announce(${JSON.stringify(record('last'))}),
+		]
+		console.log(JSON.stringify(await Promise.all(all)))`,
+		{
+			// The signal that comes with the limit would end the process before the error is seen.
+			wrap: (command) => ['sh', '-c', 'trap "" XFSZ; ulimit -f 100; exec "$@"', 'sh', ...command],
+		},
+	)
+	assert.deepEqual(
+		settled.map(({ cause }) => cause),
+		[undefined, 'EFBIG', 'EFBIG', undefined, undefined],
+	)
+	assert.deepEqual(settled[3].value, [])
+	assert.deepEqual(ids(at), ['first', 'last'])
 })
 
 test('corrupt bytes are kept by who writes, and by nobody else', async (t) => {
@@ -502,6 +658,16 @@ test('bad arguments are refused before anything is done', async (t) => {
 		// An id is whose; an empty one is nobody's; and without a host it is a claim.
 		if (typeof bad === 'string' || bad === noHost || bad?.id === '') continue
 		await assert.rejects(heartbeatWatcher(at.path, bad), refused)
+	}
+	const claim = { id: 'app', pid: 1, startedAt: 1 }
+	for (const bad of [
+		{ ...claim, id: 7 },
+		{ ...claim, pid: -1 },
+		{ ...claim, startedAt: -1 },
+	]) {
+		const told = { ...refused, message: /a claim must have id, pid and startedAt/ }
+		await assert.rejects(heartbeatWatcher(at.path, bad), told)
+		await assert.rejects(removeWatcher(at.path, bad), told)
 	}
 	for (const options of [null, 7, { now: '7' }, { now: Number.NaN }, { now: -1 }, { durable: 1 }]) {
 		await assert.rejects(announceWatcher(at.path, watcher, options), refused)
