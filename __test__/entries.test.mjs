@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, readFileSync, unlinkSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
@@ -280,6 +280,8 @@ test('pruning is by age, and by liveness if asked to', async (t) => {
 		['far', 'expired'],
 	])
 	assert.equal(at.json().updatedAt, now)
+	at.put(print({ ...EMPTY, watchers: { oldAndDead: watchers.oldAndDead } }))
+	assert.deepEqual(await pruned({ liveness: true }), [['oldAndDead', 'expired']])
 })
 
 test('a process that may not be signalled counts as alive', {
@@ -298,6 +300,25 @@ test('a process that may not be signalled counts as alive', {
 		console.log(JSON.stringify({ now, claim }))`)
 	assert.deepEqual(now, { value: [] })
 	assert.equal(claim.value.claim.id, 'app-2')
+})
+
+test('what may not be looked at is an error, not nothing', {
+	skip: skipIf(process.platform === 'win32', 'there is no such permission here'),
+}, async (t) => {
+	const at = folder(t)
+	const dir = `${at.dir}/locked`
+	mkdirSync(dir)
+	chmodSync(at.dir, 0o755)
+	const path = `${dir}/registry.json`
+	await announceWatcher(path, record('app'))
+	chmodSync(dir, 0o000)
+	const outcomes = runUnprivileged(`
+		const path = ${JSON.stringify(path)}
+		const calls = [registry.heartbeatWatcher(path, 'app'), registry.removeWatcher(path, 'app'),
+			registry.pruneStaleWatchers(path)]
+		console.log(JSON.stringify(await Promise.all(calls.map(outcome))))`)
+	chmodSync(dir, 0o755)
+	for (const { code } of outcomes) assert.equal(code, 'PERMISSION_DENIED')
 })
 
 test('1,000 concurrent operations take the lock a few times, and all are there, in order', async (t) => {
@@ -355,13 +376,13 @@ test('the time that was spent in line is not granted again', async (t) => {
 	const holder = await held(t, at)
 	const asked = askedOf(t)
 	const next = inFront(at)
-	const startedAt = performance.now()
 	const announced = announceWatcher(at.path, record('app'), LONG)
+	const startedAt = performance.now()
 	while (performance.now() < startedAt + 20) await new Promise((resolve) => setImmediate(resolve))
 	await next()
 	holder.settle()
 	await announced
-	assert.ok(asked[1].elapsedMs >= 19, `${asked[1].elapsedMs} ms`)
+	assert.ok(asked[1].elapsedMs >= 20, `${asked[1].elapsedMs} ms`)
 })
 
 test('operations and updates keep their order, whatever they are', async (t) => {
