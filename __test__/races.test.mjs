@@ -143,6 +143,28 @@ test('an entry that is renewed after it was seen to be old is pruned all the sam
 	assert.deepEqual(at.json().watchers, { app: fresh })
 })
 
+test('a beat and a removal wait for the entry that somebody is about to write', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const watcher = record('app')
+	for (const operation of [heartbeatWatcher, removeWatcher]) {
+		const other = puppet(t)
+		other.start('hold', { path: at.path, watchers: { app: watcher }, options: LONG })
+		await other.expect('holding')
+		let isDone = false
+		const done = operation(at.path, watcher, LONG).finally(() => (isDone = true))
+		const startedAt = performance.now()
+		while (!isDone && performance.now() < startedAt + 20) {
+			await new Promise((resolve) => setImmediate(resolve))
+		}
+		assert.equal(isDone, false)
+		other.settle()
+		assert.equal(await done, true)
+		await other.expect('done')
+		await removeWatcher(at.path, 'app', LONG)
+	}
+})
+
 /** Runs a watcher's script to its end. */
 const runWatcher = (text) => {
 	const { command, remove } = asCommand(`${importPackage}\n${text}`)

@@ -87,7 +87,7 @@ fn a_claim_replaces_the_entry_of_a_dead_process_and_nothing_else() {
     dead.pid = dead_pid();
     announce_watcher(&path, dead.clone(), &options()).unwrap();
     assert_eq!(claim(watcher("app"), false).id, "app-2");
-    let taken = claim(watcher("app"), true);
+    let taken = claim_watcher(&path, watcher("app"), &ClaimOptions::default(), &options()).unwrap();
     assert_eq!((taken.id.as_str(), taken.pid), ("app", std::process::id()));
     // Not from here: nobody knows whether it lives.
     dead.id = "far".into();
@@ -207,6 +207,12 @@ fn pruning_is_by_age_and_by_liveness_if_asked_to() {
         let pruned = prune_stale_watchers(&path, &prune, &options()).unwrap();
         pruned.into_iter().map(|pruned| (pruned.id(), pruned.reason())).collect::<Vec<_>>()
     };
+    let by_default = prune_stale_watchers(&path, &PruneOptions::default(), &options()).unwrap();
+    assert_eq!(by_default.iter().map(|pruned| pruned.id()).collect::<Vec<_>>(), ["old"]);
+    announce("old", 61_000, None, "127.0.0.1");
+    let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+    let early = PruneOptions { now: Some(before_1970), ..PruneOptions::default() };
+    assert!(prune_stale_watchers(&path, &early, &options()).unwrap().is_empty());
     assert_eq!(prune(false), [("old".to_owned(), PruneReason::Expired)]);
     assert_eq!(prune(true), [("dead".to_owned(), PruneReason::Dead)]);
     assert_eq!(ids(&path), ["young", "far"]);
