@@ -247,6 +247,24 @@ test('without a handler a failure is a warning, and a removal that fails is told
 	rmdirSync(inTheWay)
 })
 
+test('what is thrown may be anything', async (t) => {
+	const at = folder(t)
+	const warnings = []
+	const onWarning = ({ message }) => warnings.push(message)
+	process.on('warning', onWarning)
+	t.after(() => process.off('warning', onWarning))
+	const things = ['text', null, undefined]
+	const getWatcher = () => {
+		// Those that come later are told as well, and of no interest.
+		throw things.length > 1 ? things.shift() : things[0]
+	}
+	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { intervalMs: 1 })
+	await until(() => warnings.length >= 3)
+	await heartbeat.stop()
+	const told = ['heartbeat: text', 'heartbeat: null', 'heartbeat: undefined']
+	assert.deepEqual(warnings.slice(0, 3), told)
+})
+
 test('it keeps no process alive, unless it is asked to', (t) => {
 	const at = folder(t)
 	const run = (text) => {
