@@ -442,13 +442,21 @@ test('a synchronous update may come while an operation is under way, not inside 
 	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: true }), LONG)
 	await announced
 	assert.equal(at.json().sync, true)
+	const holder = await held(t, at)
+	const next = inFront(at)
+	const together = ['b', 'c', 'd'].map((id) => announceWatcher(at.path, record(id), LONG))
+	await next()
+	holder.settle()
+	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: 2 }), LONG)
+	await Promise.all(together)
+	assert.equal(at.json().sync, 2)
 	const refused = { name: 'RegistryError', code: 'RE_ENTRANT' }
 	await updateRegistry(at.path, async (registry) => {
-		await assert.rejects(announceWatcher(at.path, record('b')), refused)
+		await assert.rejects(announceWatcher(at.path, record('e')), refused)
 		await assert.rejects(pruneStaleWatchers(at.path), refused)
 		return registry
 	})
-	assert.deepEqual(ids(at), ['app'])
+	assert.deepEqual(ids(at), ['app', 'b', 'c', 'd'])
 })
 
 test('who waits too long is told who holds the lock; the others get their turn', async (t) => {

@@ -15,7 +15,7 @@ import {
 	startRegistryHeartbeat,
 	updateRegistry,
 } from '../index.js'
-import { folder } from './support/folder.mjs'
+import { EMPTY, folder, print } from './support/folder.mjs'
 import { puppet } from './support/processes.mjs'
 import { asCommand, importPackage, packageFile } from './support/script.mjs'
 
@@ -84,8 +84,13 @@ test('the first beat comes after an interval, and pauses vary', async (t) => {
 	for (const pause of pauses) assert.ok(pause > 750 && pause <= 1_000, `${pause} ms`)
 	assert.ok(Math.max(...pauses) - Math.min(...pauses) > 100, 'they vary')
 	assert.equal(new Set(pauses).size, pauses.length)
+	const { random } = Math
+	t.after(() => {
+		Math.random = random
+	})
+	Math.random = () => 0
 	const standard = startRegistryHeartbeat(at.path, getWatcher)
-	assert.ok(pauses.at(-1) > 11_250 && pauses.at(-1) <= 15_000, 'every 15 s unless told otherwise')
+	assert.equal(pauses.at(-1), 15_000, 'unless told otherwise')
 	await standard.stop()
 })
 
@@ -131,6 +136,27 @@ test('stopping with `remove` takes the entry out after the beat in flight', asyn
 	await announceWatcher(at.path, other, LONG)
 	await start().stop({ remove: true })
 	assert.deepEqual(await entry(at), other, 'another watcher’s entry stays')
+})
+
+test('its options are those of its beats, and of the removal', async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	const codes = []
+	const heartbeat = startRegistryHeartbeat(at.path, () => record('app'), {
+		timeoutMs: 0,
+		intervalMs: 1,
+		onError: ({ code }) => codes.push(code),
+	})
+	// There is something to look at, or none of them would need the lock.
+	at.put(print(EMPTY))
+	await until(() => codes.includes('LOCK_BUSY'))
+	await heartbeat.stop()
+	const count = codes.length
+	await heartbeat.stop({ remove: true })
+	assert.deepEqual(codes.slice(count), ['LOCK_BUSY'])
+	assert.ok(!codes.includes('LOCK_TIMEOUT'))
 })
 
 test('neither another working folder nor an aborted signal keeps it from its registry', async (t) => {

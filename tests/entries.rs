@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{mpsc, Barrier};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use argus_registry::{
     announce_watcher, claim_watcher, heartbeat_watcher, prune_stale_watchers, read_registry,
     remove_watcher, start_registry_heartbeat, update_registry, with_registry_lock, ClaimOptions,
-    Error, HeartbeatOptions, LockOptions, OnError, PruneOptions, PruneReason, UpdateOptions,
-    WatcherRecord,
+    Error, Heartbeat, HeartbeatOptions, LockOptions, OnError, PruneOptions, PruneReason,
+    UpdateOptions, WatcherRecord,
 };
 
 fn options() -> UpdateOptions {
@@ -292,6 +292,59 @@ fn a_heartbeat_renews_reports_what_is_lost_and_removes_when_it_is_told_to() {
 }
 
 #[test]
+fn a_heartbeats_options_are_those_of_its_beats_and_of_the_removal() {
+    let (_dir, path) = registry();
+    let record = watcher("app");
+    announce_watcher(&path, record.clone(), &options()).unwrap();
+    let once = LockOptions { timeout: Some(Duration::ZERO), ..LockOptions::default() };
+    let (told, errors) = mpsc::channel();
+    let heartbeat = HeartbeatOptions {
+        interval: Duration::from_millis(2),
+        update: UpdateOptions { lock: once, ..options() },
+        on_error: OnError::new(move |error| told.send(error.code()).unwrap()),
+    };
+    with_registry_lock(&path, &options().lock, |_| {
+        let beating = start_registry_heartbeat(&path, move || record.clone(), heartbeat).unwrap();
+        assert_eq!(errors.recv().unwrap(), "LOCK_BUSY");
+        let removed = thread::spawn(|| beating.stop_and_remove()).join().unwrap();
+        assert_eq!(removed.unwrap_err().code(), "LOCK_BUSY");
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_heartbeat_that_is_stopped_or_dropped_ends_after_the_beat_in_flight() {
+    let (_dir, path) = registry();
+    for end in [Heartbeat::stop, drop::<Heartbeat>] {
+        let (asked, asks) = mpsc::channel();
+        let (go, goes) = mpsc::channel::<()>();
+        let get_watcher = move || {
+            asked.send(()).unwrap();
+            let _ = goes.recv();
+            watcher("app")
+        };
+        let heartbeat = HeartbeatOptions {
+            interval: Duration::from_millis(2),
+            update: options(),
+            on_error: OnError::new(|_| {}),
+        };
+        let beating = start_registry_heartbeat(&path, get_watcher, heartbeat).unwrap();
+        asks.recv().unwrap();
+        let ending = thread::spawn(move || end(beating));
+        let started = Instant::now();
+        while !ending.is_finished() && started.elapsed() < Duration::from_millis(20) {
+            thread::yield_now();
+        }
+        assert!(!ending.is_finished());
+        drop(go);
+        ending.join().unwrap();
+        while asks.try_recv().is_ok() {}
+        assert_eq!(asks.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+    }
+}
+
+#[test]
 fn a_heartbeat_that_is_stopped_before_its_first_beat_knows_what_to_remove() {
     let (_dir, path) = registry();
     let record = watcher("app");
@@ -305,6 +358,25 @@ fn a_heartbeat_that_is_stopped_before_its_first_beat_knows_what_to_remove() {
     assert_eq!(start(Duration::ZERO).unwrap_err().code(), "INVALID_VALUE");
     start(Duration::MAX).unwrap().stop();
     assert_eq!(ids(&path), ["app"]);
+    let beating = start(Duration::MAX).unwrap();
+    let mut other = record.clone();
+    other.started_at += 1;
+    announce_watcher(&path, other, &options()).unwrap();
+    assert!(!beating.stop_and_remove().unwrap());
+    assert_eq!(ids(&path), ["app"], "another watcher's entry");
+    announce_watcher(&path, record.clone(), &options()).unwrap();
     assert!(start(Duration::MAX).unwrap().stop_and_remove().unwrap());
     assert!(ids(&path).is_empty());
+}
+
+#[test]
+fn a_heartbeat_whose_caller_panicked_can_be_stopped() {
+    let (_dir, path) = registry();
+    let start = || {
+        let get_watcher = || panic!("the caller's own");
+        start_registry_heartbeat(&path, get_watcher, HeartbeatOptions::default()).unwrap()
+    };
+    start().stop();
+    assert!(!start().stop_and_remove().unwrap());
+    assert!(!path.exists());
 }
