@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{mpsc, Barrier};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{mpsc, Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -349,11 +350,16 @@ fn a_heartbeat_that_is_stopped_before_its_first_beat_knows_what_to_remove() {
     let (_dir, path) = registry();
     let record = watcher("app");
     announce_watcher(&path, record.clone(), &options()).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
     let start = |interval| {
-        let record = record.clone();
+        let (record, asked) = (record.clone(), asked.clone());
         let heartbeat =
             HeartbeatOptions { interval, update: options(), ..HeartbeatOptions::default() };
-        start_registry_heartbeat(&path, move || record.clone(), heartbeat)
+        let get_watcher = move || {
+            asked.fetch_add(1, Ordering::Relaxed);
+            record.clone()
+        };
+        start_registry_heartbeat(&path, get_watcher, heartbeat)
     };
     assert_eq!(start(Duration::ZERO).unwrap_err().code(), "INVALID_VALUE");
     start(Duration::MAX).unwrap().stop();
@@ -367,6 +373,7 @@ fn a_heartbeat_that_is_stopped_before_its_first_beat_knows_what_to_remove() {
     announce_watcher(&path, record.clone(), &options()).unwrap();
     assert!(start(Duration::MAX).unwrap().stop_and_remove().unwrap());
     assert!(ids(&path).is_empty());
+    assert_eq!(asked.load(Ordering::Relaxed), 3, "once each: for the claim, and for no beat");
 }
 
 #[test]
