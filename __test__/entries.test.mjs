@@ -188,9 +188,9 @@ test('ids may be any string, and entries anything', async (t) => {
 	assert.deepEqual(ids(at), ['b', 'c', 'd', 'e', 'a-2'])
 })
 
-test('a name that only JavaScript can hold is pruned like any other', async (t) => {
+test('names and members that only JavaScript can hold are no obstacle to pruning', async (t) => {
 	const at = folder(t)
-	const old = { ...record('x'), updatedAt: 0 }
+	const old = { ...record('x'), host: '\ud800', pid: 'mine', startedAt: null, updatedAt: 0 }
 	at.put(print({ ...EMPTY, watchers: { '\ud800': old, __proto__: null, '\udc00': record('y') } }))
 	const pruned = await pruneStaleWatchers(at.path)
 	assert.deepEqual(pruned, [{ id: '\ud800', watcher: old, reason: 'expired' }])
