@@ -178,6 +178,11 @@ test('ids may be any string, and entries anything', async (t) => {
 		assert.deepEqual(ids(at), [id])
 		assert.equal(await removeWatcher(at.path, claim), true)
 	}
+	const nobody = { id: 'd', pid: 0, startedAt: 0 }
+	for (const d of [{}, { pid: 0 }, { startedAt: 0 }, { pid: '0', startedAt: 0 }, null]) {
+		at.put(print({ ...EMPTY, watchers: { d } }))
+		assert.equal(await removeWatcher(at.path, nobody), false)
+	}
 	at.put(print({ ...EMPTY, watchers: { a: null, b: 7, c: [], d: {}, e: { updatedAt: 'x' } } }))
 	const text = at.text()
 	for (const id of ['a', 'b', 'c']) assert.equal(await heartbeatWatcher(at.path, id), false)
@@ -375,14 +380,29 @@ test('the time that was spent in line is not granted again', async (t) => {
 	const at = folder(t)
 	const holder = await held(t, at)
 	const asked = askedOf(t)
+	const timers = []
+	const { setTimeout } = globalThis
+	t.after(() => {
+		globalThis.setTimeout = setTimeout
+	})
 	const next = inFront(at)
-	const announced = announceWatcher(at.path, record('app'), LONG)
+	const announced = ['app', 'with it'].map((id) => announceWatcher(at.path, record(id), LONG))
 	const startedAt = performance.now()
 	while (performance.now() < startedAt + 20) await new Promise((resolve) => setImmediate(resolve))
+	globalThis.setTimeout = (run, ms, ...args) => {
+		timers.push(ms)
+		return setTimeout(run, ms, ...args)
+	}
 	await next()
 	holder.settle()
-	await announced
-	assert.ok(asked[1].elapsedMs >= 20, `${asked[1].elapsedMs} ms`)
+	await Promise.all(announced)
+	globalThis.setTimeout = setTimeout
+	const { count, elapsedMs } = asked[1]
+	assert.equal(count, 2)
+	assert.ok(elapsedMs >= 20, `${elapsedMs} ms`)
+	// Of the one that was taken along.
+	assert.equal(timers.length, 1)
+	assert.ok(timers[0] <= LONG.timeoutMs - 20, `${timers[0]} ms`)
 })
 
 test('operations and updates keep their order, whatever they are', async (t) => {
