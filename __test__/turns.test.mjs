@@ -454,4 +454,7 @@ test('many timeouts leave the lock free and in order', async (t) => {
 		await updateRegistry(at.path, (registry) => ({ ...registry, round }), LONG)
 	}
 	assert.equal(at.json().round, 9)
+	// A registry that nobody has a turn for is not remembered.
+	const { lines } = globalThis[Symbol.for('argus-registry.turns.1')]
+	assert.deepEqual([...lines.keys()], [])
 })
