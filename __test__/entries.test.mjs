@@ -718,7 +718,11 @@ test('bad arguments are refused before anything is done', async (t) => {
 		await assert.rejects(heartbeatWatcher(at.path, bad), told)
 		await assert.rejects(removeWatcher(at.path, bad), told)
 	}
-	for (const options of [null, 7, { now: '7' }, { now: Number.NaN }, { now: -1 }, { durable: 1 }]) {
+	for (const now of ['7', Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+		await assert.rejects(announceWatcher(at.path, watcher, { now }), refused)
+		await assert.rejects(removeWatcher(at.path, watcher, { now }), refused)
+	}
+	for (const options of [null, 7, { durable: 1 }]) {
 		await assert.rejects(announceWatcher(at.path, watcher, options), refused)
 		await assert.rejects(removeWatcher(at.path, watcher, options), refused)
 	}
