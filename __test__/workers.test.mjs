@@ -122,6 +122,29 @@ test('a worker waits for another process: busy, timed out, aborted, and at last 
 	assert.deepEqual([at.json().value, at.json().last], [1, 1])
 })
 
+test('what waits when its worker is terminated is not done afterwards', {
+	skip: skipIf(process.versions.deno, 'a worker may count as terminated before it is'),
+}, async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	const { next, terminate } = start(
+		t,
+		`const watcher = { id: 'ghost', host: '', port: 1, pid: 1, startedAt: 1, updatedAt: 1 }
+		registry.announceWatcher(path, watcher, { timeoutMs: 60_000 })
+		say('waits')`,
+		at.path,
+	)
+	assert.equal(await next(), 'waits')
+	await terminate()
+	holder.settle()
+	await holder.expect('done')
+	// Behind whoever waits in this process.
+	await updateRegistry(at.path, (registry) => ({ ...registry, last: true }), LONG)
+	assert.deepEqual(at.json().watchers, {})
+})
+
 test('registryPath follows the environment of its worker', async (t) => {
 	// What a worker assigns to its environment stays there: the process's own knows nothing of it.
 	const next = worker(
