@@ -53,6 +53,7 @@ test('it writes the record that it is given, dated at the time of the beat', asy
 	assert.ok(updatedAt >= startedAt && updatedAt <= Date.now())
 	const { updatedAt: _, ...expected } = watcher
 	assert.deepEqual(rest, { ...expected, beats: last })
+	await startRegistryHeartbeat(at.path, getWatcher, { ...LONG, intervalMs: 1 }).stop()
 	const stoppedAt = performance.now()
 	await until(() => performance.now() > stoppedAt + 20)
 	assert.equal(beats, last, 'no beat after the end')
