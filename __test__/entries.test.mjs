@@ -62,8 +62,13 @@ const inFront = (at) => {
 	const options = { ...LONG, signal: controller.signal }
 	const waiting = announceWatcher(at.path, record('in front'), options)
 	return async () => {
+		const { lines } = globalThis[Symbol.for('argus-registry.turns.1')]
+		const [first] = lines.get(at.path)
 		controller.abort()
 		await assert.rejects(waiting, { code: 'ABORTED' })
+		while (lines.get(at.path)?.[0] === first) await new Promise((resolve) => setImmediate(resolve))
+		// Whoever goes on has done so by now.
+		await new Promise((resolve) => setImmediate(resolve))
 	}
 }
 
