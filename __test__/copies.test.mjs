@@ -9,11 +9,14 @@ import { installPackage } from './support/install.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
 
-const twoCopies = (at) =>
+/** What requires the files of each copy. */
+const twoPlaces = (at) =>
 	['a', 'b'].map((name) => {
 		const { dir } = installPackage(join(at.dir, name, 'node_modules'))
-		return createRequire(join(dir, 'package.json'))('./index.js')
+		return createRequire(join(dir, 'package.json'))
 	})
+
+const twoCopies = (at) => twoPlaces(at).map((require) => require('./index.js'))
 
 const bump = (registry) => ({ ...registry, count: (registry.count ?? 0) + 1 })
 
@@ -37,6 +40,29 @@ test('two copies update one registry in order of arrival, and lose nothing', asy
 	assert.deepEqual(order, [...Array(100).keys()])
 	for (const copy of copies) copy.updateRegistrySync(at.path, bump, LONG)
 	assert.equal(at.json().count, 102)
+})
+
+test('two copies do their operations on one registry in order of arrival, each its own', async (t) => {
+	const at = folder(t)
+	const strangers = []
+	const copies = twoPlaces(at).map((require) => {
+		const native = require('./lib/native.js')
+		const { applyEntries, EntryOperation } = native
+		// The other one may be of another version, with other objects in its memory.
+		native.applyEntries = (path, operations, ...rest) => {
+			strangers.push(...operations.filter((each) => !(each instanceof EntryOperation)))
+			return applyEntries(path, operations, ...rest)
+		}
+		return require('./index.js')
+	})
+	const watcher = { id: 'app', host: '', port: 1, pid: process.pid, startedAt: 1, updatedAt: 1 }
+	const claims = Array.from({ length: 20 }, async (_, index) => {
+		const { claim } = await copies[index % 3 === 0 ? 0 : 1].claimWatcher(at.path, watcher, LONG)
+		return claim.id
+	})
+	const expected = ['app', ...Array.from({ length: 19 }, (_, index) => `app-${index + 2}`)]
+	assert.deepEqual(await Promise.all(claims), expected)
+	assert.deepEqual(strangers, [])
 })
 
 test('two copies refuse to wait for each other’s hold of one caller', async (t) => {

@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
@@ -48,6 +49,30 @@ const deadPid = async () => {
 	return child.pid
 }
 
+/** Another process that holds the lock until it is told to settle. */
+const held = async (t, at) => {
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	return holder
+}
+
+/** Waits for the lock with operations behind it, until `next` has the first of those go on. */
+const inFront = (at) => {
+	const controller = new AbortController()
+	const options = { ...LONG, signal: controller.signal }
+	const waiting = announceWatcher(at.path, record('in front'), options)
+	return async () => {
+		const { lines } = globalThis[Symbol.for('argus-registry.turns.1')]
+		const [first] = lines.get(at.path)
+		controller.abort()
+		await assert.rejects(waiting, { code: 'ABORTED' })
+		while (lines.get(at.path)?.[0] === first) await new Promise((resolve) => setImmediate(resolve))
+		// Whoever goes on has done so by now.
+		await new Promise((resolve) => setImmediate(resolve))
+	}
+}
+
 test('an entry comes, is renewed, and goes; each dates the registry', async (t) => {
 	const at = folder(t)
 	const watcher = record('app', { match: { url: 'x' }, later: [1, { two: 2 }] })
@@ -65,6 +90,14 @@ test('an entry comes, is renewed, and goes; each dates the registry', async (t) 
 	assert.equal(await removeWatcher(at.path, 'app', { now: 9 }), true)
 	assert.equal(at.text(), print({ ...EMPTY, updatedAt: 9 }))
 	assert.equal((await inspectLock(at.path)).state, 'free')
+	await claimWatcher(at.path, watcher, { now: 10 })
+	assert.equal(at.text(), print({ version: 1, updatedAt: 10, watchers: { app: watcher } }))
+	await Promise.all([
+		removeWatcher(at.path, 'other', { now: 11 }),
+		removeWatcher(at.path, 'app', { now: 12 }),
+		removeWatcher(at.path, 'other', { now: 13 }),
+	])
+	assert.equal(at.text(), print({ ...EMPTY, updatedAt: 12 }), 'by those that change something')
 	assert.deepEqual(at.others(), [])
 })
 
@@ -76,6 +109,14 @@ test('without `now` it is the time when the lock is held', async (t) => {
 	const { updatedAt, watchers } = at.json()
 	assert.equal(watchers.app.updatedAt, updatedAt)
 	assert.ok(updatedAt >= before && updatedAt <= Date.now())
+	const holder = await held(t, at)
+	const waiting = announceWatcher(at.path, record('app'), LONG)
+	const calledAt = Date.now()
+	while (Date.now() <= calledAt + 20) await new Promise((resolve) => setImmediate(resolve))
+	const freeAt = Date.now()
+	holder.settle()
+	await waiting
+	assert.ok(at.json().updatedAt >= freeAt, 'not when it was called')
 })
 
 test('what an operation does not touch keeps its bytes', async (t) => {
@@ -127,9 +168,7 @@ test('with nothing to do nothing is written, locked or made', async (t) => {
 	assert.equal(await heartbeatWatcher(at.path, 'other'), false)
 	assert.equal(await removeWatcher(at.path, { id: 'app', pid: 1, startedAt: 1 }), false)
 	assert.equal(at.text(), text)
-	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: LONG })
-	await holder.expect('holding')
+	await held(t, at)
 	assert.deepEqual(await pruneStaleWatchers(at.path, { timeoutMs: 0 }), [])
 })
 
@@ -145,6 +184,11 @@ test('ids may be any string, and entries anything', async (t) => {
 		assert.deepEqual(ids(at), [id])
 		assert.equal(await removeWatcher(at.path, claim), true)
 	}
+	const nobody = { id: 'd', pid: 0, startedAt: 0 }
+	for (const d of [{}, { pid: 0 }, { startedAt: 0 }, { pid: '0', startedAt: 0 }, null]) {
+		at.put(print({ ...EMPTY, watchers: { d } }))
+		assert.equal(await removeWatcher(at.path, nobody), false)
+	}
 	const array = ['127.0.0.1', 99_999_999, 1, 1]
 	at.put(print({ ...EMPTY, watchers: { a: null, b: 7, c: array, d: {}, e: { updatedAt: 'x' } } }))
 	const text = at.text()
@@ -158,9 +202,9 @@ test('ids may be any string, and entries anything', async (t) => {
 	assert.deepEqual(ids(at), ['b', 'c', 'd', 'e', 'c-2', 'a-2'])
 })
 
-test('a name that only JavaScript can hold is pruned like any other', async (t) => {
+test('names and members that only JavaScript can hold are no obstacle to pruning', async (t) => {
 	const at = folder(t)
-	const old = { ...record('x'), updatedAt: 0 }
+	const old = { ...record('x'), host: '\ud800', pid: 'mine', startedAt: null, updatedAt: 0 }
 	at.put(print({ ...EMPTY, watchers: { '\ud800': old, __proto__: null, '\udc00': record('y') } }))
 	const pruned = await pruneStaleWatchers(at.path)
 	assert.deepEqual(pruned, [{ id: '\ud800', watcher: old, reason: 'expired' }])
@@ -241,6 +285,7 @@ test('without a suffix a claim gets the id, or fails', async (t) => {
 
 test('pruning is by age, and by liveness if asked to', async (t) => {
 	const at = folder(t)
+	assert.equal(DEFAULT_TTL_MS, 60_000)
 	const pid = await deadPid()
 	const now = Date.now()
 	const watchers = {
@@ -266,6 +311,8 @@ test('pruning is by age, and by liveness if asked to', async (t) => {
 		['far', 'expired'],
 	])
 	assert.equal(at.json().updatedAt, now)
+	at.put(print({ ...EMPTY, watchers: { oldAndDead: watchers.oldAndDead } }))
+	assert.deepEqual(await pruned({ liveness: true }), [['oldAndDead', 'expired']])
 })
 
 test('a process that may not be signalled counts as alive', {
@@ -286,6 +333,25 @@ test('a process that may not be signalled counts as alive', {
 	assert.equal(claim.value.claim.id, 'app-2')
 })
 
+test('what may not be looked at is an error, not nothing', {
+	skip: skipIf(process.platform === 'win32', 'there is no such permission here'),
+}, async (t) => {
+	const at = folder(t)
+	const dir = `${at.dir}/locked`
+	mkdirSync(dir)
+	chmodSync(at.dir, 0o755)
+	const path = `${dir}/registry.json`
+	await announceWatcher(path, record('app'))
+	chmodSync(dir, 0o000)
+	const outcomes = runUnprivileged(`
+		const path = ${JSON.stringify(path)}
+		const calls = [registry.heartbeatWatcher(path, 'app'), registry.removeWatcher(path, 'app'),
+			registry.pruneStaleWatchers(path)]
+		console.log(JSON.stringify(await Promise.all(calls.map(outcome))))`)
+	chmodSync(dir, 0o755)
+	for (const { code } of outcomes) assert.equal(code, 'PERMISSION_DENIED')
+})
+
 test('1,000 concurrent operations take the lock a few times, and all are there, in order', async (t) => {
 	const at = folder(t)
 	const holds = new Set()
@@ -301,6 +367,68 @@ test('1,000 concurrent operations take the lock a few times, and all are there, 
 	assert.deepEqual(ids(at), expected)
 	assert.equal(at.json().watchers['app-500'].port, 499)
 	assert.ok(holds.size <= 5, `${holds.size} holds`)
+})
+
+/** Notes what is asked of the addon for each lock: how many, for how long, and how durably. */
+const askedOf = (t) => {
+	const native = createRequire(packageFile)('./lib/native.js')
+	const { applyEntries } = native
+	const asked = []
+	native.applyEntries = (...args) => {
+		const [, operations, , elapsedMs, , durable] = args
+		asked.push({ count: operations.length, elapsedMs, durable })
+		return applyEntries(...args)
+	}
+	t.after(() => {
+		native.applyEntries = applyEntries
+	})
+	return asked
+}
+
+test('500 at most are done under one lock, and durably if one of them is to be', async (t) => {
+	const at = folder(t)
+	const asked = askedOf(t)
+	const announced = Array.from({ length: 600 }, (_, index) =>
+		announceWatcher(at.path, record(`app-${index}`), { ...LONG, durable: index === 550 }),
+	)
+	await Promise.all(announced)
+	assert.deepEqual(
+		asked.map(({ count, durable }) => [count, durable]),
+		[
+			[1, false],
+			[500, false],
+			[99, true],
+		],
+	)
+})
+
+test('the time that was spent in line is not granted again', async (t) => {
+	const at = folder(t)
+	const holder = await held(t, at)
+	const asked = askedOf(t)
+	const timers = []
+	const { setTimeout } = globalThis
+	t.after(() => {
+		globalThis.setTimeout = setTimeout
+	})
+	const next = inFront(at)
+	const announced = ['app', 'with it'].map((id) => announceWatcher(at.path, record(id), LONG))
+	const startedAt = performance.now()
+	while (performance.now() < startedAt + 20) await new Promise((resolve) => setImmediate(resolve))
+	globalThis.setTimeout = (run, ms, ...args) => {
+		timers.push(ms)
+		return setTimeout(run, ms, ...args)
+	}
+	await next()
+	holder.settle()
+	await Promise.all(announced)
+	globalThis.setTimeout = setTimeout
+	const { count, elapsedMs } = asked[1]
+	assert.equal(count, 2)
+	assert.ok(elapsedMs >= 20, `${elapsedMs} ms`)
+	// Of the one that was taken along.
+	assert.equal(timers.length, 1)
+	assert.ok(timers[0] <= LONG.timeoutMs - 20, `${timers[0]} ms`)
 })
 
 test('operations and updates keep their order, whatever they are', async (t) => {
@@ -360,21 +488,22 @@ test('a synchronous update may come while an operation is under way, not inside 
 	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: true }), LONG)
 	await announced
 	assert.equal(at.json().sync, true)
+	const holder = await held(t, at)
+	const next = inFront(at)
+	const together = ['b', 'c', 'd'].map((id) => announceWatcher(at.path, record(id), LONG))
+	await next()
+	holder.settle()
+	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: 2 }), LONG)
+	await Promise.all(together)
+	assert.equal(at.json().sync, 2)
 	const refused = { name: 'RegistryError', code: 'RE_ENTRANT' }
 	await updateRegistry(at.path, async (registry) => {
-		await assert.rejects(announceWatcher(at.path, record('b')), refused)
+		await assert.rejects(announceWatcher(at.path, record('e')), refused)
 		await assert.rejects(pruneStaleWatchers(at.path), refused)
 		return registry
 	})
-	assert.deepEqual(ids(at), ['app'])
+	assert.deepEqual(ids(at), ['app', 'b', 'c', 'd'])
 })
-
-const held = async (t, at) => {
-	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: LONG })
-	await holder.expect('holding')
-	return holder
-}
 
 test('who waits too long is told who holds the lock; the others get their turn', async (t) => {
 	const at = folder(t)
@@ -393,6 +522,57 @@ test('who waits too long is told who holds the lock; the others get their turn',
 	holder.settle()
 	await Promise.all(patient)
 	assert.deepEqual(ids(at), ['patient-1', 'patient-2'])
+})
+
+test('those that wait together leave by their own time and signal; the others stay', async (t) => {
+	const at = folder(t)
+	const holder = await held(t, at)
+	const next = inFront(at)
+	const controller = new AbortController()
+	const patient = [announceWatcher(at.path, record('first'), LONG)]
+	const aborted = announceWatcher(at.path, record('aborted'), {
+		...LONG,
+		signal: controller.signal,
+	})
+	const impatient = announceWatcher(at.path, record('impatient'), { timeoutMs: 300 })
+	patient.push(announceWatcher(at.path, record('last'), LONG))
+	await next()
+	controller.abort()
+	await assert.rejects(aborted, { code: 'ABORTED' })
+	await assert.rejects(impatient, (error) => {
+		assert.deepEqual([error.code, error.holder.pid], ['LOCK_TIMEOUT', holder.pid])
+		return true
+	})
+	holder.settle()
+	await Promise.all(patient)
+	assert.deepEqual(ids(at), ['first', 'last'])
+})
+
+test('a prune with nothing to do waits for no lock, whatever is behind it', async (t) => {
+	const at = folder(t)
+	at.put(print({ ...EMPTY, watchers: { app: record('app') } }))
+	const holder = await held(t, at)
+	const next = inFront(at)
+	const pruned = pruneStaleWatchers(at.path, LONG)
+	const announced = announceWatcher(at.path, record('last'), LONG)
+	await next()
+	assert.deepEqual(await pruned, [])
+	holder.settle()
+	await announced
+	assert.deepEqual(ids(at), ['app', 'last'])
+})
+
+test('who is told of the end finds its turn over', async (t) => {
+	const at = folder(t)
+	const once = { timeoutMs: 0, durable: false }
+	for (let round = 0; round < 20; round += 1) {
+		const announced = Array.from({ length: round }, () =>
+			announceWatcher(at.path, record('app'), LONG),
+		)
+		await Promise.all([...announced, announceWatcher(at.path, record('last'), LONG)])
+		await removeWatcher(at.path, 'last', once)
+		await heartbeatWatcher(at.path, 'last', once)
+	}
 })
 
 test('an aborted operation is not done, and does not hold up those behind it', async (t) => {
@@ -447,6 +627,36 @@ test('a failure is that of all it was the failure of', async (t) => {
 	])
 	for (const { reason } of settled) assert.equal(reason.code, 'UNSUPPORTED_VERSION')
 	assert.equal(at.text(), '{"version":2}')
+})
+
+test('a commit that fails is the failure of all that are in it, and of nobody else', {
+	skip: skipIf(process.platform === 'win32', 'there is no such limit here'),
+}, (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const big = record('big', { more: 'x'.repeat(200_000) })
+	const settled = run(
+		`const path = ${JSON.stringify(at.path)}
+		const announce = (watcher) => outcome(registry.announceWatcher(path, watcher))
+		const all = [
+			announce(${JSON.stringify(record('first'))}),
+			announce(${JSON.stringify(big)}),
+			announce(${JSON.stringify(record('with it'))}),
+			outcome(registry.pruneStaleWatchers(path)),
+			announce(${JSON.stringify(record('last'))}),
+		]
+		console.log(JSON.stringify(await Promise.all(all)))`,
+		{
+			// The signal that comes with the limit would end the process before the error is seen.
+			wrap: (command) => ['sh', '-c', 'trap "" XFSZ; ulimit -f 100; exec "$@"', 'sh', ...command],
+		},
+	)
+	assert.deepEqual(
+		settled.map(({ cause }) => cause),
+		[undefined, 'EFBIG', 'EFBIG', undefined, undefined],
+	)
+	assert.deepEqual(settled[3].value, [])
+	assert.deepEqual(ids(at), ['first', 'last'])
 })
 
 test('corrupt bytes are kept by who writes, and by nobody else', async (t) => {
@@ -604,7 +814,21 @@ test('bad arguments are refused before anything is done', async (t) => {
 		if (typeof bad === 'string' || bad === noHost || bad?.id === '') continue
 		await assert.rejects(heartbeatWatcher(at.path, bad), refused)
 	}
-	for (const options of [null, 7, { now: '7' }, { now: Number.NaN }, { now: -1 }, { durable: 1 }]) {
+	const claim = { id: 'app', pid: 1, startedAt: 1 }
+	for (const bad of [
+		{ ...claim, id: 7 },
+		{ ...claim, pid: -1 },
+		{ ...claim, startedAt: -1 },
+	]) {
+		const told = { ...refused, message: /a claim must have id, pid and startedAt/ }
+		await assert.rejects(heartbeatWatcher(at.path, bad), told)
+		await assert.rejects(removeWatcher(at.path, bad), told)
+	}
+	for (const now of ['7', Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+		await assert.rejects(announceWatcher(at.path, watcher, { now }), refused)
+		await assert.rejects(removeWatcher(at.path, watcher, { now }), refused)
+	}
+	for (const options of [null, 7, { durable: 1 }]) {
 		await assert.rejects(announceWatcher(at.path, watcher, options), refused)
 		await assert.rejects(removeWatcher(at.path, watcher, options), refused)
 	}

@@ -16,7 +16,7 @@ import {
 	updateRegistry,
 	withRegistryLock,
 } from '../index.js'
-import { folder } from './support/folder.mjs'
+import { EMPTY, folder, print } from './support/folder.mjs'
 import { puppet } from './support/processes.mjs'
 import { asCommand, importPackage, packageFile } from './support/script.mjs'
 
@@ -54,7 +54,9 @@ test('it writes the record that it is given, dated at the time of the beat', asy
 	assert.ok(updatedAt >= startedAt && updatedAt <= Date.now())
 	const { updatedAt: _, ...expected } = watcher
 	assert.deepEqual(rest, { ...expected, beats: last })
-	for (let n = 0; n < 20; n += 1) await turn()
+	await startRegistryHeartbeat(at.path, getWatcher, { ...LONG, intervalMs: 1 }).stop()
+	const stoppedAt = performance.now()
+	await until(() => performance.now() > stoppedAt + 20)
 	assert.equal(beats, last, 'no beat after the end')
 })
 
@@ -84,8 +86,13 @@ test('the first beat comes after an interval, and pauses vary', async (t) => {
 	for (const pause of pauses) assert.ok(pause > 750 && pause <= 1_000, `${pause} ms`)
 	assert.ok(Math.max(...pauses) - Math.min(...pauses) > 100, 'they vary')
 	assert.equal(new Set(pauses).size, pauses.length)
+	const { random } = Math
+	t.after(() => {
+		Math.random = random
+	})
+	Math.random = () => 0
 	const standard = startRegistryHeartbeat(at.path, getWatcher)
-	assert.ok(pauses.at(-1) > 11_250 && pauses.at(-1) <= 15_000, 'every 15 s unless told otherwise')
+	assert.equal(pauses.at(-1), 15_000, 'unless told otherwise')
 	await standard.stop()
 })
 
@@ -133,6 +140,48 @@ test('stopping with `remove` takes the entry out after the beat in flight', asyn
 	assert.equal(await start().stop({ remove: true }), false)
 	assert.equal(await start().stop(), false)
 	assert.deepEqual(await entry(at), other, 'another watcher’s entry stays')
+})
+
+test('its options are those of its beats, and of the removal', async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	const codes = []
+	const heartbeat = startRegistryHeartbeat(at.path, () => record('app'), {
+		timeoutMs: 0,
+		intervalMs: 1,
+		onError: ({ code }) => codes.push(code),
+	})
+	// There is something to look at, or none of them would need the lock.
+	at.put(print(EMPTY))
+	await until(() => codes.includes('LOCK_BUSY'))
+	await heartbeat.stop()
+	const count = codes.length
+	await heartbeat.stop({ remove: true })
+	assert.deepEqual(codes.slice(count), ['LOCK_BUSY'])
+	assert.ok(!codes.includes('LOCK_TIMEOUT'))
+})
+
+test('neither another working folder nor an aborted signal keeps it from its registry', async (t) => {
+	const at = folder(t)
+	const watcher = record('app', { updatedAt: 1 })
+	await announceWatcher(at.path, watcher, LONG)
+	const before = process.cwd()
+	t.after(() => process.chdir(before))
+	process.chdir(at.dir)
+	const errors = []
+	const heartbeat = startRegistryHeartbeat('registry.json', () => watcher, {
+		...LONG,
+		intervalMs: 1,
+		signal: AbortSignal.abort(),
+		onError: (error) => errors.push(error),
+	})
+	process.chdir(before)
+	await until(async () => errors.length > 0 || (await entry(at)).updatedAt > 1)
+	await heartbeat.stop({ remove: true })
+	assert.deepEqual(errors, [])
+	assert.equal(await entry(at), undefined)
 })
 
 test('an entry that is gone, or another’s, is told and left alone', async (t) => {
@@ -198,6 +247,7 @@ test('whatever fails is told, and the next beat comes; a handler may stop it, or
 		const options = { ...LONG, intervalMs: 1, keepAlive: true, onError }
 		const heartbeat = startRegistryHeartbeat(at.path, getWatcher, options)
 	})
+	assert.equal(next, results.length, 'none of them was good for a beat')
 	assert.equal(errors[0].message, 'mine')
 	for (const error of errors.slice(1)) assert.equal(error.code, 'INVALID_VALUE')
 	await until(() => warnings.length === results.length)
@@ -302,6 +352,24 @@ test('it may be stopped from inside of getWatcher, and started from inside of a 
 	await until(async () => (await entry(at)).beats > 1)
 	await another.stop()
 	assert.deepEqual(errors, [])
+})
+
+test('what is thrown may be anything', async (t) => {
+	const at = folder(t)
+	const warnings = []
+	const onWarning = ({ message }) => warnings.push(message)
+	process.on('warning', onWarning)
+	t.after(() => process.off('warning', onWarning))
+	const things = ['text', null, undefined]
+	const getWatcher = () => {
+		// Those that come later are told as well, and of no interest.
+		throw things.length > 1 ? things.shift() : things[0]
+	}
+	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { intervalMs: 1 })
+	await until(() => warnings.length >= 3)
+	await heartbeat.stop()
+	const told = ['heartbeat: text', 'heartbeat: null', 'heartbeat: undefined']
+	assert.deepEqual(warnings.slice(0, 3), told)
 })
 
 test('it keeps no process alive, unless it is asked to', (t) => {

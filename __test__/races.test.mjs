@@ -110,6 +110,14 @@ test('a watcher that ends removes the entry of the one that was started in its p
 		assert.deepEqual(at.json().watchers, { app: restarted })
 	}
 	assert.equal(await removeWatcher(at.path, restarted), true)
+	// Two that were started in the same millisecond.
+	const other = { ...old, pid: old.pid + 1 }
+	await announceWatcher(at.path, other)
+	for (const who of [old, { id: 'app', pid: old.pid, startedAt: old.startedAt }]) {
+		assert.equal(await removeWatcher(at.path, who), false)
+		assert.equal(await heartbeatWatcher(at.path, who), false)
+	}
+	assert.deepEqual(at.json().watchers, { app: other })
 })
 
 test('an entry that is renewed after it was seen to be old is pruned all the same', async (t) => {
@@ -133,6 +141,28 @@ test('an entry that is renewed after it was seen to be old is pruned all the sam
 	await other.expect('done')
 	assert.deepEqual(await waiting, [])
 	assert.deepEqual(at.json().watchers, { app: fresh })
+})
+
+test('a beat and a removal wait for the entry that somebody is about to write', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const watcher = record('app')
+	for (const operation of [heartbeatWatcher, removeWatcher]) {
+		const other = puppet(t)
+		other.start('hold', { path: at.path, watchers: { app: watcher }, options: LONG })
+		await other.expect('holding')
+		let isDone = false
+		const done = operation(at.path, watcher, LONG).finally(() => (isDone = true))
+		const startedAt = performance.now()
+		while (!isDone && performance.now() < startedAt + 20) {
+			await new Promise((resolve) => setImmediate(resolve))
+		}
+		assert.equal(isDone, false)
+		other.settle()
+		assert.equal(await done, true)
+		await other.expect('done')
+		await removeWatcher(at.path, 'app', LONG)
+	}
 })
 
 /** Runs a watcher's script to its end. */

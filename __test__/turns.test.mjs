@@ -264,6 +264,10 @@ test('waiting for an update of the same process is bounded too, and the rest go 
 		stuck = updateRegistry(at.path, stay, { ...LONG, signal: aborter.signal })
 	})
 	const busy = updateRegistry(at.path, same, { timeoutMs: 0 })
+	let told
+	busy.catch(({ code }) => (told = code))
+	for (let n = 0; n < 20; n += 1) await undefined
+	assert.equal(told, 'LOCK_BUSY', 'at once, and not when a timer fires')
 	const late = updateRegistry(at.path, same, { timeoutMs: 30 })
 	const last = updateRegistry(at.path, (registry) => ({ ...registry, last: true }), LONG)
 	const isOurs = (code) => (error) => error.code === code && error.holder.pid === process.pid
@@ -451,6 +455,9 @@ test('many timeouts leave the lock free and in order', async (t) => {
 		await updateRegistry(at.path, (registry) => ({ ...registry, round }), LONG)
 	}
 	assert.equal(at.json().round, 9)
+	// A registry that nobody has a turn for is not remembered.
+	const { lines } = globalThis[Symbol.for('argus-registry.turns.1')]
+	assert.deepEqual([...lines.keys()], [])
 })
 
 const names = (at) => Object.keys(at.json().watchers).sort()

@@ -2,18 +2,20 @@
 
 import assert from 'node:assert/strict'
 import { on } from 'node:events'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { inspectLock, updateRegistry } from '../index.js'
 import { EMPTY, folder, print } from './support/folder.mjs'
 import { puppet } from './support/processes.mjs'
 import { packageFile } from './support/script.mjs'
+import { skipIf } from './support/skip.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
 
 /** A thread that runs this text; its answers come from `next`. */
-const start = (t, text, path) => {
-	const source = `
+const start = (t, text, path, first = '') => {
+	const source = `${first}
 		const { parentPort, workerData: path } = require('node:worker_threads')
 		const registry = require(${JSON.stringify(packageFile)})
 		const say = (value) => parentPort.postMessage(value)
@@ -31,7 +33,7 @@ const start = (t, text, path) => {
 	return { thread, terminate, next: async () => (await messages.next()).value[0] }
 }
 
-const worker = (t, text, path) => start(t, text, path).next
+const worker = (...args) => start(...args).next
 
 test('a worker updates, reads, inspects and writes', async (t) => {
 	const at = folder(t)
@@ -54,6 +56,40 @@ test('a worker updates, reads, inspects and writes', async (t) => {
 	assert.equal(await next(), 'free')
 	assert.equal(at.json().count, 22)
 	assert.deepEqual(at.others(), [])
+})
+
+test('a worker that asks for the end of its work gets the same', {
+	skip: skipIf(process.versions.bun || process.versions.deno, 'older Buns do it as it is'),
+}, async (t) => {
+	const at = folder(t)
+	const next = worker(
+		t,
+		`const native = require(${JSON.stringify(join(packageFile, '..', 'lib', 'native.js'))})
+		let taken = 0
+		const { take } = native.Ticket.prototype
+		native.Ticket.prototype.take = function () {
+			taken += 1
+			return take.call(this)
+		};
+		(async () => {
+			const watcher = { id: 'app', host: '', port: 1, pid: 1, startedAt: 1, updatedAt: 1 }
+			const claims = await Promise.all([1, 2, 3].map(() => registry.claimWatcher(path, watcher)))
+			await registry.updateRegistry(path, (r) => ({ ...r, worker: true }))
+			const all = await registry.withRegistryLock(path, async () => {
+				const { state } = await registry.inspectLock(path)
+				return [state, await code(registry.readRegistry(path)), await code(registry.removeWatcher(path, 'app'))]
+			})
+			say({ ids: claims.map(({ claim }) => claim.id), all, isAsked: taken > 0 })
+		})()`,
+		at.path,
+		`Object.defineProperty(process.versions, 'bun', { value: '1.3.0' })`,
+	)
+	assert.deepEqual(await next(), {
+		ids: ['app', 'app-2', 'app-3'],
+		all: ['held', 'resolved', 'RE_ENTRANT'],
+		isAsked: true,
+	})
+	assert.equal(at.json().worker, true)
 })
 
 test('a worker waits for another process: busy, timed out, aborted, and at last done', async (t) => {
@@ -84,6 +120,29 @@ test('a worker waits for another process: busy, timed out, aborted, and at last 
 	await holder.expect('done')
 	assert.equal(await last, 'resolved')
 	assert.deepEqual([at.json().value, at.json().last], [1, 1])
+})
+
+test('what waits when its worker is terminated is not done afterwards', {
+	skip: skipIf(process.versions.deno, 'a worker may count as terminated before it is'),
+}, async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	const { next, terminate } = start(
+		t,
+		`const watcher = { id: 'ghost', host: '', port: 1, pid: 1, startedAt: 1, updatedAt: 1 }
+		registry.announceWatcher(path, watcher, { timeoutMs: 60_000 })
+		say('waits')`,
+		at.path,
+	)
+	assert.equal(await next(), 'waits')
+	await terminate()
+	holder.settle()
+	await holder.expect('done')
+	// Behind whoever waits in this process.
+	await updateRegistry(at.path, (registry) => ({ ...registry, last: true }), LONG)
+	assert.deepEqual(at.json().watchers, {})
 })
 
 test('registryPath follows the environment of its worker', async (t) => {

@@ -54,6 +54,7 @@ const unwrap = (outcome) => {
 
 /** What was thrown, in words. Anything can be. */
 const messageOf = (error) => {
+	if (typeof error === 'string') return error
 	try {
 		return typeof error?.message === 'string' ? error.message : inspect(error)
 	} catch {

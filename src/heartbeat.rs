@@ -96,8 +96,7 @@ pub fn start_registry_heartbeat(
     let stopped = CancelToken::new();
     let (file, update, token) = (path.clone(), options.update.clone(), stopped.clone());
     let run = move || loop {
-        let pause = interval.mul_f64(1.0 - JITTER * sys::random_fraction());
-        token.sleep_until(Instant::now() + pause);
+        token.sleep_until(Instant::now() + pause(interval));
         if token.is_cancelled() {
             return get_watcher().claim();
         }
@@ -110,6 +109,10 @@ pub fn start_registry_heartbeat(
         .spawn(run)
         .map_err(|error| Error::from_io(&path, "start the heartbeat of", error))?;
     Ok(Heartbeat { path, update, stopped, thread: Some(thread) })
+}
+
+fn pause(interval: Duration) -> Duration {
+    interval.mul_f64(1.0 - JITTER * sys::random_fraction())
 }
 
 fn beat(path: &Path, watcher: WatcherRecord, update: &UpdateOptions) -> Result<()> {
@@ -153,5 +156,24 @@ impl Heartbeat {
 impl Drop for Heartbeat {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_vary_and_are_up_to_a_quarter_shorter_than_the_interval() {
+        let pauses: Vec<_> = (0..200).map(|_| pause(Duration::from_secs(1_000))).collect();
+        let (shortest, longest) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
+        assert!(*shortest >= Duration::from_secs(750) && *longest <= Duration::from_secs(1_000));
+        // All of 200 in four fifths of that: once in 10^17 runs.
+        assert!(*longest - *shortest > Duration::from_secs(200));
+    }
+
+    #[test]
+    fn it_beats_every_15_seconds_unless_told_otherwise() {
+        assert_eq!(HeartbeatOptions::default().interval, Duration::from_secs(15));
     }
 }

@@ -427,6 +427,8 @@ mod tests {
             object.to_raw().get(),
             r#"{"m":{"url":"b","n":1e3,"\ud800":0,"in":{"z":3,"a":2.0},"x":0}}"#
         );
+        object.set("m", &serde_json::json!({ "n": 1000.0 })).unwrap();
+        assert_eq!(object.to_raw().get(), r#"{"m":{"n":1e3,"\ud800":0}}"#);
     }
 
     #[test]

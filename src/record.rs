@@ -195,3 +195,43 @@ pub(crate) fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_member_is_written_as_it_is_set_and_removed_when_it_is_none() {
+        let mut record = WatcherRecord {
+            cwd: Some("/".into()),
+            match_: Some(Value::from(vec![1])),
+            chrome: Some(Value::from("chrome")),
+            include_timestamps: Some(false),
+            source: Some(Value::from("source")),
+            ..WatcherRecord::default()
+        };
+        let all = concat!(
+            r#"{"id":"","host":"","port":0,"pid":0,"cwd":"/","startedAt":0,"updatedAt":0,"#,
+            r#""match":[1],"chrome":"chrome","includeTimestamps":false,"source":"source"}"#
+        );
+        assert_eq!(record.clone().into_raw().get(), all);
+        let read: WatcherRecord = serde_json::from_str(all).unwrap();
+        assert_eq!(read.clone().into_raw().get(), all);
+        record = WatcherRecord {
+            id: "id".into(),
+            host: "host".into(),
+            port: 1,
+            pid: 2,
+            cwd: None,
+            started_at: 3,
+            updated_at: 4,
+            match_: None,
+            chrome: None,
+            include_timestamps: None,
+            source: None,
+            ..read
+        };
+        let few = r#"{"id":"id","host":"host","port":1,"pid":2,"startedAt":3,"updatedAt":4}"#;
+        assert_eq!(record.into_raw().get(), few);
+    }
+}

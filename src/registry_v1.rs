@@ -223,6 +223,26 @@ mod tests {
     }
 
     #[test]
+    fn the_last_watchers_count() {
+        let text = r#"{"version":1,"watchers":{"a":0},"updatedAt":5,"watchers":{"b":0}}"#;
+        let registry = parse(text).unwrap();
+        assert_eq!(registry.ids().collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
+    fn who_sets_or_removes_a_watcher_dates_the_registry() {
+        let mut registry = parse(r#"{"version":1,"updatedAt":5,"watchers":{}}"#).unwrap();
+        assert!(!registry.remove_watcher("app"));
+        assert_eq!(registry.updated_at(), 5);
+        let record = WatcherRecord::new("app", "", 1);
+        registry.set_watcher(record.clone());
+        assert!(registry.updated_at() >= record.updated_at);
+        registry.set_updated_at(5);
+        assert!(registry.remove_watcher("app"));
+        assert!(registry.updated_at() >= record.updated_at);
+    }
+
+    #[test]
     fn corrupt_and_newer_are_told_apart() {
         for (text, code) in [
             ("", "CORRUPT"),
@@ -232,6 +252,7 @@ mod tests {
             (r#"{"version":1,"updatedAt":0}"#, "CORRUPT"),
             (r#"{"version":1,"watchers":{}}"#, "CORRUPT"),
             (r#"{"version":1,"updatedAt":0,"watchers":[]}"#, "CORRUPT"),
+            (r#"{"version":1,"updatedAt":0,"watchers":{}}{"#, "CORRUPT"),
             (r#"{"version":"1","updatedAt":0,"watchers":{}}"#, "CORRUPT"),
             (r#"{"version":0,"updatedAt":0,"watchers":{}}"#, "CORRUPT"),
             (r#"{"version":1,"updatedAt":0,"watchers":{},"watchers":null}"#, "CORRUPT"),

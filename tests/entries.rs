@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{mpsc, Barrier};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{mpsc, Arc, Barrier};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use argus_registry::{
     announce_watcher, claim_watcher, heartbeat_watcher, prune_stale_watchers, read_registry,
     remove_watcher, start_registry_heartbeat, update_registry, with_registry_lock, ClaimOptions,
-    Error, HeartbeatOptions, LockOptions, OnError, PruneOptions, PruneReason, UpdateOptions,
-    WatcherRecord,
+    Error, Heartbeat, HeartbeatOptions, LockOptions, OnError, PruneOptions, PruneReason,
+    UpdateOptions, WatcherRecord,
 };
 
 fn options() -> UpdateOptions {
@@ -88,7 +89,7 @@ fn a_claim_replaces_the_entry_of_a_dead_process_and_nothing_else() {
     dead.pid = dead_pid();
     announce_watcher(&path, dead.clone(), &options()).unwrap();
     assert_eq!(claim(watcher("app"), false).id, "app-2");
-    let taken = claim(watcher("app"), true);
+    let taken = claim_watcher(&path, watcher("app"), &ClaimOptions::default(), &options()).unwrap();
     assert_eq!((taken.id.as_str(), taken.pid), ("app", std::process::id()));
     // Not from here: nobody knows whether it lives.
     dead.id = "far".into();
@@ -179,9 +180,16 @@ fn an_entry_of_a_restarted_watcher_is_not_the_old_ones_to_renew_or_remove() {
     let before = fs::read_to_string(&path).unwrap();
     assert!(!heartbeat_watcher(&path, old.clone(), &options()).unwrap());
     assert!(!remove_watcher(&path, old.claim(), &options()).unwrap());
-    assert!(!remove_watcher(&path, old, &options()).unwrap());
+    assert!(!remove_watcher(&path, old.clone(), &options()).unwrap());
     assert_eq!(fs::read_to_string(&path).unwrap(), before);
     assert!(remove_watcher(&path, new.claim(), &options()).unwrap());
+    // Two that were started in the same millisecond.
+    new.started_at = old.started_at;
+    new.pid += 1;
+    announce_watcher(&path, new, &options()).unwrap();
+    assert!(!heartbeat_watcher(&path, old.clone(), &options()).unwrap());
+    assert!(!heartbeat_watcher(&path, old.claim(), &options()).unwrap());
+    assert!(!remove_watcher(&path, old, &options()).unwrap());
 }
 
 #[test]
@@ -204,6 +212,12 @@ fn pruning_is_by_age_and_by_liveness_if_asked_to() {
         let pruned = prune_stale_watchers(&path, &prune, &options()).unwrap();
         pruned.into_iter().map(|pruned| (pruned.id(), pruned.reason())).collect::<Vec<_>>()
     };
+    let by_default = prune_stale_watchers(&path, &PruneOptions::default(), &options()).unwrap();
+    assert_eq!(by_default.iter().map(|pruned| pruned.id()).collect::<Vec<_>>(), ["old"]);
+    announce("old", 61_000, None, "127.0.0.1");
+    let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+    let early = PruneOptions { now: Some(before_1970), ..PruneOptions::default() };
+    assert!(prune_stale_watchers(&path, &early, &options()).unwrap().is_empty());
     assert_eq!(prune(false), [("old".to_owned(), PruneReason::Expired)]);
     assert_eq!(prune(true), [("dead".to_owned(), PruneReason::Dead)]);
     assert_eq!(ids(&path), ["young", "far"]);
@@ -283,28 +297,106 @@ fn a_heartbeat_renews_reports_what_is_lost_and_removes_when_it_is_told_to() {
 }
 
 #[test]
+fn a_heartbeats_options_are_those_of_its_beats_and_of_the_removal() {
+    let (_dir, path) = registry();
+    let record = watcher("app");
+    announce_watcher(&path, record.clone(), &options()).unwrap();
+    let once = LockOptions { timeout: Some(Duration::ZERO), ..LockOptions::default() };
+    let (told, errors) = mpsc::channel();
+    let heartbeat = HeartbeatOptions {
+        interval: Duration::from_millis(2),
+        update: UpdateOptions { lock: once, ..options() },
+        on_error: OnError::new(move |error| told.send(error.code()).unwrap()),
+    };
+    with_registry_lock(&path, &options().lock, |_| {
+        let beating = start_registry_heartbeat(&path, move || record.clone(), heartbeat).unwrap();
+        assert_eq!(errors.recv().unwrap(), "LOCK_BUSY");
+        let removed = thread::spawn(|| beating.stop_and_remove()).join().unwrap();
+        assert_eq!(removed.unwrap_err().code(), "LOCK_BUSY");
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_heartbeat_that_is_stopped_or_dropped_ends_after_the_beat_in_flight() {
+    let (_dir, path) = registry();
+    for end in [Heartbeat::stop, drop::<Heartbeat>] {
+        let (asked, asks) = mpsc::channel();
+        let (go, goes) = mpsc::channel::<()>();
+        let get_watcher = move || {
+            asked.send(()).unwrap();
+            let _ = goes.recv();
+            watcher("app")
+        };
+        let heartbeat = HeartbeatOptions {
+            interval: Duration::from_millis(2),
+            update: options(),
+            on_error: OnError::new(|_| {}),
+        };
+        let beating = start_registry_heartbeat(&path, get_watcher, heartbeat).unwrap();
+        asks.recv().unwrap();
+        let ending = thread::spawn(move || end(beating));
+        let started = Instant::now();
+        while !ending.is_finished() && started.elapsed() < Duration::from_millis(20) {
+            thread::yield_now();
+        }
+        assert!(!ending.is_finished());
+        drop(go);
+        ending.join().unwrap();
+        while asks.try_recv().is_ok() {}
+        assert_eq!(asks.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+    }
+}
+
+#[test]
 fn a_heartbeat_that_is_stopped_before_its_first_beat_knows_what_to_remove() {
     let (_dir, path) = registry();
     let record = watcher("app");
     announce_watcher(&path, record.clone(), &options()).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
     let start = |interval| {
-        let record = record.clone();
+        let (record, asked) = (record.clone(), asked.clone());
         let heartbeat =
             HeartbeatOptions { interval, update: options(), ..HeartbeatOptions::default() };
-        start_registry_heartbeat(&path, move || record.clone(), heartbeat)
+        let get_watcher = move || {
+            asked.fetch_add(1, Ordering::Relaxed);
+            record.clone()
+        };
+        start_registry_heartbeat(&path, get_watcher, heartbeat)
     };
     assert_eq!(start(Duration::ZERO).unwrap_err().code(), "INVALID_VALUE");
     start(Duration::MAX).unwrap().stop();
     assert_eq!(ids(&path), ["app"]);
+    let beating = start(Duration::MAX).unwrap();
+    let mut other = record.clone();
+    other.started_at += 1;
+    announce_watcher(&path, other, &options()).unwrap();
+    assert!(!beating.stop_and_remove().unwrap());
+    assert_eq!(ids(&path), ["app"], "another watcher's entry");
+    announce_watcher(&path, record.clone(), &options()).unwrap();
     assert!(start(Duration::MAX).unwrap().stop_and_remove().unwrap());
     assert!(ids(&path).is_empty());
+    assert_eq!(asked.load(Ordering::Relaxed), 3, "once each: for the claim, and for no beat");
+}
+
+#[test]
+fn a_heartbeat_whose_caller_panicked_can_be_stopped() {
+    let (_dir, path) = registry();
+    let start = || {
+        let get_watcher = || panic!("the caller's own");
+        start_registry_heartbeat(&path, get_watcher, HeartbeatOptions::default()).unwrap()
+    };
+    start().stop();
+    assert!(!start().stop_and_remove().unwrap());
+    assert!(!path.exists());
 }
 
 #[test]
 fn a_heartbeat_may_be_stopped_by_its_own_handler() {
     let (_dir, path) = registry();
     announce_watcher(&path, watcher("app"), &options()).unwrap();
-    let (give, given) = mpsc::channel::<argus_registry::Heartbeat>();
+    let (give, given) = mpsc::channel::<Heartbeat>();
     let given = std::sync::Mutex::new(given);
     let (told, stopped) = mpsc::channel();
     let heartbeat = HeartbeatOptions {

@@ -152,6 +152,13 @@ pub struct EntryOperation {
     _owner: Owner,
 }
 
+impl Drop for EntryOperation {
+    /// Its worker was terminated, or nobody has it any more because it is over.
+    fn drop(&mut self) {
+        self.shared.cancel();
+    }
+}
+
 #[napi]
 impl EntryOperation {
     /// Cancels it, unless it has begun; says whether it is cancelled.
