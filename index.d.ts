@@ -11,9 +11,9 @@
  * A call that is under way keeps the process alive until it settles, as any file operation does:
  * while it waits for a lock, at most for its `timeoutMs` (with `Infinity`, for ever), then as long
  * as the disk takes. To leave earlier, abort its `signal` or call `process.exit()`. A watch that is
- * asked for its next value keeps it alive until that has come, or the watch is closed. Nothing else
- * keeps a process alive: not the loaded package, not a hold whose updater never settles, not a
- * watch that nobody asks.
+ * asked for its next value keeps it alive until that has come, or the watch is closed, and a
+ * heartbeat does so if it is told to. Nothing else keeps a process alive: not the loaded package, not
+ * a hold whose updater never settles, not a watch that nobody asks.
  */
 
 /** The schema version that is read and written. Source: argus. */
@@ -430,8 +430,9 @@ export interface ClaimOptions extends EntryOptions {
 	/** Whether an id that is taken gets a suffix. If not, the claim fails with `ID_TAKEN`. Default true. */
 	suffix?: boolean
 	/**
-	 * Whether the entry of a dead process is replaced, judged as in {@link PruneOptions}. Default
-	 * true.
+	 * Whether the entry of a dead process is replaced, judged as in {@link PruneOptions}: set it to
+	 * false for a registry that containers or hosts share, where another's live watcher would look
+	 * dead. Default true.
 	 */
 	liveness?: boolean
 }
@@ -513,8 +514,8 @@ export interface PrunedWatcher {
 
 /**
  * Removes entries by age and, if asked to, by liveness. With nothing to remove it takes no lock,
- * writes nothing, and needs no write access. An entry without a date is of no age. Source: argus;
- * liveness is ours.
+ * writes nothing, and needs no write access; like any call it comes after the earlier ones of its
+ * thread. An entry without a date is of no age. Source: argus; liveness is ours.
  *
  * @returns What was removed, in the order of the file.
  * @throws {RegistryError} As {@link updateRegistry}.

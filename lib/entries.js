@@ -52,7 +52,7 @@ const apply = async (members, news) => {
 		}
 		for (const [index, { resolve }] of members.entries()) {
 			// Who was cancelled knows already.
-			if (outcomes[index] !== undefined) news.push(() => resolve(JSON.parse(outcomes[index])))
+			if (outcomes[index] !== null) news.push(() => resolve(JSON.parse(outcomes[index])))
 		}
 		return []
 	} catch (error) {

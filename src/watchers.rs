@@ -45,7 +45,8 @@ pub struct ClaimOptions {
     /// Whether an id that is taken gets a suffix. If not, the claim fails with
     /// [`Error::IdTaken`]. Default true.
     pub suffix: bool,
-    /// Whether the entry of a dead process is replaced, judged as in [`PruneOptions::liveness`].
+    /// Whether the entry of a dead process is replaced, judged as in [`PruneOptions::liveness`]: not
+    /// for a registry that containers or hosts share, where another's live watcher would look dead.
     /// Default true.
     pub liveness: bool,
 }
