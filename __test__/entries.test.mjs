@@ -27,20 +27,12 @@ import {
 	updateRegistrySync,
 	withRegistryLock,
 } from '../index.js'
-import { EMPTY, folder, print } from './support/folder.mjs'
+import { EMPTY, folder, print, record } from './support/folder.mjs'
 import { puppet, puppets, rustExample } from './support/processes.mjs'
 import { packageFile, run, runUnprivileged } from './support/script.mjs'
 import { skipIf } from './support/skip.mjs'
 
 const LONG = { timeoutMs: 120_000, durable: false }
-
-const record = (id, more) => {
-	const now = Date.now()
-	const watcher = { id, host: '127.0.0.1', port: 9222, pid: process.pid, startedAt: now }
-	return { ...watcher, updatedAt: now, ...more }
-}
-
-const ids = (at) => Object.keys(at.json().watchers)
 
 /** The pid of a process that is gone. */
 const deadPid = async () => {
@@ -181,7 +173,7 @@ test('ids may be any string, and entries anything', async (t) => {
 		assert.equal(await heartbeatWatcher(at.path, id), true)
 		assert.equal((await claimWatcher(at.path, watcher)).claim.id, `${id}-2`)
 		assert.equal(await removeWatcher(at.path, `${id}-2`), true)
-		assert.deepEqual(ids(at), [id])
+		assert.deepEqual(at.ids(), [id])
 		assert.equal(await removeWatcher(at.path, claim), true)
 	}
 	const nobody = { id: 'd', pid: 0, startedAt: 0 }
@@ -199,7 +191,7 @@ test('ids may be any string, and entries anything', async (t) => {
 	assert.equal((await claimWatcher(at.path, record('c'))).claim.id, 'c-2')
 	assert.equal((await claimWatcher(at.path, record('a'))).claim.id, 'a-2')
 	assert.equal(await removeWatcher(at.path, 'a'), true)
-	assert.deepEqual(ids(at), ['b', 'c', 'd', 'e', 'c-2', 'a-2'])
+	assert.deepEqual(at.ids(), ['b', 'c', 'd', 'e', 'c-2', 'a-2'])
 })
 
 test('names and members that only JavaScript can hold are no obstacle to pruning', async (t) => {
@@ -208,7 +200,7 @@ test('names and members that only JavaScript can hold are no obstacle to pruning
 	at.put(print({ ...EMPTY, watchers: { '\ud800': old, __proto__: null, '\udc00': record('y') } }))
 	const pruned = await pruneStaleWatchers(at.path)
 	assert.deepEqual(pruned, [{ id: '\ud800', watcher: old, reason: 'expired' }])
-	assert.deepEqual(ids(at), ['\udc00'])
+	assert.deepEqual(at.ids(), ['\udc00'])
 })
 
 test('100 processes, Node and Rust, that claim one id at once get 100', {
@@ -305,7 +297,7 @@ test('pruning is by age, and by liveness if asked to', async (t) => {
 		['oldAndDead', 'expired'],
 	])
 	assert.deepEqual(await pruned({ liveness: true }), [['dead', 'dead']])
-	assert.deepEqual(ids(at), ['young', 'ahead', 'far'])
+	assert.deepEqual(at.ids(), ['young', 'ahead', 'far'])
 	assert.deepEqual(await pruned({ ttlMs: 0 }), [
 		['young', 'expired'],
 		['far', 'expired'],
@@ -364,7 +356,7 @@ test('1,000 concurrent operations take the lock a few times, and all are there, 
 	const claimed = await Promise.all(claims)
 	const expected = ['app', ...Array.from({ length: 999 }, (_, index) => `app-${index + 2}`)]
 	assert.deepEqual(claimed, expected)
-	assert.deepEqual(ids(at), expected)
+	assert.deepEqual(at.ids(), expected)
 	assert.equal(at.json().watchers['app-500'].port, 499)
 	assert.ok(holds.size <= 5, `${holds.size} holds`)
 })
@@ -456,7 +448,7 @@ test('operations and updates keep their order, whatever they are', async (t) => 
 		removeWatcher(at.path, 'b', LONG),
 	])
 	assert.deepEqual(seen, ['a,b', 'b,c', 'b', 'held'])
-	assert.deepEqual(ids(at), [])
+	assert.deepEqual(at.ids(), [])
 })
 
 test('no JavaScript runs while one holds the lock: a blocked event loop holds up nobody', async (t) => {
@@ -502,7 +494,7 @@ test('a synchronous update may come while an operation is under way, not inside 
 		await assert.rejects(pruneStaleWatchers(at.path), refused)
 		return registry
 	})
-	assert.deepEqual(ids(at), ['app', 'b', 'c', 'd'])
+	assert.deepEqual(at.ids(), ['app', 'b', 'c', 'd'])
 })
 
 test('who waits too long is told who holds the lock; the others get their turn', async (t) => {
@@ -521,7 +513,7 @@ test('who waits too long is told who holds the lock; the others get their turn',
 	assert.deepEqual(codes, ['LOCK_BUSY', 'LOCK_TIMEOUT', 'LOCK_TIMEOUT'])
 	holder.settle()
 	await Promise.all(patient)
-	assert.deepEqual(ids(at), ['patient-1', 'patient-2'])
+	assert.deepEqual(at.ids(), ['patient-1', 'patient-2'])
 })
 
 test('those that wait together leave by their own time and signal; the others stay', async (t) => {
@@ -545,7 +537,7 @@ test('those that wait together leave by their own time and signal; the others st
 	})
 	holder.settle()
 	await Promise.all(patient)
-	assert.deepEqual(ids(at), ['first', 'last'])
+	assert.deepEqual(at.ids(), ['first', 'last'])
 })
 
 test('a prune with nothing to do waits for no lock, whatever is behind it', async (t) => {
@@ -559,7 +551,7 @@ test('a prune with nothing to do waits for no lock, whatever is behind it', asyn
 	assert.deepEqual(await pruned, [])
 	holder.settle()
 	await announced
-	assert.deepEqual(ids(at), ['app', 'last'])
+	assert.deepEqual(at.ids(), ['app', 'last'])
 })
 
 test('who is told of the end finds its turn over', async (t) => {
@@ -595,7 +587,7 @@ test('an aborted operation is not done, and does not hold up those behind it', a
 	)
 	holder.settle()
 	await last
-	assert.deepEqual(ids(at), ['last'])
+	assert.deepEqual(at.ids(), ['last'])
 })
 
 test('what has begun is not aborted: what came of it is the answer', async (t) => {
@@ -656,7 +648,7 @@ test('a commit that fails is the failure of all that are in it, and of nobody el
 		[undefined, 'EFBIG', 'EFBIG', undefined, undefined],
 	)
 	assert.deepEqual(settled[3].value, [])
-	assert.deepEqual(ids(at), ['first', 'last'])
+	assert.deepEqual(at.ids(), ['first', 'last'])
 })
 
 test('corrupt bytes are kept by who writes, and by nobody else', async (t) => {
@@ -670,7 +662,7 @@ test('corrupt bytes are kept by who writes, and by nobody else', async (t) => {
 	assert.equal(at.text(), 'bad')
 	assert.deepEqual(warned, [])
 	await announceWatcher(at.path, record('app'), options)
-	assert.deepEqual(ids(at), ['app'])
+	assert.deepEqual(at.ids(), ['app'])
 	assert.deepEqual([warned.length, warned[0].code, warned[0].path], [1, 'CORRUPT', at.path])
 	assert.match(
 		warned[0].message,
@@ -703,7 +695,7 @@ test('an operation that lost its lock is done again, on fresh content', async (t
 		}
 		await done
 	}
-	assert.equal(ids(at).length, 100)
+	assert.equal(at.ids().length, 100)
 	assert.ok(rounds > 0, 'no lock was taken away')
 })
 
@@ -750,7 +742,7 @@ test('who loses its lock again and again may leave all the same, and holds up no
 	const codes = outcomes.map(({ code }) => code)
 	assert.ok(['LOCK_LOST', 'LOCK_TIMEOUT'].includes(codes[0]), codes[0])
 	assert.deepEqual(codes.slice(1), ['ABORTED', 'ABORTED', undefined])
-	assert.deepEqual(ids(at), ['stays'])
+	assert.deepEqual(at.ids(), ['stays'])
 })
 
 test('who takes a lockfile for stale sooner than others does not wait with them', async (t) => {
@@ -765,7 +757,7 @@ test('who takes a lockfile for stale sooner than others does not wait with them'
 	await Promise.all([waits, sooner])
 	writeFileSync(at.lockfile, '')
 	await announceWatcher(at.path, record('alone'), { timeoutMs: 0, staleMs: 0 })
-	assert.deepEqual(ids(at), ['waits', 'sooner', 'alone'])
+	assert.deepEqual(at.ids(), ['waits', 'sooner', 'alone'])
 })
 
 test('a handler that throws whatever it likes changes nothing of what is done', async (t) => {
@@ -783,7 +775,7 @@ test('a handler that throws whatever it likes changes nothing of what is done', 
 			both.map(({ status }) => status),
 			['fulfilled', 'fulfilled'],
 		)
-		assert.deepEqual(ids(at), ['a', 'b'])
+		assert.deepEqual(at.ids(), ['a', 'b'])
 	}
 })
 

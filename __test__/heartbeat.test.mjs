@@ -16,22 +16,25 @@ import {
 	updateRegistry,
 	withRegistryLock,
 } from '../index.js'
-import { EMPTY, folder, print } from './support/folder.mjs'
+import { EMPTY, folder, print, record } from './support/folder.mjs'
 import { puppet } from './support/processes.mjs'
 import { asCommand, importPackage, packageFile } from './support/script.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
 
-const record = (id, more) => {
-	const now = Date.now()
-	const watcher = { id, host: '127.0.0.1', port: 9222, pid: process.pid, startedAt: now }
-	return { ...watcher, updatedAt: now, ...more }
-}
-
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 const until = async (isTrue) => {
 	while (!(await isTrue())) await turn()
+}
+
+/** What this process is warned of from here on. */
+const warningsOf = (t) => {
+	const warnings = []
+	const onWarning = ({ message }) => warnings.push(message)
+	process.on('warning', onWarning)
+	t.after(() => process.off('warning', onWarning))
+	return warnings
 }
 
 const entry = async (at) => (await readRegistry(at.path)).registry.watchers.app
@@ -230,10 +233,7 @@ test('whatever fails is told, and the next beat comes; a handler may stop it, or
 		if (result instanceof Error) throw result
 		return result
 	}
-	const warnings = []
-	const onWarning = (warning) => warnings.push(warning)
-	process.on('warning', onWarning)
-	t.after(() => process.off('warning', onWarning))
+	const warnings = warningsOf(t)
 	await new Promise((resolve) => {
 		const onError = async (error) => {
 			errors.push(error)
@@ -251,7 +251,7 @@ test('whatever fails is told, and the next beat comes; a handler may stop it, or
 	assert.equal(errors[0].message, 'mine')
 	for (const error of errors.slice(1)) assert.equal(error.code, 'INVALID_VALUE')
 	await until(() => warnings.length === results.length)
-	assert.match(warnings[0].message, /heartbeat: handler 1/)
+	assert.match(warnings[0], /heartbeat: handler 1/)
 })
 
 test('without a handler a failure is a warning, and a removal that fails is told', async (t) => {
@@ -279,10 +279,7 @@ test('without a handler a failure is a warning, and a removal that fails is told
 
 test('whatever a handler or getWatcher throws becomes a warning that says it', async (t) => {
 	const at = folder(t)
-	const warnings = []
-	const onWarning = ({ message }) => warnings.push(message)
-	process.on('warning', onWarning)
-	t.after(() => process.off('warning', onWarning))
+	const warnings = warningsOf(t)
 	const reasons = [
 		// What execFile rejects with, and what an abort does: codes that Node takes for no code.
 		Object.assign(new Error('handler 1'), { code: 1 }),
@@ -356,10 +353,7 @@ test('it may be stopped from inside of getWatcher, and started from inside of a 
 
 test('what is thrown may be anything', async (t) => {
 	const at = folder(t)
-	const warnings = []
-	const onWarning = ({ message }) => warnings.push(message)
-	process.on('warning', onWarning)
-	t.after(() => process.off('warning', onWarning))
+	const warnings = warningsOf(t)
 	const things = ['text', null, undefined]
 	const getWatcher = () => {
 		// Those that come later are told as well, and of no interest.

@@ -13,21 +13,13 @@ import {
 	removeWatcher,
 	updateRegistry,
 } from '../index.js'
-import { EMPTY, folder, print } from './support/folder.mjs'
+import { EMPTY, folder, print, record } from './support/folder.mjs'
 import * as plain from './support/plain-operations.mjs'
 import { puppet } from './support/processes.mjs'
 import { asCommand, importPackage, runUnprivileged } from './support/script.mjs'
 import { skipIf } from './support/skip.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
-
-const record = (id, more) => {
-	const now = Date.now()
-	const watcher = { id, host: '127.0.0.1', port: 9222, pid: process.pid, startedAt: now }
-	return { ...watcher, updatedAt: now, ...more }
-}
-
-const ids = (at) => Object.keys(at.json().watchers)
 
 /** Runs `body` while an update of this thread holds the lock: what it starts waits. */
 const behindAnUpdate = async (at, body) => {
@@ -48,7 +40,7 @@ test('check, then act: two that look for a free id at once find the same one', a
 	const race = async (at, enter) => {
 		at.put(print(EMPTY))
 		const results = await Promise.all([enter(1), enter(2)])
-		return { results, entries: ids(at) }
+		return { results, entries: at.ids() }
 	}
 	const at = folder(t)
 	const found = []
@@ -77,7 +69,7 @@ test('a beat that was on its way brings back the entry that was removed before i
 		() => plain.removeWatcher(at.path, 'app'),
 		() => plain.heartbeatWatcher(at.path, watcher),
 	)
-	assert.deepEqual(ids(at), ['app'])
+	assert.deepEqual(at.ids(), ['app'])
 	for (const who of [
 		watcher,
 		'app',
@@ -89,7 +81,7 @@ test('a beat that was on its way brings back the entry that was removed before i
 			() => heartbeatWatcher(at.path, who, LONG),
 		)
 		assert.deepEqual(results, [true, false])
-		assert.deepEqual(ids(at), [])
+		assert.deepEqual(at.ids(), [])
 	}
 })
 
@@ -103,7 +95,7 @@ test('a watcher that ends removes the entry of the one that was started in its p
 		return remove()
 	}
 	await restart(() => plain.removeWatcher(at.path, 'app'))
-	assert.deepEqual(ids(at), [])
+	assert.deepEqual(at.ids(), [])
 	for (const who of [old, { id: 'app', pid: old.pid, startedAt: old.startedAt }]) {
 		assert.equal(await restart(() => removeWatcher(at.path, who)), false)
 		assert.equal(await restart(() => heartbeatWatcher(at.path, who)), false)
@@ -129,7 +121,7 @@ test('an entry that is renewed after it was seen to be old is pruned all the sam
 		meanwhile: () => plain.announceWatcher(at.path, fresh),
 	})
 	assert.deepEqual(pruned, ['app'])
-	assert.deepEqual(ids(at), [])
+	assert.deepEqual(at.ids(), [])
 
 	await announceWatcher(at.path, old)
 	const other = puppet(t)

@@ -2,8 +2,9 @@
 //! surrogates. What isn't changed is printed as it was read, in the layout of
 //! `JSON.stringify(value, null, 2)`.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -19,9 +20,43 @@ pub(crate) struct RawObject {
 struct Member {
     /// As written, with its quotes.
     key: Box<RawValue>,
-    /// As meant; `None` for a key with a lone surrogate, which no Rust string can be.
-    name: Option<String>,
+    name: Name,
     value: Box<RawValue>,
+}
+
+/// A key as it is meant.
+#[derive(Debug, Clone)]
+enum Name {
+    /// As it is written, like nearly all: there is no need for a copy.
+    Plain,
+    Escaped(String),
+    /// It has a lone surrogate, which no Rust string can have.
+    Unspeakable,
+}
+
+impl Member {
+    fn new(key: Box<RawValue>, value: Box<RawValue>) -> Self {
+        let name = if !key.get().contains('\\') {
+            Name::Plain
+        } else {
+            serde_json::from_str(key.get()).map_or(Name::Unspeakable, Name::Escaped)
+        };
+        Member { key, name, value }
+    }
+
+    fn name(&self) -> Option<&str> {
+        match &self.name {
+            Name::Plain => Some(&self.key.get()[1..self.key.get().len() - 1]),
+            Name::Escaped(name) => Some(name),
+            Name::Unspeakable => None,
+        }
+    }
+
+    /// What makes two keys the same. What no Rust string can hold is known by its spelling, and is
+    /// no name of that spelling.
+    fn identity(&self) -> Result<&str, &str> {
+        self.name().ok_or(self.key.get())
+    }
 }
 
 impl RawObject {
@@ -32,7 +67,7 @@ impl RawObject {
     /// Those whose names a Rust string can hold.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         let members = self.members.iter();
-        members.filter_map(|member| Some((member.name.as_deref()?, &*member.value)))
+        members.filter_map(|member| Some((member.name()?, &*member.value)))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -69,11 +104,11 @@ impl RawObject {
             Some(at) => self.members[at].value = value,
             None => {
                 let key = serde_json::value::to_raw_value(name)?;
-                let member = Member { key, name: Some(name.to_owned()), value };
+                let member = Member::new(key, value);
                 // JavaScript lists array indexes first, in order, whenever they were added.
                 let at = match array_index(name) {
                     Some(index) => self.members.partition_point(|member| {
-                        member.name.as_deref().and_then(array_index).is_some_and(|i| i < index)
+                        member.name().and_then(array_index).is_some_and(|i| i < index)
                     }),
                     None => self.members.len(),
                 };
@@ -126,7 +161,7 @@ impl RawObject {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.members.iter().position(|member| member.name.as_deref() == Some(name))
+        self.members.iter().position(|member| member.name() == Some(name))
     }
 
     /// The object as one raw value, in whatever layout: printing gives it its own.
@@ -152,7 +187,7 @@ impl RawObject {
         let lengths = inner.members.iter().map(|m| m.key.get().len() + m.value.get().len() + 8);
         let mut out = String::with_capacity(1024 + lengths.sum::<usize>());
         self.print_members(&mut out, 0, |out, member| {
-            if member.name.as_deref() == Some(name) {
+            if member.name() == Some(name) {
                 inner.print_members(out, 1, |out, member| pretty_into(out, member.value.get(), 2));
             } else {
                 pretty_into(out, member.value.get(), 1);
@@ -216,28 +251,23 @@ impl RawObject {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members: Vec<Member> = Vec::new();
-                let mut places = HashMap::new();
+                let hashes = RandomState::new();
+                let mut seen = HashSet::new();
                 let mut inner = None;
                 while let Some(key) = map.next_key::<Box<RawValue>>()? {
-                    let name = name_of(&key);
-                    let value = if name.is_some() && name.as_deref() == self.0 {
+                    let mut member = Member::new(key, RawValue::NULL.to_owned());
+                    if self.0.is_some() && member.name() == self.0 {
                         inner = Some(map.next_value::<RawObject>()?);
-                        RawValue::NULL.to_owned()
                     } else {
-                        map.next_value()?
-                    };
-                    // As in JavaScript, a key's last value counts, in its first place. What no Rust
-                    // string can hold is known by its spelling, and is no name of that spelling.
-                    let identity = name.clone().ok_or_else(|| key.get().to_owned());
-                    match places.entry(identity) {
-                        std::collections::hash_map::Entry::Occupied(place) => {
-                            let at: usize = *place.get();
-                            members[at].value = value;
-                        }
-                        std::collections::hash_map::Entry::Vacant(place) => {
-                            place.insert(members.len());
-                            members.push(Member { key, name, value });
-                        }
+                        member.value = map.next_value()?;
+                    }
+                    // As in JavaScript, a key's last value counts, in its first place.
+                    let is_new = seen.insert(hashes.hash_one(member.identity()));
+                    let same = |other: &&mut Member| other.identity() == member.identity();
+                    let first = if is_new { None } else { members.iter_mut().find(same) };
+                    match first {
+                        Some(first) => first.value = member.value,
+                        None => members.push(member),
                     }
                 }
                 Ok((RawObject { members }, inner))
@@ -247,15 +277,6 @@ impl RawObject {
     }
 }
 
-/// A key as it is meant.
-fn name_of(key: &RawValue) -> Option<String> {
-    let bare = &key.get()[1..key.get().len() - 1];
-    if bare.contains('\\') {
-        return serde_json::from_str(key.get()).ok();
-    }
-    Some(bare.to_owned())
-}
-
 /// The new value, with the members of an object that mean the same as before in their old places
 /// and spelling.
 fn merge(old: &RawValue, new: Box<RawValue>) -> serde_json::Result<Box<RawValue>> {
@@ -263,13 +284,13 @@ fn merge(old: &RawValue, new: Box<RawValue>) -> serde_json::Result<Box<RawValue>
     let (Ok::<RawObject, _>(mut merged), Ok::<RawObject, _>(changed)) = objects else {
         return Ok(new);
     };
-    merged.members.retain(|member| match &member.name {
+    merged.members.retain(|member| match member.name() {
         Some(name) => changed.get(name).is_some(),
         // No Rust value can have held it, so none can have dropped it.
         None => true,
     });
     for member in changed.members {
-        let Some(name) = &member.name else { continue };
+        let Some(name) = member.name() else { continue };
         let value: serde_json::Value = serde_json::from_str(member.value.get())?;
         merged.set(name, &value)?;
     }

@@ -41,6 +41,7 @@ export const folder = (t, parent = tmpdir()) => {
 		guard: `${path}.guard`,
 		text: () => readFileSync(path, 'utf8'),
 		json: () => JSON.parse(readFileSync(path, 'utf8')),
+		ids: () => Object.keys(JSON.parse(readFileSync(path, 'utf8')).watchers),
 		put: (text) => writeFileSync(path, text),
 		/** What is there beside the registry and its guard. */
 		others: () =>
@@ -72,4 +73,11 @@ export const robbedOnce = (t, at, takeOver = () => {}) => {
 		return now()
 	}
 	return () => robbed
+}
+
+/** A watcher of this process, just started. */
+export const record = (id, more) => {
+	const now = Date.now()
+	const watcher = { id, host: '127.0.0.1', port: 9222, pid: process.pid, startedAt: now }
+	return { ...watcher, updatedAt: now, ...more }
 }
