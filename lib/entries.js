@@ -105,9 +105,9 @@ const orderOf = (path, what, now) => {
 	}
 }
 
-const operate = (call, what, { now, mayHaveCompany = true } = {}) => {
+const operate = (call, what, options, mayHaveCompany = true) => {
 	const { path } = call
-	const order = orderOf(path, what, instant(path, 'now', now))
+	const order = orderOf(path, what, instant(path, 'now', options?.now))
 	const operation = unwrap(native.entryOperation(path, order))
 	const member = { kind: KIND, call, operation, mayHaveCompany }
 	const promise = new Promise((resolve, reject) => Object.assign(member, { resolve, reject }))
@@ -179,7 +179,7 @@ const pruneStaleWatchers = async (path, options) => {
 	const ttlMs = milliseconds(call.path, 'ttlMs', options?.ttlMs, DEFAULT_TTL_MS)
 	const liveness = flag(call.path, 'liveness', options?.liveness, false)
 	// Alone: with nothing to remove it needs no write access, and others would.
-	return operate(call, { prune: { ttlMs, liveness } }, { now: options?.now, mayHaveCompany: false })
+	return operate(call, { prune: { ttlMs, liveness } }, options, false)
 }
 
 module.exports = {
