@@ -62,3 +62,8 @@ export const installed = (label) => {
 	const { binary } = runtimes.find((runtime) => runtime.label === label)
 	return existsSync(binary) ? binary : undefined
 }
+
+// By itself it installs the runtimes that it is told to.
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+	for (const label of process.argv.slice(2)) install(runtimes.find((each) => each.label === label))
+}
