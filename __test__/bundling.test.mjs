@@ -3,7 +3,15 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+	existsSync,
+	mkdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { buildSync } from 'esbuild'
@@ -145,3 +153,45 @@ test('a bundle with the addon beside it needs no packages', (t) => {
 	assert.equal(status, 0, stderr)
 	assert.equal(at.json().updatedAt, 7)
 })
+
+/** How package managers lay out what comes with a library: where it is, and where its packages are. */
+const layouts = {
+	'in the library’s own folder': (modules) => {
+		const library = join(modules, 'watcher-library')
+		return { library, packages: join(library, 'node_modules') }
+	},
+	'in a store': (modules) => {
+		const inStore = (name) => join(modules, '.bun', `${name}@0.1.0`, 'node_modules')
+		const library = join(inStore('watcher-library'), 'watcher-library')
+		mkdirSync(inStore('watcher-library'), { recursive: true })
+		symlinkSync(library, join(modules, 'watcher-library'))
+		for (const owner of ['watcher-library', 'argus-registry']) {
+			mkdirSync(inStore(owner), { recursive: true })
+		}
+		const stored = join(inStore('argus-registry'), 'argus-registry')
+		symlinkSync(stored, join(inStore('watcher-library'), 'argus-registry'))
+		const addonPackage = `argus-registry-${addonFile.split('.')[1]}`
+		return {
+			library,
+			packages: inStore('argus-registry'),
+			addonIn: inStore(addonPackage),
+		}
+	},
+}
+
+for (const [name, { skip = false, bundle }] of Object.entries(bundlers)) {
+	for (const [where, layOut] of Object.entries(layouts)) {
+		test(`${name}: a bundle finds the addon of a library’s package ${where}`, { skip }, (t) => {
+			const at = folder(t)
+			const dir = join(at.dir, 'app')
+			mkdirSync(join(dir, 'node_modules'), { recursive: true })
+			const { library: place, packages, addonIn } = layOut(join(dir, 'node_modules'))
+			installPackage(packages, { addonIn })
+			writePackage(place, { name: 'watcher-library', main: 'index.js' }, library)
+			writePackage(dir, { name: 'app', type: 'module', main: 'app.js' }, app)
+			const { status, stderr } = run(at, join(dir, bundle(dir)))
+			assert.equal(status, 0, stderr)
+			assert.equal(at.json().updatedAt, 7)
+		})
+	}
+}

@@ -3,7 +3,7 @@
 // Finds and loads the addon of this machine: the one that was built here, else the one that npm
 // installed as a package of its own. This code may be in its package or in an application's bundle.
 
-const { realpathSync } = require('node:fs')
+const { existsSync, readdirSync, realpathSync } = require('node:fs')
 const { createRequire } = require('node:module')
 const { dirname, join } = require('node:path')
 const { fileURLToPath } = require('node:url')
@@ -64,11 +64,54 @@ const places = (start, platform) => {
 	return found
 }
 
+/** A folder and those around it. */
+const upwards = (folder) =>
+	dirname(folder) === folder ? [folder] : [folder, ...upwards(dirname(folder))]
+
+const namesIn = (folder) => {
+	try {
+		return readdirSync(folder)
+	} catch {
+		return []
+	}
+}
+
+/** The packages in a `node_modules`, those in scopes too. */
+const packagesIn = (modules) =>
+	namesIn(modules).flatMap((name) =>
+		name.startsWith('@') ? namesIn(join(modules, name)).map((each) => join(name, each)) : [name],
+	)
+
+/**
+ * Where else it may be for a bundle: this package has come with a library, and its own packages are
+ * with that library, or in a package manager's store, where no name that the bundle could ask for
+ * leads to.
+ */
+const hiddenPlaces = (start, platform) => {
+	const addonPackage = `argus-registry-${platform}`
+	const found = []
+	for (const folder of upwards(start)) {
+		const modules = join(folder, 'node_modules')
+		const owners = packagesIn(modules).map((name) => join(modules, name))
+		const stored = ['.bun', '.pnpm'].map((store) =>
+			join(modules, store, `${addonPackage}@${version}`),
+		)
+		const nested = owners.map((owner) => join(owner, 'node_modules', ownName))
+		for (const owner of [...stored, ...owners, ...nested]) {
+			found.push(join(owner, 'node_modules', addonPackage))
+		}
+	}
+	const load = createRequire(join(start, 'here.js'))
+	return found.filter((each) => existsSync(each)).map((each) => [load, each])
+}
+
 const loadAddon = () => {
 	const failures = []
-	for (const start of starts()) {
+	// All that cost nothing to look at come first.
+	const looks = [places, hiddenPlaces].flatMap((look) => starts().map((start) => [look, start]))
+	for (const [look, start] of looks) {
 		for (const kind of kinds[process.platform] ?? []) {
-			for (const [load, what] of places(start, `${process.platform}-${process.arch}${kind}`)) {
+			for (const [load, what] of look(start, `${process.platform}-${process.arch}${kind}`)) {
 				try {
 					const addon = load(what)
 					// A bundle may meet another version than the one that it was made with.
@@ -84,7 +127,8 @@ const loadAddon = () => {
 		({ what, start, error }) => `  ${what}, from ${start}: ${error.message.split('\n')[0]}`,
 	)
 	const problem = `argus-registry has no addon for ${process.platform} on ${process.arch}`
-	const cure = 'install it without --omit=optional, or build it with `npm run build`'
+	const cure =
+		'install it without --omit=optional, put its file beside the bundle, or build it with `npm run build`'
 	throw new Error(`${problem}; ${cure}\n${[...new Set(tried)].join('\n')}`, {
 		cause: failures[0]?.error,
 	})
