@@ -4,13 +4,13 @@
  * Many processes update one small state file without losing anything.
  *
  * Every failure is a {@link RegistryError} with a stable `code`, unless it is the caller's own
- * error, thrown from an updater: that one is passed on as it is.
+ * error, thrown from an updater or from a codec's `empty`: that one is passed on as it is. The pure
+ * helpers, from {@link createEmptyRegistry} on, check nothing.
  *
  * The file is a registry of argus unless a {@link DocumentCodec} says what else it is.
  *
- * A call that is under way keeps the process alive until it settles, as any file operation does:
- * while it waits for a lock, at most for its `timeoutMs` (with `Infinity`, for ever), then as long
- * as the disk takes. To leave earlier, abort its `signal` or call `process.exit()`. A watch that is
+ * A call that is under way keeps the process alive, as any file operation does: while it waits for a
+ * lock, at most for its `timeoutMs` (with `Infinity`, for ever), and as long as the disk takes. To leave earlier, abort its `signal` or call `process.exit()`. A watch that is
  * asked for its next value keeps it alive until that has come, or the watch is closed, and a
  * heartbeat does so if it is told to. Nothing else keeps a process alive: not the loaded package, not
  * a hold whose updater never settles, not a watch that nobody asks.
@@ -407,10 +407,12 @@ export type WatcherRef = string | WatcherClaim | WatcherRecord
  * How to do an entry operation: {@link announceWatcher}, {@link claimWatcher},
  * {@link heartbeatWatcher}, {@link removeWatcher}, {@link pruneStaleWatchers}. Each is one atomic
  * update that runs no JavaScript while it holds the lock. Those of one registry that wait in one
- * thread are done together, in order, with one commit. What they don't touch keeps its bytes.
+ * thread are done together, in order, with one commit. What they don't touch keeps its spelling and
+ * order; the layout is that of `JSON.stringify(registry, null, 2)`, so what JavaScript wrote keeps
+ * its bytes.
  */
 export interface EntryOptions extends UpdateOptions {
-	/** What time it is, in milliseconds since 1970. Default: when the lock is held. */
+	/** The time to do it at, in milliseconds since 1970. Default: the moment when the lock is held. */
 	now?: number
 }
 
@@ -448,7 +450,8 @@ export interface ClaimedWatcher {
 /**
  * Enters a watcher under an id of its own: the one it asks for or, if that is taken, the first of
  * `-2`, `-3`, ... that is free. The entry of a dead process is replaced; one that can't be judged
- * from here is not. Source: ours; the suffixes are argus's.
+ * from here is not, nor one that this very process has entered before. Source: ours; the suffixes
+ * are argus's.
  *
  * @throws {RegistryError} As {@link announceWatcher}; `ID_TAKEN` without a suffix.
  */
@@ -515,7 +518,7 @@ export interface PrunedWatcher {
 /**
  * Removes entries by age and, if asked to, by liveness. With nothing to remove it takes no lock,
  * writes nothing, and needs no write access; like any call it comes after the earlier ones of its
- * thread. An entry without a date is of no age. Source: argus; liveness is ours.
+ * thread. An entry without a date never expires. Source: argus; liveness is ours.
  *
  * @returns What was removed, in the order of the file.
  * @throws {RegistryError} As {@link updateRegistry}.
@@ -631,7 +634,7 @@ export function registryPath(): string
 /** A new, empty registry. Source: argus. */
 export function createEmptyRegistry(now?: number): RegistryV1
 
-/** The entries of a registry, but for what is no object. Source: argus. */
+/** The entries of a registry, except those that are not objects. Source: argus. */
 export function listWatchers(registry: RegistryV1): WatcherRecord[]
 
 /**

@@ -797,6 +797,8 @@ test('bad arguments are refused before anything is done', async (t) => {
 		{ ...watcher, port: 65_536 },
 		{ ...watcher, port: '80' },
 		{ ...watcher, pid: -1 },
+		{ ...watcher, pid: 1.5 },
+		{ ...watcher, port: 1.5 },
 		{ ...watcher, startedAt: Number.NaN },
 		{ ...watcher, big: 1n },
 	]) {
@@ -812,7 +814,7 @@ test('bad arguments are refused before anything is done', async (t) => {
 		{ ...claim, pid: -1 },
 		{ ...claim, startedAt: -1 },
 	]) {
-		const told = { ...refused, message: /a claim must have id, pid and startedAt/ }
+		const told = { ...refused, message: /whose entry is meant must be said by id, by claim/ }
 		await assert.rejects(heartbeatWatcher(at.path, bad), told)
 		await assert.rejects(removeWatcher(at.path, bad), told)
 	}
@@ -856,10 +858,12 @@ test('the pure helpers change nothing that they are given, and are safe for any 
 		assert.equal(Object.values(one.watchers)[0].port, 9222)
 		assert.deepEqual(removeWatcherEntry(two, id, 4), { ...createEmptyRegistry(4), note: 7 })
 	}
-	const odd = JSON.parse('{"version":1,"updatedAt":0,"watchers":{"a":null,"__proto__":{"id":"x"}}}')
+	const odd = JSON.parse(
+		'{"version":1,"updatedAt":0,"watchers":{"a":null,"b":[],"__proto__":{"id":"x"}}}',
+	)
 	assert.deepEqual(listWatchers(odd), [{ id: 'x' }])
-	assert.deepEqual(Object.keys(removeWatcherEntry(odd, 'a').watchers), ['__proto__'])
-	assert.deepEqual(Object.keys(removeWatcherEntry(odd, '__proto__').watchers), ['a'])
+	assert.deepEqual(Object.keys(removeWatcherEntry(odd, 'a').watchers), ['b', '__proto__'])
+	assert.deepEqual(Object.keys(removeWatcherEntry(odd, '__proto__').watchers), ['a', 'b'])
 	assert.deepEqual(empty, createEmptyRegistry(1))
 	const before = Date.now()
 	assert.ok(setWatcherEntry(empty, record('a')).updatedAt >= before)

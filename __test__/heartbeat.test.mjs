@@ -251,7 +251,7 @@ test('whatever fails is told, and the next beat comes; a handler may stop it, or
 	assert.equal(errors[0].message, 'mine')
 	for (const error of errors.slice(1)) assert.equal(error.code, 'INVALID_VALUE')
 	await until(() => warnings.length === results.length)
-	assert.match(warnings[0], /heartbeat: handler 1/)
+	assert.match(warnings[0], /heartbeat of .+: handler 1/)
 })
 
 test('without a handler a failure is a warning, and a removal that fails is told', async (t) => {
@@ -300,8 +300,8 @@ test('whatever a handler or getWatcher throws becomes a warning that says it', a
 	await until(() => thrown >= reasons.length)
 	await heartbeat.stop(null)
 	await until(() => warnings.length >= reasons.length)
-	assert.match(warnings[0], /heartbeat: handler 1/)
-	assert.match(warnings[1], /heartbeat: handler 2/)
+	assert.match(warnings[0], /heartbeat of .+: handler 1/)
+	assert.match(warnings[1], /heartbeat of .+: handler 2/)
 	const silent = startRegistryHeartbeat(
 		at.path,
 		() => Promise.reject(new DOMException('the reason', 'TimeoutError')),
@@ -362,7 +362,7 @@ test('what is thrown may be anything', async (t) => {
 	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { intervalMs: 1 })
 	await until(() => warnings.length >= 3)
 	await heartbeat.stop()
-	const told = ['heartbeat: text', 'heartbeat: null', 'heartbeat: undefined']
+	const told = ['text', 'null', 'undefined'].map((text) => `heartbeat of ${at.path}: ${text}`)
 	assert.deepEqual(warnings.slice(0, 3), told)
 })
 

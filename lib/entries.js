@@ -127,10 +127,13 @@ const checkWatcher = (path, watcher) => {
 /** Whose entry is meant: an id, a claim, or a whole record. */
 const whose = (path, who) => {
 	if (typeof who === 'string') return { id: who }
-	const { id, pid, startedAt } = checkWatcher(path, who)
-	if ('host' in who) return { record: who }
+	const { id, pid, startedAt } = who ?? {}
+	if (Object(who) === who && 'host' in who) return { record: who }
 	if (typeof id !== 'string' || !(pid >= 0) || !(startedAt >= 0)) {
-		throw bad(path, 'a claim must have id, pid and startedAt')
+		throw bad(
+			path,
+			'whose entry is meant must be said by id, by claim (id, pid and startedAt) or by record',
+		)
 	}
 	return { claim: { id, pid, startedAt } }
 }

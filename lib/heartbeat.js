@@ -18,8 +18,10 @@ const DEFAULT_INTERVAL_MS = 15_000
  */
 const JITTER = 0.25
 
-const warn = (error) =>
-	warnOf(`heartbeat: ${messageOf(error)}`, error instanceof RegistryError ? error.code : undefined)
+const warnAbout = (path) => (error) => {
+	const code = error instanceof RegistryError ? error.code : undefined
+	warnOf(`heartbeat of ${path}: ${messageOf(error)}`, code)
+}
 
 const lost = (path, id) =>
 	new RegistryError(
@@ -34,6 +36,7 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	refuseCodec(path, options)
 	checkFunction(path, 'getWatcher', getWatcher)
 	const intervalMs = interval(path, options.intervalMs, DEFAULT_INTERVAL_MS)
+	const warn = warnAbout(path)
 	const onError = optional(path, 'onError', options.onError, 'function', 'a function') ?? warn
 	const keepAlive = flag(path, 'keepAlive', options.keepAlive, false)
 	// The working folder may be another by the time of a beat.

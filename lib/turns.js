@@ -31,7 +31,10 @@ const refuseNested = (path) => {
 	for (let place = inside.getStore(); place; place = place.outer) {
 		// A timer that was started inside is no longer inside when the update is over.
 		if (place.active && place.path === path) {
-			throw reEntrant(path, 'from inside an updater, change the value that it was given instead')
+			throw reEntrant(
+				path,
+				'change the value that the updater was given, or write by the lock that is held, instead',
+			)
 		}
 	}
 }

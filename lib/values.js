@@ -13,7 +13,7 @@ const createEmptyRegistry = (now = Date.now()) => ({
 	watchers: {},
 })
 
-const isObject = (value) => typeof value === 'object' && value !== null
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const listWatchers = (registry) => Object.values(registry.watchers).filter(isObject)
 

@@ -78,7 +78,7 @@ impl RegistryPaths {
             if !fs::metadata(&registry).is_ok_and(|metadata| metadata.is_file()) {
                 return Err(Error::Io {
                     path: registry,
-                    operation: "use as a registry",
+                    operation: "use",
                     source: io::Error::other("it is not a regular file"),
                 });
             }

@@ -167,17 +167,22 @@ impl<'de> Deserialize<'de> for WatcherRecord {
         use serde::de::Error as _;
         let raw = RawObject::deserialize(deserializer)?;
         let missing =
-            |name| move || D::Error::custom(format!("{name} is missing or no such value"));
+            |name| move || D::Error::custom(format!("its {name} is missing or of the wrong kind"));
         let text = |name| raw.get_as::<String>(name).ok_or_else(missing(name));
         let number = |name: &'static str, max: f64| {
             let number = raw.get_as::<f64>(name).filter(|number| (0.0..=max).contains(number));
             number.map(|number| number as u64).ok_or_else(missing(name))
         };
+        // A fraction of a port or of a process is none.
+        let whole = |name: &'static str, max: u32| match raw.get_as::<f64>(name) {
+            Some(fraction) if fraction.fract() != 0.0 => Err(missing(name)()),
+            _ => number(name, f64::from(max)),
+        };
         Ok(WatcherRecord {
             id: text("id")?,
             host: text("host")?,
-            port: number("port", f64::from(u16::MAX))? as u16,
-            pid: number("pid", f64::from(u32::MAX))? as u32,
+            port: whole("port", u32::from(u16::MAX))? as u16,
+            pid: whole("pid", u32::MAX)? as u32,
             cwd: raw.get_as("cwd"),
             started_at: number("startedAt", f64::MAX)?,
             updated_at: number("updatedAt", f64::MAX)?,

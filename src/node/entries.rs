@@ -81,7 +81,7 @@ fn parse(path: &Path, text: &str) -> Result<Job> {
         let reason = error.to_string();
         // Where in the text is nothing that the caller has seen.
         let reason = reason.split(" at line ").next().unwrap_or_default();
-        let reason = format!("this is no watcher: {reason}");
+        let reason = format!("not a watcher's record: {reason}");
         Error::InvalidValue { path: path.to_path_buf(), reason }
     })?;
     let operation = match order.what {
