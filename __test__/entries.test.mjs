@@ -268,11 +268,16 @@ test('without a suffix a claim gets the id, or fails', async (t) => {
 		name: 'RegistryError',
 		code: 'ID_TAKEN',
 		path: at.path,
-		message: /the id 'app' is another watcher's in .+; end that watcher/,
+		message: `the id 'app' is another watcher's in ${at.path} (process ${process.pid}); end that watcher, or choose another id`,
 	})
 	assert.equal(at.text(), text)
 	await announceWatcher(at.path, record('app', { pid: await deadPid() }))
 	assert.deepEqual((await claimWatcher(at.path, watcher, options)).watcher, watcher)
+	at.put(print({ ...EMPTY, watchers: { app: null } }))
+	await assert.rejects(claimWatcher(at.path, watcher, options), {
+		code: 'ID_TAKEN',
+		message: `the id 'app' is another watcher's in ${at.path}; end that watcher, or choose another id`,
+	})
 })
 
 test('pruning is by age, and by liveness if asked to', async (t) => {

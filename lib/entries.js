@@ -138,12 +138,11 @@ const whose = (path, who) => {
 	return { claim: { id, pid, startedAt } }
 }
 
-const idTaken = (path, id) =>
-	new RegistryError(
-		'ID_TAKEN',
-		`the id '${id}' is another watcher's in ${path}; end that watcher, or choose another id`,
-		{ path },
-	)
+const idTaken = (path, id, pid) => {
+	const whose = pid === undefined ? '' : ` (process ${pid})`
+	const message = `the id '${id}' is another watcher's in ${path}${whose}; end that watcher, or choose another id`
+	return new RegistryError('ID_TAKEN', message, { path })
+}
 
 /** Entries are of registries only. */
 const prepareEntry = (path, options) => {
@@ -162,7 +161,8 @@ const claimWatcher = async (path, record, options) => {
 	const liveness = flag(call.path, 'liveness', options?.liveness, true)
 	const what = { claim: { watcher: checkWatcher(call.path, record), suffix, liveness } }
 	const watcher = await operate(call, what, options)
-	if (watcher === null) throw idTaken(call.path, record.id)
+	// In its place, the process that has the id.
+	if (Array.isArray(watcher)) throw idTaken(call.path, record.id, watcher[0])
 	const { id, pid, startedAt } = watcher
 	return { watcher, claim: { id, pid, startedAt } }
 }

@@ -129,8 +129,12 @@ pub(crate) enum Operation {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Announced,
-    /// As it is entered; `None` if the id is taken, and a suffix was not wanted.
-    Claimed(Option<Box<WatcherRecord>>),
+    /// As it is entered.
+    Claimed(Box<WatcherRecord>),
+    /// The id is taken, by a watcher of this process if it says so, and no suffix was wanted.
+    Taken {
+        pid: Option<u32>,
+    },
     /// Whether there was the entry that was meant.
     Found(bool),
     Pruned(Vec<PrunedWatcher>),
@@ -139,8 +143,8 @@ pub(crate) enum Outcome {
 impl Outcome {
     pub(crate) fn has_changed(&self) -> bool {
         match self {
-            Outcome::Announced => true,
-            Outcome::Claimed(watcher) => watcher.is_some(),
+            Outcome::Announced | Outcome::Claimed(_) => true,
+            Outcome::Taken { .. } => false,
             Outcome::Found(found) => *found,
             Outcome::Pruned(pruned) => !pruned.is_empty(),
         }
@@ -173,13 +177,18 @@ impl Operation {
                 Outcome::Announced
             }
             Operation::Claim { record, suffix, liveness } => {
-                let id = free_id(registry, &record.id, *suffix, liveness.then_some(is_dead));
-                Outcome::Claimed(id.map(|id| {
-                    let mut record = record.clone();
-                    record.id = id;
-                    registry.set_watcher(WatcherRecord::clone(&record));
-                    record
-                }))
+                match free_id(registry, &record.id, *suffix, liveness.then_some(is_dead)) {
+                    Some(id) => {
+                        let mut record = record.clone();
+                        record.id = id;
+                        registry.set_watcher(WatcherRecord::clone(&record));
+                        Outcome::Claimed(record)
+                    }
+                    None => {
+                        let life = registry.entry(&record.id).and_then(|entry| entry.life());
+                        Outcome::Taken { pid: life.and_then(|life| Some(life.pid? as u32)) }
+                    }
+                }
             }
             Operation::Heartbeat(who) => {
                 Outcome::Found(who.means(registry) && renew(registry, who, now))

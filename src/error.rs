@@ -42,6 +42,8 @@ pub enum Error {
         path: PathBuf,
         /// The entry's name.
         id: String,
+        /// The process of the watcher that has it, if its entry names one.
+        pid: Option<u32>,
     },
     /// A heartbeat found that its watcher's entry was removed, or is another watcher's by now.
     EntryLost {
@@ -219,10 +221,13 @@ impl fmt::Display for Error {
                 "the lock on {path} was taken away before the update could be written, so \
                  nothing was written; run the update again"
             ),
-            Error::IdTaken { id, .. } => write!(
-                f,
-                "the id '{id}' is another watcher's in {path}; end that watcher, or choose another id"
-            ),
+            Error::IdTaken { id, pid, .. } => {
+                write!(f, "the id '{id}' is another watcher's in {path}")?;
+                if let Some(pid) = pid {
+                    write!(f, " (process {pid})")?;
+                }
+                f.write_str("; end that watcher, or choose another id")
+            }
             Error::EntryLost { id, .. } => write!(
                 f,
                 "the entry '{id}' in {path} was removed, or is another watcher's by now, so it was \

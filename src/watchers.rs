@@ -93,8 +93,8 @@ pub fn claim_watcher(
     let ClaimOptions { suffix, liveness } = *claim;
     let operation = Operation::Claim { record: Box::new(watcher), suffix, liveness };
     match apply(path, operation, options)? {
-        Outcome::Claimed(Some(watcher)) => Ok(*watcher),
-        Outcome::Claimed(None) => Err(Error::IdTaken { path: path.to_path_buf(), id }),
+        Outcome::Claimed(watcher) => Ok(*watcher),
+        Outcome::Taken { pid } => Err(Error::IdTaken { path: path.to_path_buf(), id, pid }),
         other => unreachable!("a claim came out as {other:?}"),
     }
 }

@@ -255,9 +255,10 @@ fn text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Announced => "true".to_owned(),
         Outcome::Found(found) => found.to_string(),
-        Outcome::Claimed(watcher) => {
-            watcher.as_ref().map_or_else(|| "null".to_owned(), |watcher| watcher.to_json())
-        }
+        Outcome::Claimed(watcher) => watcher.to_json(),
+        // A list: no watcher is one.
+        Outcome::Taken { pid: Some(pid) } => format!("[{pid}]"),
+        Outcome::Taken { pid: None } => "[]".to_owned(),
         Outcome::Pruned(pruned) => {
             let items: Vec<_> = pruned.iter().map(|pruned| pruned.to_json()).collect();
             format!("[{}]", items.join(","))
