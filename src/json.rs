@@ -10,6 +10,8 @@ use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use crate::layout::{new_line, pretty_into};
+
 /// An object with its members in the order that JavaScript gives them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RawObject {
@@ -303,74 +305,6 @@ fn array_index(name: &str) -> Option<u32> {
     (index < u32::MAX && index.to_string() == name).then_some(index)
 }
 
-/// Deeper values keep the layout that they have: indenting each of their lines by its depth would
-/// make gigabytes of a file that is small.
-const DEEPEST: usize = 512;
-
-/// Appends valid JSON in the same layout, as it stands at that depth.
-fn pretty_into(out: &mut String, json: &str, mut depth: usize) {
-    let start = out.len();
-    let mut rest = json;
-    let mut just_opened = false;
-    while let Some(first) = rest.bytes().next() {
-        let length = match first {
-            b'"' => string_length(rest),
-            b'{' | b'}' | b'[' | b']' | b',' | b':' => 1,
-            b' ' | b'\t' | b'\n' | b'\r' => {
-                rest = &rest[1..];
-                continue;
-            }
-            _ => rest
-                .bytes()
-                .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
-                .unwrap_or(rest.len()),
-        };
-        let (token, after) = rest.split_at(length);
-        rest = after;
-        let closes = matches!(first, b'}' | b']');
-        if closes {
-            depth -= 1;
-        }
-        // An empty object or array stays on its line.
-        if just_opened != closes {
-            new_line(out, depth);
-        }
-        out.push_str(token);
-        just_opened = matches!(first, b'{' | b'[');
-        match first {
-            b'{' | b'[' if depth == DEEPEST => {
-                out.truncate(start);
-                return out.push_str(json);
-            }
-            b'{' | b'[' => depth += 1,
-            b',' => new_line(out, depth),
-            b':' => out.push(' '),
-            _ => {}
-        }
-    }
-}
-
-fn new_line(out: &mut String, depth: usize) {
-    out.push('\n');
-    for _ in 0..depth {
-        out.push_str("  ");
-    }
-}
-
-/// The length of the string that the text starts with, quotes included.
-fn string_length(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,22 +338,6 @@ mod tests {
         assert_eq!(pretty(parse(text).to_raw().get()), text);
         let compact: String = text.lines().map(str::trim_start).collect();
         assert_eq!(pretty(&compact.replace("\": ", "\":")), text);
-    }
-
-    #[test]
-    fn what_is_in_a_string_is_no_layout() {
-        let text = r#"{
-  "a \" {,": "\\",
-  "b": "]\", [ :"
-}"#;
-        assert_eq!(pretty(text), text);
-    }
-
-    #[test]
-    fn what_is_nested_too_deep_to_be_indented_is_left_as_it_is() {
-        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(pretty(&nested(DEEPEST + 1)), nested(DEEPEST + 1));
-        assert!(pretty(&nested(DEEPEST)).contains('\n'));
     }
 
     #[test]

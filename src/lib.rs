@@ -57,6 +57,7 @@ mod inspect;
 mod json;
 mod keeper;
 mod kernel_lock;
+mod layout;
 mod liveness;
 mod lockfile;
 #[cfg(feature = "node")]
@@ -75,6 +76,7 @@ mod sys;
 mod takeover;
 mod wait;
 mod wait_line;
+mod warning;
 #[cfg(feature = "watch")]
 mod watch;
 mod watchers;
@@ -90,12 +92,12 @@ pub use owner::Holder;
 pub use paths::registry_path;
 pub use record::{WatcherClaim, WatcherRecord};
 pub use registry::{
-    read_registry, update_registry, with_registry_lock, write_registry, OnWarning, UpdateOptions,
-    Warning,
+    read_registry, update_registry, with_registry_lock, write_registry, UpdateOptions,
 };
 pub use registry_lock::RegistryLock;
 pub use registry_v1::{RegistryV1, REGISTRY_VERSION};
 pub use wait::LockOptions;
+pub use warning::{OnWarning, Warning};
 #[cfg(feature = "watch")]
 pub use watch::{watch_registry, RegistryWatch};
 pub use watchers::{

@@ -1,9 +1,7 @@
 //! The argus registry: read it, update it, write it.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
@@ -12,6 +10,7 @@ use crate::registry_lock::{RegistryLock, Replaced};
 use crate::registry_v1::RegistryV1;
 use crate::store::{self, Content};
 use crate::wait::LockOptions;
+use crate::warning::{OnWarning, Warning};
 
 /// How to update a registry.
 #[derive(Debug, Clone)]
@@ -34,87 +33,6 @@ impl Default for UpdateOptions {
             lock: LockOptions::default(),
             durable: true,
             on_warning: OnWarning::new(|warning| eprintln!("argus-registry: {warning}")),
-        }
-    }
-}
-
-/// What to do with a [`Warning`].
-#[derive(Clone)]
-pub struct OnWarning(Arc<dyn Fn(&Warning) + Send + Sync>);
-
-impl OnWarning {
-    /// Calls a function, which may be called from any thread that updates.
-    pub fn new(call: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
-        OnWarning(Arc::new(call))
-    }
-}
-
-impl fmt::Debug for OnWarning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnWarning")
-    }
-}
-
-/// Something about a registry that is no error, but that somebody should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Warning {
-    /// There is no registry yet; it reads as empty.
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file holds no registry; it reads as empty.
-    Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// Why it can't be read.
-        reason: String,
-        /// Where the bytes were kept when an update replaced the file.
-        kept: Option<PathBuf>,
-    },
-    /// The file was written by a newer schema; it reads as empty and is never overwritten.
-    UnsupportedVersion {
-        /// The file.
-        path: PathBuf,
-        /// The version that it carries.
-        found: String,
-    },
-}
-
-impl Warning {
-    /// The stable name of the variant, the same in Rust and in JavaScript.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Warning::Missing { .. } => "NOT_FOUND",
-            Warning::Corrupt { .. } => "CORRUPT",
-            Warning::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
-        }
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Warning::Missing { path } => {
-                write!(f, "{} does not exist yet; reading it as empty", path.display())
-            }
-            Warning::Corrupt { path, reason, kept: None } => {
-                write!(f, "{} is not a registry ({reason}); reading it as empty", path.display())
-            }
-            Warning::Corrupt { path, reason, kept: Some(kept) } => write!(
-                f,
-                "{} was not a registry ({reason}); it was replaced, and its bytes are kept in {}",
-                path.display(),
-                kept.display()
-            ),
-            Warning::UnsupportedVersion { path, found } => write!(
-                f,
-                "{} has schema version {found}, which this program does not know; reading it as \
-                 empty",
-                path.display()
-            ),
         }
     }
 }
@@ -296,7 +214,7 @@ fn update_under<T, E: From<Error>>(
     let keep_old = corrupt.is_some();
     let kept = store::commit(lock, content.as_ref(), text.as_bytes(), options.durable, keep_old)?;
     if let Some((path, reason)) = corrupt {
-        (options.on_warning.0)(&Warning::Corrupt { path, reason, kept });
+        options.on_warning.call(&Warning::Corrupt { path, reason, kept });
     }
     Ok(value)
 }

@@ -15,10 +15,11 @@ use notify::{Config, ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watche
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, Result};
-use crate::registry::{interpret, Warning};
+use crate::registry::interpret;
 use crate::registry_v1::RegistryV1;
 use crate::route::{Need, Part, Route};
 use crate::store::{self, Content};
+use crate::warning::Warning;
 
 /// A burst of events is over after this much quiet.
 const QUIET: Duration = Duration::from_millis(15);

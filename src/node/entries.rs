@@ -19,7 +19,8 @@ use crate::entries::{Operation, Outcome, WatcherRef};
 use crate::error::{Error, Result};
 use crate::paths::RegistryPaths;
 use crate::record::{WatcherClaim, WatcherRecord};
-use crate::registry::{Attempt, OnWarning, UpdateOptions, Warning};
+use crate::registry::{Attempt, UpdateOptions};
+use crate::warning::{OnWarning, Warning};
 use crate::watchers::{apply_once, check_id, Job};
 
 /// An operation as JavaScript writes it down: as JSON, which is the one form in which every string
