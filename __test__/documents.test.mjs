@@ -592,14 +592,17 @@ test('a batch of one codec decodes once per updater, and a single update once', 
 	assert.ok(decoded <= 20, `${decoded} times`)
 })
 
+/** Options that note who is warned, and of what. */
+const noting = (warned) => (codec, name) => ({
+	...LONG,
+	codec,
+	onWarning: ({ kept }) => warned.push([name, kept]),
+})
+
 test('a file may be corrupt for one codec of a batch and fine for another', async (t) => {
 	const at = folder(t)
 	const warned = []
-	const of = (codec, name) => ({
-		...LONG,
-		codec,
-		onWarning: ({ kept }) => warned.push([name, kept]),
-	})
+	const of = noting(warned)
 	at.put('["fine"]')
 	const settled = await Promise.all([
 		// Bad for it, but it replaces nothing.
@@ -625,11 +628,7 @@ for (const kind of ['an update', 'a write']) {
 	test(`what one codec has made of the file in a batch is kept when ${kind} by another finds it corrupt`, async (t) => {
 		const at = folder(t)
 		const warned = []
-		const of = (codec, name) => ({
-			...LONG,
-			codec,
-			onWarning: ({ kept }) => warned.push([name, kept]),
-		})
+		const of = noting(warned)
 		const replace = {
 			'an update': () => updateRegistry(at.path, push('b'), of(lines, 'lines')),
 			'a write': () => writeRegistry(at.path, ['b'], of(lines, 'lines')),

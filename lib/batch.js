@@ -12,7 +12,7 @@ const { enter, inTurn, setHolding, takeAlong } = require('./turns.js')
 /** After this long no more updates are taken along: other processes wait for the lock, too. */
 const BATCH_MS = 20
 
-/** What may be taken along: not the calls of another copy of this package, which may be another version. */
+/** What may be taken along: no calls of another copy of this package, which may be newer. */
 const KIND = Symbol('update')
 
 const isThenable = (value) => typeof value?.then === 'function'

@@ -11,6 +11,9 @@ const native = require('./native.js')
 const DEFAULT_TIMEOUT_MS = 2_000
 const DEFAULT_STALE_MS = 10_000
 
+/** Timers that are longer overflow and fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 const bad = (path, reason) =>
 	new RegistryError('INVALID_VALUE', reason, {
 		path: typeof path === 'string' ? path : inspect(path),
@@ -84,11 +87,10 @@ const instant = (path, name, value) => {
 	return value
 }
 
-/** A time between two beats: a timer's, which fires at once if it is too long. */
+/** A time between two beats. */
 const interval = (path, value, fallback) => {
-	const longest = 2 ** 31 - 1
-	if (value !== undefined && !(value > 0 && value <= longest)) {
-		const what = `a number of milliseconds, above 0, at most ${longest}`
+	if (value !== undefined && !(value > 0 && value <= LONGEST_TIMER_MS)) {
+		const what = `a number of milliseconds, above 0, at most ${LONGEST_TIMER_MS}`
 		throw bad(path, `intervalMs must be ${what}, not ${inspect(value)}`)
 	}
 	return value ?? fallback
@@ -108,10 +110,7 @@ const tell = ({ onWarning }, warning) => {
 const prepareRead = (path, options = {}) => {
 	checkPath(path)
 	checkOptions(path, options)
-	return {
-		path,
-		codec: checkCodec(path, options.codec),
-	}
+	return { path, codec: checkCodec(path, options.codec) }
 }
 
 /** Those of a watch, too. Where its path leads to may change meanwhile. */
@@ -143,6 +142,7 @@ const elapsedMs = ({ startedAt }) => performance.now() - startedAt
 const remainingMs = (call) => Math.max(0, call.timeoutMs - elapsedMs(call))
 
 module.exports = {
+	LONGEST_TIMER_MS,
 	bad,
 	check,
 	checkFunction,

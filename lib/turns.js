@@ -7,10 +7,7 @@ const { AsyncLocalStorage } = require('node:async_hooks')
 const { onAbort } = require('./abort.js')
 const { RegistryError, aborted, holderOf } = require('./errors.js')
 const native = require('./native.js')
-const { remainingMs } = require('./options.js')
-
-/** Longer ones overflow and fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+const { LONGEST_TIMER_MS, remainingMs } = require('./options.js')
 
 /** Shared by all copies of this package in the thread, so that they see each other's turns. */
 const shared = Symbol.for('argus-registry.turns.1')

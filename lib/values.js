@@ -1,7 +1,7 @@
 'use strict'
 
-// Registries as values, with no file: argus's pure helpers and constants. An id may be any string, `__proto__`
-// too, and an entry may be anything.
+// Registries as values, with no file: argus's pure helpers and constants. An id may be any string,
+// `__proto__` too, and an entry may be anything.
 
 const REGISTRY_VERSION = 1
 

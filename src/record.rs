@@ -169,23 +169,23 @@ impl<'de> Deserialize<'de> for WatcherRecord {
         let missing =
             |name| move || D::Error::custom(format!("its {name} is missing or of the wrong kind"));
         let text = |name| raw.get_as::<String>(name).ok_or_else(missing(name));
-        let number = |name: &'static str, max: f64| {
-            let number = raw.get_as::<f64>(name).filter(|number| (0.0..=max).contains(number));
+        let number = |name: &'static str, is_good: &dyn Fn(f64) -> bool| {
+            let number = raw.get_as::<f64>(name).filter(|number| is_good(*number));
             number.map(|number| number as u64).ok_or_else(missing(name))
         };
+        let is_time = |number: f64| number >= 0.0;
         // A fraction of a port or of a process is none.
-        let whole = |name: &'static str, max: u32| match raw.get_as::<f64>(name) {
-            Some(fraction) if fraction.fract() != 0.0 => Err(missing(name)()),
-            _ => number(name, f64::from(max)),
+        let is_whole = |number: f64, max: u32| {
+            (0.0..=f64::from(max)).contains(&number) && number.fract() == 0.0
         };
         Ok(WatcherRecord {
             id: text("id")?,
             host: text("host")?,
-            port: whole("port", u32::from(u16::MAX))? as u16,
-            pid: whole("pid", u32::MAX)? as u32,
+            port: number("port", &|port| is_whole(port, u16::MAX.into()))? as u16,
+            pid: number("pid", &|pid| is_whole(pid, u32::MAX))? as u32,
             cwd: raw.get_as("cwd"),
-            started_at: number("startedAt", f64::MAX)?,
-            updated_at: number("updatedAt", f64::MAX)?,
+            started_at: number("startedAt", &is_time)?,
+            updated_at: number("updatedAt", &is_time)?,
             match_: raw.get_as("match"),
             chrome: raw.get_as("chrome"),
             include_timestamps: raw.get_as("includeTimestamps"),
