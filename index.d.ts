@@ -9,11 +9,12 @@
  *
  * The file is a registry of argus unless a {@link DocumentCodec} says what else it is.
  *
- * A call that is under way keeps the process alive, as any file operation does: while it waits for a
- * lock, at most for its `timeoutMs` (with `Infinity`, for ever), and as long as the disk takes. To leave earlier, abort its `signal` or call `process.exit()`. A watch that is
- * asked for its next value keeps it alive until that has come, or the watch is closed, and a
- * heartbeat does so if it is told to. Nothing else keeps a process alive: not the loaded package, not
- * a hold whose updater never settles, not a watch that nobody asks.
+ * A call that is under way keeps the process alive, as any file operation does: while it waits for
+ * a lock, at most for its `timeoutMs` (with `Infinity`, for ever), and as long as the disk takes. To
+ * leave earlier, abort its `signal` or call `process.exit()`. A watch that is asked for its next value
+ * keeps it alive until that has come, or the watch is closed, and a heartbeat does so if it is told
+ * to. Nothing else keeps a process alive: not the loaded package, not a hold whose updater never
+ * settles, not a watch that nobody asks.
  */
 
 /** The schema version that is read and written. Source: argus. */

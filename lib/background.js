@@ -9,8 +9,8 @@ const LONGEST_PAUSE_MS = 32
 const [major, minor] = (process.versions.bun ?? '').split('.').map(Number)
 
 /**
- * Bun before 1.4 crashes, with its whole process, when a worker ends just after an addon has settled
- * a promise of it. In its workers ours settles none: it is asked whether the work is over.
+ * Bun before 1.4 crashes, with its whole process, when a worker ends just after an addon has
+ * settled a promise of it. In its workers ours settles none: it is asked whether the work is over.
  */
 const isOldBun = major === 1 && minor < 4
 const mustAsk = isOldBun && !require('node:worker_threads').isMainThread
