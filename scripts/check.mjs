@@ -23,12 +23,12 @@ const run = (what, command, args, env = {}) => {
 
 run('rustfmt', 'cargo', ['fmt', '--check'])
 run('clippy', 'cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings'])
-run('clippy, watch', 'cargo', [
+run('clippy, all but the addon', 'cargo', [
 	'clippy',
 	'--locked',
 	'--all-targets',
 	'--features',
-	'watch',
+	'cli,tokio',
 	'--',
 	'-D',
 	'warnings',
@@ -43,7 +43,7 @@ run('clippy, addon', 'cargo', [
 	'-D',
 	'warnings',
 ])
-for (const features of [[], ['--features', 'watch']]) {
+for (const features of [[], ['--features', 'watch,toml,tokio']]) {
 	run(['rustdoc', ...features].join(' '), 'cargo', ['doc', '--locked', '--no-deps', ...features], {
 		RUSTDOCFLAGS: '-D warnings',
 	})

@@ -14,7 +14,7 @@ const run = (command, args) => {
 	if (status !== 0) process.exit(status ?? 1)
 }
 
-run('cargo', ['test', '--locked', '--features', 'watch'])
+run('cargo', ['test', '--locked', '--features', 'cli,tokio'])
 // The Rust programs that JavaScript tests run beside Node processes.
 run('cargo', ['build', '--release', '--locked', '--example', 'increment', '--example', 'claim'])
 const tests = ['__test__', 'playground'].flatMap((folder) =>

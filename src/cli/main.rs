@@ -1,0 +1,3 @@
+//! The program `argus-registry`.
+
+fn main() {}
