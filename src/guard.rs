@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::kernel_lock;
+use crate::kernel_lock::{self, Mode};
 use crate::owner::{FileId, MAGIC};
 use crate::paths::{self, RegistryPaths};
 use crate::sys;
@@ -47,26 +47,27 @@ impl Guard {
             let (file, metadata) = open_guard(paths)?;
             let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
             let id = sys::id_of(&file, &metadata).map_err(|error| io_error("look at", error))?;
-            let (file, contended) = match wait_line::lock(file, id, wait.deadline, &wait.token) {
-                Ok(Waited::AtOnce(file)) => (file, false),
-                Ok(Waited::InTurn(file)) => (file, true),
-                Ok(Waited::TimedOut) if wait.one_try && passing < PASSING_LIMIT => {
-                    // Without a lockfile nobody holds the registry's lock: somebody is just looking at
-                    // it (inspect), or gets it after he has given up. That is not what busy means.
-                    if sys::id_at(&paths.lockfile).is_ok_and(|found| found.is_some()) {
-                        return Err(wait.over(paths, None));
+            let (file, contended) =
+                match wait_line::lock(file, id, Mode::Exclusive, wait.deadline, &wait.token) {
+                    Ok(Waited::AtOnce(file)) => (file, false),
+                    Ok(Waited::InTurn(file)) => (file, true),
+                    Ok(Waited::TimedOut) if wait.one_try && passing < PASSING_LIMIT => {
+                        // Without a lockfile nobody holds the registry's lock: somebody is just looking at
+                        // it (inspect), or gets it after he has given up. That is not what busy means.
+                        if sys::id_at(&paths.lockfile).is_ok_and(|found| found.is_some()) {
+                            return Err(wait.over(paths, None));
+                        }
+                        passing += 1;
+                        wait.token.sleep_until(Instant::now() + PASSING_PAUSE);
+                        continue;
                     }
-                    passing += 1;
-                    wait.token.sleep_until(Instant::now() + PASSING_PAUSE);
-                    continue;
-                }
-                Ok(Waited::TimedOut) => return Err(wait.over(paths, None)),
-                Ok(Waited::Cancelled) => {
-                    return Err(Error::Aborted { path: paths.registry.clone() });
-                }
-                Err(error) if sys::locks_unsupported(&error) => return Ok(None),
-                Err(error) => return Err(io_error("lock", error)),
-            };
+                    Ok(Waited::TimedOut) => return Err(wait.over(paths, None)),
+                    Ok(Waited::Cancelled) => {
+                        return Err(Error::Aborted { path: paths.registry.clone() });
+                    }
+                    Err(error) if sys::locks_unsupported(&error) => return Ok(None),
+                    Err(error) => return Err(io_error("lock", error)),
+                };
             let length = metadata.len();
             let guard = Guard { file: Arc::new(file), id, metadata, contended };
             let still_there = sys::id_at(&paths.guard).map_err(|error| io_error("look at", error));

@@ -1,15 +1,11 @@
 //! Kernel locks (fs2): the only module that calls the operating system's lock.
 //!
-//! Two users: veil-style lock files, through [`try_lock_shared`] and [`try_lock_exclusive`], and
-//! the guard of a registry, through the crate-private functions at the end.
-//!
 //! A lock belongs to the open file, so two opens exclude each other even within one process, and
-//! it vanishes with its holder, whatever ends it. The lock *file* stays: deleting it while it is
-//! held would let two writers in, each with a lock on a file of the same name.
+//! it vanishes with its holder, whatever ends it.
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::sys;
@@ -17,103 +13,10 @@ use crate::sys;
 /// How often a lock file may be replaced under our hands before we give up on it.
 const REPLACED_LIMIT: u32 = 100;
 
-/// A held kernel lock. Dropping it releases it; the lock file stays.
-#[derive(Debug)]
-#[must_use = "the lock is released as soon as this value is dropped"]
-pub struct KernelLock {
-    file: File,
-    path: PathBuf,
-}
-
-impl KernelLock {
-    /// The lock file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Releases the lock and reports a failure, which `drop` can't.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] if the system refused; closing the file releases the lock all the same.
-    pub fn release(self) -> Result<()> {
-        unlock(&self.file).map_err(|error| Error::from_io(&self.path, "unlock", error))
-    }
-}
-
-impl Drop for KernelLock {
-    fn drop(&mut self) {
-        // Closing would do, unless a child process that is just being started still has the
-        // descriptor: then the lock would live on until the child's exec.
-        let _ = unlock(&self.file);
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Mode {
     Shared,
     Exclusive,
-}
-
-/// Takes a shared lock on a lock file, in one try. Source: veil's `Registry::load`.
-///
-/// The file is created if it is missing, and never deleted.
-///
-/// # Errors
-///
-/// [`Error::LockBusy`] at once if somebody holds it exclusively, in this process or another;
-/// [`Error::UnsupportedFileSystem`] where there are no kernel locks.
-pub fn try_lock_shared(path: impl AsRef<Path>) -> Result<KernelLock> {
-    try_lock(path.as_ref(), Mode::Shared)
-}
-
-/// Takes an exclusive lock on a lock file, in one try. Source: veil's `Registry::save`.
-///
-/// The file is created if it is missing, and never deleted.
-///
-/// # Errors
-///
-/// [`Error::LockBusy`] at once if anybody holds it, in this process or another;
-/// [`Error::UnsupportedFileSystem`] where there are no kernel locks.
-pub fn try_lock_exclusive(path: impl AsRef<Path>) -> Result<KernelLock> {
-    try_lock(path.as_ref(), Mode::Exclusive)
-}
-
-fn try_lock(path: &Path, mode: Mode) -> Result<KernelLock> {
-    for _ in 0..REPLACED_LIMIT {
-        let file = open_or_create(path, mode)?;
-        match attempt(&file, mode) {
-            Ok(true) => {}
-            Ok(false) => return Err(Error::LockBusy { path: path.to_path_buf(), holder: None }),
-            Err(error) if sys::locks_unsupported(&error) => {
-                return Err(Error::UnsupportedFileSystem {
-                    path: path.to_path_buf(),
-                    source: error,
-                })
-            }
-            Err(error) => return Err(Error::from_io(path, "lock", error)),
-        }
-        let lock = KernelLock { file, path: path.to_path_buf() };
-        // A lock on a file that was deleted or replaced meanwhile excludes nobody.
-        if is_at(&lock.file, path).map_err(|error| Error::from_io(path, "check", error))? {
-            return Ok(lock);
-        }
-    }
-    Err(Error::LockBusy { path: path.to_path_buf(), holder: None })
-}
-
-fn open_or_create(path: &Path, mode: Mode) -> Result<File> {
-    let create = |path: &Path| sys::create_new(path, 0o666);
-    let mut opened = open_existing_or_create(path, create).map(|(file, _)| file);
-    if mode == Mode::Shared && matches!(opened, Err(Error::PermissionDenied { .. })) {
-        // Whoever may only read the file may still join the readers.
-        opened = sys::open_for_look(path)
-            .map_err(|error| Error::from_io(path, "open lock file", error))
-            .and_then(|file| must_be_a_file(path, file))
-            .map(|(file, _)| file);
-    }
-    opened
 }
 
 /// Opens a lock file for reading and writing, or creates it.
@@ -148,7 +51,7 @@ pub(crate) fn open_existing_or_create(
     })
 }
 
-fn must_be_a_file(path: &Path, file: File) -> Result<(File, Metadata)> {
+pub(crate) fn must_be_a_file(path: &Path, file: File) -> Result<(File, Metadata)> {
     let metadata = file.metadata().map_err(|error| Error::from_io(path, "look at", error))?;
     if metadata.is_file() {
         return Ok((file, metadata));
@@ -169,8 +72,9 @@ pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     Ok(sys::id_at(path)? == Some(sys::id_of(file, &file.metadata()?)?))
 }
 
+/// Tries once to lock an open file; `false` means that somebody else holds it.
 #[allow(clippy::disallowed_methods, reason = "this is the door")]
-fn attempt(file: &File, mode: Mode) -> io::Result<bool> {
+pub(crate) fn attempt(file: &File, mode: Mode) -> io::Result<bool> {
     loop {
         let tried = match mode {
             Mode::Shared => fs2::FileExt::try_lock_shared(file),
@@ -191,11 +95,6 @@ fn attempt(file: &File, mode: Mode) -> io::Result<bool> {
     }
 }
 
-/// Tries once to lock an open file exclusively; `false` means that somebody else holds it.
-pub(crate) fn try_exclusive(file: &File) -> io::Result<bool> {
-    attempt(file, Mode::Exclusive)
-}
-
 /// Whether anybody holds the lock of an open file exclusively. Looking takes the lock, shared,
 /// for the moment of the look.
 pub(crate) fn is_held(file: &File) -> io::Result<bool> {
@@ -206,11 +105,15 @@ pub(crate) fn is_held(file: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Stands in the kernel's queue for an exclusive lock, for as long as it takes.
+/// Stands in the kernel's queue for a lock, for as long as it takes.
 #[allow(clippy::disallowed_methods, reason = "this is the door")]
-pub(crate) fn wait_exclusive(file: &File) -> io::Result<()> {
+pub(crate) fn wait(file: &File, mode: Mode) -> io::Result<()> {
     loop {
-        match fs2::FileExt::lock_exclusive(file) {
+        let locked = match mode {
+            Mode::Shared => fs2::FileExt::lock_shared(file),
+            Mode::Exclusive => fs2::FileExt::lock_exclusive(file),
+        };
+        match locked {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
         }
@@ -221,40 +124,4 @@ pub(crate) fn wait_exclusive(file: &File) -> io::Result<()> {
 #[allow(clippy::disallowed_methods, reason = "this is the door")]
 pub(crate) fn unlock(file: &File) -> io::Result<()> {
     fs2::FileExt::unlock(file)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shared_and_exclusive_exclude_as_they_should() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.lock");
-        let first = try_lock_shared(&path).unwrap();
-        let second = try_lock_shared(&path).unwrap();
-        let busy = try_lock_exclusive(&path).unwrap_err();
-        assert_eq!(busy.code(), "LOCK_BUSY");
-        assert_eq!(busy.path(), path);
-        assert!(busy.to_string().contains("another process"), "{busy}");
-        drop(first);
-        second.release().unwrap();
-        let exclusive = try_lock_exclusive(&path).unwrap();
-        assert_eq!(try_lock_shared(&path).unwrap_err().code(), "LOCK_BUSY");
-        assert_eq!(try_lock_exclusive(&path).unwrap_err().code(), "LOCK_BUSY");
-        drop(exclusive);
-        assert!(path.exists(), "the lock file persists");
-    }
-
-    #[test]
-    fn what_is_no_file_is_refused_without_hanging() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("folder.lock");
-        std::fs::create_dir(&folder).unwrap();
-        assert_eq!(try_lock_exclusive(&folder).unwrap_err().code(), "IO");
-        assert_eq!(
-            try_lock_exclusive(dir.path().join("missing/x.lock")).unwrap_err().code(),
-            "NOT_FOUND"
-        );
-    }
 }

@@ -40,6 +40,14 @@ impl Default for LockOptions {
     }
 }
 
+impl LockOptions {
+    /// One try: whoever finds the lock taken gets [`Error::LockBusy`] at once, as in veil.
+    #[must_use]
+    pub fn one_try() -> Self {
+        LockOptions { timeout: Some(Duration::ZERO), ..LockOptions::default() }
+    }
+}
+
 /// One caller's patience.
 pub(crate) struct Wait {
     started: Instant,
@@ -58,6 +66,10 @@ impl Wait {
             deadline: options.timeout.and_then(|timeout| started.checked_add(timeout)),
             token: options.cancel.clone().unwrap_or_default(),
         }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
     pub(crate) fn check_cancelled(&self, paths: &RegistryPaths) -> Result<()> {
@@ -103,6 +115,6 @@ impl Wait {
         if self.one_try {
             return Error::LockBusy { path, holder };
         }
-        Error::LockTimeout { path, waited: self.started.elapsed(), holder }
+        Error::LockTimeout { path, waited: self.elapsed(), holder }
     }
 }

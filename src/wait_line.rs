@@ -1,4 +1,4 @@
-//! Waiting for a guard: in the kernel's own queue, bounded and cancellable.
+//! Waiting for a guard, or a lock file: in the kernel's own queue, bounded and cancellable.
 //!
 //! A blocking lock call hands over in microseconds and in order of arrival, where polling is
 //! slow, unfair and burns CPU. But it can be neither timed out nor cancelled without signals,
@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::cancel::CancelToken;
-use crate::kernel_lock;
+use crate::kernel_lock::{self, Mode};
 use crate::owner::FileId;
 
 /// One caller's place in the line of its process.
@@ -35,8 +35,11 @@ enum State {
 
 type Line = VecDeque<Arc<Request>>;
 
-/// The lines of this process. A guard is in here exactly while a thread stands in its queue.
-static LINES: LazyLock<Mutex<HashMap<FileId, Line>>> = LazyLock::new(Mutex::default);
+/// Where one stands in line: for a file, to share it or to have it alone.
+type Counter = (FileId, Mode);
+
+/// The lines of this process. A file is in here exactly while a thread stands in its queue.
+static LINES: LazyLock<Mutex<HashMap<Counter, Line>>> = LazyLock::new(Mutex::default);
 
 /// What became of a wait.
 pub(crate) enum Waited {
@@ -48,25 +51,26 @@ pub(crate) enum Waited {
     Cancelled,
 }
 
-/// Locks the guard exclusively, at once or in turn. `deadline` none: no bound.
+/// Locks a file, at once or in turn. `deadline` none: no bound.
 pub(crate) fn lock(
-    guard: File,
+    file: File,
     id: FileId,
+    mode: Mode,
     deadline: Option<Instant>,
     token: &CancelToken,
 ) -> io::Result<Waited> {
     let one_try = deadline.is_some_and(|deadline| deadline <= Instant::now());
     // Whoever finds a line of its own process joins it: jumping it would starve the first in it.
     // One who does not wait at all jumps it, or could never get a lock that others wait for.
-    if (one_try || !lines().contains_key(&id)) && kernel_lock::try_exclusive(&guard)? {
-        return Ok(Waited::AtOnce(guard));
+    if (one_try || !somebody_waits(id)) && kernel_lock::attempt(&file, mode)? {
+        return Ok(Waited::AtOnce(file));
     }
     if one_try {
         return Ok(Waited::TimedOut);
     }
     let request =
-        Arc::new(Request { token: token.clone(), state: Mutex::new(State::Waiting(guard)) });
-    join(id, &request)?;
+        Arc::new(Request { token: token.clone(), state: Mutex::new(State::Waiting(file)) });
+    join((id, mode), &request)?;
     token.wait_until(deadline, || matches!(*request.lock(), State::Ready(_)));
     let outcome = std::mem::replace(&mut *request.lock(), State::Left);
     match outcome {
@@ -76,33 +80,38 @@ pub(crate) fn lock(
     }
 }
 
-fn join(id: FileId, request: &Arc<Request>) -> io::Result<()> {
+fn somebody_waits(id: FileId) -> bool {
+    let lines = lines();
+    [Mode::Shared, Mode::Exclusive].iter().any(|mode| lines.contains_key(&(id, *mode)))
+}
+
+fn join(counter: Counter, request: &Arc<Request>) -> io::Result<()> {
     let mut lines = lines();
-    if let Some(line) = lines.get_mut(&id) {
+    if let Some(line) = lines.get_mut(&counter) {
         line.push_back(request.clone());
         return Ok(());
     }
-    lines.insert(id, VecDeque::from([request.clone()]));
+    lines.insert(counter, VecDeque::from([request.clone()]));
     let spawned = thread::Builder::new()
         .name("argus-guard".into())
         .stack_size(256 * 1024)
-        .spawn(move || stand(id));
+        .spawn(move || stand(counter));
     if let Err(error) = spawned {
-        lines.remove(&id);
+        lines.remove(&counter);
         return Err(error);
     }
     Ok(())
 }
 
-/// The thread: takes the callers of one guard to the kernel's queue, one after the other.
-fn stand(id: FileId) {
-    while let Some(request) = next(id) {
+/// The thread: takes the callers of one line to the kernel's queue, one after the other.
+fn stand(counter: Counter) {
+    while let Some(request) = next(counter) {
         let taken = std::mem::replace(&mut *request.lock(), State::AtTheCounter);
         let State::Waiting(file) = taken else {
             *request.lock() = State::Left;
             continue;
         };
-        let mut locked = kernel_lock::wait_exclusive(&file).map(|()| file);
+        let mut locked = kernel_lock::wait(&file, counter.1).map(|()| file);
         // The first caller may have left while we stood in the queue: the next one gets its turn.
         let mut served = request;
         loop {
@@ -114,7 +123,7 @@ fn stand(id: FileId) {
                 break;
             }
             drop(state);
-            match next_waiting(id) {
+            match next_waiting(counter) {
                 Some(other) => served = other,
                 None => {
                     if let Ok(file) = &mut locked {
@@ -128,19 +137,19 @@ fn stand(id: FileId) {
 }
 
 /// The first in line, or the end of the line and of its thread.
-fn next(id: FileId) -> Option<Arc<Request>> {
+fn next(counter: Counter) -> Option<Arc<Request>> {
     let mut lines = lines();
-    let request = lines.get_mut(&id)?.pop_front();
+    let request = lines.get_mut(&counter)?.pop_front();
     if request.is_none() {
-        lines.remove(&id);
+        lines.remove(&counter);
     }
     request
 }
 
 /// The first who has not left, if any; leaves the line itself in place.
-fn next_waiting(id: FileId) -> Option<Arc<Request>> {
+fn next_waiting(counter: Counter) -> Option<Arc<Request>> {
     let mut lines = lines();
-    let line = lines.get_mut(&id)?;
+    let line = lines.get_mut(&counter)?;
     while let Some(request) = line.pop_front() {
         if matches!(*request.lock(), State::Waiting(_)) {
             return Some(request);
@@ -149,7 +158,7 @@ fn next_waiting(id: FileId) -> Option<Arc<Request>> {
     None
 }
 
-fn lines() -> MutexGuard<'static, HashMap<FileId, Line>> {
+fn lines() -> MutexGuard<'static, HashMap<Counter, Line>> {
     LINES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -175,12 +184,13 @@ mod tests {
 
     fn wait(path: &Path, timeout: Option<Duration>, token: &CancelToken) -> Waited {
         let (file, id) = open(path);
-        lock(file, id, timeout.map(|timeout| Instant::now() + timeout), token).unwrap()
+        lock(file, id, Mode::Exclusive, timeout.map(|timeout| Instant::now() + timeout), token)
+            .unwrap()
     }
 
     /// How many wait behind the one for whom the thread stands; `None` if nobody stands.
     fn in_line(id: FileId) -> Option<usize> {
-        lines().get(&id).map(VecDeque::len)
+        lines().get(&(id, Mode::Exclusive)).map(VecDeque::len)
     }
 
     fn until(condition: impl Fn() -> bool) {
@@ -194,7 +204,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("guard");
         let (holder, id) = open(&path);
-        assert!(kernel_lock::try_exclusive(&holder).unwrap());
+        assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
         let (arrived, order) = mpsc::channel();
         thread::scope(|scope| {
             for index in 0..5 {
@@ -220,7 +230,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("guard");
         let (holder, id) = open(&path);
-        assert!(kernel_lock::try_exclusive(&holder).unwrap());
+        assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
         let cancelled = CancelToken::new();
         cancelled.cancel();
         for _ in 0..100 {
@@ -233,7 +243,7 @@ mod tests {
         // It gets the lock now that nobody wants it, lets it go, and ends.
         until(|| in_line(id).is_none());
         let (other, _) = open(&path);
-        assert!(kernel_lock::try_exclusive(&other).unwrap());
+        assert!(kernel_lock::attempt(&other, Mode::Exclusive).unwrap());
     }
 
     /// A line in which somebody stands, though the guard is free: it has just been let go.
@@ -241,9 +251,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("guard");
         let (_file, id) = open(&path);
-        lines().insert(id, Line::new());
+        lines().insert((id, Mode::Exclusive), Line::new());
         test(&path);
-        lines().remove(&id);
+        lines().remove(&(id, Mode::Exclusive));
     }
 
     #[test]
@@ -271,7 +281,7 @@ mod tests {
         let (holder, _) = open(&path);
         let one_try = Some(Duration::ZERO);
         assert!(matches!(wait(&path, one_try, &CancelToken::new()), Waited::AtOnce(_)));
-        assert!(kernel_lock::try_exclusive(&holder).unwrap());
+        assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
         assert!(matches!(wait(&path, one_try, &CancelToken::new()), Waited::TimedOut));
     }
 }

@@ -22,8 +22,8 @@ use napi::{Env, Unknown};
 use napi_derive::napi;
 
 use crate::error::Error;
+use crate::file_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
 use crate::inspect::{inspect_lock, Guarantee, LockState};
-use crate::kernel_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
 use crate::paths::{self, RegistryPaths};
 use crate::store;
 use convert::{millis, Failure, HolderInfo};
