@@ -4,15 +4,12 @@
 //! Knows nothing of locks: the caller names the temp file and may stop the replacement at the
 //! last moment.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::sys;
-
-/// What a new file may be read and written by, less the umask.
-const NEW_FILE_MODE: u32 = 0o644;
 
 /// How to replace a file.
 pub(crate) struct Replacement<'a> {
@@ -23,6 +20,8 @@ pub(crate) struct Replacement<'a> {
     pub(crate) bytes: &'a [u8],
     /// The file that is replaced, whose mode and owner the new one gets.
     pub(crate) like: Option<&'a Metadata>,
+    /// What a file that replaces none may be read and written by, less the umask.
+    pub(crate) new_file_mode: u32,
     /// Whether to wait until the new content would survive a power failure.
     pub(crate) durable: bool,
 }
@@ -32,7 +31,7 @@ impl Replacement<'_> {
     /// what it was.
     pub(crate) fn run(&self, last_check: impl FnOnce() -> Result<()>) -> Result<()> {
         let fail = |operation, error| Error::from_io(self.target, operation, error);
-        let mode = self.like.map_or(NEW_FILE_MODE, sys::permission_bits);
+        let mode = self.like.map_or(self.new_file_mode, sys::permission_bits);
         let mut temp =
             Temp::create(self.temp, mode).map_err(|e| fail("create a file beside", e))?;
         self.fill(&mut temp.file).map_err(|e| fail("write the new content of", e))?;
@@ -87,10 +86,20 @@ impl Drop for Temp<'_> {
     }
 }
 
+/// Creates a folder so that it would survive a power failure, like what is put in it. It happens
+/// once in a file's life, so nobody has to be able to do without.
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    fs::create_dir_all(folder)?;
+    for parent in missing.iter().filter_map(|created| created.parent()) {
+        sys::sync_folder(parent)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn replace(folder: &Path, bytes: &[u8], check: impl FnOnce() -> Result<()>) -> Result<()> {
         let target = folder.join("a");
@@ -101,6 +110,7 @@ mod tests {
             temp: &folder.join("temp"),
             bytes,
             like: like.as_ref(),
+            new_file_mode: 0o644,
             durable: true,
         }
         .run(check)

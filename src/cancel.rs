@@ -1,5 +1,7 @@
 //! Cancelling a wait from another thread.
 
+#[cfg(feature = "tokio")]
+use std::sync::Weak;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -12,6 +14,9 @@ pub struct CancelToken {
 #[derive(Debug, Default)]
 struct Shared {
     cancelled: Mutex<bool>,
+    /// Those that are cancelled with this one.
+    #[cfg(feature = "tokio")]
+    children: Mutex<Vec<Weak<Shared>>>,
     /// Everybody who waits under this token sleeps here: whoever hands a waiter something calls
     /// [`CancelToken::wake`], and the waiter looks for itself what it was woken for.
     woken: Condvar,
@@ -29,6 +34,30 @@ impl CancelToken {
     pub fn cancel(&self) {
         *self.lock() = true;
         self.shared.woken.notify_all();
+        #[cfg(feature = "tokio")]
+        for child in self.children().drain(..).filter_map(|child| child.upgrade()) {
+            CancelToken { shared: child }.cancel();
+        }
+    }
+
+    /// A token that is cancelled with this one, but can be cancelled without it.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn child(&self) -> Self {
+        let child = CancelToken::new();
+        let mut children = self.children();
+        children.retain(|child| child.strong_count() > 0);
+        children.push(Arc::downgrade(&child.shared));
+        drop(children);
+        // In this order, or a cancel in between would be missed.
+        if self.is_cancelled() {
+            child.cancel();
+        }
+        child
+    }
+
+    #[cfg(feature = "tokio")]
+    fn children(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
+        self.shared.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether [`cancel`](Self::cancel) was called.
@@ -102,6 +131,17 @@ mod tests {
         token.cancel();
         assert!(!waiter.join().unwrap());
         assert!(token.is_cancelled());
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn a_child_is_cancelled_with_its_parent_and_not_the_other_way_round() {
+        let parent = CancelToken::new();
+        let [one, other] = [parent.child(), parent.child()];
+        one.cancel();
+        assert!(one.is_cancelled() && !parent.is_cancelled() && !other.is_cancelled());
+        parent.cancel();
+        assert!(other.is_cancelled() && parent.child().is_cancelled());
     }
 
     #[test]

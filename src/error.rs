@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::format::FormatError;
 use crate::owner::Holder;
 use crate::sys;
 
@@ -17,14 +18,14 @@ use crate::sys;
 pub enum Error {
     /// One try, and somebody else holds the lock. From veil: busy is an error at once.
     LockBusy {
-        /// The file that the lock protects or, for a bare try-lock, the lock file itself.
+        /// The registry that is locked or, for a document and a bare try-lock, the lock file.
         path: PathBuf,
         /// Who holds it, where that can be known.
         holder: Option<Box<Holder>>,
     },
     /// The lock did not come free within the timeout. From argus: waiting is bounded.
     LockTimeout {
-        /// The registry that is locked.
+        /// The registry that is locked or, for a document, its lock file.
         path: PathBuf,
         /// How long this caller waited.
         waited: Duration,
@@ -33,7 +34,7 @@ pub enum Error {
     },
     /// The lockfile was taken away while we held the lock, so nothing was written.
     LockLost {
-        /// The registry that was to be written.
+        /// The file that was to be written.
         path: PathBuf,
     },
     /// A watcher that wants no other id claimed one that a living watcher has.
@@ -77,7 +78,22 @@ pub enum Error {
         /// Why it can't be read.
         reason: String,
     },
-    /// The file was written by a newer schema, which must not be overwritten by an older one.
+    /// A document's bytes are not what they should be. From veil.
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What its format says.
+        source: FormatError,
+    },
+    /// A document can't be written in its format. Nothing was written. From veil.
+    Serialize {
+        /// The file that it was meant for.
+        path: PathBuf,
+        /// What the format says.
+        source: FormatError,
+    },
+    /// The file was written by another schema: a registry of a newer one is never overwritten, a
+    /// document has to be of its own. From argus and veil.
     UnsupportedVersion {
         /// The file.
         path: PathBuf,
@@ -134,6 +150,8 @@ impl Error {
             Error::PermissionDenied { .. } => "PERMISSION_DENIED",
             Error::NotFound { .. } => "NOT_FOUND",
             Error::Corrupt { .. } => "CORRUPT",
+            Error::Parse { .. } => "PARSE",
+            Error::Serialize { .. } => "SERIALIZE",
             Error::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
             Error::InvalidValue { .. } => "INVALID_VALUE",
             Error::UnsupportedFileSystem { .. } => "UNSUPPORTED_FILE_SYSTEM",
@@ -155,6 +173,8 @@ impl Error {
             | Error::PermissionDenied { path, .. }
             | Error::NotFound { path, .. }
             | Error::Corrupt { path, .. }
+            | Error::Parse { path, .. }
+            | Error::Serialize { path, .. }
             | Error::UnsupportedVersion { path, .. }
             | Error::InvalidValue { path, .. }
             | Error::UnsupportedFileSystem { path, .. }
@@ -242,11 +262,21 @@ impl fmt::Display for Error {
             Error::Corrupt { reason, .. } => {
                 write!(f, "{path} is not a registry: {reason}; repair it or move it away")
             }
-            Error::UnsupportedVersion { found, expected, .. } => write!(
-                f,
-                "{path} has schema version {found}, this program knows {expected}; nothing was \
-                 written; upgrade this program"
-            ),
+            Error::Parse { source, .. } => {
+                write!(f, "{path} can't be parsed: {source}; repair it or move it away")
+            }
+            Error::Serialize { source, .. } => {
+                write!(f, "what was meant for {path} can't be written: {source}; nothing was")
+            }
+            Error::UnsupportedVersion { found, expected, .. } => {
+                let is_older = found.parse().is_ok_and(|found: f64| found < f64::from(*expected));
+                let remedy = if is_older { "convert the file" } else { "upgrade this program" };
+                write!(
+                    f,
+                    "{path} has schema version {found}, this program knows {expected}; nothing was \
+                     written; {remedy}"
+                )
+            }
             Error::InvalidValue { reason, .. } => {
                 write!(f, "{path} can't be used: {reason}")
             }
@@ -275,6 +305,7 @@ impl std::error::Error for Error {
             | Error::NotFound { source, .. }
             | Error::UnsupportedFileSystem { source, .. }
             | Error::Io { source, .. } => Some(source),
+            Error::Parse { source, .. } | Error::Serialize { source, .. } => Some(&**source),
             _ => None,
         }
     }

@@ -119,7 +119,7 @@ pub fn lock_exclusive(path: impl AsRef<Path>, options: &LockOptions) -> Result<K
     lock(path.as_ref(), Mode::Exclusive, options, create)
 }
 
-fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     sys::create_new(path, NEW_LOCK_FILE_MODE)
 }
 

@@ -5,10 +5,10 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::atomic_write;
 use crate::error::{Error, Result};
 use crate::kernel_lock::{self, Mode};
 use crate::owner::{FileId, MAGIC};
@@ -117,7 +117,7 @@ fn open_guard(paths: &RegistryPaths) -> Result<(File, Metadata)> {
     let open = || kernel_lock::open_existing_or_create(&paths.guard, |_| create_guard(paths));
     match open() {
         Err(Error::NotFound { .. }) => {
-            create_folder(&paths.folder)
+            atomic_write::create_folder(&paths.folder)
                 .map_err(|error| Error::from_io(&paths.folder, "create", error))?;
             open()
         }
@@ -149,15 +149,4 @@ fn create_guard(paths: &RegistryPaths) -> io::Result<File> {
         }
         named => named,
     }
-}
-
-/// Creates a folder so that it would survive a power failure, like what is put in it. It happens
-/// once in a registry's life, so nobody has to be able to do without.
-fn create_folder(folder: &Path) -> io::Result<()> {
-    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
-    fs::create_dir_all(folder)?;
-    for parent in missing.iter().filter_map(|created| created.parent()) {
-        sys::sync_folder(parent)?;
-    }
-    Ok(())
 }

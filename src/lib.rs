@@ -49,9 +49,14 @@
 mod atomic_write;
 mod backoff;
 mod cancel;
+mod document;
+#[cfg(feature = "tokio")]
+mod document_async;
+mod document_lock;
 mod entries;
 mod error;
 mod file_lock;
+mod format;
 mod guard;
 mod heartbeat;
 mod inspect;
@@ -67,6 +72,7 @@ mod node;
 mod owner;
 mod paths;
 mod record;
+mod reentry;
 mod registry;
 mod registry_lock;
 mod registry_v1;
@@ -84,9 +90,14 @@ mod watchers;
 
 pub use backoff::Backoff;
 pub use cancel::CancelToken;
+pub use document::{Document, Loaded};
+pub use document_lock::LockFile;
 pub use entries::{PruneReason, PrunedWatcher, WatcherRef};
 pub use error::{Error, Result};
 pub use file_lock::{lock_exclusive, lock_shared, try_lock_exclusive, try_lock_shared, KernelLock};
+#[cfg(feature = "toml")]
+pub use format::Toml;
+pub use format::{Format, FormatError, Json};
 pub use heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
 pub use inspect::{inspect_lock, Guarantee, LockState, LockStatus};
 pub use owner::Holder;

@@ -1,14 +1,14 @@
 //! The argus registry: read it, update it, write it.
 
-use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::paths::RegistryPaths;
+use crate::reentry::Entered;
 use crate::registry_lock::{RegistryLock, Replaced};
 use crate::registry_v1::RegistryV1;
-use crate::store::{self, Content};
+use crate::store::{self, Content, How, NEW_FILE_MODE};
 use crate::wait::LockOptions;
 use crate::warning::{OnWarning, Warning};
 
@@ -32,7 +32,7 @@ impl Default for UpdateOptions {
         UpdateOptions {
             lock: LockOptions::default(),
             durable: true,
-            on_warning: OnWarning::new(|warning| eprintln!("argus-registry: {warning}")),
+            on_warning: OnWarning::default(),
         }
     }
 }
@@ -211,8 +211,9 @@ fn update_under<T, E: From<Error>>(
     };
     let (value, text) = updater(&mut registry).map_err(Attempt::Failed)?;
     let Some(text) = text else { return Ok(value) };
-    let keep_old = corrupt.is_some();
-    let kept = store::commit(lock, content.as_ref(), text.as_bytes(), options.durable, keep_old)?;
+    let how =
+        How { durable: options.durable, keep_old: corrupt.is_some(), new_file_mode: NEW_FILE_MODE };
+    let kept = store::commit(lock, content.as_ref(), text.as_bytes(), how)?;
     if let Some((path, reason)) = corrupt {
         options.on_warning.call(&Warning::Corrupt { path, reason, kept });
     }
@@ -230,32 +231,5 @@ fn as_warning(error: Error) -> Result<Warning> {
             Ok(Warning::UnsupportedVersion { path, found })
         }
         other => Err(other),
-    }
-}
-
-thread_local! {
-    /// The registries that this thread is inside of.
-    static INSIDE: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Marks this thread as inside a registry's lock: a second update from there would wait for
-/// itself.
-struct Entered;
-
-impl Entered {
-    fn enter(paths: &RegistryPaths) -> Result<Self> {
-        INSIDE.with_borrow_mut(|inside| {
-            if inside.contains(&paths.registry) {
-                return Err(Error::ReEntrant { path: paths.registry.clone() });
-            }
-            inside.push(paths.registry.clone());
-            Ok(Entered)
-        })
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        INSIDE.with_borrow_mut(|inside| inside.pop());
     }
 }

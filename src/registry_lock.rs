@@ -16,6 +16,7 @@ use crate::keeper::Kept;
 use crate::kernel_lock;
 use crate::lockfile::{Creation, Lockfile};
 use crate::paths::RegistryPaths;
+use crate::store::Hold;
 use crate::sys;
 use crate::wait::{LockOptions, Wait};
 
@@ -138,33 +139,6 @@ impl RegistryLock {
         }
     }
 
-    /// A name beside the registry that is this hold's own, for the file that will replace it.
-    pub(crate) fn temp_path(&self) -> PathBuf {
-        self.paths.temp(self.nonce())
-    }
-
-    /// A name beside the registry to keep bad content under.
-    pub(crate) fn keepsake_path(&self, unix_ms: u128) -> PathBuf {
-        self.paths.keepsake(unix_ms, self.nonce())
-    }
-
-    /// Opens the guard to whoever may write the registry, which may be more users by now than when
-    /// the guard was made. Where we may not, its owner's next update does.
-    pub(crate) fn open_to_users_of(&self, registry: &Metadata) {
-        if let Some(guard) = &self.guard {
-            let _ = sys::widen_access(&guard.file, &guard.metadata, registry);
-        }
-    }
-
-    /// Keeps a file that was replaced open until the lock is released.
-    pub(crate) fn close_late(&self, replaced: Option<Arc<File>>) {
-        self.replaced.lock().unwrap_or_else(PoisonError::into_inner).extend(replaced);
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        &self.paths.folder
-    }
-
     /// Releases the lock and hands out what may be closed at leisure.
     pub(crate) fn release_only(mut self) -> Replaced {
         #[cfg(feature = "node")]
@@ -176,10 +150,6 @@ impl RegistryLock {
             #[cfg(feature = "node")]
             contended,
         }
-    }
-
-    fn nonce(&self) -> &str {
-        self.kept.as_ref().expect("the lock is held until it is released").lockfile().nonce()
     }
 
     /// Releases the lock and reports a failure, which `drop` can't.
@@ -220,15 +190,39 @@ impl RegistryLock {
     }
 }
 
+impl Hold for RegistryLock {
+    fn paths(&self) -> &RegistryPaths {
+        &self.paths
+    }
+
+    fn nonce(&self) -> &str {
+        self.kept.as_ref().expect("the lock is held until it is released").lockfile().nonce()
+    }
+
+    fn check(&self) -> Result<()> {
+        RegistryLock::check(self)
+    }
+
+    fn replaces(&self, old: &Metadata, file: Option<Arc<File>>) {
+        if let Some(guard) = &self.guard {
+            // More users may write the registry by now than when the guard was made. Where we may
+            // not open it to them, its owner's next update does.
+            let _ = sys::widen_access(&guard.file, &guard.metadata, old);
+        }
+        // Kept open until the lock is released.
+        self.replaced.lock().unwrap_or_else(PoisonError::into_inner).extend(file);
+    }
+}
+
 impl Drop for RegistryLock {
     fn drop(&mut self) {
         let _ = self.let_go();
     }
 }
 
-/// Whether this process has not had this lock before. A crash may leave a temp file and no
-/// lockfile that would tell of it, so every process looks once.
-fn is_first_of_process(paths: &RegistryPaths) -> bool {
+/// Whether this process has not had the lock of this file before. A crash may leave a temp file
+/// and no lockfile that would tell of it, so every process looks once.
+pub(crate) fn is_first_of_process(paths: &RegistryPaths) -> bool {
     static SEEN: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     !seen.contains(&paths.registry) && seen.insert(paths.registry.clone())

@@ -1,4 +1,4 @@
-//! The bytes of a registry: read without a lock, replaced under one.
+//! The bytes of a shared file: read without a lock, replaced under one.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -8,10 +8,39 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::atomic_write::Replacement;
 use crate::error::{Error, Result};
-use crate::registry_lock::RegistryLock;
+use crate::paths::RegistryPaths;
 use crate::sys;
 
-/// A registry's content, with the file's mode and owner.
+/// The lock under which a file is replaced.
+pub(crate) trait Hold {
+    /// The file, and its folder.
+    fn paths(&self) -> &RegistryPaths;
+
+    /// Names this hold and no other.
+    fn nonce(&self) -> &str;
+
+    /// The fence: fails with [`Error::LockLost`] if the lock was taken away.
+    fn check(&self) -> Result<()>;
+
+    /// Told of what is about to be replaced.
+    fn replaces(&self, old: &Metadata, file: Option<Arc<File>>);
+}
+
+/// How a file is replaced.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct How {
+    /// Whether to wait until the new content would survive a power failure.
+    pub(crate) durable: bool,
+    /// Whether the old file stays beside the new one, under another name.
+    pub(crate) keep_old: bool,
+    /// What a file that is new may be read and written by, less the umask.
+    pub(crate) new_file_mode: u32,
+}
+
+/// What a new file may be read and written by, unless its writer says otherwise.
+pub(crate) const NEW_FILE_MODE: u32 = 0o644;
+
+/// A file's content, with the file's mode and owner.
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) bytes: Vec<u8>,
@@ -20,7 +49,7 @@ pub(crate) struct Content {
     file: Option<Arc<File>>,
 }
 
-/// Reads a registry without a lock; `None` if there is none. Replacement is atomic, so what is
+/// Reads a file without a lock; `None` if there is none. Replacement is atomic, so what is
 /// read is always one whole version.
 pub(crate) fn read(path: &Path) -> Result<Option<Content>> {
     let fail = |error| Error::from_io(path, "read", error);
@@ -37,33 +66,32 @@ pub(crate) fn read(path: &Path) -> Result<Option<Content>> {
     Ok(Some(Content { bytes, metadata, file }))
 }
 
-/// Replaces a registry's content under its lock. `old` is what was read under the same lock.
-///
-/// With `keep_old`, the old file stays beside the new one, under the name that is returned.
+/// Replaces a file's content under its lock. `old` is what was read under the same lock. Returns
+/// where the old content is kept, if it is to be.
 pub(crate) fn commit(
-    lock: &RegistryLock,
+    lock: &impl Hold,
     old: Option<&Content>,
     bytes: &[u8],
-    durable: bool,
-    keep_old: bool,
+    how: How,
 ) -> Result<Option<PathBuf>> {
     if let Some(old) = old {
-        lock.open_to_users_of(&old.metadata);
-        lock.close_late(old.file.clone());
+        lock.replaces(&old.metadata, old.file.clone());
     }
     // Before anything is written: whoever lost the lock leaves no trace, not even a temp file.
     lock.check()?;
     let mut kept = None;
+    let paths = lock.paths();
     let replacement = Replacement {
-        target: lock.path(),
-        folder: lock.folder(),
-        temp: &lock.temp_path(),
+        target: &paths.registry,
+        folder: &paths.folder,
+        temp: &paths.temp(lock.nonce()),
         bytes,
         like: old.map(|content| &content.metadata),
-        durable,
+        new_file_mode: how.new_file_mode,
+        durable: how.durable,
     };
     let replaced = replacement.run(|| {
-        if keep_old {
+        if how.keep_old {
             kept = Some(keep(lock, old)?);
         }
         // And again after the slow part, as near to the rename as can be.
@@ -74,7 +102,7 @@ pub(crate) fn commit(
         let _ = sys::remove_if_there(kept);
     }
     replaced?;
-    if durable {
+    if how.durable {
         replacement.sync_folder()?;
     }
     Ok(kept)
@@ -82,11 +110,12 @@ pub(crate) fn commit(
 
 /// Keeps the old file under another name: the file itself, which needs no space, so that it works
 /// on a full disk too. Where files can't have two names, a copy.
-fn keep(lock: &RegistryLock, old: Option<&Content>) -> Result<PathBuf> {
+fn keep(lock: &impl Hold, old: Option<&Content>) -> Result<PathBuf> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let name = lock.keepsake_path(now.as_millis());
+    let paths = lock.paths();
+    let name = paths.keepsake(now.as_millis(), lock.nonce());
     let fail = |error| Error::from_io(&name, "keep the old content as", error);
-    match sys::hard_link(lock.path(), &name) {
+    match sys::hard_link(&paths.registry, &name) {
         Err(error) if sys::links_unsupported(&error) => {
             let bytes = old.map_or(&[][..], |content| &content.bytes);
             let copied = sys::create_new(&name, 0o600).and_then(|file| {
@@ -106,6 +135,7 @@ fn keep(lock: &RegistryLock, old: Option<&Content>) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry_lock::RegistryLock;
     use crate::wait::LockOptions;
     use std::fs;
 
@@ -116,8 +146,14 @@ mod tests {
         let lock = RegistryLock::acquire(&path, &LockOptions::default()).unwrap();
         fs::remove_file(path.with_extension("json.lock")).unwrap();
         // Creating the temp file would fail over this, with another error.
-        File::create(lock.temp_path()).unwrap();
-        let lost = commit(&lock, None, b"{}", false, false).unwrap_err();
+        File::create(lock.paths().temp(lock.nonce())).unwrap();
+        let lost = commit(
+            &lock,
+            None,
+            b"{}",
+            How { durable: false, keep_old: false, new_file_mode: 0o644 },
+        )
+        .unwrap_err();
         assert_eq!(lost.code(), "LOCK_LOST");
         assert!(!path.exists());
     }

@@ -72,6 +72,10 @@ impl Wait {
         self.started.elapsed()
     }
 
+    pub(crate) fn has_time(&self) -> bool {
+        self.deadline.is_none_or(|deadline| deadline > Instant::now())
+    }
+
     pub(crate) fn check_cancelled(&self, paths: &RegistryPaths) -> Result<()> {
         if self.token.is_cancelled() {
             return Err(Error::Aborted { path: paths.registry.clone() });

@@ -19,13 +19,20 @@ impl OnWarning {
     }
 }
 
+impl Default for OnWarning {
+    /// To standard error: a warning is about data that somebody may miss.
+    fn default() -> Self {
+        OnWarning::new(|warning| eprintln!("argus-registry: {warning}"))
+    }
+}
+
 impl fmt::Debug for OnWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OnWarning")
     }
 }
 
-/// Something about a registry that is no error, but that somebody should know.
+/// Something about a registry or a document that is no error, but that somebody should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
@@ -34,7 +41,8 @@ pub enum Warning {
         /// The file.
         path: PathBuf,
     },
-    /// The file holds no registry; it reads as empty.
+    /// The file holds no registry and reads as empty, or is a document that was replaced though it
+    /// could not be parsed.
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -75,7 +83,7 @@ impl fmt::Display for Warning {
             }
             Warning::Corrupt { path, reason, kept: Some(kept) } => write!(
                 f,
-                "{} was not a registry ({reason}); it was replaced, and its bytes are kept in {}",
+                "{} could not be read ({reason}); it was replaced, and its bytes are kept in {}",
                 path.display(),
                 kept.display()
             ),

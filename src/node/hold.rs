@@ -15,7 +15,7 @@ use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::paths::RegistryPaths;
 use crate::registry_lock::{RegistryLock, Replaced};
-use crate::store::{self, Content};
+use crate::store::{self, Content, How, NEW_FILE_MODE};
 use crate::wait::LockOptions;
 
 /// A held lock and the content read under it.
@@ -215,8 +215,8 @@ fn commit(
     let Some(mut held) = shared.take() else {
         return Either::B(Failure::internal("a defect of argus-registry: committed after release"));
     };
-    let committed =
-        store::commit(&held.lock, held.content.as_ref(), text.as_bytes(), durable, keep_old);
+    let how = How { durable, keep_old, new_file_mode: NEW_FILE_MODE };
+    let committed = store::commit(&held.lock, held.content.as_ref(), text.as_bytes(), how);
     // What is replaced next is what was written now. If it can't be read, the next commit only
     // does not know the mode to keep, and the next read will say why.
     if !release {
