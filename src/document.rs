@@ -215,8 +215,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     pub fn load(&self) -> Result<Loaded<T>> {
         let paths = self.paths()?;
         let lock_file = self.lock_file.of(&paths.registry)?;
-        fs::metadata(&paths.registry)
-            .map_err(|error| Error::from_io(&paths.registry, "read", error))?;
+        must_exist(&paths)?;
         let lock = document_lock::share(&paths, &lock_file)?;
         let content = store::read(&paths.registry)?.ok_or_else(|| missing(&paths))?;
         let locked = lock.is_some();
@@ -290,6 +289,9 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             ..options.clone()
         };
         let wait = Wait::start(&options);
+        if self.empty.is_none() {
+            must_exist(&paths)?;
+        }
         let _entered = Entered::enter(&paths)?;
         loop {
             let lock = DocumentLock::acquire(&paths, &lock_file, &options)?;
@@ -345,6 +347,12 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
 fn is_newer(error: &Error) -> bool {
     let Error::UnsupportedVersion { found, expected, .. } = error else { return false };
     !found.parse().is_ok_and(|found: f64| found < f64::from(*expected))
+}
+
+/// Before a lock file is made for what is not there.
+fn must_exist(paths: &RegistryPaths) -> Result<()> {
+    let looked = fs::metadata(&paths.registry);
+    looked.map(|_| ()).map_err(|error| Error::from_io(&paths.registry, "read", error))
 }
 
 fn missing(paths: &RegistryPaths) -> Error {

@@ -4,6 +4,8 @@
 //! line; once it has the lock, it looks once more before it writes; and from there on it is
 //! finished on its thread, lock released and all, so that no half of it stays.
 
+use std::future::Future;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::de::DeserializeOwned;
@@ -16,7 +18,8 @@ use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::wait::LockOptions;
 
-/// Needs the feature `tokio`, and to be called within a tokio runtime. No call blocks the
+/// Needs the feature `tokio`, and to be called within a tokio runtime. The futures borrow
+/// nothing, so that they can be spawned, and do nothing until they are polled. None blocks the
 /// runtime's workers; each occupies one thread of its pool for blocking tasks until it is over.
 impl<T, F> Document<T, F>
 where
@@ -28,9 +31,9 @@ where
     /// # Errors
     ///
     /// Those of `load`; [`Error::Aborted`] if the runtime shuts down.
-    pub async fn load_async(&self) -> Result<Loaded<T>> {
+    pub fn load_async(&self) -> impl Future<Output = Result<Loaded<T>>> + Send + 'static {
         let document = self.clone();
-        self.in_background(move || document.load()).await
+        in_background(self.path().to_path_buf(), move || document.load())
     }
 
     /// [`save`](Self::save), for async callers. Once it has begun, dropping the future doesn't stop
@@ -39,10 +42,9 @@ where
     /// # Errors
     ///
     /// Those of `save`; [`Error::Aborted`] if the runtime shuts down.
-    pub async fn save_async(&self, value: &mut T) -> Result<()> {
-        let bytes = self.print(value)?;
-        let document = self.clone();
-        self.in_background(move || document.save_bytes(&bytes)).await
+    pub fn save_async(&self, value: &mut T) -> impl Future<Output = Result<()>> + Send + 'static {
+        let (document, printed) = (self.clone(), self.print(value));
+        in_background(self.path().to_path_buf(), move || document.save_bytes(&printed?))
     }
 
     /// [`update`](Self::update), for async callers. Dropping the future before the file is
@@ -52,40 +54,45 @@ where
     /// # Errors
     ///
     /// Those of `update`; [`Error::Aborted`] if the runtime shuts down.
-    pub async fn update_async<R, E>(
+    pub fn update_async<R, E>(
         &self,
         options: &LockOptions,
         updater: impl FnMut(&mut T) -> Result<R, E> + Send + 'static,
-    ) -> Result<R, E>
+    ) -> impl Future<Output = Result<R, E>> + Send + 'static
     where
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
         let token = options.cancel.as_ref().map_or_else(CancelToken::new, CancelToken::child);
-        let _dropped = CancelOnDrop(token.clone());
+        let dropped = CancelOnDrop(token.clone());
         // The wait for a thread counts.
         let since = Some(options.since.unwrap_or_else(Instant::now));
         let options = LockOptions { since, cancel: Some(token), ..options.clone() };
         let document = self.clone();
-        self.in_background(move || document.update(&options, updater)).await
-    }
-
-    async fn in_background<R, E>(
-        &self,
-        work: impl FnOnce() -> Result<R, E> + Send + 'static,
-    ) -> Result<R, E>
-    where
-        R: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        match task::spawn_blocking(work).await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is shutting down, and has not begun it.
-                Err(_) => Err(Error::Aborted { path: self.path().to_path_buf() }.into()),
-            },
+        let updated =
+            in_background(self.path().to_path_buf(), move || document.update(&options, updater));
+        async move {
+            let _dropped = dropped;
+            updated.await
         }
+    }
+}
+
+async fn in_background<R, E>(
+    path: PathBuf,
+    work: impl FnOnce() -> Result<R, E> + Send + 'static,
+) -> Result<R, E>
+where
+    R: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    match task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down, and has not begun it.
+            Err(_) => Err(Error::Aborted { path }.into()),
+        },
     }
 }
 

@@ -75,6 +75,10 @@ impl DocumentLock {
         options: &LockOptions,
     ) -> Result<Self> {
         let lock = lock(paths, lock_file, Mode::Exclusive, options)?;
+        if !paths.folder.is_dir() {
+            atomic_write::create_folder(&paths.folder)
+                .map_err(|error| Error::from_io(&paths.folder, "create", error))?;
+        }
         if is_first_of_process(paths) {
             // Whoever made them is dead: he would have this lock.
             for temp in paths.leftover_temps().unwrap_or_default() {

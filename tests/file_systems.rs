@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use argus_registry::{
-    inspect_lock, read_registry, try_lock_exclusive, update_registry, Error, Guarantee,
+    inspect_lock, read_registry, try_lock_exclusive, update_registry, Document, Error, Guarantee,
     LockOptions, LockState, RegistryLock, UpdateOptions,
 };
 
@@ -111,6 +111,14 @@ int flock(int fd, int operation) {
         errno = EWOULDBLOCK;
         return -1;
     }
+    return real(fd, operation);
+}
+#endif
+#ifdef VANISHES
+/* Somebody deletes the document while we are at its lock. */
+int flock(int fd, int operation) {
+    int (*real)(int, int) = dlsym(RTLD_NEXT, "flock");
+    unlink(getenv("ARGUS_REGISTRY_TEST_PART"));
     return real(fd, operation);
 }
 #endif
@@ -389,6 +397,35 @@ fn one_try_is_not_put_off_by_somebody_who_only_looks() {
         return shim.again("one_try_is_not_put_off_by_somebody_who_only_looks");
     };
     touch(path.as_ref()).unwrap();
+}
+
+#[test]
+fn a_document_that_vanishes_after_it_was_seen_is_not_found() {
+    const TEST: &str = "a_document_that_vanishes_after_it_was_seen_is_not_found";
+    let Ok(path) = env::var(PART) else { return Shim::new(&["VANISHES"]).again(TEST) };
+    let path = Path::new(&path);
+    let document = Document::<u32>::json(path);
+    put(path, "7");
+    let missing = document.load().unwrap_err();
+    assert_eq!((missing.code(), missing.path()), ("NOT_FOUND", path));
+    assert!(path.with_extension("lock").exists(), "it was seen, and then locked");
+    put(path, "7");
+    let changed = document.update(&LockOptions::default(), |number| Ok::<_, Error>(*number = 8));
+    assert_eq!(changed.unwrap_err().code(), "NOT_FOUND");
+}
+
+#[test]
+fn documents_without_kernel_locks_are_read_and_not_written() {
+    const TEST: &str = "documents_without_kernel_locks_are_read_and_not_written";
+    let Ok(path) = env::var(PART) else { return Shim::new(&["WITHOUT_LOCKS"]).again(TEST) };
+    let document = Document::<u32>::json(&path);
+    put(path.as_ref(), "7");
+    let loaded = document.load().unwrap();
+    assert_eq!((loaded.value, loaded.locked), (7, false));
+    assert_eq!(document.save(&mut 8).unwrap_err().code(), "UNSUPPORTED_FILE_SYSTEM");
+    let changed = document.update(&LockOptions::default(), |number| Ok::<_, Error>(*number = 8));
+    assert_eq!(changed.unwrap_err().code(), "UNSUPPORTED_FILE_SYSTEM");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "7");
 }
 
 /// Without second names, nothing but the guard itself tells that it was deleted. Whoever got the

@@ -1,0 +1,149 @@
+//! Documents from async code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use argus_registry::{
+    lock_exclusive, try_lock_exclusive, CancelToken, Document, Error, LockOptions,
+};
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Counter {
+    count: u64,
+}
+
+fn folder() -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = fs::canonicalize(dir.path()).unwrap().join("doc.json");
+    (dir, path)
+}
+
+fn counter(path: &Path) -> Document<Counter> {
+    Document::json(path).empty(Counter::default).durable(false)
+}
+
+fn count_up(counter: &mut Counter) -> Result<u64, Error> {
+    counter.count += 1;
+    Ok(counter.count)
+}
+
+fn patient() -> LockOptions {
+    LockOptions { timeout: Some(Duration::from_secs(60)), ..LockOptions::default() }
+}
+
+/// On the only thread that this runtime has: if a call blocked it, nobody would let go.
+#[tokio::test]
+async fn whoever_waits_blocks_no_worker() {
+    let (_dir, path) = folder();
+    let document = counter(&path);
+    let held = try_lock_exclusive(document.lock_path().unwrap()).unwrap();
+    let waiting = document.update_async(&patient(), count_up);
+    let letting_go = async {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+    };
+    let (count, ()) = tokio::join!(waiting, letting_go);
+    assert_eq!(count.unwrap(), 1);
+    let mut loaded = document.load_async().await.unwrap();
+    assert!(loaded.locked);
+    loaded.value.count += 10;
+    document.save_async(&mut loaded.value).await.unwrap();
+    assert_eq!(document.load().unwrap().value.count, 11);
+}
+
+#[tokio::test]
+async fn dropped_while_it_waits_it_leaves_no_lock_and_does_nothing() {
+    let (_dir, path) = folder();
+    let document = counter(&path);
+    let lock_file = document.lock_path().unwrap();
+    let held = try_lock_exclusive(&lock_file).unwrap();
+    let parent = CancelToken::new();
+    let options = LockOptions { timeout: None, cancel: Some(parent.clone()), ..patient() };
+    let mut waiting = Box::pin(document.update_async(&options, count_up));
+    let waited = tokio::time::timeout(Duration::from_millis(50), &mut waiting).await;
+    assert!(waited.is_err(), "it waits");
+    drop(waiting);
+    assert!(!parent.is_cancelled(), "the caller's own token is the caller's");
+    drop(held);
+    // The thread that stood in the kernel's queue lets go as soon as it gets there.
+    let lock = lock_exclusive(&lock_file, &patient()).unwrap();
+    assert!(!path.exists());
+    drop(lock);
+    // And the token ends it, too.
+    let held = try_lock_exclusive(&lock_file).unwrap();
+    let waiting = document.update_async(&options, count_up);
+    let cancelling = async { parent.cancel() };
+    let (waited, ()) = tokio::join!(waiting, cancelling);
+    assert_eq!(waited.unwrap_err().code(), "ABORTED");
+    drop(held);
+}
+
+/// Before it writes, it looks whether anybody still wants it.
+#[tokio::test]
+async fn dropped_while_the_updater_runs_it_writes_nothing() {
+    let (_dir, path) = folder();
+    let document = counter(&path);
+    let (entered, inside) = mpsc::channel();
+    let (go_on, wait) = mpsc::channel::<()>();
+    let mut updating = Box::pin(document.update_async(&patient(), move |counter| {
+        entered.send(()).unwrap();
+        wait.recv().unwrap();
+        count_up(counter)
+    }));
+    while inside.try_recv().is_err() {
+        let _ = tokio::time::timeout(Duration::from_millis(1), &mut updating).await;
+    }
+    drop(updating);
+    go_on.send(()).unwrap();
+    let _lock = lock_exclusive(document.lock_path().unwrap(), &patient()).unwrap();
+    assert!(!path.exists());
+}
+
+/// Dropped at any moment: the file is whole, the lock comes free, and what was acknowledged is in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_at_any_moment_nothing_is_torn() {
+    let (_dir, path) = folder();
+    let document = counter(&path);
+    let (mut acknowledged, mut dropped) = (0, 0);
+    for round in 0..400_u64 {
+        let pause = Duration::from_micros(round * 5);
+        let options = patient();
+        let update = document.update_async(&options, count_up);
+        match tokio::time::timeout(pause, update).await {
+            Ok(count) => {
+                count.unwrap();
+                acknowledged += 1;
+            }
+            Err(_) => dropped += 1,
+        }
+        let loaded = document.load();
+        assert!(
+            matches!(&loaded, Ok(_) | Err(Error::LockBusy { .. } | Error::NotFound { .. })),
+            "{loaded:?}"
+        );
+    }
+    let lock = lock_exclusive(document.lock_path().unwrap(), &patient()).unwrap();
+    drop(lock);
+    let count = document.load().map_or(0, |loaded| loaded.value.count);
+    assert!((acknowledged..=acknowledged + dropped).contains(&count), "{count}");
+    let names = fs::read_dir(path.parent().unwrap()).unwrap().count();
+    assert!(names <= 2, "a temp file was left");
+}
+
+#[tokio::test]
+async fn a_panic_reaches_its_caller_and_frees_the_lock() {
+    let (_dir, path) = folder();
+    let document = counter(&path);
+    let other = document.clone();
+    let panicked = tokio::spawn(async move {
+        other.update_async::<(), Error>(&patient(), |_| panic!("on purpose")).await
+    });
+    assert!(panicked.await.unwrap_err().is_panic());
+    assert_eq!(document.update_async(&LockOptions::one_try(), count_up).await.unwrap(), 1);
+}
