@@ -55,6 +55,21 @@ pub enum Guarantee {
 /// of another process may find it busy just then. `stale_after` counts only for lockfiles that
 /// can't be judged otherwise (see [`LockOptions`](crate::LockOptions)).
 ///
+/// ```
+/// use argus_registry::{inspect_lock, LockOptions, LockState, RegistryLock};
+///
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("registry.json");
+/// let options = LockOptions::default();
+/// let lock = RegistryLock::acquire(&path, &options)?;
+/// let status = inspect_lock(&path, options.stale_after)?;
+/// assert_eq!(status.state, LockState::Held);
+/// assert_eq!(status.holder.unwrap().pid, Some(std::process::id()));
+/// lock.release()?;
+/// assert_eq!(inspect_lock(&path, options.stale_after)?.state, LockState::Free);
+/// # Ok::<_, argus_registry::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`Error::PermissionDenied`] or [`Error::Io`] if the folder can't be looked into.

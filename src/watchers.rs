@@ -78,6 +78,21 @@ pub fn announce_watcher(
 /// entered, whose [`claim`](WatcherRecord::claim) the other operations take. Source: ours; the
 /// suffixes are argus's.
 ///
+/// ```
+/// use argus_registry::{claim_watcher, heartbeat_watcher, remove_watcher};
+/// use argus_registry::{ClaimOptions, UpdateOptions, WatcherRecord};
+///
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("registry.json");
+/// let (claim, options) = (ClaimOptions::default(), UpdateOptions::default());
+/// let first = claim_watcher(&path, WatcherRecord::new("app", "127.0.0.1", 1), &claim, &options)?;
+/// let next = claim_watcher(&path, WatcherRecord::new("app", "127.0.0.1", 2), &claim, &options)?;
+/// assert_eq!((&*first.id, &*next.id), ("app", "app-2"));
+/// assert!(heartbeat_watcher(&path, next.claim(), &options)?);
+/// assert!(remove_watcher(&path, next.claim(), &options)?);
+/// # Ok::<_, argus_registry::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// Those of [`announce_watcher`]; [`Error::IdTaken`] without a suffix.
