@@ -147,7 +147,7 @@ pub use format::{Format, FormatError, Json};
 pub use heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
 pub use inspect::{inspect_lock, Guarantee, LockState, LockStatus};
 pub use owner::Holder;
-pub use paths::registry_path;
+pub use paths::{registry_path, system_registry_path};
 pub use record::{WatcherClaim, WatcherRecord};
 pub use registry::{
     read_registry, update_registry, with_registry_lock, write_registry, UpdateOptions,
