@@ -11,7 +11,7 @@ use rustix::process::{getpgrp, kill_process, waitid, Pid, Signal, WaitId, WaitId
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator;
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 const FORWARDED: [i32; 6] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2];
 
@@ -112,15 +112,15 @@ pub(crate) fn end_with_launcher() -> Result<(), Failure> {
     let Some(launcher) = std::env::var_os(LAUNCHER) else { return Ok(()) };
     // It is nobody else's: not for what this program starts.
     std::env::remove_var(LAUNCHER);
+    // Where that is refused it is as on other systems.
     #[cfg(target_os = "linux")]
-    {
-        // Where that is refused it is as on other systems.
-        let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
-        let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
-        // It may have been killed before it was asked for.
-        if parent.as_deref().map(AsRef::as_ref) != Some(launcher.as_os_str()) {
-            return Err(Failure::Unread);
-        }
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
+    // It may have been killed before it was asked for.
+    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
+    if parent.as_deref().map(AsRef::as_ref) != Some(launcher.as_os_str()) {
+        let signalled = Exit::Command(128 + SIGTERM);
+        return Err(Failure::new(signalled, "whoever has started this program is gone")
+            .next(format!("unset {LAUNCHER}, if nobody but you has started it")));
     }
     Ok(())
 }
