@@ -438,6 +438,12 @@ fn the_failures_are_told_apart() {
     // Anything else of the system's.
     let on_a_folder = Document::<Names>::json(path.parent().unwrap());
     assert_eq!(on_a_folder.load().unwrap_err().code(), "IO");
+    let registry = path.with_file_name("registry.json");
+    argus_registry::write_registry(&registry, &Default::default(), &Default::default()).unwrap();
+    let registry = Document::<Names>::json(registry).lock_file(LockFile::Beside);
+    assert_eq!(registry.load().unwrap_err().code(), "INVALID_VALUE");
+    let own_name = Document::<Names>::json(path.with_extension("lock"));
+    assert_eq!(own_name.save(&mut Names::default()).unwrap_err().code(), "INVALID_VALUE");
     let own_lock = Document::<Names>::json(&path).lock_file(LockFile::At(path.clone()));
     assert_eq!(code(own_lock.load().unwrap_err()), "INVALID_VALUE");
     assert_eq!(code(own_lock.save(&mut Names::default()).unwrap_err()), "INVALID_VALUE");
