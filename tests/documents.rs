@@ -510,7 +510,10 @@ fn the_order_is_canonical_and_the_spelling_the_formats() {
     document.save(&mut names).unwrap();
     assert_eq!(names.names, ["a", "b"]);
     assert_eq!(text(&path), "version = 1\nnames = [\n    \"a\",\n    \"b\",\n]\n");
-    let first = |names: &mut Names| Ok::<_, Error>(names.names.insert(0, "c".into()));
+    let first = |names: &mut Names| {
+        names.names.insert(0, "c".into());
+        Ok::<_, Error>(())
+    };
     document.update(&patient(), first).unwrap();
     assert_eq!(document.load().unwrap().value.names, ["a", "b", "c"]);
     put(&path, "version = 2\nother = true\n");
@@ -540,9 +543,15 @@ fn modes_are_kept_and_new_ones_are_as_asked() {
             assert_eq!(mode(&path), gets, "{name}");
             // Whoever may write it has to be able to lock it, whatever the umask says.
             let lock_file = path.with_extension("lock");
-            fs::remove_file(&lock_file).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
             document.update(&patient(), count_up).unwrap();
+            assert_eq!((mode(&path), mode(&lock_file)), (0o660, 0o660));
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+            put(&lock_file, "somebody's secret");
+            document.update(&patient(), count_up).unwrap();
+            assert_eq!(mode(&lock_file), 0o660);
+            fs::remove_file(&lock_file).unwrap();
+            document.load().unwrap();
             assert_eq!((mode(&path), mode(&lock_file)), (0o666, 0o666));
         }
         return;

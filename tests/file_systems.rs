@@ -424,7 +424,10 @@ fn a_document_that_vanishes_after_it_was_seen_is_not_found() {
     assert_eq!((missing.code(), missing.path()), ("NOT_FOUND", path));
     assert!(path.with_extension("lock").exists(), "it was seen, and then locked");
     put(path, "7");
-    let changed = document.update(&LockOptions::default(), |number| Ok::<_, Error>(*number = 8));
+    let changed = document.update(&LockOptions::default(), |number| {
+        *number = 8;
+        Ok::<_, Error>(())
+    });
     assert_eq!(changed.unwrap_err().code(), "NOT_FOUND");
 }
 
@@ -454,7 +457,10 @@ fn documents_without_kernel_locks_are_read_and_not_written() {
     let loaded = document.load().unwrap();
     assert_eq!((loaded.value, loaded.locked), (7, false));
     assert_eq!(document.save(&mut 8).unwrap_err().code(), "UNSUPPORTED_FILE_SYSTEM");
-    let changed = document.update(&LockOptions::default(), |number| Ok::<_, Error>(*number = 8));
+    let changed = document.update(&LockOptions::default(), |number| {
+        *number = 8;
+        Ok::<_, Error>(())
+    });
     assert_eq!(changed.unwrap_err().code(), "UNSUPPORTED_FILE_SYSTEM");
     assert_eq!(fs::read_to_string(&path).unwrap(), "7");
 }
