@@ -24,8 +24,8 @@ pub enum LockFile {
     /// Documents whose names differ in their extensions only share it.
     #[default]
     WithExtension,
-    /// The document's whole name and `.lock`: `exceptions.toml.lock`. Not for an argus registry, which
-    /// has its lockfile there.
+    /// The document's whole name and `.lock`: `exceptions.toml.lock`. Refused for an argus registry,
+    /// which has its lockfile there.
     Beside,
     /// This file.
     At(PathBuf),
@@ -34,18 +34,27 @@ pub enum LockFile {
 impl LockFile {
     /// Where the lock file of a document is, whose symbolic links have been followed.
     pub(crate) fn of(&self, document: &Path) -> Result<PathBuf> {
-        let lock_file = match self {
-            LockFile::WithExtension => document.with_extension("lock"),
-            LockFile::Beside => {
-                let mut name = document.as_os_str().to_owned();
-                name.push(".lock");
-                name.into()
-            }
-            LockFile::At(path) => path.clone(),
+        let invalid = |reason: &str| {
+            let path = document.to_path_buf();
+            Err(Error::InvalidValue { path, reason: format!("{reason}; choose another") })
         };
-        if lock_file == document || RegistryPaths::resolve(&lock_file)?.registry == document {
-            let reason = "it would be its own lock file; choose another".to_owned();
-            return Err(Error::InvalidValue { path: document.to_path_buf(), reason });
+        let beside = |ending: &str| {
+            let mut name = document.as_os_str().to_owned();
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        let (lock_file, resolved) = match self {
+            LockFile::WithExtension => (document.with_extension("lock"), None),
+            // A file that stays where a registry's lockfile comes and goes would look like the
+            // lockfile of an older argus, and keep every update waiting until it is stale.
+            LockFile::Beside if beside(".guard").exists() => {
+                return invalid("it is a registry, whose lockfile has that name")
+            }
+            LockFile::Beside => (beside(".lock"), None),
+            LockFile::At(path) => (path.clone(), Some(RegistryPaths::resolve(path)?.registry)),
+        };
+        if resolved.as_ref().unwrap_or(&lock_file) == document {
+            return invalid("it would be its own lock file");
         }
         Ok(lock_file)
     }

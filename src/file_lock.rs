@@ -55,9 +55,10 @@ impl KernelLock {
         kernel_lock::unlock(&self.file).map_err(|error| Error::from_io(&self.path, "unlock", error))
     }
 
-    /// Opens the lock file to whoever may write the file that it protects.
+    /// Opens the lock file to whoever may write the file that it protects. One that holds something
+    /// is a file of the caller's, which must not be shown to others.
     pub(crate) fn open_to_users_of(&self, protected: &Metadata) {
-        if let Ok(metadata) = self.file.metadata() {
+        if let Some(metadata) = self.file.metadata().ok().filter(|metadata| metadata.len() == 0) {
             let _ = sys::widen_access(&self.file, &metadata, protected);
         }
     }

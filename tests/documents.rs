@@ -438,6 +438,12 @@ fn the_failures_are_told_apart() {
     // Anything else of the system's.
     let on_a_folder = Document::<Names>::json(path.parent().unwrap());
     assert_eq!(on_a_folder.load().unwrap_err().code(), "IO");
+    let registry = path.with_file_name("registry.json");
+    argus_registry::write_registry(&registry, &Default::default(), &Default::default()).unwrap();
+    let registry = Document::<Names>::json(registry).lock_file(LockFile::Beside);
+    assert_eq!(registry.load().unwrap_err().code(), "INVALID_VALUE");
+    let own_name = Document::<Names>::json(path.with_extension("lock"));
+    assert_eq!(own_name.save(&mut Names::default()).unwrap_err().code(), "INVALID_VALUE");
     let own_lock = Document::<Names>::json(&path).lock_file(LockFile::At(path.clone()));
     assert_eq!(code(own_lock.load().unwrap_err()), "INVALID_VALUE");
     assert_eq!(code(own_lock.save(&mut Names::default()).unwrap_err()), "INVALID_VALUE");
@@ -504,7 +510,10 @@ fn the_order_is_canonical_and_the_spelling_the_formats() {
     document.save(&mut names).unwrap();
     assert_eq!(names.names, ["a", "b"]);
     assert_eq!(text(&path), "version = 1\nnames = [\n    \"a\",\n    \"b\",\n]\n");
-    let first = |names: &mut Names| Ok::<_, Error>(names.names.insert(0, "c".into()));
+    let first = |names: &mut Names| {
+        names.names.insert(0, "c".into());
+        Ok::<_, Error>(())
+    };
     document.update(&patient(), first).unwrap();
     assert_eq!(document.load().unwrap().value.names, ["a", "b", "c"]);
     put(&path, "version = 2\nother = true\n");
@@ -534,9 +543,15 @@ fn modes_are_kept_and_new_ones_are_as_asked() {
             assert_eq!(mode(&path), gets, "{name}");
             // Whoever may write it has to be able to lock it, whatever the umask says.
             let lock_file = path.with_extension("lock");
-            fs::remove_file(&lock_file).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
             document.update(&patient(), count_up).unwrap();
+            assert_eq!((mode(&path), mode(&lock_file)), (0o660, 0o660));
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+            put(&lock_file, "somebody's secret");
+            document.update(&patient(), count_up).unwrap();
+            assert_eq!(mode(&lock_file), 0o660);
+            fs::remove_file(&lock_file).unwrap();
+            document.load().unwrap();
             assert_eq!((mode(&path), mode(&lock_file)), (0o666, 0o666));
         }
         return;
