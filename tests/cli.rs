@@ -97,16 +97,27 @@ fn try_once() -> LockOptions {
     LockOptions::one_try()
 }
 
-/// What plain fs2 does, as veil has it.
+/// A lock of plain fs2, as veil has it.
+struct PlainFs2(fs::File);
+
 #[allow(clippy::disallowed_methods, reason = "a program that knows nothing of this crate")]
-fn plain_fs2(path: &Path, exclusive: bool) -> std::io::Result<fs::File> {
+fn plain_fs2(path: &Path, exclusive: bool) -> std::io::Result<PlainFs2> {
     let mut options = fs::OpenOptions::new();
     let file = options.create(true).truncate(false).read(true).write(true).open(path)?;
     match exclusive {
         true => fs2::FileExt::try_lock_exclusive(&file)?,
         false => fs2::FileExt::try_lock_shared(&file)?,
     }
-    Ok(file)
+    Ok(PlainFs2(file))
+}
+
+impl Drop for PlainFs2 {
+    /// Closing would not do: another test may just be starting a process, which has the descriptor
+    /// until its exec.
+    #[allow(clippy::disallowed_methods, reason = "a program that knows nothing of this crate")]
+    fn drop(&mut self) {
+        fs2::FileExt::unlock(&self.0).unwrap();
+    }
 }
 
 /// What has to stay while the program runs.
