@@ -13,6 +13,7 @@
 #![cfg_attr(feature = "watch", doc = "| be told of every change of one | [`watch_registry`] |")]
 //! | do something else while nobody updates | [`with_registry_lock`], [`RegistryLock::acquire`] |
 //! | see who holds the lock | [`inspect_lock`] |
+//! | find what a crash left, and clear it away | [`find_litter`], [`clear_litter`] |
 //! | lock a file of your own, in one try | [`try_lock_shared`], [`try_lock_exclusive`] |
 //!
 //! ```
@@ -48,6 +49,7 @@
 
 mod atomic_write;
 mod backoff;
+mod beside;
 mod cancel;
 mod document;
 #[cfg(feature = "tokio")]
@@ -64,6 +66,7 @@ mod json;
 mod keeper;
 mod kernel_lock;
 mod layout;
+mod litter;
 mod liveness;
 mod lockfile;
 #[cfg(feature = "node")]
@@ -71,6 +74,7 @@ mod lockfile;
 mod node;
 mod owner;
 mod paths;
+mod probe_folder;
 mod record;
 mod reentry;
 mod registry;
@@ -89,6 +93,7 @@ mod watch;
 mod watchers;
 
 pub use backoff::Backoff;
+pub use beside::{Litter, LitterKind};
 pub use cancel::CancelToken;
 pub use document::{Document, Loaded};
 pub use document_lock::LockFile;
@@ -100,8 +105,10 @@ pub use format::Toml;
 pub use format::{Format, FormatError, Json};
 pub use heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
 pub use inspect::{inspect_lock, Guarantee, LockState, LockStatus};
+pub use litter::{clear_litter, find_litter};
 pub use owner::Holder;
 pub use paths::registry_path;
+pub use probe_folder::ProbeFolder;
 pub use record::{WatcherClaim, WatcherRecord};
 pub use registry::{
     read_registry, update_registry, with_registry_lock, write_registry, UpdateOptions,
