@@ -671,7 +671,7 @@ test('corrupt bytes are kept by who writes, and by nobody else', async (t) => {
 	assert.deepEqual([warned.length, warned[0].code, warned[0].path], [1, 'CORRUPT', at.path])
 	assert.match(
 		warned[0].message,
-		/could not be read \(.+\); it was replaced, and its bytes are kept/,
+		/was not a registry \(.+\); it was replaced, and its bytes are kept/,
 	)
 	assert.equal(readFileSync(warned[0].kept, 'utf8'), 'bad')
 })

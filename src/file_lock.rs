@@ -87,6 +87,17 @@ pub fn try_lock_shared(path: impl AsRef<Path>) -> Result<KernelLock> {
 ///
 /// The file is created if it is missing, and never deleted.
 ///
+/// ```
+/// use argus_registry::{try_lock_exclusive, try_lock_shared, Error};
+///
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("scan.lock");
+/// let lock = try_lock_exclusive(&path)?;
+/// assert!(matches!(try_lock_shared(&path), Err(Error::LockBusy { .. })));
+/// lock.release()?;
+/// # Ok::<_, Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`Error::LockBusy`] at once if anybody holds it, in this process or another;

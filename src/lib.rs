@@ -1,6 +1,11 @@
 #![cfg_attr(not(feature = "node"), forbid(unsafe_code))]
 #![cfg_attr(feature = "node", deny(unsafe_code))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Many processes update one small state file, and nothing that was acknowledged is lost.
+//!
+//! # Which function
+//!
+//! For an argus registry, the JSON file of watchers that programs in JavaScript share, too:
 //!
 //! | to | call |
 //! |---|---|
@@ -12,9 +17,22 @@
 //! | replace one whole | [`write_registry`] |
 #![cfg_attr(feature = "watch", doc = "| be told of every change of one | [`watch_registry`] |")]
 //! | do something else while nobody updates | [`with_registry_lock`], [`RegistryLock::acquire`] |
-//! | see who holds the lock | [`inspect_lock`] |
+//! | see who holds the lock | [`inspect_lock`], of a lock file [`inspect_lock_file`] |
 //! | find what a crash left, and clear it away | [`find_litter`], [`clear_litter`] |
-//! | lock a file of your own, in one try | [`try_lock_shared`], [`try_lock_exclusive`] |
+//! | find it | [`registry_path`] |
+//!
+//! For a file of your own, in JSON, TOML or any other format, behind a kernel lock, as in veil:
+//!
+//! | to | call |
+//! |---|---|
+//! | change it, losing nothing that others do | [`Document::update`] |
+//! | read it; busy is an error at once | [`Document::load`] |
+//! | replace it whole; busy is an error at once | [`Document::save`] |
+#![cfg_attr(
+    feature = "tokio",
+    doc = "| the same from async code | [`Document::update_async`], [`Document::load_async`], [`Document::save_async`] |"
+)]
+//! | do something else while nobody writes | [`try_lock_shared`], [`try_lock_exclusive`], [`lock_shared`], [`lock_exclusive`] |
 //!
 //! ```
 //! use argus_registry::{read_registry, update_registry, Error, UpdateOptions, WatcherRecord};
@@ -31,11 +49,35 @@
 //! # Ok::<_, Error>(())
 //! ```
 //!
+//! ```
+//! use argus_registry::{Document, Error, LockOptions};
+//!
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let path = dir.path().join("names.json");
+//! let names = Document::<Vec<String>>::json(&path).empty(Vec::new);
+//! names.update(&LockOptions::default(), |names| {
+//!     names.push("ada".into());
+//!     Ok::<_, Error>(())
+//! })?;
+//! assert_eq!(names.load()?.value, ["ada"]);
+//! # Ok::<_, Error>(())
+//! ```
+//!
+//! # Errors
+//!
+//! There is one [`Error`], whose variants name the path, and the holder of the lock where one can be
+//! seen. `try_` means that nothing is waited for. Contention is [`Error::LockBusy`] after one try
+//! and [`Error::LockTimeout`] after a wait, and never any other variant.
+//!
 //! # Limitations
 //!
+//! - [`Document::load`] and then [`Document::save`] take two locks, and what others save in between
+//!   is lost. [`Document::update`] takes one.
 //! - A program that takes no lock, or deletes the lock's files, is not kept out; it is noticed
 //!   before the next write wherever that can be noticed.
 //! - A hard link to a registry, unlike a symbolic link, is another file after the first update.
+//! - Fields that a document's type does not know are lost when it is written: keep them with
+//!   `#[serde(flatten)]`. A registry's are kept.
 //! - Extended attributes and access control lists of a replaced file are not carried over.
 //! - A lock that is leaked (`std::mem::forget`) is held until the process ends.
 //!
@@ -45,6 +87,10 @@
 //!
 //! - `watch`: `watch_registry`, with the dependency that listens to the system's file events. Off by
 //!   default.
+//! - `toml`: `Toml`, the format of documents in TOML. Off by default.
+//! - `tokio`: documents from async code. Off by default.
+//! - `cli`: the program `argus-registry`, with `watch` and `toml`. Off by default; for
+//!   `cargo install`, not for callers.
 //! - `node`: the Node addon, with `watch`. Off by default; needs Rust 1.88.
 
 mod atomic_write;
@@ -104,10 +150,13 @@ pub use file_lock::{lock_exclusive, lock_shared, try_lock_exclusive, try_lock_sh
 pub use format::Toml;
 pub use format::{Format, FormatError, Json};
 pub use heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
-pub use inspect::{inspect_lock, Guarantee, LockState, LockStatus};
+pub use inspect::{
+    inspect_lock, inspect_lock_file, Guarantee, LockFileHolder, LockFileState, LockFileStatus,
+    LockState, LockStatus,
+};
 pub use litter::{clear_litter, find_litter};
 pub use owner::Holder;
-pub use paths::registry_path;
+pub use paths::{registry_path, system_registry_path};
 pub use probe_folder::ProbeFolder;
 pub use record::{WatcherClaim, WatcherRecord};
 pub use registry::{
@@ -121,5 +170,5 @@ pub use warning::{OnWarning, Warning};
 pub use watch::{watch_registry, RegistryWatch};
 pub use watchers::{
     announce_watcher, claim_watcher, heartbeat_watcher, prune_stale_watchers, remove_watcher,
-    ClaimOptions, PruneOptions, DEFAULT_TTL_MS,
+    stale_watchers, ClaimOptions, PruneOptions, DEFAULT_TTL_MS,
 };

@@ -135,6 +135,20 @@ pub(crate) fn update_once<T, E: From<Error>>(
 
 /// Runs `body` under a registry's lock. Source: argus.
 ///
+/// ```
+/// use argus_registry::{read_registry, with_registry_lock, Error, LockOptions, UpdateOptions};
+///
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("registry.json");
+/// with_registry_lock(&path, &LockOptions::default(), |lock| {
+///     let (mut registry, _) = read_registry(lock.path())?;
+///     // Nobody changes the registry until this is done.
+///     registry.remove_watcher("app");
+///     lock.write(&registry, &UpdateOptions::default())
+/// })?;
+/// # Ok::<_, Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// Those of [`RegistryLock::acquire`]; [`Error::ReEntrant`] from inside another hold of the same

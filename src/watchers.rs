@@ -78,6 +78,21 @@ pub fn announce_watcher(
 /// entered, whose [`claim`](WatcherRecord::claim) the other operations take. Source: ours; the
 /// suffixes are argus's.
 ///
+/// ```
+/// use argus_registry::{claim_watcher, heartbeat_watcher, remove_watcher};
+/// use argus_registry::{ClaimOptions, UpdateOptions, WatcherRecord};
+///
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("registry.json");
+/// let (claim, options) = (ClaimOptions::default(), UpdateOptions::default());
+/// let first = claim_watcher(&path, WatcherRecord::new("app", "127.0.0.1", 1), &claim, &options)?;
+/// let next = claim_watcher(&path, WatcherRecord::new("app", "127.0.0.1", 2), &claim, &options)?;
+/// assert_eq!((&*first.id, &*next.id), ("app", "app-2"));
+/// assert!(heartbeat_watcher(&path, next.claim(), &options)?);
+/// assert!(remove_watcher(&path, next.claim(), &options)?);
+/// # Ok::<_, argus_registry::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// Those of [`announce_watcher`]; [`Error::IdTaken`] without a suffix.
@@ -140,13 +155,27 @@ pub fn prune_stale_watchers(
     prune: &PruneOptions,
     options: &UpdateOptions,
 ) -> Result<Vec<PrunedWatcher>> {
-    let operation = Operation::Prune { ttl: prune.ttl, liveness: prune.liveness };
-    let now = prune.now.map(|now| now.duration_since(UNIX_EPOCH).unwrap_or_default());
-    let now = now.map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    match apply_job(path.as_ref(), &Job { operation, now }, options)? {
+    match apply_job(path.as_ref(), &pruning(prune), options)? {
         Outcome::Pruned(pruned) => Ok(pruned),
         other => unreachable!("a prune came out as {other:?}"),
     }
+}
+
+/// What [`prune_stale_watchers`] would remove from a registry that is like this one, which stays
+/// as it is. Source: ours.
+#[must_use]
+pub fn stale_watchers(registry: &RegistryV1, prune: &PruneOptions) -> Vec<PrunedWatcher> {
+    match pruning(prune).run(&mut registry.clone(), &Coroner::default()) {
+        Outcome::Pruned(pruned) => pruned,
+        other => unreachable!("a prune came out as {other:?}"),
+    }
+}
+
+fn pruning(prune: &PruneOptions) -> Job {
+    let operation = Operation::Prune { ttl: prune.ttl, liveness: prune.liveness };
+    let now = prune.now.map(|now| now.duration_since(UNIX_EPOCH).unwrap_or_default());
+    let now = now.map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    Job { operation, now }
 }
 
 pub(crate) fn check_id(path: &Path, id: &str) -> Result<()> {

@@ -179,6 +179,16 @@ fn plain_fs2_and_this_crate_share_one_lock() {
     }
 }
 
+/// A lock that is held goes wherever its work goes.
+#[test]
+fn locks_errors_and_documents_may_change_threads() {
+    fn crosses<T: Send + Sync>() {}
+    crosses::<argus_registry::KernelLock>();
+    crosses::<argus_registry::RegistryLock>();
+    crosses::<Error>();
+    crosses::<Document<std::rc::Rc<()>>>();
+}
+
 #[test]
 fn busy_says_which_lock_what_and_who() {
     let (_dir, path) = folder();
