@@ -25,9 +25,10 @@ pub struct Litter {
     pub path: PathBuf,
     /// What it is.
     pub kind: LitterKind,
-    /// The registry or document that it lies beside; a probe folder's is its folder.
+    /// What [`clear_litter`](crate::clear_litter) has to be called with for it: the registry or
+    /// document that it lies beside; a probe folder itself.
     pub beside: PathBuf,
-    /// Whether [`clear_litter`] would delete it now.
+    /// Whether [`clear_litter`](crate::clear_litter) would delete it now.
     pub safe_to_delete: bool,
     /// Why it is safe to delete, or why not and what to do: a sentence without its subject.
     pub reason: String,

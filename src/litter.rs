@@ -18,7 +18,8 @@ use crate::sys;
 use crate::wait::LockOptions;
 
 /// Finds what dead processes and accidents left beside a registry or a document, or beside all
-/// of them in a folder (there, names that are not Unicode are passed over). Deletes and creates
+/// of them in a folder (there, names that are not Unicode are passed over), and the probe folders
+/// in the same folder. Deletes and creates
 /// nothing, and needs no write access. Source: ours.
 ///
 /// Like [`inspect_lock`](crate::inspect_lock) it takes kernel locks, shared, for the moment of the
@@ -40,12 +41,12 @@ use crate::wait::LockOptions;
 /// [`Error::NotFound`] if the folder is missing; [`Error::PermissionDenied`] or [`Error::Io`] if
 /// it can't be looked into.
 pub fn find_litter(path: impl AsRef<Path>, stale_after: Duration) -> Result<Vec<Litter>> {
-    let (folder, files) = what_is_asked(path.as_ref())?;
+    let asked = Asked::resolve(path.as_ref())?;
     let mut litter = Vec::new();
-    for paths in &files {
+    for paths in &asked.files {
         litter.extend(Beside::look(paths, stale_after)?.litter(stale_after));
     }
-    litter.extend(probe_folders(&folder)?);
+    litter.extend(asked.probe_folders());
     Ok(litter)
 }
 
@@ -64,44 +65,54 @@ pub fn find_litter(path: impl AsRef<Path>, stale_after: Duration) -> Result<Vec<
 /// those of [`find_litter`]. In a folder the first failure ends it; what was deleted until then
 /// stays deleted.
 pub fn clear_litter(path: impl AsRef<Path>, stale_after: Duration) -> Result<Vec<Litter>> {
-    let (folder, files) = what_is_asked(path.as_ref())?;
+    let asked = Asked::resolve(path.as_ref())?;
     let mut cleared = Vec::new();
-    for paths in &files {
+    for paths in &asked.files {
         cleared.extend(clear_beside(paths, stale_after)?);
     }
-    for litter in probe_folders(&folder)?.into_iter().filter(|litter| litter.safe_to_delete) {
+    for litter in asked.probe_folders().filter(|litter| litter.safe_to_delete) {
         probe_folder::remove(&litter.path)?;
         cleared.push(litter);
     }
     Ok(cleared)
 }
 
-/// The folder, and the files in it that may have litter.
-fn what_is_asked(path: &Path) -> Result<(PathBuf, Vec<RegistryPaths>)> {
-    if !path.is_dir() {
-        let paths = RegistryPaths::resolve(path)?;
-        return Ok((paths.folder.clone(), vec![paths]));
-    }
-    let fail = |error| Error::from_io(path, "list", error);
-    let folder = fs::canonicalize(path).map_err(fail)?;
-    let mut names = BTreeSet::new();
-    for entry in fs::read_dir(&folder).map_err(fail)? {
-        let name = entry.map_err(fail)?.file_name();
-        names.extend(name.to_str().and_then(paths::belongs_to).map(str::to_owned));
-    }
-    // A folder of such a name, or a link that leads elsewhere, is no file of this folder.
-    let files = names.iter().filter_map(|name| RegistryPaths::resolve(&folder.join(name)).ok());
-    let files = files.filter(|paths| paths.folder == folder).collect();
-    Ok((folder, files))
+/// What a path stands for: a file, a probe folder, or all of them in a folder.
+struct Asked {
+    files: Vec<RegistryPaths>,
+    probe_folders: Vec<PathBuf>,
 }
 
-fn probe_folders(folder: &Path) -> Result<Vec<Litter>> {
-    let judged = |path: PathBuf| {
-        let (safe_to_delete, reason) = probe_folder::judge(&path)?;
-        let (kind, beside) = (LitterKind::ProbeFolder, folder.to_path_buf());
-        Some(Litter { path, kind, beside, safe_to_delete, reason })
-    };
-    Ok(probe_folder::all_in(folder)?.into_iter().filter_map(judged).collect())
+impl Asked {
+    fn resolve(path: &Path) -> Result<Self> {
+        if !path.is_dir() {
+            let paths = RegistryPaths::resolve(path)?;
+            let probe_folders = probe_folder::all_in(&paths.folder)?;
+            return Ok(Asked { files: vec![paths], probe_folders });
+        }
+        let fail = |error| Error::from_io(path, "list", error);
+        let folder = fs::canonicalize(path).map_err(fail)?;
+        if probe_folder::is_one(&folder) {
+            return Ok(Asked { files: Vec::new(), probe_folders: vec![folder] });
+        }
+        let mut names = BTreeSet::new();
+        for entry in fs::read_dir(&folder).map_err(fail)? {
+            let name = entry.map_err(fail)?.file_name();
+            names.extend(name.to_str().and_then(paths::belongs_to).map(str::to_owned));
+        }
+        // A folder of such a name, or a link that leads elsewhere, is no file of this folder.
+        let files = names.iter().filter_map(|name| RegistryPaths::resolve(&folder.join(name)).ok());
+        let files = files.filter(|paths| paths.folder == folder).collect();
+        Ok(Asked { files, probe_folders: probe_folder::all_in(&folder)? })
+    }
+
+    fn probe_folders(&self) -> impl Iterator<Item = Litter> + '_ {
+        self.probe_folders.iter().filter_map(|path| {
+            let (safe_to_delete, reason) = probe_folder::judge(path)?;
+            let (kind, path) = (LitterKind::ProbeFolder, path.clone());
+            Some(Litter { beside: path.clone(), path, kind, safe_to_delete, reason })
+        })
+    }
 }
 
 fn clear_beside(paths: &RegistryPaths, stale_after: Duration) -> Result<Vec<Litter>> {
@@ -429,6 +440,7 @@ mod tests {
         let folder = Folder::with_registry();
         let probe = ProbeFolder::create(&folder.paths.folder).unwrap();
         let [in_use] = &folder.find()[..] else { panic!() };
+        assert_eq!(in_use.beside, probe.path());
         assert!(in_use.kind == LitterKind::ProbeFolder && !in_use.safe_to_delete);
         assert_eq!(folder.clear().unwrap(), Vec::<PathBuf>::new());
         let mut child = std::process::Command::new("true").spawn().unwrap();
@@ -438,6 +450,8 @@ mod tests {
         put(&probe.path().join("owner"), &owner.encode());
         put(&probe.file("lock"), b"");
         assert!(folder.find()[0].safe_to_delete, "{}", folder.find()[0].reason);
+        // By itself, or with the file that it lies beside.
+        assert_eq!(find_litter(probe.path(), STALE_AFTER).unwrap(), folder.find());
         assert_eq!(folder.clear().unwrap(), [probe.path()]);
         assert_eq!(folder.names(), ["registry.json", "registry.json.guard"]);
     }

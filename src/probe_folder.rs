@@ -90,13 +90,16 @@ pub(crate) fn all_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(fail)? {
         let entry = entry.map_err(fail)?;
-        let name = entry.file_name();
-        let is_one = name.to_str().is_some_and(|name| name.starts_with(PREFIX));
-        if is_one && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        if is_one(&entry.path()) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             found.push(entry.path());
         }
     }
     Ok(found)
+}
+
+/// Whether a folder is one, by its name.
+pub(crate) fn is_one(folder: &Path) -> bool {
+    folder.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX))
 }
 
 /// Whether nobody uses a probe folder any more, and how one knows. `None` if it is gone.
