@@ -126,7 +126,7 @@ impl<'a> Beside<'a> {
             }
             if guard::is_something_else(&self.paths.guard) {
                 let reason = "is no guard of this library, though it has a guard's name, so every \
-                              update fails: move it away";
+                              update fails until it is moved away";
                 add(&self.paths.guard, LitterKind::InTheWay, (false, reason.to_owned()));
             }
             if let Some((kind, judged)) = self.left_lockfile(seen, stale_after) {
@@ -200,8 +200,8 @@ impl<'a> Beside<'a> {
             _ => return None,
         }
         if fs::symlink_metadata(&self.paths.lockfile).is_ok_and(|metadata| metadata.is_dir()) {
-            let reason = "is a folder, though it has a lockfile's name, so every update fails: \
-                          move it away";
+            let reason = "is a folder, though it has a lockfile's name, so every update fails \
+                          until it is moved away";
             return Some((LitterKind::InTheWay, (false, reason.to_owned())));
         }
         if let Some(why) = self.guard_is_closed(seen) {

@@ -383,7 +383,7 @@ mod tests {
     fn what_has_the_name_of_a_guard_or_a_lockfile_and_is_none() {
         let folder = Folder::with_registry();
         put(&folder.paths.guard, b"a user's notes on guarding");
-        folder.finds(&folder.paths.guard, LitterKind::InTheWay, false, "move it away");
+        folder.finds(&folder.paths.guard, LitterKind::InTheWay, false, "until it is moved away");
         fs::remove_file(&folder.paths.guard).unwrap();
         fs::create_dir(&folder.paths.lockfile).unwrap();
         let long_ago = find_litter(folder.path(), Duration::ZERO).unwrap();

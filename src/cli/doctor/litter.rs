@@ -43,7 +43,9 @@ pub(super) fn look(target: &Target, fix: bool, report: &mut Report) -> Result<()
     for litter in found {
         let line = in_words(&litter);
         let check = match (litter.kind, litter.safe_to_delete) {
-            (LitterKind::InTheWay, _) => Check::fail("litter", line),
+            (LitterKind::InTheWay, _) => {
+                Check::fail("litter", line).next("look at it, and move it to where it belongs")
+            }
             (_, true) => Check::warn("litter", format!("{line}; safe to delete"))
                 .next(hint(&["doctor", "--fix"], target.path())),
             (_, false) => Check::warn("litter", format!("{line}; not to be deleted now")),
