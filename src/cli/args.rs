@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 const EXIT_CODES: &str = "\
@@ -115,9 +115,6 @@ pub(crate) enum Command {
     /// Proves with real processes that locks exclude, that replacing a file is atomic for readers,
     /// and that data reaches the disk.
     Doctor(DoctorArgs),
-    /// What doctor starts
-    #[command(hide = true)]
-    DoctorProbe(ProbeArgs),
     /// Print a shell's completions
     Completions {
         /// The shell
@@ -229,12 +226,6 @@ pub(crate) struct DoctorArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ProbeArgs {
-    #[arg(action = ArgAction::Append, trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) args: Vec<OsString>,
 }
 
 /// A time in seconds, or a fraction of them.

@@ -98,22 +98,27 @@ impl From<Error> for Failure {
         let path = error.path();
         let next = match &error {
             Error::LockBusy { .. } | Error::LockTimeout { .. } => {
-                Some(format!("{} shows who holds it", hint(&["status"], path)))
+                format!("{} shows who holds it", hint(&["status"], path))
             }
             Error::PermissionDenied { .. } => {
-                Some("run this as somebody who may, or name another file".to_owned())
+                "run this as somebody who may, or name another file".to_owned()
             }
-            Error::NotFound { .. } => Some("check the path".to_owned()),
+            Error::NotFound { .. } | Error::InvalidValue { .. } => "check the path".to_owned(),
+            Error::Corrupt { .. } => {
+                "look into it; the next update would keep its bytes under another name, and begin \
+                 a new registry"
+                    .to_owned()
+            }
+            Error::Parse { .. } => "correct the file".to_owned(),
+            Error::UnsupportedVersion { .. } => {
+                "`argus-registry --version` shows which this is".to_owned()
+            }
             Error::UnsupportedFileSystem { .. } | Error::Io { .. } => {
-                Some(format!("{} finds out what this folder can do", hint(&["doctor"], path)))
+                format!("{} finds out what this folder can do", hint(&["doctor"], path))
             }
-            _ => None,
+            _ => "run it again".to_owned(),
         };
-        let failure = Failure::new(Exit::Registry, error.to_string());
-        match next {
-            Some(next) => failure.next(next),
-            None => failure,
-        }
+        Failure::new(Exit::Registry, error.to_string()).next(next)
     }
 }
 

@@ -3,49 +3,61 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod check;
 mod doctor;
+mod exceptions;
 mod exit;
+mod list;
+mod output;
+mod prune;
+mod run;
+mod shell;
+#[cfg(unix)]
+mod signals;
+mod status;
+mod target;
 
-use std::path::PathBuf;
+use std::env;
+use std::ffi::OsString;
 use std::process;
 
-use argus_registry::{registry_path, system_registry_path};
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
-use crate::args::{Cli, Command, RegistryArgs};
+use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
+use crate::target::{choose, Target};
 
 fn main() {
-    let done = Cli::try_parse().map_err(Failure::from).and_then(run);
-    let exit = done.unwrap_or_else(|failure| failure.tell());
+    let exit = start().unwrap_or_else(|failure| failure.tell());
     // All locks are released by now: `exit` drops nothing.
     process::exit(exit.code());
 }
 
-fn run(cli: Cli) -> Result<Exit, Failure> {
-    let Cli { registry, command } = cli;
-    match command {
-        Command::Doctor(doctor) => {
-            doctor::run(&choose(doctor.path, &registry)?, doctor.fix, doctor.json)
+fn start() -> Result<Exit, Failure> {
+    #[cfg(unix)]
+    signals::end_with_launcher()?;
+    let words: Vec<OsString> = env::args_os().skip(1).collect();
+    if let [first, rest @ ..] = words.as_slice() {
+        // What `doctor` starts: for nobody else, so in no help and no completion.
+        if first == "doctor-probe" {
+            return doctor::probe(rest);
         }
-        Command::DoctorProbe(probe) => doctor::probe(&probe.args),
-        _ => Ok(Exit::Fine),
     }
-}
-
-/// The file that is meant.
-fn choose(path: Option<PathBuf>, registry: &RegistryArgs) -> Result<PathBuf, Failure> {
-    match (path, &registry.registry, registry.system_registry) {
-        (Some(path), None, false) => Ok(path),
-        (None, Some(path), false) => Ok(path.clone()),
-        (None, None, true) => Ok(system_registry_path()),
-        (None, None, false) => Ok(registry_path()?),
-        _ => Err(usage("only one of PATH, --registry and --system-registry can be given")),
+    let Cli { registry, command } = Cli::try_parse()?;
+    match command {
+        Command::List(args) => list::list(&choose(None, &registry)?, &args),
+        Command::Watch(args) => list::watch(&choose(None, &registry)?, &args),
+        Command::Prune(args) => prune::prune(&choose(None, &registry)?, &args),
+        Command::Remove(args) => prune::remove(&choose(None, &registry)?, &args),
+        Command::Status(args) => {
+            status::status(&Target::choose(args.path, args.lock_file, &registry)?, args.json)
+        }
+        Command::Run(args) => run::run(args, &registry),
+        Command::Check(args) => {
+            check::check(&Target::choose(args.path.clone(), None, &registry)?, &args)
+        }
+        Command::Doctor(args) => doctor::run(&choose(args.path, &registry)?, args.fix, args.json),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { command } => shell::man(command.as_deref()),
     }
-}
-
-/// A command line that clap lets pass.
-fn usage(message: &str) -> Failure {
-    Cli::command().error(ErrorKind::ArgumentConflict, message).into()
 }
