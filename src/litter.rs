@@ -273,7 +273,7 @@ mod tests {
         drop(lock);
         assert_eq!(folder.names(), before);
         assert!(of_temp().safe_to_delete);
-        assert_eq!(folder.clear().unwrap(), [temp.clone()]);
+        assert_eq!(folder.clear().unwrap(), [temp.as_path()]);
         let mut after = before;
         after.retain(|name| *name != temp.file_name().unwrap().to_str().unwrap());
         assert_eq!(folder.names(), after);
@@ -324,7 +324,7 @@ mod tests {
         let folder = Folder::with_registry();
         sys::hard_link(&folder.paths.guard, &folder.paths.lockfile).unwrap();
         folder.finds(&folder.paths.lockfile, LitterKind::Lockfile, true, "gone");
-        assert_eq!(folder.clear().unwrap(), [folder.paths.lockfile.clone()]);
+        assert_eq!(folder.clear().unwrap(), [folder.paths.lockfile.as_path()]);
         assert_eq!(folder.names(), ["registry.json", "registry.json.guard"]);
     }
 
@@ -380,7 +380,7 @@ mod tests {
         let kinds: Vec<_> =
             folder.find().iter().map(|found| (found.kind, found.safe_to_delete)).collect();
         assert_eq!(kinds, [(LitterKind::Guard, false), (LitterKind::Lockfile, true)]);
-        assert_eq!(folder.clear().unwrap(), [folder.paths.lockfile.clone()]);
+        assert_eq!(folder.clear().unwrap(), [folder.paths.lockfile.as_path()]);
         assert_eq!(folder.names(), ["registry.json.guard"]);
     }
 

@@ -185,6 +185,12 @@ fn a_healthy_folder() {
         assert!(said.text.lines().all(|line| line.starts_with("ok ")), "{}", said.text);
     }
     fs::remove_file(folder.file("link")).unwrap();
+    // A file that carries a lock stands for its folder: the hints of failures name such files.
+    let temp = folder.temp("registry.json", "0");
+    for lock in ["registry.json.guard", "doc.lock"] {
+        Said::new(doctor().arg(folder.file(lock))).says_of(&temp, "warn", "safe to delete");
+    }
+    fs::remove_file(temp).unwrap();
     assert_eq!(folder.names(), before, "nothing of the doctor's is left");
 }
 
@@ -227,9 +233,13 @@ fn what_is_not_there_or_can_not_be_meant() {
     said.says("FAIL", "folder", "No such file");
     assert_eq!(said.code, Some(2));
     said.has_next_steps();
-    for odd in [Path::new("/dev/null"), &folder.registry.join("inside")] {
+    for (odd, check, what) in [
+        (Path::new("/dev/null"), "path", "neither a file nor a folder"),
+        (&folder.registry.join("inside"), "path", "Not a directory"),
+    ] {
         let said = Said::new(doctor().arg(odd));
         assert_eq!(said.code, Some(2), "{}", said.text);
+        said.says("FAIL", check, what);
         said.has_next_steps();
     }
     std::os::unix::fs::symlink("loop", folder.file("loop")).unwrap();

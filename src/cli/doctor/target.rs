@@ -45,7 +45,14 @@ impl Target {
             };
             match fs::read_link(folder.join(name)) {
                 Ok(target) => path = folder.join(target),
-                Err(_) => return Ok(Target { file: Some(folder.join(name)), folder }),
+                Err(_) => {
+                    let file = folder.join(name);
+                    // Of the files that carry locks, the folder tells more than they do.
+                    let carries_a_lock = file
+                        .extension()
+                        .is_some_and(|ending| ending == "guard" || ending == "lock");
+                    return Ok(Target { file: (!carries_a_lock).then_some(file), folder });
+                }
             }
         }
         let message = format!("{} names no file", path.display());
