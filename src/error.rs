@@ -123,7 +123,7 @@ pub enum Error {
     },
     /// The caller cancelled the wait.
     Aborted {
-        /// The registry.
+        /// The registry or, for a document that waited for it, the lock file.
         path: PathBuf,
     },
     /// Any other failure of the operating system, such as a full disk.
@@ -218,21 +218,25 @@ impl fmt::Display for Error {
         match self {
             Error::LockBusy { holder, .. } => match holder {
                 Some(holder) => write!(f, "{path} is locked by {holder}: busy; try again later"),
-                None => write!(f, "{path} is locked by another process: busy; try again later"),
+                None => write!(
+                    f,
+                    "{path} is locked by another process, or elsewhere in this one: busy; try \
+                     again later"
+                ),
             },
             Error::LockTimeout { waited, holder, .. } => {
                 write!(f, "{path} is still locked after {:.1} s", waited.as_secs_f64())?;
                 match holder {
                     Some(holder) => write!(f, " by {holder}")?,
-                    None => f.write_str(" by other processes, in turns")?,
+                    None => f.write_str(" by others, perhaps in turns")?,
                 }
                 f.write_str(match holder {
                     Some(holder) if holder.pid.is_none() => {
                         "; wait longer: if its holder is dead, it is taken over when it is stale"
                     }
                     _ => {
-                        "; wait longer, or end the holder if it hangs (a dead holder's lock is \
-                         taken over at once)"
+                        "; wait longer, or end the holder if it hangs (once it is dead, its lock is \
+                         free at once)"
                     }
                 })
             }

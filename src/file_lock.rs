@@ -55,12 +55,9 @@ impl KernelLock {
         kernel_lock::unlock(&self.file).map_err(|error| Error::from_io(&self.path, "unlock", error))
     }
 
-    /// Opens the lock file to whoever may write the file that it protects. One that holds something
-    /// is a file of the caller's, which must not be shown to others.
+    /// Opens the lock file to whoever may write the file that it protects.
     pub(crate) fn open_to_users_of(&self, protected: &Metadata) {
-        if let Some(metadata) = self.file.metadata().ok().filter(|metadata| metadata.len() == 0) {
-            let _ = sys::widen_access(&self.file, &metadata, protected);
-        }
+        let _ = sys::open_to_users_of(&self.file, protected);
     }
 }
 
@@ -79,7 +76,8 @@ impl Drop for KernelLock {
 /// # Errors
 ///
 /// [`Error::LockBusy`] at once if somebody holds it exclusively, in this process or another;
-/// [`Error::UnsupportedFileSystem`] where there are no kernel locks.
+/// [`Error::UnsupportedFileSystem`] where there are no kernel locks; [`Error::NotFound`] if its
+/// folder is missing; [`Error::PermissionDenied`] or [`Error::Io`] if it can't be opened or made.
 pub fn try_lock_shared(path: impl AsRef<Path>) -> Result<KernelLock> {
     lock_shared(path, &LockOptions::one_try())
 }
@@ -102,14 +100,16 @@ pub fn try_lock_shared(path: impl AsRef<Path>) -> Result<KernelLock> {
 /// # Errors
 ///
 /// [`Error::LockBusy`] at once if anybody holds it, in this process or another;
-/// [`Error::UnsupportedFileSystem`] where there are no kernel locks.
+/// [`Error::UnsupportedFileSystem`] where there are no kernel locks; [`Error::NotFound`] if its
+/// folder is missing; [`Error::PermissionDenied`] or [`Error::Io`] if it can't be opened or made.
 pub fn try_lock_exclusive(path: impl AsRef<Path>) -> Result<KernelLock> {
     lock_exclusive(path, &LockOptions::one_try())
 }
 
-/// Waits for a shared lock on a lock file, in the kernel's queue. Source: ours.
+/// Waits for a shared lock on a lock file. Source: ours.
 ///
-/// Of the options only `timeout`, `since` and `cancel` matter: a kernel lock is never stale.
+/// The kernel wakes whoever waits. It has no order between the two kinds: readers that overlap
+/// without a gap keep a writer waiting. Of the options only `timeout`, `since` and `cancel` matter: a kernel lock is never stale.
 ///
 /// # Errors
 ///
@@ -119,9 +119,10 @@ pub fn lock_shared(path: impl AsRef<Path>, options: &LockOptions) -> Result<Kern
     lock(path.as_ref(), Mode::Shared, options, create)
 }
 
-/// Waits for an exclusive lock on a lock file, in the kernel's queue. Source: ours.
+/// Waits for an exclusive lock on a lock file. Source: ours.
 ///
-/// Of the options only `timeout`, `since` and `cancel` matter: a kernel lock is never stale.
+/// The kernel wakes whoever waits. It has no order between the two kinds: readers that overlap
+/// without a gap keep a writer waiting. Of the options only `timeout`, `since` and `cancel` matter: a kernel lock is never stale.
 ///
 /// # Errors
 ///
@@ -131,7 +132,7 @@ pub fn lock_exclusive(path: impl AsRef<Path>, options: &LockOptions) -> Result<K
     lock(path.as_ref(), Mode::Exclusive, options, create)
 }
 
-pub(crate) fn create(path: &Path) -> io::Result<File> {
+fn create(path: &Path) -> io::Result<File> {
     sys::create_new(path, NEW_LOCK_FILE_MODE)
 }
 

@@ -122,6 +122,15 @@ int flock(int fd, int operation) {
     return real(fd, operation);
 }
 #endif
+#ifdef VANISHES_AT_ONCE
+/* Somebody deletes the document as soon as its own name has been found. */
+char *realpath(const char *path, char *resolved) {
+    char *(*real)(const char *, char *) = dlsym(RTLD_NEXT, "realpath");
+    char *result = real(path, resolved);
+    if (!strcmp(path, getenv("ARGUS_REGISTRY_TEST_PART"))) unlink(path);
+    return result;
+}
+#endif
 #ifdef SWEPT
 /* Somebody who took our lock away and swept up what we were about to commit, the first time. */
 int rename(const char *p1, const char *p2) {
@@ -429,6 +438,18 @@ fn a_document_that_vanishes_after_it_was_seen_is_not_found() {
         Ok::<_, Error>(())
     });
     assert_eq!(changed.unwrap_err().code(), "NOT_FOUND");
+}
+
+/// It was told as "not a regular file".
+#[test]
+fn a_document_that_vanishes_before_it_is_locked_is_not_found() {
+    const TEST: &str = "a_document_that_vanishes_before_it_is_locked_is_not_found";
+    let Ok(path) = env::var(PART) else { return Shim::new(&["VANISHES_AT_ONCE"]).again(TEST) };
+    let path = Path::new(&path);
+    put(path, "7");
+    let missing = Document::<u32>::json(path).load().unwrap_err();
+    assert_eq!((missing.code(), missing.path()), ("NOT_FOUND", path));
+    assert!(!path.with_extension("lock").exists());
 }
 
 /// It was told as "not found", which nobody would try again.
