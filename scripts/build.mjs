@@ -1,5 +1,6 @@
-// Builds the addon for this machine (or for the Rust target given as argument) and puts it where
-// lib/native.js looks for it. Cargo decides what there is to do: nothing, most of the time.
+// Builds the addon and the program for this machine (or for the Rust target given as argument) and
+// puts them where lib/native.js and bin/argus-registry.js look for them. Cargo decides what there is
+// to do: nothing, most of the time.
 
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, renameSync } from 'node:fs'
@@ -33,11 +34,25 @@ const hostTarget = () => {
 	}
 }
 
+const check = (target) => {
+	if (target in targets) return
+	throw new Error(`nothing is made for ${target}; known: ${Object.keys(targets).join(', ')}`)
+}
+
+const cargo = (...args) => execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
+
+/** Puts a file that cargo has built beside package.json; returns its path. */
+const place = (target, profile, built, name) => {
+	const placed = join(root, name)
+	// By renaming: a process that has the old one loaded, or runs it, keeps its file.
+	copyFileSync(join(root, 'target', target, profile, built), `${placed}.new`)
+	renameSync(`${placed}.new`, placed)
+	return placed
+}
+
 /** Builds and places the addon; returns its path. */
 export const build = (target = hostTarget()) => {
-	if (!(target in targets)) {
-		throw new Error(`no addon is made for ${target}; known: ${Object.keys(targets).join(', ')}`)
-	}
+	check(target)
 	// One crate type at a time: cargo leaves out link-time optimisation when it makes both.
 	const args = [
 		'rustc',
@@ -49,17 +64,23 @@ export const build = (target = hostTarget()) => {
 		'--features',
 		'node',
 	]
-	execFileSync('cargo', [...args, '--target', target], { cwd: root, stdio: 'inherit' })
+	cargo(...args, '--target', target)
 	const name = target.includes('windows')
 		? 'argus_registry.dll'
 		: `libargus_registry.${target.includes('apple') ? 'dylib' : 'so'}`
-	const placed = join(root, `argus-registry.${targets[target]}.node`)
-	// By renaming: a process that has the old addon loaded keeps its file.
-	copyFileSync(join(root, 'target', target, 'release', name), `${placed}.new`)
-	renameSync(`${placed}.new`, placed)
-	return placed
+	return place(target, 'release', name, `argus-registry.${targets[target]}.node`)
+}
+
+/** Builds and places the program; returns its path. */
+export const buildProgram = (target = hostTarget()) => {
+	check(target)
+	const args = ['build', '--profile', 'program', '--locked', '--bin', 'argus-registry']
+	cargo(...args, '--features', 'cli', '--target', target)
+	const exe = target.includes('windows') ? '.exe' : ''
+	return place(target, 'program', `argus-registry${exe}`, `argus-registry.${targets[target]}${exe}`)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
 	console.log(build(process.argv[2]))
+	console.log(buildProgram(process.argv[2]))
 }

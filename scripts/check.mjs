@@ -52,7 +52,7 @@ run('JavaScript: format and lints', bin('biome'), ['ci', '.'])
 run('typings', bin('tsc'), ['-p', '.'])
 
 // The packages per platform: one for each target, all of the version of the main one, and each
-// with the addon that lib/native.js would ask it for.
+// with the addon that lib/native.js would ask it for, and the program that bin/argus-registry.js would.
 const json = (...path) => JSON.parse(readFileSync(join(root, ...path), 'utf8'))
 const { version, name: mainName, napi } = json('package.json')
 step('package.json names the targets', napi.targets.join() === Object.keys(targets).join())
@@ -65,8 +65,9 @@ for (const platform of platforms) {
 	const made = json('npm', platform, 'package.json')
 	const [os, cpu] = platform.split('-')
 	const file = `${mainName}.${platform}.node`
+	const program = `${mainName}.${platform}${os === 'win32' ? '.exe' : ''}`
 	const facts = [made.name, made.version, made.main, made.files, made.os, made.cpu]
-	const expected = [`${mainName}-${platform}`, version, file, [file], [os], [cpu]]
+	const expected = [`${mainName}-${platform}`, version, file, [file, program], [os], [cpu]]
 	step(`npm/${platform}`, JSON.stringify(facts) === JSON.stringify(expected))
 }
 

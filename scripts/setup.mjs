@@ -1,11 +1,11 @@
-// Brings a fresh clone to where everything can run: npm packages and the addon. Quick when there
+// Brings a fresh clone to where everything can run: npm packages, the addon and the program. Quick when there
 // is nothing to do. Uses nothing but Node itself.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from './build.mjs'
+import { build, buildProgram } from './build.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
@@ -35,6 +35,7 @@ try {
 		})
 	}
 	build()
+	buildProgram()
 } catch (error) {
 	console.error(`Setting up failed: ${error.message}`)
 	process.exit(1)

@@ -1,10 +1,12 @@
-//! Looking at a registry's lock without taking it.
+//! Looking at a lock without taking it: a registry's, or a lock file's.
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
-use crate::kernel_lock;
+use crate::kernel_lock::{self, Mode};
 use crate::owner::Holder;
 use crate::paths::RegistryPaths;
 use crate::sys;
@@ -103,6 +105,122 @@ pub fn inspect_lock(path: impl AsRef<Path>, stale_after: Duration) -> Result<Loc
     Ok(LockStatus { path: paths.registry, state, holder, guarantee })
 }
 
+/// What [`inspect_lock_file`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LockFileStatus {
+    /// The lock file.
+    pub path: PathBuf,
+    /// Whether it is there. One that is missing is free.
+    pub exists: bool,
+    /// Free, shared or exclusive.
+    pub state: LockFileState,
+    /// The processes that hold it, as far as the system tells: Linux does, but not of processes in
+    /// another container or on another host, nor on file systems that show it other devices than
+    /// their files have (btrfs, overlayfs). Empty elsewhere.
+    pub holders: Vec<LockFileHolder>,
+    /// Whether the file system has kernel locks; `None` if there is no file and no folder that
+    /// could be asked. Without them nothing excludes anybody here, and
+    /// [`try_lock_exclusive`](crate::try_lock_exclusive) fails.
+    pub kernel_locks: Option<bool>,
+}
+
+/// How a lock file is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockFileState {
+    /// Nobody holds it.
+    Free,
+    /// Readers hold it.
+    Shared,
+    /// One writer holds it.
+    Exclusive,
+}
+
+/// A process that holds a lock file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LockFileHolder {
+    /// The process that took the lock.
+    pub pid: u32,
+    /// When that process began, if the system tells. Since when it has held the lock, no system
+    /// tells.
+    pub running_since: Option<SystemTime>,
+}
+
+/// Looks at a lock file, as veil has them. Creates nothing, and needs no write access. Source:
+/// ours.
+///
+/// To be exact it tries the lock, shared and then exclusively, and lets go of it at once, so a
+/// one-try lock of another process may find it busy just then. This process's own locks are found,
+/// too, but it is not among the `holders`.
+///
+/// # Errors
+///
+/// [`Error::PermissionDenied`] if the file may not be read; [`Error::Io`] if it is no regular file,
+/// or on file systems that let nobody lock exclusively who may only read.
+pub fn inspect_lock_file(path: impl AsRef<Path>) -> Result<LockFileStatus> {
+    let path = path.as_ref();
+    let status = |exists, state, kernel_locks| LockFileStatus {
+        path: path.to_path_buf(),
+        exists,
+        state,
+        holders: Vec::new(),
+        kernel_locks,
+    };
+    let opened = sys::open_existing(path).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Err(error),
+        _ => sys::open_for_look(path),
+    });
+    let file = match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let kernel_locks = match folder_guarantee(folder.unwrap_or(Path::new("."))) {
+                Guarantee::KernelLock => Some(true),
+                Guarantee::LockfileOnly => Some(false),
+                Guarantee::Unknown => None,
+            };
+            return Ok(status(false, LockFileState::Free, kernel_locks));
+        }
+        opened => opened.map_err(|error| Error::from_io(path, "open lock file", error))?,
+    };
+    let (file, metadata) = kernel_lock::must_be_a_file(path, file)?;
+    match lock_state(&file) {
+        Ok(state) => {
+            let mut status = status(true, state, Some(true));
+            if state != LockFileState::Free {
+                let id = sys::id_of(&file, &metadata)
+                    .map_err(|error| Error::from_io(path, "look at", error))?;
+                status.holders = holders(sys::lock_holders(id));
+            }
+            Ok(status)
+        }
+        Err(error) if sys::locks_unsupported(&error) => {
+            Ok(status(true, LockFileState::Free, Some(false)))
+        }
+        Err(error) => Err(Error::from_io(path, "look at the lock of", error)),
+    }
+}
+
+fn lock_state(file: &File) -> io::Result<LockFileState> {
+    if kernel_lock::is_held(file)? {
+        return Ok(LockFileState::Exclusive);
+    }
+    if !kernel_lock::attempt(file, Mode::Exclusive)? {
+        return Ok(LockFileState::Shared);
+    }
+    kernel_lock::unlock(file)?;
+    Ok(LockFileState::Free)
+}
+
+fn holders(mut pids: Vec<u32>) -> Vec<LockFileHolder> {
+    // One process may hold it more than once.
+    pids.sort_unstable();
+    pids.dedup();
+    let others = pids.into_iter().filter(|pid| *pid != std::process::id());
+    others.map(|pid| LockFileHolder { pid, running_since: sys::process_began(pid) }).collect()
+}
+
 /// Whether files in this folder can be locked, by asking the folder itself, so that nothing has
 /// to be created.
 fn folder_guarantee(folder: &Path) -> Guarantee {
@@ -110,5 +228,35 @@ fn folder_guarantee(folder: &Path) -> Guarantee {
         Ok(Ok(_)) => Guarantee::KernelLock,
         Ok(Err(error)) if sys::locks_unsupported(&error) => Guarantee::LockfileOnly,
         _ => Guarantee::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{try_lock_exclusive, try_lock_shared};
+
+    #[test]
+    fn a_lock_file_is_free_shared_or_exclusive_and_looking_makes_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lock");
+        let look = || inspect_lock_file(&path).unwrap();
+        let missing = look();
+        assert_eq!((missing.exists, missing.state), (false, LockFileState::Free));
+        assert_eq!(missing.kernel_locks, cfg!(unix).then_some(true));
+        assert!(!path.exists());
+        let shared = try_lock_shared(&path).unwrap();
+        assert_eq!((look().exists, look().state), (true, LockFileState::Shared));
+        drop(shared);
+        let exclusive = try_lock_exclusive(&path).unwrap();
+        assert_eq!(look().state, LockFileState::Exclusive);
+        assert_eq!(look().holders, [], "this process is not among them");
+        drop(exclusive);
+        assert_eq!((look().state, look().kernel_locks), (LockFileState::Free, Some(true)));
+        // The look has let go of it.
+        let _ = try_lock_exclusive(&path).unwrap();
+        let nowhere = inspect_lock_file(dir.path().join("missing/a.lock")).unwrap();
+        assert_eq!((nowhere.exists, nowhere.kernel_locks), (false, None));
+        assert_eq!(inspect_lock_file(dir.path()).unwrap_err().code(), "IO");
     }
 }

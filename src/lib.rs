@@ -17,7 +17,7 @@
 //! | replace one whole | [`write_registry`] |
 #![cfg_attr(feature = "watch", doc = "| be told of every change of one | [`watch_registry`] |")]
 //! | do something else while nobody updates | [`with_registry_lock`], [`RegistryLock::acquire`] |
-//! | see who holds the lock | [`inspect_lock`] |
+//! | see who holds the lock | [`inspect_lock`], of a lock file [`inspect_lock_file`] |
 //! | find it | [`registry_path`] |
 //!
 //! For a file of your own, in JSON, TOML or any other format, behind a kernel lock, as in veil:
@@ -146,9 +146,12 @@ pub use file_lock::{lock_exclusive, lock_shared, try_lock_exclusive, try_lock_sh
 pub use format::Toml;
 pub use format::{Format, FormatError, Json};
 pub use heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
-pub use inspect::{inspect_lock, Guarantee, LockState, LockStatus};
+pub use inspect::{
+    inspect_lock, inspect_lock_file, Guarantee, LockFileHolder, LockFileState, LockFileStatus,
+    LockState, LockStatus,
+};
 pub use owner::Holder;
-pub use paths::registry_path;
+pub use paths::{registry_path, system_registry_path};
 pub use record::{WatcherClaim, WatcherRecord};
 pub use registry::{
     read_registry, update_registry, with_registry_lock, write_registry, UpdateOptions,
@@ -161,5 +164,5 @@ pub use warning::{OnWarning, Warning};
 pub use watch::{watch_registry, RegistryWatch};
 pub use watchers::{
     announce_watcher, claim_watcher, heartbeat_watcher, prune_stale_watchers, remove_watcher,
-    ClaimOptions, PruneOptions, DEFAULT_TTL_MS,
+    stale_watchers, ClaimOptions, PruneOptions, DEFAULT_TTL_MS,
 };

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::owner::ProcessState;
-use crate::record::Life;
+use crate::record::{Life, WatcherRecord};
 use crate::sys;
 
 /// By how much the clocks of an entry and of the kernel may differ: an entry is dated by the
@@ -57,6 +57,30 @@ impl Coroner {
         let pid = pid as u32;
         let process = *self.asked.borrow_mut().entry(pid).or_insert_with(|| Process::of(pid));
         process.is_none_or(|process| is_another(life, process))
+    }
+}
+
+impl WatcherRecord {
+    /// Whether this watcher's process lives, by its `pid`, `started_at` and `updated_at`. Source:
+    /// ours.
+    ///
+    /// `Some(false)`: it is dead for sure, since there is no such process, or one that began
+    /// later. `None`: it can't be told from here, since `host` is neither an address that only
+    /// this host can reach (loopback, unspecified) nor this host's name. A process that may not be
+    /// signalled counts as alive. Not for registries that containers or hosts share: there each
+    /// takes all loopback entries for its own.
+    #[must_use]
+    pub fn is_alive(&self) -> Option<bool> {
+        if !is_of_this_host(&self.host, &sys::place().host) {
+            return None;
+        }
+        let life = Life {
+            host: Some(self.host.clone()),
+            pid: Some(f64::from(self.pid)),
+            started_at: Some(self.started_at as f64),
+            updated_at: Some(self.updated_at as f64),
+        };
+        Some(!Coroner::default().is_dead(&life))
     }
 }
 
@@ -145,6 +169,22 @@ mod tests {
         assert!(!Coroner::default().is_dead(&Life { host: elsewhere, ..nobody.clone() }));
         assert!(!Coroner::default().is_dead(&Life { host: None, ..nobody.clone() }));
         assert!(!Coroner::default().is_dead(&Life { pid: None, ..nobody }));
+    }
+
+    #[test]
+    fn a_record_tells_whether_its_watcher_lives_if_that_can_be_told_from_here() {
+        let mut record = WatcherRecord::new("app", "127.0.0.1", 9222);
+        assert_eq!(record.is_alive(), Some(true));
+        record.host = sys::place().host.clone();
+        assert_eq!(record.is_alive(), Some(true));
+        // It has the pid of a process that began long after it.
+        (record.started_at, record.updated_at) = (1, 1);
+        assert_eq!(record.is_alive(), Some(false));
+        record = WatcherRecord::new("app", "127.0.0.1", 9222);
+        record.pid = 0;
+        assert_eq!(record.is_alive(), Some(false));
+        record.host = "10.0.0.1".into();
+        assert_eq!(record.is_alive(), None);
     }
 
     #[test]

@@ -49,6 +49,22 @@ pub(crate) fn registry_path_from(get: impl Fn(&str) -> Option<OsString>) -> Resu
     }
 }
 
+/// Where the registry of a whole system is, if there is one: `/var/lib/argus/registry.json`; on macOS
+/// `/Library/Application Support/argus/registry.json`; on Windows `argus\registry.json` in
+/// `%ProgramData%` (`C:\ProgramData` if that is unset). Nothing uses it unless told to. Source: ours.
+#[must_use]
+pub fn system_registry_path() -> PathBuf {
+    let folder = if cfg!(windows) {
+        let set = env::var_os("ProgramData").filter(|value| !value.is_empty());
+        PathBuf::from(set.unwrap_or_else(|| r"C:\ProgramData".into()))
+    } else if cfg!(target_os = "macos") {
+        PathBuf::from("/Library/Application Support")
+    } else {
+        PathBuf::from("/var/lib")
+    };
+    folder.join("argus").join("registry.json")
+}
+
 /// A registry and the files beside it. One registry has one of these, whatever name it was
 /// reached by.
 #[derive(Debug, Clone)]
@@ -230,6 +246,19 @@ mod tests {
         let empty = [("ARGUS_REGISTRY_PATH", ""), ("ARGUS_HOME", ""), (home, "/c")];
         assert_eq!(path(&empty).unwrap(), default);
         assert_eq!(path(&[]).unwrap_err().code(), "NOT_FOUND");
+    }
+
+    #[test]
+    fn the_system_has_one_place_for_its_registry() {
+        let path = system_registry_path();
+        let expected = if cfg!(windows) {
+            Path::new(&env::var_os("ProgramData").unwrap()).join(r"argus\registry.json")
+        } else if cfg!(target_os = "macos") {
+            "/Library/Application Support/argus/registry.json".into()
+        } else {
+            "/var/lib/argus/registry.json".into()
+        };
+        assert_eq!(path, expected);
     }
 
     #[test]

@@ -155,13 +155,27 @@ pub fn prune_stale_watchers(
     prune: &PruneOptions,
     options: &UpdateOptions,
 ) -> Result<Vec<PrunedWatcher>> {
-    let operation = Operation::Prune { ttl: prune.ttl, liveness: prune.liveness };
-    let now = prune.now.map(|now| now.duration_since(UNIX_EPOCH).unwrap_or_default());
-    let now = now.map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    match apply_job(path.as_ref(), &Job { operation, now }, options)? {
+    match apply_job(path.as_ref(), &pruning(prune), options)? {
         Outcome::Pruned(pruned) => Ok(pruned),
         other => unreachable!("a prune came out as {other:?}"),
     }
+}
+
+/// What [`prune_stale_watchers`] would remove from a registry that is like this one, which stays
+/// as it is. Source: ours.
+#[must_use]
+pub fn stale_watchers(registry: &RegistryV1, prune: &PruneOptions) -> Vec<PrunedWatcher> {
+    match pruning(prune).run(&mut registry.clone(), &Coroner::default()) {
+        Outcome::Pruned(pruned) => pruned,
+        other => unreachable!("a prune came out as {other:?}"),
+    }
+}
+
+fn pruning(prune: &PruneOptions) -> Job {
+    let operation = Operation::Prune { ttl: prune.ttl, liveness: prune.liveness };
+    let now = prune.now.map(|now| now.duration_since(UNIX_EPOCH).unwrap_or_default());
+    let now = now.map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    Job { operation, now }
 }
 
 pub(crate) fn check_id(path: &Path, id: &str) -> Result<()> {

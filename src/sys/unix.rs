@@ -237,6 +237,32 @@ pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
     super::process_began_from_library(pid)
 }
 
+/// The processes that hold a kernel lock of a file, as far as the system tells.
+#[cfg(target_os = "linux")]
+pub(crate) fn lock_holders(file: FileId) -> Vec<u32> {
+    fs::read_to_string("/proc/locks").map_or(Vec::new(), |table| flock_holders(&table, file))
+}
+
+/// Only Linux has a table of all locks.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn lock_holders(_file: FileId) -> Vec<u32> {
+    Vec::new()
+}
+
+/// Lines such as `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; one that waits has `->` first.
+/// btrfs and overlayfs name another device here than their files have: then none is found.
+#[cfg(target_os = "linux")]
+fn flock_holders(table: &str, file: FileId) -> Vec<u32> {
+    let (major, minor) = (rustix::fs::major(file.device), rustix::fs::minor(file.device));
+    let id = format!("{major:02x}:{minor:02x}:{}", file.inode);
+    let held = table.lines().filter_map(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        let (kind, pid) = (fields.next()?, fields.nth(2)?);
+        (kind == "FLOCK" && fields.next()? == id).then(|| pid.parse().ok())?
+    });
+    held.collect()
+}
+
 #[cfg(target_os = "linux")]
 fn running(pid: u32) -> ProcessState {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
@@ -274,6 +300,23 @@ mod tests {
         let pid = child.id();
         child.wait().unwrap();
         assert_eq!(process_state(pid), ProcessState::Gone);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn whoever_holds_a_lock_is_in_the_system_s_table_and_whoever_waits_is_not() {
+        let table = "\
+1: POSIX  ADVISORY  WRITE 1 08:01:5678 0 EOF
+2: FLOCK  ADVISORY  READ  2 08:01:5678 0 EOF
+3: FLOCK  ADVISORY  READ 3 08:01:5678 0 EOF
+3: -> FLOCK  ADVISORY  WRITE 4 08:01:5678 0 EOF
+4: FLOCK  ADVISORY  WRITE 5 08:01:567 0 EOF
+5: FLOCK  ADVISORY  WRITE 6 08:11:5678 0 EOF
+6: FLOCK  ADVISORY  WRITE -1 08:01:5678 0 EOF
+7: LEASE
+";
+        let file = FileId { device: rustix::fs::makedev(8, 1), inode: 5678 };
+        assert_eq!(flock_holders(table, file), [2, 3]);
     }
 
     #[cfg(target_os = "linux")]

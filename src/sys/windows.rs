@@ -163,3 +163,8 @@ pub(crate) fn may_signal(_pid: u32) -> bool {
 pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
     super::process_began_from_library(pid)
 }
+
+/// Windows does not tell who holds a lock.
+pub(crate) fn lock_holders(_file: FileId) -> Vec<u32> {
+    Vec::new()
+}

@@ -1,0 +1,255 @@
+//! The command line: every command, argument and help text.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  fine
+  1  usage: the command line can't be understood
+  2  registry error: busy, denied, corrupt, of a newer version, missing (check --strict) ...
+  3  expired: check found entries past their time to live, or exceptions past their expiry
+`run` passes on the exit code of its command; 128 + N if signal N ended it, 127 if there is no such
+command, 126 if it can't be executed.
+
+What is meant for programs (--json) goes to standard output; failures and warnings go to standard
+error. Whoever stops reading the output ends the program quietly, with exit code 0.";
+
+/// See into, lock and clean up a small state file that several processes share: an argus registry,
+/// or a document with a lock file of its own, as veil has it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "argus-registry",
+    version,
+    after_help = EXIT_CODES,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which registry, where a command is given no PATH.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RegistryArgs {
+    /// Use this registry. Without it: $ARGUS_REGISTRY_PATH, else registry.json in $ARGUS_HOME,
+    /// else ~/.argus/registry.json
+    #[arg(long, value_name = "PATH", global = true, conflicts_with = "system_registry")]
+    pub(crate) registry: Option<PathBuf>,
+    /// Use the registry of the whole system: /var/lib/argus/registry.json; on macOS
+    /// /Library/Application Support/argus/registry.json; on Windows
+    /// %ProgramData%\argus\registry.json
+    #[arg(long, global = true)]
+    pub(crate) system_registry: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the watchers
+    ///
+    /// A table of all watchers: id, process, whether that is alive (? if it can't be told from
+    /// here), how long ago its last heartbeat was, whether that is longer than the time to live,
+    /// and its address. A registry that does not exist is empty.
+    List(ListArgs),
+    /// List the watchers now, and again after every change, until interrupted
+    ///
+    /// The system's file events wake it; waiting costs no CPU. With --json, each state is one line.
+    Watch(ListArgs),
+    /// Remove entries that are past their time to live
+    ///
+    /// Prints what it removed. Where there is nothing to remove, it takes no lock.
+    Prune(PruneArgs),
+    /// Remove one entry, whosever it is
+    ///
+    /// If there is no such entry, it says so; that is no error.
+    Remove(RemoveArgs),
+    /// Show who holds the lock of a file
+    ///
+    /// For a registry: whether its lock is held, by which process, since when, whether that lives,
+    /// and what the file system guarantees. For a lock file (veil's way): whether it is free, shared
+    /// or held exclusively, and by which processes, where the system tells.
+    ///
+    /// A PATH that ends in `.toml` has its lock file beside it, with the extension `.lock`. One
+    /// that ends in `.lock` is a lock file itself, unless it is the lockfile of a registry. All
+    /// else is a registry.
+    ///
+    /// Nothing is created. The look takes the lock for a moment, so another program that tries it
+    /// just once may find it busy just then.
+    Status(StatusArgs),
+    /// Run a command while holding the lock of a file
+    ///
+    /// The lock is taken, the command run, the lock released, and the command's exit code passed
+    /// on. What PATH stands for: see `status --help`.
+    ///
+    /// SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1 and SIGUSR2 are forwarded to the command (but not
+    /// what the terminal has sent it already). Before the command runs, they just end this
+    /// program.
+    ///
+    /// The command does not inherit the lock. If this program is killed with SIGKILL, the lock is
+    /// free at once, and the command goes on without it.
+    ///
+    /// For the command, ARGUS_REGISTRY_LOCKED names what is locked, so that a `run` of the same
+    /// file from inside fails at once instead of waiting for itself.
+    Run(RunArgs),
+    /// Find what is wrong with a registry, or with a document of exceptions in TOML
+    ///
+    /// A registry: errors are a corrupt file, one of a newer version, or one that may not be read;
+    /// entries can be past their time to live; warnings are a missing file, an entry that is no
+    /// watcher's record, entries of dead processes, a lockfile that a dead process left, and a file
+    /// system without kernel locks.
+    ///
+    /// A document (a PATH that ends in `.toml`): `version = 1`, and `[[exceptions]]` with `id`,
+    /// `reason` and, if they like, `created_at`, `created_by` and `expires_at`. An exception is
+    /// expired from the very instant on that `expires_at` names.
+    ///
+    /// Exit code 2 for errors, else 3 if anything has expired, else 0.
+    Check(CheckArgs),
+    /// Try out what locks and files can do in a folder, and find what dead processes left there
+    ///
+    /// Proves with real processes that locks exclude, that replacing a file is atomic for readers,
+    /// and that data reaches the disk.
+    Doctor(DoctorArgs),
+    /// Print a shell's completions
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print a man page
+    Man {
+        /// The command whose page it is. Without it: the program's
+        command: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// An entry whose last heartbeat is longer ago is expired
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) ttl: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    /// An entry whose last heartbeat is longer ago is removed
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) ttl: Duration,
+    /// Remove younger entries, too, if their process is gone. Not for a registry that several
+    /// hosts or containers share
+    #[arg(long)]
+    pub(crate) liveness: bool,
+    /// Remove nothing; print what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How long to wait for the lock; 0 is one try
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) wait: Duration,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    /// The entry's id
+    pub(crate) id: String,
+    /// How long to wait for the lock; 0 is one try
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) wait: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// The registry, document or lock file. Default: the registry
+    pub(crate) path: Option<PathBuf>,
+    /// This very file carries the lock, whatever its name
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
+    pub(crate) lock_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The registry, document or lock file. Default: the registry
+    pub(crate) path: Option<PathBuf>,
+    /// This very file carries the lock, whatever its name. It is created if it is missing, and
+    /// stays
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
+    pub(crate) lock_file: Option<PathBuf>,
+    /// Share the lock with others that share it. For lock files only: whoever reads a registry
+    /// takes no lock
+    #[arg(long, conflicts_with = "exclusive")]
+    pub(crate) shared: bool,
+    /// Have the lock alone. This is the default
+    #[arg(long)]
+    pub(crate) exclusive: bool,
+    /// How long to wait for the lock. Without it: one try
+    #[arg(long, value_name = "SECONDS", default_value = "0", hide_default_value = true, value_parser = seconds)]
+    pub(crate) wait: Duration,
+    /// The command and its arguments, after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The registry or document. Default: the registry
+    pub(crate) path: Option<PathBuf>,
+    /// Take warnings for errors
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// A registry's entry whose last heartbeat is longer ago is expired
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) ttl: Duration,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The registry, document or folder. Default: the registry
+    pub(crate) path: Option<PathBuf>,
+    /// Delete what is safe to delete, and nothing else
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A time in seconds, or a fraction of them.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || "it has to be a number of seconds, such as 2 or 0.5".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn seconds_are_numbers_and_not_negative() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["", "-1", "2s", "NaN", "inf", "1e30"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

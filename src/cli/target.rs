@@ -1,0 +1,135 @@
+//! Which file a command is about, and what carries its lock.
+
+use std::path::{Path, PathBuf};
+
+use argus_registry::{
+    inspect_lock_file, registry_path, system_registry_path, Document, Error, LockFileHolder,
+    LockFileState,
+};
+use clap::error::ErrorKind;
+use clap::CommandFactory;
+
+use crate::args::{Cli, RegistryArgs};
+use crate::exit::{hint, Exit, Failure};
+use crate::output;
+
+/// What a path stands for:
+///
+/// - one that ends in `.toml` is a document whose lock file has the extension `lock` (veil's way);
+/// - one that ends in `.lock` is such a lock file, unless a registry's guard is beside it: then it
+///   is that registry's lockfile, and stands for the registry, as its guard does;
+/// - everything else is a registry, with a guard and a lockfile beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    Registry(PathBuf),
+    LockFile { lock_file: PathBuf, document: Option<PathBuf> },
+}
+
+impl Target {
+    pub(crate) fn of(path: &Path) -> Result<Self, Error> {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        match extension {
+            Some("toml") => {
+                let lock_file = Document::<()>::json(path).lock_path()?;
+                Ok(Target::LockFile { lock_file, document: Some(path.to_path_buf()) })
+            }
+            Some("lock") if !path.with_extension("guard").is_file() => {
+                Ok(Target::LockFile { lock_file: path.to_path_buf(), document: None })
+            }
+            Some("lock" | "guard") => Ok(Target::Registry(path.with_extension(""))),
+            _ => Ok(Target::Registry(path.to_path_buf())),
+        }
+    }
+
+    /// What a command line means.
+    pub(crate) fn choose(
+        path: Option<PathBuf>,
+        lock_file: Option<PathBuf>,
+        registry: &RegistryArgs,
+    ) -> Result<Self, Failure> {
+        match lock_file {
+            None => Ok(Target::of(&choose(path, registry)?)?),
+            Some(_) if registry.registry.is_some() || registry.system_registry => Err(usage(
+                "--lock-file names what to lock, so --registry and --system-registry can't be \
+                 given with it",
+            )),
+            Some(lock_file) => Ok(Target::LockFile { lock_file, document: None }),
+        }
+    }
+}
+
+/// The file that a command line means.
+pub(crate) fn choose(path: Option<PathBuf>, registry: &RegistryArgs) -> Result<PathBuf, Failure> {
+    match (path, &registry.registry, registry.system_registry) {
+        (Some(path), None, false) => Ok(path),
+        (None, Some(path), false) => Ok(path.clone()),
+        (None, None, true) => Ok(system_registry_path()),
+        (None, None, false) => Ok(registry_path()?),
+        _ => Err(usage("only one of PATH, --registry and --system-registry can be given")),
+    }
+}
+
+/// A command line that clap lets pass.
+pub(crate) fn usage(message: &str) -> Failure {
+    Cli::command().error(ErrorKind::ArgumentConflict, message).into()
+}
+
+/// The failure to lock a lock file: with its holders, which the lock itself does not know.
+pub(crate) fn explain(error: Error) -> Failure {
+    let lock_file = match &error {
+        Error::LockBusy { path, holder: None } | Error::LockTimeout { path, holder: None, .. } => {
+            path
+        }
+        _ => return error.into(),
+    };
+    let mut message = error.to_string();
+    if let Ok(status) = inspect_lock_file(lock_file) {
+        let how = match status.state {
+            LockFileState::Shared => "shared",
+            LockFileState::Exclusive => "exclusively",
+            // It has just been let go of.
+            _ => "",
+        };
+        if !how.is_empty() && !status.holders.is_empty() {
+            let holders: Vec<_> = status.holders.iter().map(describe).collect();
+            message.push_str(&format!(" (held {how} by {})", holders.join(", ")));
+        }
+    }
+    let status = hint(&["status", "--lock-file"], lock_file);
+    Failure::new(Exit::Registry, message)
+        .next(format!("{status} shows who holds it; deleting the file would let two in at once"))
+}
+
+/// A process that holds a lock file.
+pub(crate) fn describe(holder: &LockFileHolder) -> String {
+    let since = holder.running_since.and_then(output::instant);
+    let since = since.map(|since| format!(", running since {since}")).unwrap_or_default();
+    format!("process {}{since}", holder.pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    #[test]
+    fn a_path_tells_what_carries_its_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().canonicalize().unwrap();
+        let of = |name: &str| Target::of(&folder.join(name)).unwrap();
+        let registry = |name: &str| Target::Registry(folder.join(name));
+        let lock_file = |name: &str, document: Option<&str>| Target::LockFile {
+            lock_file: folder.join(name),
+            document: document.map(|document| folder.join(document)),
+        };
+        assert_eq!(of("r.json"), registry("r.json"));
+        assert_eq!(of("r"), registry("r"));
+        assert_eq!(of("e.toml"), lock_file("e.lock", Some("e.toml")));
+        assert_eq!(of("e.lock"), lock_file("e.lock", None));
+        assert_eq!(of("r.json.lock"), lock_file("r.json.lock", None));
+        File::create(folder.join("r.json.guard")).unwrap();
+        assert_eq!(of("r.json.lock"), registry("r.json"));
+        assert_eq!(of("r.json.guard"), registry("r.json"));
+        assert_eq!(of("e.lock"), lock_file("e.lock", None));
+    }
+}
