@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -101,8 +102,7 @@ fn must_be_a_guard(paths: &RegistryPaths, guard: &Guard, length: u64) -> Result<
     }
     let start = sys::read_start(&guard.file, MAGIC.len())
         .map_err(|error| Error::from_io(&paths.guard, "read", error))?;
-    // A power failure may leave a record that was never written out as zeros.
-    if start == MAGIC || start.iter().all(|byte| *byte == 0) {
+    if begins_a_guard(&start) {
         return Ok(());
     }
     Err(Error::Io {
@@ -110,6 +110,23 @@ fn must_be_a_guard(paths: &RegistryPaths, guard: &Guard, length: u64) -> Result<
         operation: "use as the guard",
         source: io::Error::other("it is some other file; move it away"),
     })
+}
+
+/// Whether a guard may begin like this. A power failure may leave a record that was never written
+/// out as zeros.
+fn begins_a_guard(start: &[u8]) -> bool {
+    start == MAGIC || start.iter().all(|byte| *byte == 0)
+}
+
+/// Whether what has the guard's name can't be one: an update would refuse it. What can't be read
+/// is not called that.
+pub(crate) fn is_something_else(path: &Path) -> bool {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return false };
+    if !metadata.is_file() {
+        return true;
+    }
+    let start = sys::open_for_look(path).and_then(|file| sys::read_start(&file, MAGIC.len()));
+    start.is_ok_and(|start| !begins_a_guard(&start))
 }
 
 /// Opens the guard; creates it, and its folder, if they are missing.

@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use argus_registry::{
-    inspect_lock, read_registry, try_lock_exclusive, update_registry, Document, Error, Guarantee,
-    LockFile, LockOptions, LockState, RegistryLock, UpdateOptions,
+    clear_litter, find_litter, inspect_lock, read_registry, try_lock_exclusive, update_registry,
+    Document, Error, Guarantee, LockFile, LockOptions, LockState, RegistryLock, UpdateOptions,
 };
 
 const SHIM: &str = r#"
@@ -579,6 +579,48 @@ fn a_dead_holders_litter_goes_and_others_stays_without_kernel_locks() {
     touch(path.as_ref()).unwrap();
     assert!(!dead_holders.exists());
     assert!(others.exists());
+}
+
+/// Without kernel locks a temp file may be somebody's who is at work, until it is old; and its
+/// owner's process is all that a lockfile is judged by.
+#[test]
+fn litter_without_kernel_locks() {
+    const TEST: &str = "litter_without_kernel_locks";
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["WITHOUT_LOCKS"]);
+        leave_a_dead_holders_lockfile(&shim);
+        return shim.again(TEST);
+    };
+    let (lockfile, temp) = (
+        PathBuf::from(format!("{path}.lock")),
+        Path::new(&path).with_file_name(format!(".registry.json.{}.tmp", "0".repeat(32))),
+    );
+    put(&temp, "half");
+    let (hour, moment) = (Duration::from_secs(3600), Duration::from_nanos(1));
+    let is_safe = |of: &Path, stale_after| {
+        let found = find_litter(&path, stale_after).unwrap();
+        found.iter().find(|found| found.path == of).map(|found| found.safe_to_delete)
+    };
+    assert_eq!((is_safe(&lockfile, hour), is_safe(&temp, hour)), (Some(true), Some(false)));
+    assert_eq!(is_safe(&temp, moment), Some(true));
+    let cleared = clear_litter(&path, hour).unwrap();
+    assert!(cleared.iter().any(|cleared| cleared.path == lockfile), "{cleared:?}");
+    assert!(!lockfile.exists() && temp.exists());
+    let lock = RegistryLock::acquire(&path, &one_try().lock).unwrap();
+    assert_eq!((is_safe(&lockfile, moment), is_safe(&temp, moment)), (None, Some(false)));
+    assert_eq!(clear_litter(&path, moment).unwrap_err().code(), "LOCK_BUSY");
+    drop(lock);
+    clear_litter(&path, moment).unwrap();
+    assert!(!temp.exists());
+    // A document's writers have no other lock.
+    let document = Path::new(&path).with_file_name("a.toml");
+    put(&document.with_extension("lock"), "");
+    let temp = document.with_file_name(format!(".a.toml.{}.tmp", "0".repeat(32)));
+    put(&temp, "half");
+    let found = find_litter(&document, moment).unwrap();
+    assert!(!found[0].safe_to_delete && found[0].reason.contains("can't be known"), "{found:?}");
+    assert_eq!(clear_litter(&document, moment).unwrap_err().code(), "UNSUPPORTED_FILE_SYSTEM");
+    assert!(temp.exists());
 }
 
 /// Killed between claiming a dead holder's lockfile and dropping the claim.
