@@ -20,7 +20,7 @@ pub enum Error {
     LockBusy {
         /// The registry that is locked or, for a document and a bare try-lock, the lock file.
         path: PathBuf,
-        /// Who holds it, where that can be known.
+        /// Who holds it, where that can be known: of a lock file, Linux tells it.
         holder: Option<Box<Holder>>,
     },
     /// The lock did not come free within the timeout. From argus: waiting is bounded.
@@ -217,6 +217,12 @@ impl fmt::Display for Error {
         let path = self.path().display();
         match self {
             Error::LockBusy { holder, .. } => match holder {
+                Some(holder) if holder.pid.is_some_and(|pid| pid != std::process::id()) => {
+                    write!(
+                        f,
+                        "{path} is locked by another process ({holder}): busy; try again later"
+                    )
+                }
                 Some(holder) => write!(f, "{path} is locked by {holder}: busy; try again later"),
                 None => write!(
                     f,

@@ -6,10 +6,10 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::kernel_lock::{self, Mode};
+use crate::owner::{FileId, Holder};
 use crate::sys;
 use crate::wait::{LockOptions, Wait};
 use crate::wait_line::{self, Waited};
@@ -156,7 +156,7 @@ pub(crate) fn lock(
         let id = id.map_err(|error| fail("look at", error))?;
         let file = match wait_line::lock(file, id, mode, wait.deadline, &wait.token) {
             Ok(Waited::AtOnce(file) | Waited::InTurn(file)) => file,
-            Ok(Waited::TimedOut) => return Err(over(path, wait.one_try, wait.elapsed())),
+            Ok(Waited::TimedOut) => return Err(over(path, &wait, another_holder(id))),
             Ok(Waited::Cancelled) => return Err(aborted()),
             Err(source) if sys::locks_unsupported(&source) => {
                 return Err(Error::UnsupportedFileSystem { path: path.to_path_buf(), source })
@@ -171,17 +171,24 @@ pub(crate) fn lock(
         // Not for ever: there are file systems whose inode numbers don't stay.
         replaced += 1;
         if replaced == REPLACED_LIMIT {
-            return Err(over(path, wait.one_try, wait.elapsed()));
+            return Err(over(path, &wait, None));
         }
     }
 }
 
-fn over(path: &Path, one_try: bool, waited: Duration) -> Error {
-    let (path, holder) = (path.to_path_buf(), None);
-    if one_try {
+fn over(path: &Path, wait: &Wait, holder: Option<Box<Holder>>) -> Error {
+    let path = path.to_path_buf();
+    if wait.one_try {
         return Error::LockBusy { path, holder };
     }
-    Error::LockTimeout { path, waited, holder }
+    Error::LockTimeout { path, waited: wait.elapsed(), holder }
+}
+
+/// One of those who hold a lock file: it carries no record, but the system may tell.
+fn another_holder(id: FileId) -> Option<Box<Holder>> {
+    let others = |pid: &u32| *pid != std::process::id();
+    let pid = sys::lock_holders(id).into_iter().find(others)?;
+    Some(Box::new(Holder { pid: Some(pid), host: None, since: None, alive: Some(true) }))
 }
 
 fn open_or_create(
@@ -207,6 +214,7 @@ fn open_or_create(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn shared_and_exclusive_exclude_as_they_should() {

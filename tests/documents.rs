@@ -10,8 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use argus_registry::{
-    lock_exclusive, try_lock_exclusive, try_lock_shared, CancelToken, Document, Error, LockFile,
-    LockOptions, OnWarning, Toml, Warning,
+    inspect_lock_file, lock_exclusive, try_lock_exclusive, try_lock_shared, CancelToken, Document,
+    Error, LockFile, LockOptions, OnWarning, Toml, Warning,
 };
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -206,7 +206,12 @@ fn busy_says_which_lock_what_and_who() {
     command.arg(path.with_extension("other")).arg("exclusive");
     let holder = Holder::start(command, "holding");
     let document = document.lock_file(LockFile::At(path.with_extension("other")));
-    assert_eq!(document.load().unwrap_err().code(), "LOCK_BUSY");
+    let busy = document.load().unwrap_err();
+    assert!(busy.to_string().contains("another process"), "{busy}");
+    // Who it is, where the system tells that at all.
+    let told = inspect_lock_file(path.with_extension("other")).unwrap().holders;
+    let named = busy.holder().and_then(|holder| holder.pid);
+    assert_eq!(named, told.first().map(|_| holder.child.id()));
     holder.end();
     document.load().unwrap();
 }
