@@ -248,8 +248,11 @@ mod tests {
     fn without_litter_nothing_is_made() {
         let folder = Folder::empty();
         put(folder.path(), RegistryV1::new().to_json().as_bytes());
+        let kept = folder.paths.keepsake(7, &paths::nonce());
+        put(&kept, b"precious {");
+        let before = folder.names();
         assert_eq!(folder.clear().unwrap(), Vec::<PathBuf>::new());
-        assert_eq!(folder.names(), ["registry.json"]);
+        assert_eq!(folder.names(), before);
         let missing = folder.paths.folder.join("no").join("registry.json");
         assert_eq!(find_litter(&missing, STALE_AFTER).unwrap_err().code(), "NOT_FOUND");
         assert_eq!(clear_litter(&missing, STALE_AFTER).unwrap_err().code(), "NOT_FOUND");
@@ -366,8 +369,10 @@ mod tests {
         folder.finds(&folder.paths.guard, LitterKind::Guard, false, "replaced");
         assert_eq!(folder.clear().unwrap(), Vec::<PathBuf>::new());
         assert!(lock.check().is_ok(), "nobody robbed the holder");
-        // Killed: its lockfile stays behind, and names a guard that is gone.
+        // Killed: its lockfile stays behind, and names a guard that is gone. With no registry
+        // either, that is what tells that there was one.
         fs::remove_file(&folder.paths.guard).unwrap();
+        fs::remove_file(folder.path()).unwrap();
         let second_name = folder.path().with_extension("copy");
         sys::hard_link(&folder.paths.lockfile, &second_name).unwrap();
         drop(lock);
@@ -376,7 +381,7 @@ mod tests {
             folder.find().iter().map(|found| (found.kind, found.safe_to_delete)).collect();
         assert_eq!(kinds, [(LitterKind::Guard, false), (LitterKind::Lockfile, true)]);
         assert_eq!(folder.clear().unwrap(), [folder.paths.lockfile.clone()]);
-        assert_eq!(folder.names(), ["registry.json", "registry.json.guard"]);
+        assert_eq!(folder.names(), ["registry.json.guard"]);
     }
 
     #[test]

@@ -348,6 +348,7 @@ mod tests {
             "registry.json.corrupt-1-xyz",
             "registry.json.corrupt-x-01234567",
             "registry.json.corrupt-1",
+            "registry.json.corrupt-1-0123456",
             ".corrupt-1-01234567",
         ] {
             assert_eq!(belongs_to(other), None, "{other}");

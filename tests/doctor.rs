@@ -185,6 +185,12 @@ fn a_healthy_folder() {
         assert!(said.text.lines().all(|line| line.starts_with("ok ")), "{}", said.text);
     }
     fs::remove_file(folder.file("link")).unwrap();
+    // A file that carries a lock stands for its folder: the hints of failures name such files.
+    let temp = folder.temp("registry.json", "0");
+    for lock in ["registry.json.guard", "doc.lock"] {
+        Said::new(doctor().arg(folder.file(lock))).says_of(&temp, "warn", "safe to delete");
+    }
+    fs::remove_file(temp).unwrap();
     assert_eq!(folder.names(), before, "nothing of the doctor's is left");
 }
 

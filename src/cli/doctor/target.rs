@@ -45,7 +45,13 @@ impl Target {
             };
             match fs::read_link(folder.join(name)) {
                 Ok(target) => path = folder.join(target),
-                Err(_) => return Ok(Target { file: Some(folder.join(name)), folder }),
+                Err(_) => {
+                    let file = folder.join(name);
+                    let ending = file.extension().and_then(|ending| ending.to_str());
+                    // Of the files that carry locks, the folder tells more than they do.
+                    let file = Some(file).filter(|_| !matches!(ending, Some("guard" | "lock")));
+                    return Ok(Target { file, folder });
+                }
             }
         }
         let message = format!("{} names no file", path.display());
