@@ -142,28 +142,12 @@ fn open_guard(paths: &RegistryPaths) -> Result<(File, Metadata)> {
     }
 }
 
-/// Creates the guard so that whoever may write the registry may open it. It gets its name when it
-/// is complete, or somebody could find it before he is allowed to open it.
+/// Creates the guard so that whoever may write the registry may open it.
 fn create_guard(paths: &RegistryPaths) -> io::Result<File> {
-    let Ok(registry) = fs::metadata(&paths.registry) else {
-        return sys::create_new(&paths.guard, 0o666);
-    };
-    let temp = paths.temp(&paths::nonce());
-    let file = sys::create_new(&temp, 0o600)?;
-    let named = sys::copy_access(&file, &registry)
-        .and_then(|()| sys::hard_link(&temp, &paths.guard))
-        .map(|()| file);
-    let _ = sys::remove_if_there(&temp);
-    match named {
-        // Somebody who took over a dead holder's lock has swept our file away with its litter.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(io::ErrorKind::AlreadyExists.into())
+    match fs::metadata(&paths.registry) {
+        Ok(registry) => {
+            kernel_lock::create_like(&paths.guard, &paths.temp(&paths::nonce()), &registry)
         }
-        Err(error) if sys::links_unsupported(&error) => {
-            let file = sys::create_new(&paths.guard, 0o600)?;
-            sys::copy_access(&file, &registry)?;
-            Ok(file)
-        }
-        named => named,
+        Err(_) => sys::create_new(&paths.guard, 0o666),
     }
 }

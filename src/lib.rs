@@ -101,6 +101,7 @@ mod document;
 #[cfg(feature = "tokio")]
 mod document_async;
 mod document_lock;
+mod document_ops;
 mod entries;
 mod error;
 mod file_lock;

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{self, Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::sys;
 
 /// Names of files have 255 bytes at most, and a temp file's is this one's with a nonce around it.
 const LONGEST_NAME: usize = 255 - (NONCE_DIGITS + "..".len() + ".tmp".len());
@@ -91,14 +92,21 @@ impl RegistryPaths {
             return Err(invalid("the path names a folder"));
         }
         if let Ok(registry) = fs::canonicalize(path) {
-            if !fs::metadata(&registry).is_ok_and(|metadata| metadata.is_file()) {
-                return Err(Error::Io {
-                    path: registry,
-                    operation: "use",
-                    source: io::Error::other("it is not a regular file"),
-                });
+            // What has vanished since is no other thing: it is missing.
+            match sys::patiently(|| fs::metadata(&registry)) {
+                Ok(metadata) if metadata.is_file() => return Self::beside(registry),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Self::beside(registry)
+                }
+                Err(error) => return Err(Error::from_io(&registry, "look at", error)),
+                Ok(_) => {
+                    return Err(Error::Io {
+                        path: registry,
+                        operation: "use",
+                        source: io::Error::other("it is not a regular file"),
+                    })
+                }
             }
-            return Self::beside(registry);
         }
         // Something on the way is missing: go as far as there is anything to follow.
         let mut current =
@@ -260,7 +268,7 @@ const NONCE_DIGITS: usize = 32;
 
 /// A name that nobody else has used or can guess.
 pub(crate) fn nonce() -> String {
-    format!("{:0width$x}", u128::from_ne_bytes(crate::sys::random()), width = NONCE_DIGITS)
+    format!("{:0width$x}", u128::from_ne_bytes(sys::random()), width = NONCE_DIGITS)
 }
 
 #[cfg(test)]

@@ -101,6 +101,10 @@ pub(crate) fn commit(
         // Nothing was replaced: the bad content is still where it was.
         let _ = sys::remove_if_there(kept);
     }
+    if replaced.is_err() {
+        // Whoever has the lock by now has swept away our temp file: that is what went wrong.
+        lock.check()?;
+    }
     replaced?;
     if how.durable {
         replacement.sync_folder()?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use argus_registry::{
     clear_litter, find_litter, inspect_lock, read_registry, try_lock_exclusive, update_registry,
-    Document, Error, Guarantee, LockOptions, LockState, RegistryLock, UpdateOptions,
+    Document, Error, Guarantee, LockFile, LockOptions, LockState, RegistryLock, UpdateOptions,
 };
 
 const SHIM: &str = r#"
@@ -120,6 +120,29 @@ int flock(int fd, int operation) {
     int (*real)(int, int) = dlsym(RTLD_NEXT, "flock");
     unlink(getenv("ARGUS_REGISTRY_TEST_PART"));
     return real(fd, operation);
+}
+#endif
+#ifdef VANISHES_AT_ONCE
+/* Somebody deletes the document as soon as its own name has been found. */
+char *realpath(const char *path, char *resolved) {
+    char *(*real)(const char *, char *) = dlsym(RTLD_NEXT, "realpath");
+    char *result = real(path, resolved);
+    if (!strcmp(path, getenv("ARGUS_REGISTRY_TEST_PART"))) unlink(path);
+    return result;
+}
+#endif
+#ifdef SWEPT
+/* Somebody who took our lock away and swept up what we were about to commit, the first time. */
+int rename(const char *p1, const char *p2) {
+    static int times = 0;
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    char lockfile[4096];
+    snprintf(lockfile, sizeof lockfile, "%s.lock", getenv("ARGUS_REGISTRY_TEST_PART"));
+    if (times++ == 0) {
+        unlink(lockfile);
+        unlink(p1);
+    }
+    return real(p1, p2);
 }
 #endif
 #ifdef ROBBED_BEFORE_MOVE
@@ -410,8 +433,40 @@ fn a_document_that_vanishes_after_it_was_seen_is_not_found() {
     assert_eq!((missing.code(), missing.path()), ("NOT_FOUND", path));
     assert!(path.with_extension("lock").exists(), "it was seen, and then locked");
     put(path, "7");
-    let changed = document.update(&LockOptions::default(), |number| Ok::<_, Error>(*number = 8));
+    let changed = document.update(&LockOptions::default(), |number| {
+        *number = 8;
+        Ok::<_, Error>(())
+    });
     assert_eq!(changed.unwrap_err().code(), "NOT_FOUND");
+}
+
+/// It was told as "not a regular file".
+#[test]
+fn a_document_that_vanishes_before_it_is_locked_is_not_found() {
+    const TEST: &str = "a_document_that_vanishes_before_it_is_locked_is_not_found";
+    let Ok(path) = env::var(PART) else { return Shim::new(&["VANISHES_AT_ONCE"]).again(TEST) };
+    let path = Path::new(&path);
+    put(path, "7");
+    let missing = Document::<u32>::json(path).load().unwrap_err();
+    assert_eq!((missing.code(), missing.path()), ("NOT_FOUND", path));
+    assert!(!path.with_extension("lock").exists());
+}
+
+/// It was told as "not found", which nobody would try again.
+#[test]
+fn a_temp_file_that_is_swept_away_with_the_lock_is_told_as_a_lost_lock() {
+    const TEST: &str = "a_temp_file_that_is_swept_away_with_the_lock_is_told_as_a_lost_lock";
+    let Ok(path) = env::var(PART) else { return Shim::new(&["SWEPT"]).again(TEST) };
+    let document = Document::<u32>::json(&path).lock_file(LockFile::Beside).empty(|| 0);
+    let count_up = |number: &mut u32| {
+        *number += 1;
+        Ok::<_, Error>(())
+    };
+    let lost = document.update(&LockOptions::one_try(), count_up).unwrap_err();
+    assert_eq!(lost.code(), "LOCK_LOST");
+    assert!(!Path::new(&path).exists());
+    document.update(&LockOptions::one_try(), count_up).unwrap();
+    assert_eq!(document.load().unwrap().value, 1);
 }
 
 #[test]
@@ -423,7 +478,10 @@ fn documents_without_kernel_locks_are_read_and_not_written() {
     let loaded = document.load().unwrap();
     assert_eq!((loaded.value, loaded.locked), (7, false));
     assert_eq!(document.save(&mut 8).unwrap_err().code(), "UNSUPPORTED_FILE_SYSTEM");
-    let changed = document.update(&LockOptions::default(), |number| Ok::<_, Error>(*number = 8));
+    let changed = document.update(&LockOptions::default(), |number| {
+        *number = 8;
+        Ok::<_, Error>(())
+    });
     assert_eq!(changed.unwrap_err().code(), "UNSUPPORTED_FILE_SYSTEM");
     assert_eq!(fs::read_to_string(&path).unwrap(), "7");
 }
