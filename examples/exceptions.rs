@@ -13,6 +13,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::process::ExitCode;
 use std::str::FromStr;
 
 use argus_registry::{Document, LockOptions, Toml};
@@ -98,7 +99,17 @@ fn add(path: &str, exception: &Exception) -> argus_registry::Result<()> {
     })
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
@@ -122,7 +133,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         [path, "check", id, now @ ..] if now.len() < 2 => {
             let now = now.first().map(|now| Timestamp::from_str(now)).transpose()?;
-            let exceptions = registry(path).load()?.value;
+            let exceptions = match registry(path).load() {
+                // Nobody has made an exception yet.
+                Err(argus_registry::Error::NotFound { .. }) => Exceptions::default(),
+                loaded => loaded?.value,
+            };
             println!("{}", exceptions.check(id, now.unwrap_or_else(Timestamp::now)));
         }
         [path, "list"] => {

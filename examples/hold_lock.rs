@@ -6,7 +6,7 @@
 //! $ cargo run --example hold_lock -- /tmp/try.lock
 //! holding /tmp/try.lock, exclusive: press Enter to let go
 //!                                   $ cargo run --example hold_lock -- /tmp/try.lock shared
-//!                                   /tmp/try.lock is locked by another process: busy; ...
+//!                                   /tmp/try.lock is locked by another process, ...
 //! ```
 
 use std::io;

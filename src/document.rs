@@ -2,24 +2,17 @@
 //! once or waited for: veil's way, without its lost updates.
 
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
-use serde::de::DeserializeOwned;
-use serde::Serialize;
-
-use crate::document_lock::{self, DocumentLock, LockFile};
-use crate::error::{Error, Result};
+use crate::document_lock::LockFile;
+use crate::error::Result;
+use crate::format::Json;
 #[cfg(feature = "toml")]
 use crate::format::Toml;
-use crate::format::{Format, FormatError, Json};
 use crate::paths::RegistryPaths;
-use crate::reentry::Entered;
-use crate::store::{self, Content, How, NEW_FILE_MODE};
-use crate::wait::{LockOptions, Wait};
-use crate::warning::{OnWarning, Warning};
+use crate::store::NEW_FILE_MODE;
+use crate::warning::OnWarning;
 
 /// A shared file that holds one value of type `T`: where it is, which file carries its lock, and
 /// how it is spelled. Source: veil's `Registry`; `update` is ours.
@@ -32,6 +25,9 @@ use crate::warning::{OnWarning, Warning};
 ///
 /// **To change a document, call `update`.** Between a `load` and a `save` everybody else may save,
 /// and the later one wins: what the other one did is lost. `update` holds one lock all along.
+///
+/// Nothing waits unless it is told to: [`load_with`](Self::load_with) and
+/// [`save_with`](Self::save_with) take the same [`LockOptions`](crate::LockOptions) as `update`.
 ///
 /// Every process has to choose the same lock file. A program of its own with `fs2` (or `flock`) on
 /// that file joins in: the lock is the same.
@@ -62,15 +58,15 @@ use crate::warning::{OnWarning, Warning};
 /// # Ok::<_, Error>(())
 /// ```
 pub struct Document<T, F = Json> {
-    path: PathBuf,
-    lock_file: LockFile,
-    format: F,
-    version: Option<u32>,
-    canonical: Option<Order<T>>,
-    empty: Option<Make<T>>,
-    new_file_mode: u32,
-    durable: bool,
-    on_warning: OnWarning,
+    pub(crate) path: PathBuf,
+    pub(crate) lock_file: LockFile,
+    pub(crate) format: F,
+    pub(crate) version: Option<u32>,
+    pub(crate) canonical: Option<Order<T>>,
+    pub(crate) empty: Option<Make<T>>,
+    pub(crate) new_file_mode: u32,
+    pub(crate) durable: bool,
+    pub(crate) on_warning: OnWarning,
 }
 
 type Order<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
@@ -105,10 +101,10 @@ impl<T> Document<T, Toml> {
 
 impl<T, F> Document<T, F> {
     /// A document in any format. Its lock file is [`LockFile::WithExtension`], it has no schema
-    /// version and no order of its own, must exist to be updated, and is written durably.
+    /// version and no order, must exist to be updated, and is written durably.
     pub fn new(path: impl Into<PathBuf>, format: F) -> Self {
         Document {
-            path: path.into(),
+            path: absolute(path.into()),
             lock_file: LockFile::default(),
             format,
             version: None,
@@ -123,15 +119,19 @@ impl<T, F> Document<T, F> {
     /// Chooses the file that carries the lock.
     #[must_use]
     pub fn lock_file(mut self, lock_file: LockFile) -> Self {
-        self.lock_file = lock_file;
+        self.lock_file = match lock_file {
+            LockFile::At(path) => LockFile::At(absolute(path)),
+            other => other,
+        };
         self
     }
 
-    /// The schema version that the file must have: reading another is
-    /// [`Error::UnsupportedVersion`], found before the rest is parsed, and a newer one is not
-    /// overwritten either. Where it stands in the file is the format's to know
-    /// ([`Format::version`]); a file that carries none is left to `T` to accept or not. `T` has to
-    /// write it.
+    /// The schema version that the file must have. Reading another is
+    /// [`Error::UnsupportedVersion`](crate::Error::UnsupportedVersion), found before the rest is
+    /// parsed, and a newer one is not overwritten either. Where it stands in the file is the format's
+    /// to know ([`Format::version`](crate::Format::version)); a file that carries none is left to
+    /// `T` to accept or not. A value that would be written with another version is
+    /// [`Error::InvalidValue`](crate::Error::InvalidValue).
     #[must_use]
     pub fn version(mut self, expected: u32) -> Self {
         self.version = Some(expected);
@@ -147,7 +147,7 @@ impl<T, F> Document<T, F> {
     }
 
     /// What [`update`](Self::update) starts from where there is no file yet; without it that is
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`](crate::Error::NotFound).
     #[must_use]
     pub fn empty(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         self.empty = Some(Arc::new(make));
@@ -178,7 +178,7 @@ impl<T, F> Document<T, F> {
         self
     }
 
-    /// Its path, as it was given.
+    /// Its path. One that was given relative is taken from what the current folder was then.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -189,174 +189,21 @@ impl<T, F> Document<T, F> {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidValue`] if the path can't be a document's, or would be its own lock file.
+    /// [`Error::InvalidValue`](crate::Error::InvalidValue) if the path can't be a document's, is an
+    /// argus registry's, or would be its own lock file; [`Error::Io`](crate::Error::Io) for what is
+    /// no regular file.
     pub fn lock_path(&self) -> Result<PathBuf> {
         self.lock_file.of(&self.paths()?.registry)
     }
 
-    fn paths(&self) -> Result<RegistryPaths> {
+    pub(crate) fn paths(&self) -> Result<RegistryPaths> {
         RegistryPaths::resolve(&self.path)
     }
 }
 
-impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
-    /// Reads the document under a shared lock, in one try. Source: veil's `Registry::load`.
-    ///
-    /// It needs no write access: where the lock file is missing and may not be made, or may not be
-    /// opened, nothing is made, and the document is read without a lock, which
-    /// [`Loaded::locked`] says.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::LockBusy`] with the lock file's path, at once, if somebody is writing;
-    /// [`Error::NotFound`] if there is no file (then no lock file is made either), even if it
-    /// vanishes just now; [`Error::Parse`]; [`Error::UnsupportedVersion`];
-    /// [`Error::PermissionDenied`]; [`Error::Io`].
-    pub fn load(&self) -> Result<Loaded<T>> {
-        let paths = self.paths()?;
-        let lock_file = self.lock_file.of(&paths.registry)?;
-        must_exist(&paths)?;
-        let lock = document_lock::share(&paths, &lock_file)?;
-        let content = store::read(&paths.registry)?.ok_or_else(|| missing(&paths))?;
-        let locked = lock.is_some();
-        drop(lock);
-        Ok(Loaded { value: self.parse(&paths, &content)?, locked })
-    }
-
-    /// Replaces the document, under an exclusive lock, in one try; the value is put in its
-    /// canonical order. A missing folder is created. Source: veil's `Registry::save`.
-    ///
-    /// Not to change what [`load`](Self::load) returned: [`update`](Self::update) does that without
-    /// losing what others do meanwhile. What is replaced and can't be parsed is kept beside the
-    /// new file, as `<name>.corrupt-*`, with a [`Warning`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::LockBusy`] with the lock file's path, at once, if anybody reads or writes;
-    /// [`Error::Serialize`]; [`Error::UnsupportedVersion`] if the file has a newer version, and
-    /// [`Error::LockLost`] if the lock file was deleted meanwhile, in all of which nothing was
-    /// written; [`Error::PermissionDenied`]; [`Error::UnsupportedFileSystem`]; [`Error::Io`].
-    pub fn save(&self, value: &mut T) -> Result<()> {
-        let bytes = self.print(value)?;
-        self.save_bytes(&bytes)
-    }
-
-    pub(crate) fn save_bytes(&self, bytes: &[u8]) -> Result<()> {
-        let paths = self.paths()?;
-        let lock_file = self.lock_file.of(&paths.registry)?;
-        let lock = DocumentLock::acquire(&paths, &lock_file, &LockOptions::one_try())?;
-        let old = store::read(&paths.registry)?;
-        let corrupt = match old.as_ref().map(|old| self.parse(&paths, old)) {
-            Some(Err(Error::Parse { source, .. })) => Some(source.to_string()),
-            Some(Err(error @ Error::UnsupportedVersion { .. })) if is_newer(&error) => {
-                return Err(error)
-            }
-            _ => None,
-        };
-        let kept = store::commit(&lock, old.as_ref(), bytes, self.how(corrupt.is_some()))?;
-        if let Some(reason) = corrupt {
-            let path = paths.registry.clone();
-            self.on_warning.call(&Warning::Corrupt { path, reason, kept });
-        }
-        Ok(())
-    }
-
-    /// Changes the document: reads it, lets `updater` change the value, and replaces the file, all
-    /// under one exclusive lock. When this returns `Ok`, the change is in the file. Source: ours.
-    ///
-    /// `options` say how long to wait for the lock ([`LockOptions::one_try`]: not at all); of the
-    /// rest only `since` and `cancel` matter here. An updater that fails leaves the file as it was,
-    /// and so does one that changes nothing. It runs again, on fresh content, if the lock file was
-    /// deleted while it ran, as long as the timeout allows.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::LockBusy`] or [`Error::LockTimeout`] with the lock file's path; [`Error::Aborted`];
-    /// [`Error::NotFound`] if there is no file, unless [`empty`](Self::empty) says what that means;
-    /// [`Error::Parse`] and [`Error::UnsupportedVersion`]: nothing is written over what is not
-    /// understood; [`Error::LockLost`]; [`Error::ReEntrant`] from inside an updater of the same
-    /// document on the same thread; whatever `updater` returns; the others of
-    /// [`save`](Self::save).
-    pub fn update<R, E: From<Error>>(
-        &self,
-        options: &LockOptions,
-        mut updater: impl FnMut(&mut T) -> Result<R, E>,
-    ) -> Result<R, E> {
-        let paths = self.paths()?;
-        let lock_file = self.lock_file.of(&paths.registry)?;
-        let options = LockOptions {
-            since: Some(options.since.unwrap_or_else(Instant::now)),
-            ..options.clone()
-        };
-        let wait = Wait::start(&options);
-        if self.empty.is_none() {
-            must_exist(&paths)?;
-        }
-        let _entered = Entered::enter(&paths)?;
-        loop {
-            let lock = DocumentLock::acquire(&paths, &lock_file, &options)?;
-            let old = store::read(&paths.registry)?;
-            let mut value = match (&old, &self.empty) {
-                (Some(old), _) => self.parse(&paths, old)?,
-                (None, Some(empty)) => empty(),
-                (None, None) => return Err(missing(&paths).into()),
-            };
-            let before = self.print(&mut value)?;
-            let result = updater(&mut value)?;
-            let bytes = self.print(&mut value)?;
-            if bytes == before {
-                return Ok(result);
-            }
-            // From here on a cancelled update would be done all the same.
-            wait.check_cancelled(&paths)?;
-            match store::commit(&lock, old.as_ref(), &bytes, self.how(false)) {
-                Err(Error::LockLost { .. }) if wait.has_time() => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => return Ok(result),
-            }
-        }
-    }
-
-    pub(crate) fn print(&self, value: &mut T) -> Result<Vec<u8>> {
-        if let Some(order) = &self.canonical {
-            order(value);
-        }
-        let fail = |source| Error::Serialize { path: self.path.clone(), source };
-        self.format.print(value).map_err(fail)
-    }
-
-    fn parse(&self, paths: &RegistryPaths, content: &Content) -> Result<T> {
-        let path = || paths.registry.clone();
-        let fail = |source: FormatError| Error::Parse { path: path(), source };
-        if let Some(expected) = self.version {
-            let found = self.format.version(&content.bytes).map_err(fail)?;
-            if let Some(found) = found.filter(|found| *found != expected.to_string()) {
-                return Err(Error::UnsupportedVersion { path: path(), found, expected });
-            }
-        }
-        self.format.parse(&content.bytes).map_err(fail)
-    }
-
-    fn how(&self, keep_old: bool) -> How {
-        How { durable: self.durable, keep_old, new_file_mode: self.new_file_mode }
-    }
-}
-
-/// Whether a file of that version must not be overwritten. One that can't be compared counts as
-/// newer.
-fn is_newer(error: &Error) -> bool {
-    let Error::UnsupportedVersion { found, expected, .. } = error else { return false };
-    !found.parse().is_ok_and(|found: f64| found < f64::from(*expected))
-}
-
-/// Before a lock file is made for what is not there.
-fn must_exist(paths: &RegistryPaths) -> Result<()> {
-    let looked = fs::metadata(&paths.registry);
-    looked.map(|_| ()).map_err(|error| Error::from_io(&paths.registry, "read", error))
-}
-
-fn missing(paths: &RegistryPaths) -> Error {
-    Error::from_io(&paths.registry, "read", std::io::ErrorKind::NotFound.into())
+/// So that a document is one file, whatever its process's current folder becomes.
+fn absolute(path: PathBuf) -> PathBuf {
+    path::absolute(&path).unwrap_or(path)
 }
 
 impl<T, F: Clone> Clone for Document<T, F> {

@@ -1,16 +1,21 @@
-//! Documents from async code: the same calls, on the threads that tokio has for what blocks.
+//! Documents from async code: the same calls, each on a thread of its own for as long as it takes.
+//!
+//! Not on the threads that the runtime has for what blocks. Those are limited, so calls that wait
+//! for one document's lock would keep all others waiting, past their timeouts, and for ever if
+//! whoever holds that lock needs such a thread himself.
 //!
 //! Dropping a future cancels what it stands for. As long as that waits for a lock, it leaves the
 //! line; once it has the lock, it looks once more before it writes; and from there on it is
 //! finished on its thread, lock released and all, so that no half of it stays.
 
 use std::future::Future;
-use std::path::PathBuf;
-use std::time::Instant;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::thread;
 
 use serde::de::DeserializeOwned;
 use serde::Serialize;
-use tokio::task;
+use tokio::sync::oneshot;
 
 use crate::cancel::CancelToken;
 use crate::document::{Document, Loaded};
@@ -18,42 +23,47 @@ use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::wait::LockOptions;
 
-/// Needs the feature `tokio`, and to be called within a tokio runtime. The futures borrow
-/// nothing, so that they can be spawned, and do nothing until they are polled. None blocks the
-/// runtime's workers; each occupies one thread of its pool for blocking tasks until it is over.
+/// Needs the feature `tokio`. The futures borrow nothing, so that they can be spawned; they begin
+/// when they are first polled, and block no worker of the runtime. Dropping one before the file is
+/// replaced leaves no lock and no change.
 impl<T, F> Document<T, F>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
     F: Format + Clone + Send + Sync + 'static,
 {
-    /// [`load`](Self::load), for async callers. Source: ours.
+    /// [`load_with`](Self::load_with), for async callers. Source: ours.
     ///
     /// # Errors
     ///
-    /// Those of `load`; [`Error::Aborted`] if the runtime shuts down.
-    pub fn load_async(&self) -> impl Future<Output = Result<Loaded<T>>> + Send + 'static {
-        let document = self.clone();
-        in_background(self.path().to_path_buf(), move || document.load())
+    /// Those of `load_with`; [`Error::Io`] if there is no thread to be had.
+    pub fn load_async(
+        &self,
+        options: &LockOptions,
+    ) -> impl Future<Output = Result<Loaded<T>>> + Send + 'static {
+        self.in_background(options, |document, options| document.load_with(&options))
     }
 
-    /// [`save`](Self::save), for async callers. Once it has begun, dropping the future doesn't stop
-    /// it: it never waits, so it is done or has failed soon. Source: ours.
+    /// [`save_with`](Self::save_with), for async callers. The value is put in order and spelled at
+    /// once. Source: ours.
     ///
     /// # Errors
     ///
-    /// Those of `save`; [`Error::Aborted`] if the runtime shuts down.
-    pub fn save_async(&self, value: &mut T) -> impl Future<Output = Result<()>> + Send + 'static {
-        let (document, printed) = (self.clone(), self.print(value));
-        in_background(self.path().to_path_buf(), move || document.save_bytes(&printed?))
+    /// Those of `save_with`; [`Error::Io`] if there is no thread to be had.
+    pub fn save_async(
+        &self,
+        options: &LockOptions,
+        value: &mut T,
+    ) -> impl Future<Output = Result<()>> + Send + 'static {
+        let printed = self.print(value);
+        self.in_background(options, |document, options| document.save_bytes(&options, &printed?))
     }
 
-    /// [`update`](Self::update), for async callers. Dropping the future before the file is
-    /// replaced leaves no lock and no change; after that the update is in the file, whole. `updater`
-    /// runs on a thread for blocking tasks. Source: ours.
+    /// [`update`](Self::update), for async callers. `updater` runs on the call's own thread. Source:
+    /// ours.
     ///
     /// # Errors
     ///
-    /// Those of `update`; [`Error::Aborted`] if the runtime shuts down.
+    /// Those of `update`; [`Error::Io`] if there is no thread to be had.
     pub fn update_async<R, E>(
         &self,
         options: &LockOptions,
@@ -63,36 +73,48 @@ where
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let token = options.cancel.as_ref().map_or_else(CancelToken::new, CancelToken::child);
-        let dropped = CancelOnDrop(token.clone());
-        // The wait for a thread counts.
-        let since = Some(options.since.unwrap_or_else(Instant::now));
-        let options = LockOptions { since, cancel: Some(token), ..options.clone() };
+        self.in_background(options, |document, options| document.update(&options, updater))
+    }
+
+    fn in_background<R, E>(
+        &self,
+        options: &LockOptions,
+        work: impl FnOnce(Self, LockOptions) -> Result<R, E> + Send + 'static,
+    ) -> impl Future<Output = Result<R, E>> + Send + 'static
+    where
+        R: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
         let document = self.clone();
-        let updated =
-            in_background(self.path().to_path_buf(), move || document.update(&options, updater));
+        let token = options.cancel.as_ref().map_or_else(CancelToken::new, CancelToken::child);
+        let options = LockOptions { cancel: Some(token.clone()), ..options.clone() };
         async move {
-            let _dropped = dropped;
-            updated.await
+            let _dropped = CancelOnDrop(token);
+            let path = document.path().to_path_buf();
+            on_a_thread(&path, move || work(document, options)).await
         }
     }
 }
 
-async fn in_background<R, E>(
-    path: PathBuf,
+async fn on_a_thread<R, E>(
+    path: &Path,
     work: impl FnOnce() -> Result<R, E> + Send + 'static,
 ) -> Result<R, E>
 where
     R: Send + 'static,
     E: From<Error> + Send + 'static,
 {
-    match task::spawn_blocking(work).await {
+    let (tell, told) = oneshot::channel();
+    let spawned = thread::Builder::new().name("argus-document".into()).spawn(move || {
+        // Nobody to tell it to: the future was dropped.
+        let _ = tell.send(panic::catch_unwind(AssertUnwindSafe(work)));
+    });
+    if let Err(error) = spawned {
+        return Err(Error::from_io(path, "start a thread for", error).into());
+    }
+    match told.await.expect("the thread tells, whatever happens") {
         Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, and has not begun it.
-            Err(_) => Err(Error::Aborted { path }.into()),
-        },
+        Err(panic) => panic::resume_unwind(panic),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::atomic_write;
 use crate::error::{Error, Result};
 use crate::file_lock::{self, KernelLock};
-use crate::kernel_lock::Mode;
+use crate::kernel_lock::{self, Mode};
 use crate::paths::{self, RegistryPaths};
 use crate::registry_lock::is_first_of_process;
 use crate::store::Hold;
@@ -17,6 +17,10 @@ use crate::wait::LockOptions;
 
 /// Which file carries a document's lock. It is created when it is first needed, and stays. Whoever
 /// shares the document has to choose the same.
+///
+/// It is found from the document itself: where that is reached by a symbolic link, the lock file is
+/// beside what the link leads to, so that all names of a document have one lock. (veil takes the
+/// link's name; give it the document's own.)
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum LockFile {
@@ -24,49 +28,95 @@ pub enum LockFile {
     /// Documents whose names differ in their extensions only share it.
     #[default]
     WithExtension,
-    /// The document's whole name and `.lock`: `exceptions.toml.lock`. Refused for an argus registry,
-    /// which has its lockfile there.
+    /// The document's whole name and `.lock`: `exceptions.toml.lock`.
     Beside,
-    /// This file.
+    /// This file. If the path is relative, it is taken from the current folder when the document is
+    /// told of it.
     At(PathBuf),
 }
 
 impl LockFile {
     /// Where the lock file of a document is, whose symbolic links have been followed.
     pub(crate) fn of(&self, document: &Path) -> Result<PathBuf> {
-        let invalid = |reason: &str| {
-            let path = document.to_path_buf();
-            Err(Error::InvalidValue { path, reason: format!("{reason}; choose another") })
-        };
         let beside = |ending: &str| {
             let mut name = document.as_os_str().to_owned();
             name.push(ending);
             PathBuf::from(name)
         };
+        // Who updates that as a registry knows nothing of our lock; and a lock file that stays where
+        // its lockfile comes and goes would look like the lockfile of an older argus.
+        if beside(".guard").exists() {
+            let reason = "it is an argus registry: use update_registry and its siblings".to_owned();
+            return Err(Error::InvalidValue { path: document.to_path_buf(), reason });
+        }
         let (lock_file, resolved) = match self {
             LockFile::WithExtension => (document.with_extension("lock"), None),
-            // A file that stays where a registry's lockfile comes and goes would look like the
-            // lockfile of an older argus, and keep every update waiting until it is stale.
-            LockFile::Beside if beside(".guard").exists() => {
-                return invalid("it is a registry, whose lockfile has that name")
-            }
             LockFile::Beside => (beside(".lock"), None),
             LockFile::At(path) => (path.clone(), Some(RegistryPaths::resolve(path)?.registry)),
         };
         if resolved.as_ref().unwrap_or(&lock_file) == document {
-            return invalid("it would be its own lock file");
+            let reason = "it would be its own lock file; choose another".to_owned();
+            return Err(Error::InvalidValue { path: document.to_path_buf(), reason });
         }
         Ok(lock_file)
     }
 }
 
-/// Joins the readers of a document, in one try. `None`: there is no lock file, and the caller may
-/// not make one or not open the one there is, or the file system has no locks.
-pub(crate) fn share(paths: &RegistryPaths, lock_file: &Path) -> Result<Option<KernelLock>> {
-    match lock(paths, lock_file, Mode::Shared, &LockOptions::one_try()) {
-        Err(Error::PermissionDenied { .. } | Error::UnsupportedFileSystem { .. }) => Ok(None),
-        locked => locked.map(Some),
+/// What the taking of a document's lock needs to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) paths: &'a RegistryPaths,
+    pub(crate) lock_file: &'a Path,
+    /// What a new document, and so its lock file, may be read and written by.
+    pub(crate) new_file_mode: u32,
+}
+
+impl Place<'_> {
+    /// Joins the readers of a document. `None`: the file system has no locks, or the caller may not
+    /// open the lock file, or there is none and he can't make one that is good for all.
+    pub(crate) fn share(&self, options: &LockOptions) -> Result<Option<KernelLock>> {
+        match self.lock(Mode::Shared, options) {
+            Err(Error::PermissionDenied { .. } | Error::UnsupportedFileSystem { .. }) => Ok(None),
+            // Such as on a full disk: reading takes no space.
+            Err(error) if !is_wait_over(&error) && !self.lock_file.exists() => Ok(None),
+            locked => locked.map(Some),
+        }
     }
+
+    /// Locks the lock file; creates it, and its folder, if they are missing.
+    fn lock(&self, mode: Mode, options: &LockOptions) -> Result<KernelLock> {
+        let lock = || file_lock::lock(self.lock_file, mode, options, |_| self.create(mode));
+        match (lock(), self.lock_file.parent()) {
+            (Err(Error::NotFound { .. }), Some(folder)) if mode == Mode::Exclusive => {
+                create_folder(folder)?;
+                lock()
+            }
+            (locked, _) => locked,
+        }
+    }
+
+    /// Creates the lock file so that whoever may write the document may open it.
+    fn create(&self, mode: Mode) -> io::Result<File> {
+        match fs::metadata(&self.paths.registry) {
+            // A reader's own file would keep the document's owner from writing it.
+            Ok(document) if mode == Mode::Shared && !sys::may_give_to_owner_of(&document) => {
+                Err(io::ErrorKind::PermissionDenied.into())
+            }
+            Ok(document) => {
+                let temp = self.paths.temp(&paths::nonce());
+                kernel_lock::create_like(self.lock_file, &temp, &document)
+            }
+            Err(_) => sys::create_new(self.lock_file, self.new_file_mode | 0o600),
+        }
+    }
+}
+
+fn is_wait_over(error: &Error) -> bool {
+    matches!(error, Error::LockBusy { .. } | Error::LockTimeout { .. } | Error::Aborted { .. })
+}
+
+fn create_folder(folder: &Path) -> Result<()> {
+    atomic_write::create_folder(folder).map_err(|error| Error::from_io(folder, "create", error))
 }
 
 /// A document's lock, held exclusively.
@@ -78,15 +128,11 @@ pub(crate) struct DocumentLock {
 }
 
 impl DocumentLock {
-    pub(crate) fn acquire(
-        paths: &RegistryPaths,
-        lock_file: &Path,
-        options: &LockOptions,
-    ) -> Result<Self> {
-        let lock = lock(paths, lock_file, Mode::Exclusive, options)?;
+    pub(crate) fn acquire(place: &Place<'_>, options: &LockOptions) -> Result<Self> {
+        let paths = place.paths;
+        let lock = place.lock(Mode::Exclusive, options)?;
         if !paths.folder.is_dir() {
-            atomic_write::create_folder(&paths.folder)
-                .map_err(|error| Error::from_io(&paths.folder, "create", error))?;
+            create_folder(&paths.folder)?;
         }
         if is_first_of_process(paths) {
             // Whoever made them is dead: he would have this lock.
@@ -119,31 +165,4 @@ impl Hold for DocumentLock {
     fn replaces(&self, old: &Metadata, _file: Option<Arc<File>>) {
         self.lock.open_to_users_of(old);
     }
-}
-
-/// Locks a document's lock file; creates it, and its folder, if they are missing.
-fn lock(
-    paths: &RegistryPaths,
-    lock_file: &Path,
-    mode: Mode,
-    options: &LockOptions,
-) -> Result<KernelLock> {
-    let lock = || file_lock::lock(lock_file, mode, options, |path| create(path, &paths.registry));
-    match (lock(), lock_file.parent()) {
-        (Err(Error::NotFound { .. }), Some(folder)) => {
-            atomic_write::create_folder(folder)
-                .map_err(|error| Error::from_io(folder, "create", error))?;
-            lock()
-        }
-        (locked, _) => locked,
-    }
-}
-
-/// Creates a lock file so that whoever may write the document may open it.
-fn create(lock_file: &Path, document: &Path) -> io::Result<File> {
-    let file = file_lock::create(lock_file)?;
-    if let Ok(document) = fs::metadata(document) {
-        sys::widen_access(&file, &file.metadata()?, &document)?;
-    }
-    Ok(file)
 }

@@ -20,7 +20,7 @@ pub enum Error {
     LockBusy {
         /// The registry that is locked or, for a document and a bare try-lock, the lock file.
         path: PathBuf,
-        /// Who holds it, where that can be known.
+        /// Who holds it, where that can be known: of a lock file, Linux tells it.
         holder: Option<Box<Holder>>,
     },
     /// The lock did not come free within the timeout. From argus: waiting is bounded.
@@ -123,7 +123,7 @@ pub enum Error {
     },
     /// The caller cancelled the wait.
     Aborted {
-        /// The registry.
+        /// The registry or, for a document that waited for it, the lock file.
         path: PathBuf,
     },
     /// Any other failure of the operating system, such as a full disk.
@@ -217,22 +217,32 @@ impl fmt::Display for Error {
         let path = self.path().display();
         match self {
             Error::LockBusy { holder, .. } => match holder {
+                Some(holder) if holder.pid.is_some_and(|pid| pid != std::process::id()) => {
+                    write!(
+                        f,
+                        "{path} is locked by another process ({holder}): busy; try again later"
+                    )
+                }
                 Some(holder) => write!(f, "{path} is locked by {holder}: busy; try again later"),
-                None => write!(f, "{path} is locked by another process: busy; try again later"),
+                None => write!(
+                    f,
+                    "{path} is locked by another process, or elsewhere in this one: busy; try \
+                     again later"
+                ),
             },
             Error::LockTimeout { waited, holder, .. } => {
                 write!(f, "{path} is still locked after {:.1} s", waited.as_secs_f64())?;
                 match holder {
                     Some(holder) => write!(f, " by {holder}")?,
-                    None => f.write_str(" by other processes, in turns")?,
+                    None => f.write_str(" by others, perhaps in turns")?,
                 }
                 f.write_str(match holder {
                     Some(holder) if holder.pid.is_none() => {
                         "; wait longer: if its holder is dead, it is taken over when it is stale"
                     }
                     _ => {
-                        "; wait longer, or end the holder if it hangs (a dead holder's lock is \
-                         taken over at once)"
+                        "; wait longer, or end the holder if it hangs (once it is dead, its lock is \
+                         free at once)"
                     }
                 })
             }

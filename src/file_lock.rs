@@ -6,10 +6,10 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::kernel_lock::{self, Mode};
+use crate::owner::{FileId, Holder};
 use crate::sys;
 use crate::wait::{LockOptions, Wait};
 use crate::wait_line::{self, Waited};
@@ -55,12 +55,9 @@ impl KernelLock {
         kernel_lock::unlock(&self.file).map_err(|error| Error::from_io(&self.path, "unlock", error))
     }
 
-    /// Opens the lock file to whoever may write the file that it protects. One that holds something
-    /// is a file of the caller's, which must not be shown to others.
+    /// Opens the lock file to whoever may write the file that it protects.
     pub(crate) fn open_to_users_of(&self, protected: &Metadata) {
-        if let Some(metadata) = self.file.metadata().ok().filter(|metadata| metadata.len() == 0) {
-            let _ = sys::widen_access(&self.file, &metadata, protected);
-        }
+        let _ = sys::open_to_users_of(&self.file, protected);
     }
 }
 
@@ -79,7 +76,8 @@ impl Drop for KernelLock {
 /// # Errors
 ///
 /// [`Error::LockBusy`] at once if somebody holds it exclusively, in this process or another;
-/// [`Error::UnsupportedFileSystem`] where there are no kernel locks.
+/// [`Error::UnsupportedFileSystem`] where there are no kernel locks; [`Error::NotFound`] if its
+/// folder is missing; [`Error::PermissionDenied`] or [`Error::Io`] if it can't be opened or made.
 pub fn try_lock_shared(path: impl AsRef<Path>) -> Result<KernelLock> {
     lock_shared(path, &LockOptions::one_try())
 }
@@ -102,14 +100,16 @@ pub fn try_lock_shared(path: impl AsRef<Path>) -> Result<KernelLock> {
 /// # Errors
 ///
 /// [`Error::LockBusy`] at once if anybody holds it, in this process or another;
-/// [`Error::UnsupportedFileSystem`] where there are no kernel locks.
+/// [`Error::UnsupportedFileSystem`] where there are no kernel locks; [`Error::NotFound`] if its
+/// folder is missing; [`Error::PermissionDenied`] or [`Error::Io`] if it can't be opened or made.
 pub fn try_lock_exclusive(path: impl AsRef<Path>) -> Result<KernelLock> {
     lock_exclusive(path, &LockOptions::one_try())
 }
 
-/// Waits for a shared lock on a lock file, in the kernel's queue. Source: ours.
+/// Waits for a shared lock on a lock file. Source: ours.
 ///
-/// Of the options only `timeout`, `since` and `cancel` matter: a kernel lock is never stale.
+/// The kernel wakes whoever waits. It has no order between the two kinds: readers that overlap
+/// without a gap keep a writer waiting. Of the options only `timeout`, `since` and `cancel` matter: a kernel lock is never stale.
 ///
 /// # Errors
 ///
@@ -119,9 +119,10 @@ pub fn lock_shared(path: impl AsRef<Path>, options: &LockOptions) -> Result<Kern
     lock(path.as_ref(), Mode::Shared, options, create)
 }
 
-/// Waits for an exclusive lock on a lock file, in the kernel's queue. Source: ours.
+/// Waits for an exclusive lock on a lock file. Source: ours.
 ///
-/// Of the options only `timeout`, `since` and `cancel` matter: a kernel lock is never stale.
+/// The kernel wakes whoever waits. It has no order between the two kinds: readers that overlap
+/// without a gap keep a writer waiting. Of the options only `timeout`, `since` and `cancel` matter: a kernel lock is never stale.
 ///
 /// # Errors
 ///
@@ -131,7 +132,7 @@ pub fn lock_exclusive(path: impl AsRef<Path>, options: &LockOptions) -> Result<K
     lock(path.as_ref(), Mode::Exclusive, options, create)
 }
 
-pub(crate) fn create(path: &Path) -> io::Result<File> {
+fn create(path: &Path) -> io::Result<File> {
     sys::create_new(path, NEW_LOCK_FILE_MODE)
 }
 
@@ -155,7 +156,7 @@ pub(crate) fn lock(
         let id = id.map_err(|error| fail("look at", error))?;
         let file = match wait_line::lock(file, id, mode, wait.deadline, &wait.token) {
             Ok(Waited::AtOnce(file) | Waited::InTurn(file)) => file,
-            Ok(Waited::TimedOut) => return Err(over(path, wait.one_try, wait.elapsed())),
+            Ok(Waited::TimedOut) => return Err(over(path, &wait, another_holder(id))),
             Ok(Waited::Cancelled) => return Err(aborted()),
             Err(source) if sys::locks_unsupported(&source) => {
                 return Err(Error::UnsupportedFileSystem { path: path.to_path_buf(), source })
@@ -170,17 +171,24 @@ pub(crate) fn lock(
         // Not for ever: there are file systems whose inode numbers don't stay.
         replaced += 1;
         if replaced == REPLACED_LIMIT {
-            return Err(over(path, wait.one_try, wait.elapsed()));
+            return Err(over(path, &wait, None));
         }
     }
 }
 
-fn over(path: &Path, one_try: bool, waited: Duration) -> Error {
-    let (path, holder) = (path.to_path_buf(), None);
-    if one_try {
+fn over(path: &Path, wait: &Wait, holder: Option<Box<Holder>>) -> Error {
+    let path = path.to_path_buf();
+    if wait.one_try {
         return Error::LockBusy { path, holder };
     }
-    Error::LockTimeout { path, waited, holder }
+    Error::LockTimeout { path, waited: wait.elapsed(), holder }
+}
+
+/// One of those who hold a lock file: it carries no record, but the system may tell.
+fn another_holder(id: FileId) -> Option<Box<Holder>> {
+    let others = |pid: &u32| *pid != std::process::id();
+    let pid = sys::lock_holders(id).into_iter().find(others)?;
+    Some(Box::new(Holder { pid: Some(pid), host: None, since: None, alive: Some(true) }))
 }
 
 fn open_or_create(
@@ -206,6 +214,7 @@ fn open_or_create(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn shared_and_exclusive_exclude_as_they_should() {
@@ -267,5 +276,29 @@ mod tests {
         let cancelled = LockOptions { cancel: Some(cancel), ..LockOptions::default() };
         assert_eq!(lock_exclusive(&path, &cancelled).unwrap_err().code(), "ABORTED");
         assert!(try_lock_exclusive(&path).unwrap().is_in_place().unwrap());
+    }
+
+    /// Whoever waited for a file that was deleted meanwhile would get a lock that excludes nobody.
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_file_that_is_replaced_while_somebody_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lock");
+        let held = try_lock_exclusive(&path).unwrap();
+        let id = sys::id_of(&held.file, &held.file.metadata().unwrap()).unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                let patient = LockOptions { timeout: None, ..LockOptions::default() };
+                lock_exclusive(&path, &patient).unwrap()
+            });
+            while !wait_line::somebody_waits(id) {
+                std::thread::yield_now();
+            }
+            std::fs::remove_file(&path).unwrap();
+            drop(held);
+            let lock = waiter.join().unwrap();
+            assert!(lock.is_in_place().unwrap());
+            assert_eq!(try_lock_shared(&path).unwrap_err().code(), "LOCK_BUSY");
+        });
     }
 }

@@ -121,7 +121,7 @@ impl fmt::Display for Version {
             Version::Number(number) => number.fmt(f),
             // In quotes: "1" is not 1.
             Version::Text(text) => write!(f, "{text:?}"),
-            Version::Other(_) => f.write_str("that is no number"),
+            Version::Other(_) => f.write_str("of another type"),
         }
     }
 }
@@ -138,7 +138,7 @@ mod tests {
             (r#"{"version": 1.0}"#, Some("1")),
             (r#"{"version": 1.5}"#, Some("1.5")),
             (r#"{"version": "1"}"#, Some("\"1\"")),
-            (r#"{"version": [1]}"#, Some("that is no number")),
+            (r#"{"version": [1]}"#, Some("of another type")),
             (r#"{"version": null}"#, None),
             ("{}", None),
         ] {

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -101,8 +102,7 @@ fn must_be_a_guard(paths: &RegistryPaths, guard: &Guard, length: u64) -> Result<
     }
     let start = sys::read_start(&guard.file, MAGIC.len())
         .map_err(|error| Error::from_io(&paths.guard, "read", error))?;
-    // A power failure may leave a record that was never written out as zeros.
-    if start == MAGIC || start.iter().all(|byte| *byte == 0) {
+    if begins_a_guard(&start) {
         return Ok(());
     }
     Err(Error::Io {
@@ -110,6 +110,23 @@ fn must_be_a_guard(paths: &RegistryPaths, guard: &Guard, length: u64) -> Result<
         operation: "use as the guard",
         source: io::Error::other("it is some other file; move it away"),
     })
+}
+
+/// Whether a guard may begin like this. A power failure may leave a record that was never written
+/// out as zeros.
+fn begins_a_guard(start: &[u8]) -> bool {
+    start == MAGIC || start.iter().all(|byte| *byte == 0)
+}
+
+/// Whether what has the guard's name can't be one: an update would refuse it. What can't be read
+/// is not called that.
+pub(crate) fn is_something_else(path: &Path) -> bool {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return false };
+    if !metadata.is_file() {
+        return true;
+    }
+    let start = sys::open_for_look(path).and_then(|file| sys::read_start(&file, MAGIC.len()));
+    start.is_ok_and(|start| !begins_a_guard(&start))
 }
 
 /// Opens the guard; creates it, and its folder, if they are missing.
@@ -125,28 +142,12 @@ fn open_guard(paths: &RegistryPaths) -> Result<(File, Metadata)> {
     }
 }
 
-/// Creates the guard so that whoever may write the registry may open it. It gets its name when it
-/// is complete, or somebody could find it before he is allowed to open it.
+/// Creates the guard so that whoever may write the registry may open it.
 fn create_guard(paths: &RegistryPaths) -> io::Result<File> {
-    let Ok(registry) = fs::metadata(&paths.registry) else {
-        return sys::create_new(&paths.guard, 0o666);
-    };
-    let temp = paths.temp(&paths::nonce());
-    let file = sys::create_new(&temp, 0o600)?;
-    let named = sys::copy_access(&file, &registry)
-        .and_then(|()| sys::hard_link(&temp, &paths.guard))
-        .map(|()| file);
-    let _ = sys::remove_if_there(&temp);
-    match named {
-        // Somebody who took over a dead holder's lock has swept our file away with its litter.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(io::ErrorKind::AlreadyExists.into())
+    match fs::metadata(&paths.registry) {
+        Ok(registry) => {
+            kernel_lock::create_like(&paths.guard, &paths.temp(&paths::nonce()), &registry)
         }
-        Err(error) if sys::links_unsupported(&error) => {
-            let file = sys::create_new(&paths.guard, 0o600)?;
-            sys::copy_access(&file, &registry)?;
-            Ok(file)
-        }
-        named => named,
+        Err(_) => sys::create_new(&paths.guard, 0o666),
     }
 }

@@ -51,6 +51,28 @@ pub(crate) fn open_existing_or_create(
     })
 }
 
+/// Creates a lock file that whoever may write `protected` may open. It gets its name when it is
+/// complete, or somebody could find it before he is allowed to open it. `temp` is nobody else's,
+/// and gone when this returns.
+pub(crate) fn create_like(path: &Path, temp: &Path, protected: &Metadata) -> io::Result<File> {
+    let file = sys::create_new(temp, 0o600)?;
+    let named =
+        sys::copy_access(&file, protected).and_then(|()| sys::hard_link(temp, path)).map(|()| file);
+    let _ = sys::remove_if_there(temp);
+    match named {
+        // Somebody who took over a dead holder's lock has swept our file away with its litter.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(io::ErrorKind::AlreadyExists.into())
+        }
+        Err(error) if sys::links_unsupported(&error) => {
+            let file = sys::create_new(path, 0o600)?;
+            sys::copy_access(&file, protected)?;
+            Ok(file)
+        }
+        named => named,
+    }
+}
+
 pub(crate) fn must_be_a_file(path: &Path, file: File) -> Result<(File, Metadata)> {
     let metadata = file.metadata().map_err(|error| Error::from_io(path, "look at", error))?;
     if metadata.is_file() {

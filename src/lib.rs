@@ -18,6 +18,7 @@
 #![cfg_attr(feature = "watch", doc = "| be told of every change of one | [`watch_registry`] |")]
 //! | do something else while nobody updates | [`with_registry_lock`], [`RegistryLock::acquire`] |
 //! | see who holds the lock | [`inspect_lock`], of a lock file [`inspect_lock_file`] |
+//! | find what a crash left, and clear it away | [`find_litter`], [`clear_litter`] |
 //! | find it | [`registry_path`] |
 //!
 //! For a file of your own, in JSON, TOML or any other format, behind a kernel lock, as in veil:
@@ -94,11 +95,13 @@
 
 mod atomic_write;
 mod backoff;
+mod beside;
 mod cancel;
 mod document;
 #[cfg(feature = "tokio")]
 mod document_async;
 mod document_lock;
+mod document_ops;
 mod entries;
 mod error;
 mod file_lock;
@@ -110,6 +113,7 @@ mod json;
 mod keeper;
 mod kernel_lock;
 mod layout;
+mod litter;
 mod liveness;
 mod lockfile;
 #[cfg(feature = "node")]
@@ -117,6 +121,7 @@ mod lockfile;
 mod node;
 mod owner;
 mod paths;
+mod probe_folder;
 mod record;
 mod reentry;
 mod registry;
@@ -135,6 +140,7 @@ mod watch;
 mod watchers;
 
 pub use backoff::Backoff;
+pub use beside::{Litter, LitterKind};
 pub use cancel::CancelToken;
 pub use document::{Document, Loaded};
 pub use document_lock::LockFile;
@@ -149,8 +155,10 @@ pub use inspect::{
     inspect_lock, inspect_lock_file, Guarantee, LockFileHolder, LockFileState, LockFileStatus,
     LockState, LockStatus,
 };
+pub use litter::{clear_litter, find_litter};
 pub use owner::Holder;
 pub use paths::{registry_path, system_registry_path};
+pub use probe_folder::ProbeFolder;
 pub use record::{WatcherClaim, WatcherRecord};
 pub use registry::{
     read_registry, update_registry, with_registry_lock, write_registry, UpdateOptions,

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{self, Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::sys;
 
 /// Names of files have 255 bytes at most, and a temp file's is this one's with a nonce around it.
 const LONGEST_NAME: usize = 255 - (NONCE_DIGITS + "..".len() + ".tmp".len());
@@ -91,14 +92,21 @@ impl RegistryPaths {
             return Err(invalid("the path names a folder"));
         }
         if let Ok(registry) = fs::canonicalize(path) {
-            if !fs::metadata(&registry).is_ok_and(|metadata| metadata.is_file()) {
-                return Err(Error::Io {
-                    path: registry,
-                    operation: "use",
-                    source: io::Error::other("it is not a regular file"),
-                });
+            // What has vanished since is no other thing: it is missing.
+            match sys::patiently(|| fs::metadata(&registry)) {
+                Ok(metadata) if metadata.is_file() => return Self::beside(registry),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Self::beside(registry)
+                }
+                Err(error) => return Err(Error::from_io(&registry, "look at", error)),
+                Ok(_) => {
+                    return Err(Error::Io {
+                        path: registry,
+                        operation: "use",
+                        source: io::Error::other("it is not a regular file"),
+                    })
+                }
             }
-            return Self::beside(registry);
         }
         // Something on the way is missing: go as far as there is anything to follow.
         let mut current =
@@ -158,17 +166,28 @@ impl RegistryPaths {
     /// A name to keep bad content under.
     pub(crate) fn keepsake(&self, unix_ms: u128, nonce: &str) -> PathBuf {
         let mut name = self.name().to_owned();
-        name.push(format!(".corrupt-{unix_ms}-{}", &nonce[..8]));
+        name.push(format!(".corrupt-{unix_ms}-{}", &nonce[..KEEPSAKE_DIGITS]));
         self.folder.join(name)
     }
 
     /// The temp files that holds have left behind.
     pub(crate) fn leftover_temps(&self) -> io::Result<Vec<PathBuf>> {
         let prefix = temp_prefix(self.name());
+        self.beside_named(|name| is_temp(name, &prefix))
+    }
+
+    /// The files in which bad content is kept.
+    pub(crate) fn keepsakes(&self) -> io::Result<Vec<PathBuf>> {
+        self.beside_named(|name| is_keepsake(name, self.name()))
+    }
+
+    /// Regular files only: what else has such a name was not made by this crate.
+    fn beside_named(&self, is_one: impl Fn(&OsStr) -> bool) -> io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            if is_temp(entry.file_name().as_os_str(), &prefix) {
+            let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file());
+            if is_one(entry.file_name().as_os_str()) && is_file() {
                 found.push(entry.path());
             }
         }
@@ -209,12 +228,47 @@ fn is_temp(name: &OsStr, prefix: &OsStr) -> bool {
         .is_some_and(|nonce| nonce.len() == NONCE_DIGITS && nonce.iter().all(u8::is_ascii_hexdigit))
 }
 
+fn is_keepsake(name: &OsStr, of: &OsStr) -> bool {
+    let rest = name
+        .as_encoded_bytes()
+        .strip_prefix(of.as_encoded_bytes())
+        .and_then(|rest| rest.strip_prefix(b".corrupt-"));
+    let Some(dash) = rest.and_then(|rest| rest.iter().position(|byte| *byte == b'-')) else {
+        return false;
+    };
+    let (date, nonce) = rest.unwrap_or_default().split_at(dash);
+    let nonce = &nonce[1..];
+    !date.is_empty()
+        && date.iter().all(u8::is_ascii_digit)
+        && nonce.len() == KEEPSAKE_DIGITS
+        && nonce.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// The name of the file that a file of this name lies beside, if it is one of those that this
+/// crate makes.
+pub(crate) fn belongs_to(name: &str) -> Option<&str> {
+    let of_temp = || {
+        let of = &name.strip_prefix('.')?.strip_suffix(".tmp")?;
+        let of = of.get(..of.len().checked_sub(NONCE_DIGITS + 1)?)?;
+        is_temp(OsStr::new(name), &temp_prefix(OsStr::new(of))).then_some(of)
+    };
+    let of_keepsake = || {
+        let of = &name[..name.rfind(".corrupt-")?];
+        is_keepsake(OsStr::new(name), OsStr::new(of)).then_some(of)
+    };
+    let of_lock = || name.strip_suffix(".guard").or_else(|| name.strip_suffix(".lock"));
+    of_temp().or_else(of_keepsake).or_else(of_lock).filter(|of| !of.is_empty())
+}
+
+/// How much of a hold's nonce the name of what it kept carries.
+const KEEPSAKE_DIGITS: usize = 8;
+
 /// How long [`nonce`] is.
 const NONCE_DIGITS: usize = 32;
 
 /// A name that nobody else has used or can guess.
 pub(crate) fn nonce() -> String {
-    format!("{:0width$x}", u128::from_ne_bytes(crate::sys::random()), width = NONCE_DIGITS)
+    format!("{:0width$x}", u128::from_ne_bytes(sys::random()), width = NONCE_DIGITS)
 }
 
 #[cfg(test)]
@@ -268,6 +322,36 @@ mod tests {
             ".registry.json.tmp",
         ] {
             assert!(!is_temp(OsStr::new(other), &prefix), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_lies_beside_a_file_names_it_and_nothing_else_does() {
+        let paths = RegistryPaths::beside(PathBuf::from("/x/registry.json")).unwrap();
+        for ours in [
+            paths.temp(&nonce()),
+            paths.keepsake(1_700_000_000_000, &nonce()),
+            paths.guard.clone(),
+            paths.lockfile.clone(),
+        ] {
+            let name = ours.file_name().unwrap().to_str().unwrap();
+            assert_eq!(belongs_to(name), Some("registry.json"), "{name}");
+        }
+        for other in [
+            "registry.json",
+            ".lock",
+            ".guard",
+            "..0123456789abcdef0123456789abcdef.tmp",
+            ".é0123456789abcdef0123456789abcdef.tmp",
+            ".registry.json.2026.tmp",
+            "registry.json.corrupt-",
+            "registry.json.corrupt-1-xyz",
+            "registry.json.corrupt-x-01234567",
+            "registry.json.corrupt-1",
+            "registry.json.corrupt-1-0123456",
+            ".corrupt-1-01234567",
+        ] {
+            assert_eq!(belongs_to(other), None, "{other}");
         }
     }
 

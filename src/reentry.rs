@@ -1,28 +1,27 @@
 //! Refusing to wait for oneself.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::paths::RegistryPaths;
 
 thread_local! {
-    /// The files whose locks this thread is inside of.
+    /// What this thread is inside the locks of.
     static INSIDE: RefCell<Vec<PathBuf>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Marks this thread as inside a file's lock: a second update from there would wait for
-/// itself.
+/// Marks this thread as inside a lock: a second update under that lock would wait for itself.
 #[derive(Debug)]
 pub(crate) struct Entered;
 
 impl Entered {
-    pub(crate) fn enter(paths: &RegistryPaths) -> Result<Self> {
+    /// `locked` names the lock, `path` the file that is to be changed.
+    pub(crate) fn enter(locked: &Path, path: &Path) -> Result<Self> {
         INSIDE.with_borrow_mut(|inside| {
-            if inside.contains(&paths.registry) {
-                return Err(Error::ReEntrant { path: paths.registry.clone() });
+            if inside.iter().any(|other| other == locked) {
+                return Err(Error::ReEntrant { path: path.to_path_buf() });
             }
-            inside.push(paths.registry.clone());
+            inside.push(locked.to_path_buf());
             Ok(Entered)
         })
     }

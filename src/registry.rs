@@ -174,7 +174,7 @@ fn under_lock<T, E: From<Error>>(
     close: fn(Replaced),
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    let _entered = Entered::enter(paths)?;
+    let _entered = Entered::enter(&paths.registry, &paths.registry)?;
     let lock = RegistryLock::acquire_at(paths, options)?;
     let result = body(&lock);
     close(lock.release_only());

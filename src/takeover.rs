@@ -79,6 +79,17 @@ impl Found {
         Ok(Some(Found { stamp, modified: stamp.modified, file, record }))
     }
 
+    /// Whether both are the lockfile of one hold.
+    pub(crate) fn is_same_hold(&self, other: &Found) -> bool {
+        let nonce = |found: &Found| found.record.as_ref().map(|record| record.nonce.clone());
+        self.stamp.id == other.stamp.id && nonce(self) == nonce(other)
+    }
+
+    /// Whether somebody holds a kernel lock on this very file; `None` if that can't be asked.
+    pub(crate) fn carries_a_lock(&self) -> Option<bool> {
+        kernel_lock::is_held(self.file.as_ref()?).ok()
+    }
+
     /// Whether the owner lives, by what its record says of its process.
     pub(crate) fn owner_liveness(&self) -> Liveness {
         match &self.record {
@@ -94,7 +105,7 @@ impl Found {
         if guard != self.stamp.id {
             return None;
         }
-        kernel_lock::is_held(self.file.as_ref()?).ok()
+        self.carries_a_lock()
     }
 
     /// Whether this is not the guard's second name that its record says it is.

@@ -80,7 +80,8 @@ pub(crate) fn lock(
     }
 }
 
-fn somebody_waits(id: FileId) -> bool {
+/// Whether a thread of this process stands in the queue for a file.
+pub(crate) fn somebody_waits(id: FileId) -> bool {
     let lines = lines();
     [Mode::Shared, Mode::Exclusive].iter().any(|mode| lines.contains_key(&(id, *mode)))
 }
@@ -263,6 +264,10 @@ mod tests {
             let cancelled = CancelToken::new();
             cancelled.cancel();
             assert!(matches!(wait(path, None, &cancelled), Waited::Cancelled));
+            // Nor does who would only share it: the first in line would wait for him, too.
+            let (file, id) = open(path);
+            let shared = lock(file, id, Mode::Shared, None, &cancelled).unwrap();
+            assert!(matches!(shared, Waited::Cancelled));
         });
     }
 

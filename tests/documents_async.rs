@@ -50,10 +50,11 @@ async fn whoever_waits_blocks_no_worker() {
     };
     let (count, ()) = tokio::join!(waiting, letting_go);
     assert_eq!(count.unwrap(), 1);
-    let mut loaded = document.load_async().await.unwrap();
+    let one_try = LockOptions::one_try();
+    let mut loaded = document.load_async(&one_try).await.unwrap();
     assert!(loaded.locked);
     loaded.value.count += 10;
-    document.save_async(&mut loaded.value).await.unwrap();
+    document.save_async(&one_try, &mut loaded.value).await.unwrap();
     assert_eq!(document.load().unwrap().value.count, 11);
 }
 
@@ -82,6 +83,49 @@ async fn dropped_while_it_waits_it_leaves_no_lock_and_does_nothing() {
     let (waited, ()) = tokio::join!(waiting, cancelling);
     assert_eq!(waited.unwrap_err().code(), "ABORTED");
     drop(held);
+}
+
+/// A save that waits, and whose caller has left, must not overwrite what was saved since.
+#[tokio::test]
+async fn a_dropped_save_does_not_write_later() {
+    let (_dir, path) = folder();
+    let document = counter(&path);
+    let lock_file = document.lock_path().unwrap();
+    let held = try_lock_exclusive(&lock_file).unwrap();
+    let mut saving = Box::pin(document.save_async(&patient(), &mut Counter { count: 1 }));
+    let waited = tokio::time::timeout(Duration::from_millis(50), &mut saving).await;
+    assert!(waited.is_err(), "it waits");
+    drop(saving);
+    drop(held);
+    document.save_with(&patient(), &mut Counter { count: 2 }).unwrap();
+    let _lock = lock_exclusive(&lock_file, &patient()).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{\n  \"count\": 2\n}");
+}
+
+/// Waiting calls took all threads of the runtime's pool, so that one for a document whose lock was
+/// free was late, timeout or not.
+#[test]
+fn calls_that_wait_for_one_lock_hold_up_no_other_document() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
+    let (_dir, path) = folder();
+    let (busy, free) = (counter(&path), counter(&path.with_file_name("free.json")));
+    let held = try_lock_exclusive(busy.lock_path().unwrap()).unwrap();
+    let waiting: Vec<_> =
+        (0..20).map(|_| runtime.spawn(busy.update_async(&patient(), count_up))).collect();
+    let both = async {
+        free.update_async(&patient(), count_up).await.unwrap();
+        // Whoever holds it needs the pool to let go.
+        tokio::task::spawn_blocking(move || drop(held)).await.unwrap();
+        for update in waiting {
+            update.await.unwrap().unwrap();
+        }
+    };
+    runtime.block_on(both);
+    assert_eq!(busy.load().unwrap().value.count, 20);
 }
 
 /// Before it writes, it looks whether anybody still wants it.

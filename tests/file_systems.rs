@@ -12,8 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use argus_registry::{
-    inspect_lock, read_registry, try_lock_exclusive, update_registry, Document, Error, Guarantee,
-    LockFile, LockOptions, LockState, RegistryLock, UpdateOptions,
+    clear_litter, find_litter, inspect_lock, read_registry, try_lock_exclusive, update_registry,
+    Document, Error, Guarantee, LockFile, LockOptions, LockState, RegistryLock, UpdateOptions,
 };
 
 const SHIM: &str = r#"
@@ -120,6 +120,15 @@ int flock(int fd, int operation) {
     int (*real)(int, int) = dlsym(RTLD_NEXT, "flock");
     unlink(getenv("ARGUS_REGISTRY_TEST_PART"));
     return real(fd, operation);
+}
+#endif
+#ifdef VANISHES_AT_ONCE
+/* Somebody deletes the document as soon as its own name has been found. */
+char *realpath(const char *path, char *resolved) {
+    char *(*real)(const char *, char *) = dlsym(RTLD_NEXT, "realpath");
+    char *result = real(path, resolved);
+    if (!strcmp(path, getenv("ARGUS_REGISTRY_TEST_PART"))) unlink(path);
+    return result;
 }
 #endif
 #ifdef SWEPT
@@ -431,6 +440,18 @@ fn a_document_that_vanishes_after_it_was_seen_is_not_found() {
     assert_eq!(changed.unwrap_err().code(), "NOT_FOUND");
 }
 
+/// It was told as "not a regular file".
+#[test]
+fn a_document_that_vanishes_before_it_is_locked_is_not_found() {
+    const TEST: &str = "a_document_that_vanishes_before_it_is_locked_is_not_found";
+    let Ok(path) = env::var(PART) else { return Shim::new(&["VANISHES_AT_ONCE"]).again(TEST) };
+    let path = Path::new(&path);
+    put(path, "7");
+    let missing = Document::<u32>::json(path).load().unwrap_err();
+    assert_eq!((missing.code(), missing.path()), ("NOT_FOUND", path));
+    assert!(!path.with_extension("lock").exists());
+}
+
 /// It was told as "not found", which nobody would try again.
 #[test]
 fn a_temp_file_that_is_swept_away_with_the_lock_is_told_as_a_lost_lock() {
@@ -558,6 +579,48 @@ fn a_dead_holders_litter_goes_and_others_stays_without_kernel_locks() {
     touch(path.as_ref()).unwrap();
     assert!(!dead_holders.exists());
     assert!(others.exists());
+}
+
+/// Without kernel locks a temp file may be somebody's who is at work, until it is old; and its
+/// owner's process is all that a lockfile is judged by.
+#[test]
+fn litter_without_kernel_locks() {
+    const TEST: &str = "litter_without_kernel_locks";
+    let Ok(path) = env::var(PART) else {
+        let shim = Shim::new(&["WITHOUT_LOCKS"]);
+        leave_a_dead_holders_lockfile(&shim);
+        return shim.again(TEST);
+    };
+    let (lockfile, temp) = (
+        PathBuf::from(format!("{path}.lock")),
+        Path::new(&path).with_file_name(format!(".registry.json.{}.tmp", "0".repeat(32))),
+    );
+    put(&temp, "half");
+    let (hour, moment) = (Duration::from_secs(3600), Duration::from_nanos(1));
+    let is_safe = |of: &Path, stale_after| {
+        let found = find_litter(&path, stale_after).unwrap();
+        found.iter().find(|found| found.path == of).map(|found| found.safe_to_delete)
+    };
+    assert_eq!((is_safe(&lockfile, hour), is_safe(&temp, hour)), (Some(true), Some(false)));
+    assert_eq!(is_safe(&temp, moment), Some(true));
+    let cleared = clear_litter(&path, hour).unwrap();
+    assert!(cleared.iter().any(|cleared| cleared.path == lockfile), "{cleared:?}");
+    assert!(!lockfile.exists() && temp.exists());
+    let lock = RegistryLock::acquire(&path, &one_try().lock).unwrap();
+    assert_eq!((is_safe(&lockfile, moment), is_safe(&temp, moment)), (None, Some(false)));
+    assert_eq!(clear_litter(&path, moment).unwrap_err().code(), "LOCK_BUSY");
+    drop(lock);
+    clear_litter(&path, moment).unwrap();
+    assert!(!temp.exists());
+    // A document's writers have no other lock.
+    let document = Path::new(&path).with_file_name("a.toml");
+    put(&document.with_extension("lock"), "");
+    let temp = document.with_file_name(format!(".a.toml.{}.tmp", "0".repeat(32)));
+    put(&temp, "half");
+    let found = find_litter(&document, moment).unwrap();
+    assert!(!found[0].safe_to_delete && found[0].reason.contains("can't be known"), "{found:?}");
+    assert_eq!(clear_litter(&document, moment).unwrap_err().code(), "UNSUPPORTED_FILE_SYSTEM");
+    assert!(temp.exists());
 }
 
 /// Killed between claiming a dead holder's lockfile and dropping the claim.

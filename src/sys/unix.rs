@@ -103,6 +103,29 @@ pub(crate) fn widen_access(file: &File, current: &Metadata, like: &Metadata) -> 
     copy_access(file, like)
 }
 
+/// The same for a lock file that its user has named, and which may be anything: only an empty one
+/// of the same owner is touched, with no other name, and it is not closed to anybody.
+pub(crate) fn open_to_users_of(file: &File, like: &Metadata) -> io::Result<()> {
+    let current = file.metadata()?;
+    let is_lock_file = current.len() == 0 && current.nlink() == 1 && current.uid() == like.uid();
+    let (has, mut wants) = (permission_bits(&current), permission_bits(like));
+    if !is_lock_file || wants & !has == 0 {
+        return Ok(());
+    }
+    let same_group = current.gid() == like.gid()
+        || std::os::unix::fs::fchown(file, None, Some(like.gid())).is_ok();
+    if !same_group {
+        wants &= !0o070;
+    }
+    file.set_permissions(fs::Permissions::from_mode(has | wants))
+}
+
+/// Whether a file that this process makes can become the owner's of another one.
+pub(crate) fn may_give_to_owner_of(other: &Metadata) -> bool {
+    let me = rustix::process::geteuid();
+    me.is_root() || me.as_raw() == other.uid()
+}
+
 /// Makes a file's mode and owner those of `like`.
 ///
 /// Who may not give the owner away keeps at least the group; who may not do that either must not

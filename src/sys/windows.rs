@@ -94,6 +94,16 @@ pub(crate) fn widen_access(_file: &File, _current: &Metadata, _like: &Metadata) 
     Ok(())
 }
 
+/// Permissions come from the folder here.
+pub(crate) fn open_to_users_of(_file: &File, _like: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+/// Permissions come from the folder here.
+pub(crate) fn may_give_to_owner_of(_other: &Metadata) -> bool {
+    true
+}
+
 /// Permissions come from the folder here, and a replaced file keeps none of its own.
 pub(crate) fn copy_mode_and_owner(_file: &File, _like: &Metadata) -> io::Result<()> {
     Ok(())
