@@ -73,7 +73,7 @@ for (const signal of ['TERM', 'HUP', 'INT']) {
 		const at = folder(t)
 		const running = start(t, at.path, traps(signal))
 		assert.match(await running.line(), /^ready/)
-		running.child.kill(`SIG${signal}`)
+		process.kill(running.child.pid, `SIG${signal}`)
 		assert.equal(await running.line(), 'caught')
 		assert.equal(await running.ended, 5)
 		assert.equal(run(['run', at.path, '--', 'true']).ended, 0)
@@ -89,7 +89,7 @@ test('a launcher that is killed takes the program along', {
 	const running = start(t, at.path, traps('TERM'))
 	const [, pid] = (await running.line()).split(' ')
 	assert.ok(existsSync(`/proc/${pid}`))
-	running.child.kill('SIGKILL')
+	process.kill(running.child.pid, 'SIGKILL')
 	assert.equal(await running.ended, 'SIGKILL')
 	// The program has passed SIGTERM on, and waits for its command.
 	assert.equal(await running.line(), 'caught')
@@ -107,7 +107,13 @@ test('a launcher that is killed takes the program along', {
 test('the program is found in the package of its platform, and missed with a remedy', (t) => {
 	const nodeModules = join(folder(t).dir, 'node_modules')
 	const { dir, addonDir } = installPackage(nodeModules)
-	const copy = join(dir, 'bin', 'argus-registry.js')
+	// Deno takes a file for CommonJS only if it is required from its own folder.
+	const copy = join(nodeModules, 'start.mjs')
+	const file = JSON.stringify(join(dir, 'bin', 'argus-registry.js'))
+	writeFileSync(
+		copy,
+		`import { createRequire } from 'node:module'\ncreateRequire(${file})('./argus-registry.js')`,
+	)
 	const missing = run(['--version'], copy)
 	assert.equal(missing.ended, 2)
 	assert.match(missing.stderr, /no program for .*\n {2}next: .*npm run build/)
