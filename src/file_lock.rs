@@ -277,4 +277,28 @@ mod tests {
         assert_eq!(lock_exclusive(&path, &cancelled).unwrap_err().code(), "ABORTED");
         assert!(try_lock_exclusive(&path).unwrap().is_in_place().unwrap());
     }
+
+    /// Whoever waited for a file that was deleted meanwhile would get a lock that excludes nobody.
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_file_that_is_replaced_while_somebody_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.lock");
+        let held = try_lock_exclusive(&path).unwrap();
+        let id = sys::id_of(&held.file, &held.file.metadata().unwrap()).unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                let patient = LockOptions { timeout: None, ..LockOptions::default() };
+                lock_exclusive(&path, &patient).unwrap()
+            });
+            while !wait_line::somebody_waits(id) {
+                std::thread::yield_now();
+            }
+            std::fs::remove_file(&path).unwrap();
+            drop(held);
+            let lock = waiter.join().unwrap();
+            assert!(lock.is_in_place().unwrap());
+            assert_eq!(try_lock_shared(&path).unwrap_err().code(), "LOCK_BUSY");
+        });
+    }
 }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use argus_registry::{
     announce_watcher, claim_watcher, heartbeat_watcher, prune_stale_watchers, read_registry,
-    remove_watcher, start_registry_heartbeat, update_registry, with_registry_lock, ClaimOptions,
-    Error, Heartbeat, HeartbeatOptions, LockOptions, OnError, PruneOptions, PruneReason,
-    UpdateOptions, WatcherRecord,
+    remove_watcher, stale_watchers, start_registry_heartbeat, update_registry, with_registry_lock,
+    ClaimOptions, Error, Heartbeat, HeartbeatOptions, LockOptions, OnError, PruneOptions,
+    PruneReason, UpdateOptions, WatcherRecord,
 };
 
 fn options() -> UpdateOptions {
@@ -413,4 +413,30 @@ fn a_heartbeat_may_be_stopped_by_its_own_handler() {
     give.send(beating).unwrap();
     assert!(!stopped.recv().unwrap());
     assert_eq!(stopped.recv(), Err(mpsc::RecvError), "no beat comes after it");
+}
+
+#[test]
+fn what_a_prune_would_remove_is_what_it_removes() {
+    let (_dir, path) = registry();
+    let mut dead = watcher("dead");
+    dead.pid = dead_pid();
+    let mut expired = watcher("expired");
+    expired.updated_at -= 60_001;
+    for watcher in [watcher("fresh"), dead, expired] {
+        announce_watcher(&path, watcher, &options()).unwrap();
+    }
+    let before = fs::read(&path).unwrap();
+    for liveness in [false, true] {
+        let prune = PruneOptions { liveness, ..PruneOptions::default() };
+        let registry = read_registry(&path).unwrap().0;
+        let all = |pruned: Vec<argus_registry::PrunedWatcher>| -> Vec<_> {
+            pruned.iter().map(|pruned| (pruned.id(), pruned.reason())).collect()
+        };
+        let would = all(stale_watchers(&registry, &prune));
+        assert_eq!(registry.len(), 3, "the registry stays as it is");
+        assert_eq!(fs::read(&path).unwrap(), before);
+        assert_eq!(would, all(prune_stale_watchers(&path, &prune, &options()).unwrap()));
+        assert_eq!(would.len(), 1 + usize::from(liveness));
+        put(&path, std::str::from_utf8(&before).unwrap());
+    }
 }
