@@ -2,10 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use argus_registry::{
-    inspect_lock_file, registry_path, system_registry_path, Document, Error, LockFileHolder,
-    LockFileState,
-};
+use argus_registry::{registry_path, system_registry_path, Document, Error, LockFileHolder};
 use clap::error::ErrorKind;
 use clap::CommandFactory;
 
@@ -74,29 +71,20 @@ pub(crate) fn usage(message: &str) -> Failure {
     Cli::command().error(ErrorKind::ArgumentConflict, message).into()
 }
 
-/// The failure to lock a lock file: with its holders, which the lock itself does not know.
+/// The failure to lock a lock file.
 pub(crate) fn explain(error: Error) -> Failure {
-    let lock_file = match &error {
-        Error::LockBusy { path, holder: None } | Error::LockTimeout { path, holder: None, .. } => {
-            path
+    let (path, holder) = match &error {
+        Error::LockBusy { path, holder } | Error::LockTimeout { path, holder, .. } => {
+            (path, holder)
         }
         _ => return error.into(),
     };
-    let mut message = error.to_string();
-    if let Ok(status) = inspect_lock_file(lock_file) {
-        let how = match status.state {
-            LockFileState::Shared => "shared",
-            LockFileState::Exclusive => "exclusively",
-            // It has just been let go of.
-            _ => "",
-        };
-        if !how.is_empty() && !status.holders.is_empty() {
-            let holders: Vec<_> = status.holders.iter().map(describe).collect();
-            message.push_str(&format!(" (held {how} by {})", holders.join(", ")));
-        }
+    // Of a registry's lock it is known since when it is held.
+    if holder.as_ref().is_some_and(|holder| holder.since.is_some()) {
+        return error.into();
     }
-    let status = hint(&["status", "--lock-file"], lock_file);
-    Failure::new(Exit::Registry, message)
+    let status = hint(&["status", "--lock-file"], path);
+    Failure::new(Exit::Registry, error.to_string())
         .next(format!("{status} shows who holds it; deleting the file would let two in at once"))
 }
 
