@@ -168,8 +168,8 @@ impl<'a> Beside<'a> {
         Some(if seen.state == LockState::Held {
             format!(
                 "{what} while {} holds the lock. Leave it and the lockfile alone: others wait for \
-                 that holder all the same, and it mends itself when he lets go",
-                found.holder()
+                 that holder all the same, and it mends itself when that lets go",
+                found.holder().name()
             )
         } else {
             format!("{what}; nobody holds the lock, and the next update mends it")
@@ -209,7 +209,10 @@ impl<'a> Beside<'a> {
         }
         let reason = match &found.record {
             Some(_) => {
-                format!("was left by {}, which is gone; an update takes it over", found.holder())
+                format!(
+                    "was left by {}, which is gone; an update takes it over",
+                    found.holder().name()
+                )
             }
             None => format!(
                 "names no owner and was not touched for over {} s, so whoever made it (an older \
@@ -264,7 +267,7 @@ impl<'a> Beside<'a> {
         match (&seen.guard_held, seen.state, &seen.found) {
             (_, LockState::Held, Some(found)) => Writer::Perhaps(format!(
                 "the lock is held by {}, who may be writing it",
-                found.holder()
+                found.holder().name()
             )),
             (Some(Ok(true)), ..) => {
                 Writer::Perhaps("another process holds the lock, and may be writing it".to_owned())

@@ -29,15 +29,23 @@ pub struct Holder {
     pub alive: Option<bool>,
 }
 
+impl Holder {
+    /// Who it is, without since when.
+    pub(crate) fn name(&self) -> String {
+        let mut name = match self.pid {
+            Some(pid) => format!("process {pid}"),
+            None => "another process (its lockfile names no owner)".to_owned(),
+        };
+        if let Some(host) = &self.host {
+            name.push_str(&format!(" on {host}"));
+        }
+        name
+    }
+}
+
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.pid {
-            Some(pid) => write!(f, "process {pid}")?,
-            None => f.write_str("another process (its lockfile names no owner)")?,
-        }
-        if let Some(host) = &self.host {
-            write!(f, " on {host}")?;
-        }
+        f.write_str(&self.name())?;
         if let Some(held) = self.since.and_then(|since| since.elapsed().ok()) {
             write!(f, ", for {:.1} s", held.as_secs_f64())?;
         }

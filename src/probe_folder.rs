@@ -111,7 +111,7 @@ pub(crate) fn judge(path: &Path) -> Option<(bool, String)> {
         .and_then(|bytes| OwnerRecord::parse(&bytes));
     let (owner, liveness) = match &record {
         Some(record) => {
-            (record.holder(None).to_string(), record.judge(sys::place(), sys::process_state))
+            (record.holder(None).name(), record.judge(sys::place(), sys::process_state))
         }
         None => ("somebody".to_owned(), Liveness::Unknown),
     };

@@ -248,32 +248,37 @@ mod tests {
     }
 
     /// A line in which somebody stands, though the guard is free: it has just been let go.
-    fn with_a_line(test: impl FnOnce(&Path)) {
+    fn with_a_line(mode: Mode, test: impl FnOnce(&Path)) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("guard");
         let (_file, id) = open(&path);
-        lines().insert((id, Mode::Exclusive), Line::new());
+        lines().insert((id, mode), Line::new());
         test(&path);
-        lines().remove(&(id, Mode::Exclusive));
+        lines().remove(&(id, mode));
     }
 
     #[test]
     fn whoever_can_wait_does_not_jump_the_line() {
-        with_a_line(|path| {
-            // He gives up at once, or he would wait for somebody who does not stand there.
-            let cancelled = CancelToken::new();
-            cancelled.cancel();
-            assert!(matches!(wait(path, None, &cancelled), Waited::Cancelled));
-            // Nor does who would only share it: the first in line would wait for him, too.
-            let (file, id) = open(path);
-            let shared = lock(file, id, Mode::Shared, None, &cancelled).unwrap();
-            assert!(matches!(shared, Waited::Cancelled));
-        });
+        // Whoever is in line: the first would have to wait for him, too.
+        for (line, newcomer) in [
+            (Mode::Exclusive, Mode::Exclusive),
+            (Mode::Exclusive, Mode::Shared),
+            (Mode::Shared, Mode::Exclusive),
+        ] {
+            with_a_line(line, |path| {
+                // He gives up at once, or he would wait for somebody who does not stand there.
+                let cancelled = CancelToken::new();
+                cancelled.cancel();
+                let (file, id) = open(path);
+                let waited = lock(file, id, newcomer, None, &cancelled).unwrap();
+                assert!(matches!(waited, Waited::Cancelled), "{line:?} {newcomer:?}");
+            });
+        }
     }
 
     #[test]
     fn one_try_jumps_the_line_or_it_could_never_get_a_lock_that_others_wait_for() {
-        with_a_line(|path| {
+        with_a_line(Mode::Exclusive, |path| {
             let one_try = Some(Duration::ZERO);
             assert!(matches!(wait(path, one_try, &CancelToken::new()), Waited::AtOnce(_)));
         });

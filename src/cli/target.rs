@@ -71,12 +71,19 @@ pub(crate) fn usage(message: &str) -> Failure {
     Cli::command().error(ErrorKind::ArgumentConflict, message).into()
 }
 
-/// The failure to lock a lock file, which is looked at by its own name.
+/// The failure to lock a lock file.
 pub(crate) fn explain(error: Error) -> Failure {
-    if !matches!(error, Error::LockBusy { .. } | Error::LockTimeout { .. }) {
+    let (path, holder) = match &error {
+        Error::LockBusy { path, holder } | Error::LockTimeout { path, holder, .. } => {
+            (path, holder)
+        }
+        _ => return error.into(),
+    };
+    // Of a registry's lock it is known since when it is held.
+    if holder.as_ref().is_some_and(|holder| holder.since.is_some()) {
         return error.into();
     }
-    let status = hint(&["status", "--lock-file"], error.path());
+    let status = hint(&["status", "--lock-file"], path);
     Failure::new(Exit::Registry, error.to_string())
         .next(format!("{status} shows who holds it; deleting the file would let two in at once"))
 }
