@@ -30,10 +30,19 @@ const programs = () =>
 
 let child
 
+/** Not by `child.kill`: Deno would tell of that signal as what ended the program. */
+const pass = (signal) => {
+	try {
+		if (child?.pid !== undefined) process.kill(child.pid, signal)
+	} catch {
+		// It has just ended.
+	}
+}
+
 // SIGKILL can't be caught; on Linux the program asks to be ended with this process.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']) {
 	try {
-		process.on(signal, () => child?.kill(signal))
+		process.on(signal, () => pass(signal))
 	} catch {
 		// Windows doesn't have all of them.
 	}
