@@ -522,6 +522,13 @@ fn an_updater_that_fails_or_changes_nothing_leaves_the_file_alone() {
     let sibling = counter(&path.with_extension("data"));
     let nested = document.update(&patient(), |_| sibling.update(&patient(), count_up));
     assert_eq!(nested.unwrap_err().code(), "RE_ENTRANT");
+    // Another one in between does not make it forget.
+    let other = counter(&path.with_file_name("other.json"));
+    let nested = document.update(&patient(), |_| {
+        other.update(&patient(), count_up)?;
+        document.update(&patient(), count_up)
+    });
+    assert_eq!(nested.unwrap_err().code(), "RE_ENTRANT");
     // The lock is free again, whatever happened.
     assert_eq!(document.update(&LockOptions::one_try(), count_up).unwrap(), 4);
 }
