@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use argus_registry::{
     inspect_lock_file, lock_exclusive, try_lock_exclusive, try_lock_shared, CancelToken, Document,
-    Error, LockFile, LockOptions, OnWarning, Toml, Warning,
+    Error, Format, FormatError, Json, LockFile, LockOptions, OnWarning, Toml, Warning,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -521,6 +522,13 @@ fn an_updater_that_fails_or_changes_nothing_leaves_the_file_alone() {
     let sibling = counter(&path.with_extension("data"));
     let nested = document.update(&patient(), |_| sibling.update(&patient(), count_up));
     assert_eq!(nested.unwrap_err().code(), "RE_ENTRANT");
+    // Another one in between does not make it forget.
+    let other = counter(&path.with_file_name("other.json"));
+    let nested = document.update(&patient(), |_| {
+        other.update(&patient(), count_up)?;
+        document.update(&patient(), count_up)
+    });
+    assert_eq!(nested.unwrap_err().code(), "RE_ENTRANT");
     // The lock is free again, whatever happened.
     assert_eq!(document.update(&LockOptions::one_try(), count_up).unwrap(), 4);
 }
@@ -682,9 +690,10 @@ fn modes_are_kept_and_new_ones_are_as_asked() {
                 None => document,
             };
             document.save(&mut Counter::default()).unwrap();
-            assert_eq!(mode(&path), gets, "{name}");
-            // Whoever may write it has to be able to lock it, whatever the umask says.
+            // Who may not see a document may not hold up those who do.
             let lock_file = path.with_extension("lock");
+            assert_eq!((mode(&path), mode(&lock_file)), (gets, gets), "{name}");
+            // Whoever may write it has to be able to lock it, whatever the umask says.
             fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
             document.update(&patient(), count_up).unwrap();
             assert_eq!((mode(&path), mode(&lock_file)), (0o660, 0o660));
@@ -718,6 +727,10 @@ fn all_names_of_a_document_have_one_lock() {
     let _held = try_lock_exclusive(by_name.lock_path().unwrap()).unwrap();
     assert_eq!(by_link.load().unwrap_err().code(), "LOCK_BUSY");
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "the link is still one");
+    let folder = path.with_file_name("folder");
+    std::os::unix::fs::symlink(".", &folder).unwrap();
+    let itself = counter(&path).lock_file(LockFile::At(folder.join("doc.json")));
+    assert_eq!(itself.load().unwrap_err().code(), "INVALID_VALUE");
     let beside = by_link.lock_file(LockFile::Beside);
     assert_eq!(beside.lock_path().unwrap(), path.with_file_name("doc.json.lock"));
     beside.load().unwrap();
@@ -730,6 +743,36 @@ fn a_missing_folder_is_made_by_whoever_writes() {
     let document = document.lock_file(LockFile::At(path.with_file_name("locks").join("doc.lock")));
     document.save(&mut Counter { count: 1 }).unwrap();
     assert!(document.load().unwrap().locked);
+    // Whoever reads makes none.
+    let document = document.lock_file(LockFile::At(path.with_file_name("none").join("doc.lock")));
+    assert!(!document.load().unwrap().locked);
+    assert!(!path.with_file_name("none").exists());
+}
+
+/// JSON whose reader cancels: what is read under the lock is read just before it is replaced.
+#[derive(Clone)]
+struct CancelsWhenRead(CancelToken);
+
+impl Format for CancelsWhenRead {
+    fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, FormatError> {
+        self.0.cancel();
+        Json.parse(bytes)
+    }
+
+    fn print<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, FormatError> {
+        Json.print(value)
+    }
+}
+
+#[test]
+fn a_save_that_is_cancelled_before_it_writes_writes_nothing() {
+    let (_dir, path) = folder();
+    put(&path, "7");
+    let token = CancelToken::new();
+    let document = Document::<u32, _>::new(&path, CancelsWhenRead(token.clone()));
+    let options = LockOptions { cancel: Some(token), ..patient() };
+    assert_eq!(document.save_with(&options, &mut 8).unwrap_err().code(), "ABORTED");
+    assert_eq!(text(&path), "7");
 }
 
 /// Killed at any moment: the lock is free at once, the file is whole, and what was left behind goes.

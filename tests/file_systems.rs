@@ -450,6 +450,14 @@ fn a_document_that_vanishes_before_it_is_locked_is_not_found() {
     let missing = Document::<u32>::json(path).load().unwrap_err();
     assert_eq!((missing.code(), missing.path()), ("NOT_FOUND", path));
     assert!(!path.with_extension("lock").exists());
+    // For who can do without it, it is as if it had never been there.
+    put(path, "7");
+    let document = Document::<u32>::json(path).empty(|| 1);
+    let made = document.update(&LockOptions::one_try(), |number| {
+        *number += 1;
+        Ok::<_, Error>(*number)
+    });
+    assert_eq!(made.unwrap(), 2);
 }
 
 /// It was told as "not found", which nobody would try again.
