@@ -1,4 +1,6 @@
-//! The program, as it is: every exit code, signals, and what becomes of locks.
+//! The program, as it is: every exit code, signals, and what becomes of locks. What it runs here are
+//! Unix's commands.
+#![cfg(unix)]
 
 use std::env;
 use std::fs;
@@ -632,8 +634,7 @@ fn whoever_deletes_the_lock_under_a_run_is_found_out() {
     }
 }
 
-#[cfg(unix)]
-mod unix {
+mod processes {
     use super::*;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
