@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::record::{WatcherClaim, WatcherRecord};
 use crate::registry::UpdateOptions;
 use crate::sys;
+use crate::warning::to_standard_error;
 use crate::watchers::{heartbeat_watcher, remove_watcher};
 
 /// A pause is shorter than the interval by a random part of this share: ten watchers that were
@@ -38,7 +39,7 @@ impl Default for HeartbeatOptions {
         HeartbeatOptions {
             interval: Duration::from_secs(15),
             update: UpdateOptions::default(),
-            on_error: OnError::new(|error| eprintln!("argus-registry: heartbeat: {error}")),
+            on_error: OnError::new(|error| to_standard_error(format_args!("heartbeat: {error}"))),
         }
     }
 }

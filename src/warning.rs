@@ -1,6 +1,7 @@
 //! What is no error, but should be known: [`Warning`], and who is told.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,8 +23,13 @@ impl OnWarning {
 impl Default for OnWarning {
     /// To standard error: a warning is about data that somebody may miss.
     fn default() -> Self {
-        OnWarning::new(|warning| eprintln!("argus-registry: {warning}"))
+        OnWarning::new(|warning| to_standard_error(format_args!("{warning}")))
     }
+}
+
+/// Not by eprintln, which panics where nobody reads standard error, as of a daemon.
+pub(crate) fn to_standard_error(message: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "argus-registry: {message}");
 }
 
 impl fmt::Debug for OnWarning {

@@ -302,3 +302,30 @@ fn what_a_caller_has_waited_elsewhere_counts_and_makes_no_one_try_of_it() {
     let error = add(&path, "a", &late).unwrap_err();
     assert!(matches!(error, Error::LockTimeout { waited, .. } if waited >= minute), "{error}");
 }
+
+/// It panicked over a warning that it could not print, after the update and inside its lock.
+#[test]
+fn a_warning_that_nobody_reads_is_no_failure() {
+    use std::io::{BufRead, Write};
+    use std::process::{Command, Stdio};
+    const PART: &str = "ARGUS_REGISTRY_TEST_PART";
+    const TEST: &str = "a_warning_that_nobody_reads_is_no_failure";
+    if let Ok(path) = std::env::var(PART) {
+        std::io::stdin().lock().read_line(&mut String::new()).unwrap();
+        add(Path::new(&path), "app", &patient()).unwrap();
+        return;
+    }
+    let (_dir, path) = folder();
+    put(&path, "precious {");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", TEST, "--nocapture"])
+        .env(PART, &path)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(read_registry(&path).unwrap().0.watcher("app").is_some());
+}
