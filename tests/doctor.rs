@@ -20,6 +20,10 @@ use argus_registry::{
 };
 use tempfile::TempDir;
 
+#[cfg(target_os = "linux")]
+#[path = "support/shim.rs"]
+mod shim;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_argus-registry");
 
 /// Set for a run of this test program as a process that takes part in a test.
@@ -405,27 +409,16 @@ int link(const char *p1, const char *p2) { errno = EPERM; return -1; }
 #endif
 "#;
 
-    /// Compiles a library that takes something away; it stays as long as the folder.
-    fn shim(folder: &TempDir, lacks: &[&str]) -> PathBuf {
-        let (source, library) = (folder.path().join("shim.c"), folder.path().join("shim.so"));
-        put(&source, SHIM);
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-o"])
-            .args([&library, &source])
-            .arg("-ldl")
-            .args(lacks.iter().map(|lack| format!("-D{lack}")))
-            .status()
-            .expect("Rust on Linux links with cc, so it is there");
-        assert!(compiled.success());
-        library
-    }
-
     /// The doctor in a folder that lacks something; nothing of it is left there.
     fn doctor_without(lacks: &[&str]) -> Said {
         let (folder, beside) = (Folder::with_registry(), tempfile::tempdir().unwrap());
         let before = folder.names();
         let mut command = doctor();
-        let said = Said::new(command.arg(&folder.registry).env("LD_PRELOAD", shim(&beside, lacks)));
+        let said = Said::new(
+            command
+                .arg(&folder.registry)
+                .env("LD_PRELOAD", shim::compile(SHIM, lacks, beside.path())),
+        );
         assert_eq!(folder.names(), before);
         said.has_next_steps();
         said
@@ -464,7 +457,7 @@ int link(const char *p1, const char *p2) { errno = EPERM; return -1; }
         let (folder, beside) = (Folder::with_registry(), tempfile::tempdir().unwrap());
         folder.temp("registry.json", "0");
         let before = folder.names();
-        let library = shim(&beside, &["LOCKS_THAT_LIE"]);
+        let library = shim::compile(SHIM, &["LOCKS_THAT_LIE"], beside.path());
         Said::new(doctor().arg("--fix").arg(&folder.registry).env("LD_PRELOAD", library));
         assert_eq!(folder.names(), before);
     }

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -15,12 +15,11 @@ use argus_registry::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Counter {
-    count: u64,
-}
+#[path = "support/counter.rs"]
+mod support;
+
+use support::{count_up, counter, folder, patient, Counter};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Names {
@@ -28,12 +27,6 @@ struct Names {
     version: u32,
     #[serde(default)]
     names: Vec<String>,
-}
-
-fn folder() -> (TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = fs::canonicalize(dir.path()).unwrap().join("doc.json");
-    (dir, path)
 }
 
 fn put(path: &Path, text: &str) {
@@ -51,19 +44,6 @@ fn names_in(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-fn counter(path: &Path) -> Document<Counter> {
-    Document::json(path).empty(Counter::default).durable(false)
-}
-
-fn count_up(counter: &mut Counter) -> Result<u64, Error> {
-    counter.count += 1;
-    Ok(counter.count)
-}
-
-fn patient() -> LockOptions {
-    LockOptions { timeout: Some(Duration::from_secs(60)), ..LockOptions::default() }
 }
 
 fn example(name: &str) -> Command {

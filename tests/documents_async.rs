@@ -1,39 +1,15 @@
 //! Documents from async code.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use argus_registry::{
-    lock_exclusive, try_lock_exclusive, CancelToken, Document, Error, LockOptions,
-};
-use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
+use argus_registry::{lock_exclusive, try_lock_exclusive, CancelToken, Error, LockOptions};
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Counter {
-    count: u64,
-}
+#[path = "support/counter.rs"]
+mod support;
 
-fn folder() -> (TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = fs::canonicalize(dir.path()).unwrap().join("doc.json");
-    (dir, path)
-}
-
-fn counter(path: &Path) -> Document<Counter> {
-    Document::json(path).empty(Counter::default).durable(false)
-}
-
-fn count_up(counter: &mut Counter) -> Result<u64, Error> {
-    counter.count += 1;
-    Ok(counter.count)
-}
-
-fn patient() -> LockOptions {
-    LockOptions { timeout: Some(Duration::from_secs(60)), ..LockOptions::default() }
-}
+use support::{count_up, counter, folder, patient, Counter};
 
 /// On the only thread that this runtime has: if a call blocked it, nobody would let go.
 #[tokio::test]

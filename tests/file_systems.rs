@@ -16,6 +16,9 @@ use argus_registry::{
     Document, Error, Guarantee, LockFile, LockOptions, LockState, RegistryLock, UpdateOptions,
 };
 
+#[path = "support/shim.rs"]
+mod shim;
+
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -189,17 +192,7 @@ struct Shim {
 impl Shim {
     fn new(lacks: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (source, library) = (dir.path().join("shim.c"), dir.path().join("shim.so"));
-        #[allow(clippy::disallowed_methods, reason = "no registry, just a source file")]
-        fs::write(&source, SHIM).unwrap();
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-o"])
-            .args([&library, &source])
-            .arg("-ldl")
-            .args(lacks.iter().map(|lack| format!("-D{lack}")))
-            .status()
-            .expect("Rust on Linux links with cc, so it is there");
-        assert!(compiled.success());
+        let library = shim::compile(SHIM, lacks, dir.path());
         Shim { dir, library }
     }
 
