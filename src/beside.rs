@@ -84,7 +84,7 @@ pub(crate) struct Beside<'a> {
 enum Writer {
     Nobody(&'static str),
     /// Only those that are older than the threshold are known to be nobody's.
-    NobodyForLong,
+    NobodyForLong(&'static str),
     Perhaps(String),
 }
 
@@ -136,7 +136,9 @@ impl<'a> Beside<'a> {
         if !self.temps.is_empty() {
             let writer = self.writer();
             for temp in &self.temps {
-                if let Some(judged) = judge_temp(temp, &writer, stale_after) {
+                if let Some(judged) =
+                    judge_temp(temp, &writer, self.registry.is_some(), stale_after)
+                {
                     add(temp, LitterKind::TempFile, judged);
                 }
             }
@@ -256,7 +258,10 @@ impl<'a> Beside<'a> {
                      can't be known: delete it when none of the programs that do is running"
                         .to_owned(),
                 ),
-                false => Writer::Nobody("only who holds the lock writes one, and nobody does"),
+                // Its lock file may be another one all the same, which is the program's own choice.
+                false => Writer::NobodyForLong(
+                    "its age alone tells that nobody is writing it under a lock file elsewhere",
+                ),
             };
         };
         if let Some(why) = self.guard_is_closed(seen) {
@@ -275,31 +280,36 @@ impl<'a> Beside<'a> {
             (Some(Err(error)), ..) if !sys::locks_unsupported(error) => {
                 Writer::Perhaps(format!("whether somebody holds the lock can't be known ({error})"))
             }
-            _ if seen.guarantee == Guarantee::LockfileOnly => Writer::NobodyForLong,
+            _ if seen.guarantee == Guarantee::LockfileOnly => Writer::NobodyForLong(
+                "without kernel locks that alone tells that nobody is writing it",
+            ),
             _ => Writer::Nobody("only who holds the lock writes one, and nobody does"),
         }
     }
 }
 
 /// `None` if it is gone by now: it was somebody's who was at work.
-fn judge_temp(temp: &Path, writer: &Writer, stale_after: Duration) -> Option<(bool, String)> {
+fn judge_temp(
+    temp: &Path,
+    writer: &Writer,
+    lockfiles: bool,
+    stale_after: Duration,
+) -> Option<(bool, String)> {
     let metadata = fs::symlink_metadata(temp).ok()?;
     Some(match writer {
         Writer::Nobody(why) => (true, format!("was left by a process that is gone: {why}")),
         Writer::Perhaps(why) => (false, why.clone()),
-        Writer::NobodyForLong => {
-            let made = sys::link_time(temp).or_else(|| metadata.modified().ok());
-            let age = made.and_then(|made| SystemTime::now().duration_since(made).ok());
-            let (old, seconds) = (age.is_some_and(|age| age > stale_after), stale_after.as_secs());
+        Writer::NobodyForLong(why) => {
+            let is_old = |at: SystemTime| {
+                SystemTime::now().duration_since(at).is_ok_and(|age| age > stale_after)
+            };
+            let modified = metadata.modified().is_ok_and(is_old);
+            // A lockfile that was moved aside is as old as it was.
+            let old = modified && (!lockfiles || sys::link_time(temp).is_none_or(is_old));
+            let seconds = stale_after.as_secs();
             match old {
                 true => (true, format!("is older than {seconds} s, and nobody holds the lock")),
-                false => (
-                    false,
-                    format!(
-                        "is not older than {seconds} s, and without kernel locks that alone tells \
-                         that nobody is writing it"
-                    ),
-                ),
+                false => (false, format!("is not older than {seconds} s, and {why}")),
             }
         }
     })

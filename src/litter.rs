@@ -28,8 +28,9 @@ use crate::wait::LockOptions;
 ///
 /// A file counts as a registry if it has a guard, if its content is one, or if its lockfile says
 /// that it is one's. It counts as a document, too, if `path.with_extension("lock")` is there; and
-/// one that is no registry, if `<path>.lock` is. A document with a lock file elsewhere can't be
-/// judged: its temp files are found, but called unsafe.
+/// one that is no registry, if `<path>.lock` is. A document may have its lock file
+/// elsewhere, so its temp files count as abandoned only when they are older than `stale_after`, too,
+/// and without any such lock file not at all.
 ///
 /// A lock that somebody holds is no litter, and neither are guards and lock files that carry kernel
 /// locks: they are made to stay. Nobody holds them after a crash, so deleting them frees nothing;
@@ -409,8 +410,12 @@ mod tests {
             folder.finds(&temp, LitterKind::TempFile, false, "may be writing it");
             assert_eq!(folder.clear().unwrap_err().path(), lock_file);
             drop(held);
+            // Whoever has the document's lock elsewhere may be writing it.
+            folder.finds(&temp, LitterKind::TempFile, false, "elsewhere");
+            assert_eq!(folder.clear().unwrap(), Vec::<PathBuf>::new());
+            age(&temp);
             let reader = try_lock_shared(&lock_file).unwrap();
-            folder.finds(&temp, LitterKind::TempFile, true, "gone");
+            folder.finds(&temp, LitterKind::TempFile, true, "nobody holds the lock");
             assert_eq!(folder.clear().unwrap_err().code(), "LOCK_BUSY");
             drop(reader);
             age(&lock_file);

@@ -101,11 +101,16 @@ pub(crate) fn commit(
         // Nothing was replaced: the bad content is still where it was.
         let _ = sys::remove_if_there(kept);
     }
-    if replaced.is_err() {
-        // Whoever has the lock by now has swept away our temp file: that is what went wrong.
+    if let Err(error) = replaced {
+        // Whoever has the lock by now may have swept away our temp file: that is what went wrong.
         lock.check()?;
+        let was_swept = matches!(error, Error::NotFound { .. }) && paths.folder.is_dir();
+        return Err(match was_swept {
+            // Or somebody who took us for dead: nothing is written, and it may be done again.
+            true => Error::LockLost { path: paths.registry.clone() },
+            false => error,
+        });
     }
-    replaced?;
     if how.durable {
         replacement.sync_folder()?;
     }

@@ -118,6 +118,8 @@ impl Found {
     pub(crate) fn verdict(&self, now: SystemTime, stale_after: Duration) -> Verdict {
         let by_proof = match (self.is_locked(), self.owner_liveness()) {
             (Some(locked), _) => Some(locked),
+            // Old argus locks nothing: somebody has it for his document's lock file, and holds it.
+            _ if self.record.is_none() && self.carries_a_lock() == Some(true) => Some(true),
             // A copy of a lockfile (a copied folder): its holder's life says nothing of it.
             (None, Liveness::Alive) if self.is_copy() => None,
             (None, liveness) => liveness.as_option(),

@@ -90,6 +90,7 @@ pub fn watch_registry(path: impl AsRef<Path>) -> Result<RegistryWatch> {
 /// The iteration ends after a failure, and when its [`cancel_token`](Self::cancel_token) is
 /// cancelled.
 #[derive(Debug)]
+#[must_use = "nothing is watched once this value is dropped"]
 pub struct RegistryWatch {
     path: PathBuf,
     token: CancelToken,

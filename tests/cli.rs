@@ -708,10 +708,10 @@ mod processes {
     }
 
     /// A terminal sends its signals to all processes in the foreground, this program and its
-    /// command: passed on, they would come twice.
+    /// command: passed on, they would come twice. What somebody else sends comes only to this one.
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_a_terminal_has_sent_is_not_sent_again() {
+    fn what_a_terminal_has_sent_is_not_sent_again_and_all_else_is() {
         let folder = Folder::new();
         folder.put(
             "command",
@@ -728,10 +728,18 @@ mod processes {
         }
         let mut running = Running::start(command);
         let pid = running.line().trim().parse().ok().and_then(Pid::from_raw).unwrap();
-        // As if the terminal had sent it.
+        let mut typed = running.child.stdin.take().unwrap();
+        let mut expect = |said: &str| {
+            let line = running.line();
+            assert!(line.trim().ends_with(said), "{line:?}, not {said}");
+        };
         kill_process(pid, Signal::INT).unwrap();
+        expect("interrupted");
+        // Ctrl-C: once only.
+        typed.write_all(b"\x03").unwrap();
+        expect("interrupted");
         kill_process(pid, Signal::TERM).unwrap();
-        assert_eq!(running.line().trim(), "terminated");
+        expect("terminated");
         assert_eq!(running.child.wait().unwrap().code(), Some(4));
     }
 

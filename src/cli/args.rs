@@ -87,9 +87,10 @@ pub(crate) enum Command {
     /// The lock is taken, the command run, the lock released, and the command's exit code passed
     /// on. What PATH stands for: see `status --help`.
     ///
-    /// SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1 and SIGUSR2 are forwarded to the command (but not
-    /// what the terminal has sent it already). Before the command runs, they just end this
-    /// program.
+    /// SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1 and SIGUSR2 are forwarded to the command, but not
+    /// what its terminal has sent it already. (Only Linux tells who sent SIGINT and SIGQUIT; elsewhere
+    /// they are not forwarded in the foreground of a terminal.) Before the command runs, signals just
+    /// end this program.
     ///
     /// The command does not inherit the lock. If this program is killed with SIGKILL, the lock is
     /// free at once, and the command goes on without it.

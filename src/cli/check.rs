@@ -49,7 +49,11 @@ pub(crate) struct Report {
 pub(crate) fn check(target: &Target, args: &CheckArgs) -> Result<Exit, Failure> {
     let report = match target {
         Target::Registry(path) => registry(path, args.ttl),
-        Target::LockFile { document: Some(document), .. } => exceptions::check(document),
+        Target::LockFile { document: Some(document), .. } if is_toml(document) => {
+            exceptions::check(document)
+        }
+        // Whatever carries its lock, it can only be a registry.
+        Target::LockFile { document: Some(document), .. } => registry(document, args.ttl),
         Target::LockFile { lock_file, document: None } => {
             return Err(usage(&format!(
                 "{} is a lock file, which has no content to check; name the document, or see who \
@@ -65,6 +69,10 @@ pub(crate) fn check(target: &Target, args: &CheckArgs) -> Result<Exit, Failure> 
         (Some(failure), _) => Err(failure),
         (None, printed) => Ok(printed.map(|()| Exit::Fine)?),
     }
+}
+
+fn is_toml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
 }
 
 fn registry(path: &Path, ttl: Duration) -> Report {

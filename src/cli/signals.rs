@@ -3,20 +3,25 @@
 use std::fs::{self, File};
 use std::io;
 use std::process::{Child, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use argus_registry::CancelToken;
 use rustix::event::{poll, PollFd, PollFlags};
-use rustix::process::{getpgrp, kill_process, waitid, Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{getpgrp, getppid, kill_process, waitid, Pid, Signal, WaitId, WaitIdOptions};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::iterator;
+#[cfg(not(target_os = "linux"))]
+use signal_hook::iterator::exfiltrator::SignalOnly as Exfiltrator;
+#[cfg(target_os = "linux")]
+use signal_hook::iterator::exfiltrator::{origin::Origin, WithOrigin as Exfiltrator};
+use signal_hook::iterator::SignalsInfo;
 
 use crate::exit::{Exit, Failure};
 
 const FORWARDED: [i32; 6] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2];
 
 /// Signals, caught from now on.
-pub(crate) struct Signals(iterator::Signals);
+pub(crate) struct Signals(SignalsInfo<Exfiltrator>);
 
 impl Signals {
     pub(crate) fn catch() -> io::Result<Self> {
@@ -26,7 +31,7 @@ impl Signals {
         // unless it is caught: then the command would get the default action.
         let caught = FORWARDED.into_iter().filter(|signal| !is_ignored(signal));
         // Not for its own sake: where it is ignored, nobody can wait for a child.
-        iterator::Signals::new(caught.chain([SIGCHLD])).map(Signals)
+        SignalsInfo::new(caught.chain([SIGCHLD])).map(Signals)
     }
 
     /// Passes on what comes until the child has ended.
@@ -36,9 +41,11 @@ impl Signals {
         let handle = self.0.handle();
         thread::scope(|scope| {
             scope.spawn(|| {
-                for signal in self.0.forever() {
-                    let signal = Signal::from_named_raw(signal);
-                    if let Some(signal) = signal.filter(|signal| is_for_the_command(*signal)) {
+                for caught in self.0.forever() {
+                    let caught = Caught::from(caught);
+                    let signal = Signal::from_named_raw(caught.signal);
+                    let is_meant = |signal: &Signal| is_for_the_command(*signal, &caught);
+                    if let Some(signal) = signal.filter(is_meant) {
                         // It may have ended: that is told soon enough.
                         let _ = kill_process(pid, signal);
                     }
@@ -63,11 +70,36 @@ fn await_end(pid: Pid) -> io::Result<()> {
     }
 }
 
-fn is_for_the_command(signal: Signal) -> bool {
+/// A signal, and the process that sent it: none if the kernel did, or if the system does not tell.
+struct Caught {
+    signal: i32,
+    sender: Option<i32>,
+}
+
+#[cfg(target_os = "linux")]
+impl From<Origin> for Caught {
+    fn from(origin: Origin) -> Self {
+        Caught { signal: origin.signal, sender: origin.process.map(|process| process.pid) }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl From<i32> for Caught {
+    fn from(signal: i32) -> Self {
+        Caught { signal, sender: None }
+    }
+}
+
+fn is_for_the_command(signal: Signal, caught: &Caught) -> bool {
     match signal {
         Signal::CHILD => false,
-        // The terminal has sent it to the command as well, which would get it twice.
-        Signal::INT | Signal::QUIT => !is_in_foreground(),
+        // The terminal has sent it to the command as well, which would get it twice: from the
+        // terminal it comes by the kernel, or by a launcher that got it, too, and passes it on.
+        Signal::INT | Signal::QUIT if is_in_foreground() => {
+            let launcher = getppid().filter(|_| LAUNCHED.load(Ordering::Relaxed));
+            let launcher = launcher.map(|launcher| launcher.as_raw_nonzero().get());
+            caught.sender.is_some_and(|sender| Some(sender) != launcher)
+        }
         _ => true,
     }
 }
@@ -106,6 +138,9 @@ pub(crate) fn cancel_with_reader(token: CancelToken) {
 /// How the npm package's launcher calls itself, by its pid.
 const LAUNCHER: &str = "ARGUS_REGISTRY_LAUNCHER";
 
+/// Whether the parent is one.
+static LAUNCHED: AtomicBool = AtomicBool::new(false);
+
 /// If a launcher has started this program, it is ended with it: the launcher passes signals on,
 /// but can't pass on that it was killed. Only Linux has that.
 pub(crate) fn end_with_launcher() -> Result<(), Failure> {
@@ -116,7 +151,8 @@ pub(crate) fn end_with_launcher() -> Result<(), Failure> {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
     // It may have been killed before it was asked for.
-    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
+    LAUNCHED.store(true, Ordering::Relaxed);
+    let parent = getppid().map(|pid| pid.as_raw_nonzero().to_string());
     if parent.as_deref().map(AsRef::as_ref) != Some(launcher.as_os_str()) {
         let signalled = Exit::Command(128 + SIGTERM);
         return Err(Failure::new(signalled, "whoever has started this program is gone")

@@ -12,9 +12,10 @@ use crate::output;
 
 /// What a path stands for:
 ///
-/// - one that ends in `.toml` is a document whose lock file has the extension `lock` (veil's way);
-/// - one that ends in `.lock` is such a lock file, unless a registry's guard is beside it: then it
-///   is that registry's lockfile, and stands for the registry, as its guard does;
+/// - one with a guard beside it is a registry; its guard and lockfile stand for it, too;
+/// - one that ends in `.toml`, or beside which there is a file with the extension `lock`, is a
+///   document with that lock file (veil's way);
+/// - one that ends in `.lock` is such a lock file;
 /// - everything else is a registry, with a guard and a lockfile beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -23,17 +24,28 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    pub(crate) fn of(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn of(path: &Path) -> Result<Self, Failure> {
         let extension = path.extension().and_then(|extension| extension.to_str());
-        match extension {
-            Some("toml") => {
+        let extension = extension.unwrap_or_default().to_ascii_lowercase();
+        let protected = || path.with_extension("");
+        match extension.as_str() {
+            _ if with_guard(path).is_file() => Ok(Target::Registry(path.to_path_buf())),
+            "lock" | "guard" if with_guard(&protected()).is_file() => {
+                Ok(Target::Registry(protected()))
+            }
+            "lock" if !path.exists() && is_json(&protected()) => Err(usage(&format!(
+                "{} would be made, and keep everybody waiting if {} is a registry, whose lockfile \
+                 has that name: name the registry itself, or a document's lock file with --lock-file",
+                path.display(),
+                protected().display()
+            ))),
+            "lock" => {
+                Ok(Target::LockFile { lock_file: path.to_path_buf(), document: None })
+            }
+            extension if extension == "toml" || path.with_extension("lock").is_file() => {
                 let lock_file = Document::<()>::json(path).lock_path()?;
                 Ok(Target::LockFile { lock_file, document: Some(path.to_path_buf()) })
             }
-            Some("lock") if !path.with_extension("guard").is_file() => {
-                Ok(Target::LockFile { lock_file: path.to_path_buf(), document: None })
-            }
-            Some("lock" | "guard") => Ok(Target::Registry(path.with_extension(""))),
             _ => Ok(Target::Registry(path.to_path_buf())),
         }
     }
@@ -45,7 +57,7 @@ impl Target {
         registry: &RegistryArgs,
     ) -> Result<Self, Failure> {
         match lock_file {
-            None => Ok(Target::of(&choose(path, registry)?)?),
+            None => Target::of(&choose(path, registry)?),
             Some(_) if registry.registry.is_some() || registry.system_registry => Err(usage(
                 "--lock-file names what to lock, so --registry and --system-registry can't be \
                  given with it",
@@ -53,6 +65,17 @@ impl Target {
             Some(lock_file) => Ok(Target::LockFile { lock_file, document: None }),
         }
     }
+}
+
+fn with_guard(path: &Path) -> PathBuf {
+    let mut guard = path.as_os_str().to_owned();
+    guard.push(".guard");
+    guard.into()
+}
+
+/// Whether it is there, and may be a registry.
+fn is_json(path: &Path) -> bool {
+    path.is_file() && !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml"))
 }
 
 /// The file that a command line means.
@@ -113,7 +136,16 @@ mod tests {
         assert_eq!(of("r.json"), registry("r.json"));
         assert_eq!(of("r"), registry("r"));
         assert_eq!(of("e.toml"), lock_file("e.lock", Some("e.toml")));
+        assert_eq!(of("E.TOML"), lock_file("E.lock", Some("E.TOML")));
         assert_eq!(of("e.lock"), lock_file("e.lock", None));
+        assert_eq!(of("r.json.lock"), lock_file("r.json.lock", None));
+        File::create(folder.join("d.lock")).unwrap();
+        assert_eq!(of("d.json"), lock_file("d.lock", Some("d.json")));
+        File::create(folder.join("d.json.guard")).unwrap();
+        assert_eq!(of("d.json"), registry("d.json"));
+        File::create(folder.join("r.json")).unwrap();
+        assert!(Target::of(&folder.join("r.json.lock")).is_err());
+        File::create(folder.join("r.json.lock")).unwrap();
         assert_eq!(of("r.json.lock"), lock_file("r.json.lock", None));
         File::create(folder.join("r.json.guard")).unwrap();
         assert_eq!(of("r.json.lock"), registry("r.json"));
