@@ -40,6 +40,14 @@ impl Folder {
         self.path.join(name)
     }
 
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.path).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     fn put(&self, name: &str, text: &str) -> &Self {
         fs::File::create(self.path(name)).unwrap().write_all(text.as_bytes()).unwrap();
         self
@@ -423,6 +431,63 @@ fn every_exit_code_of_every_command() {
         assert!(code == 0 || !names.is_empty() || ran.stderr.is_empty(), "{arguments}: {ran:?}");
         drop(stays);
     }
+}
+
+/// The name by which an entry can be removed, and nothing that a terminal would obey.
+#[test]
+fn what_a_file_says_is_shown_as_it_is_and_obeyed_by_no_terminal() {
+    let folder = Folder::new();
+    let entry = r#"{"id":"other","host":"127.0.0.1","port":1,"pid":1,"startedAt":1,"updatedAt":1}"#;
+    let registry = r#"{"version":1,"updatedAt":1,"watchers":{"key\u001b[31m":ENTRY}}"#;
+    folder.put("r.json", &registry.replace("ENTRY", entry));
+    let listed = folder.run("list --registry r.json").stdout;
+    assert!(listed.contains(r"key\u{1b}[31m") && !listed.contains("other"), "{listed}");
+    folder.put("e.toml", "version = 1\n\u{1b}]0;title\u{7} = ");
+    let checked = folder.run("check e.toml");
+    assert_eq!(checked.code, Some(2));
+    for text in [&checked.stdout, &checked.stderr] {
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    }
+    let lines: Vec<_> = checked.stdout.lines().collect();
+    assert!(matches!(lines[..], [finding, _] if finding.starts_with("error: ")), "{lines:?}");
+    let odd = folder.path("\u{1b}[31m.json");
+    let status = Ran::of(program().arg("status").arg(odd).output().unwrap());
+    assert!(status.code == Some(0) && !status.stdout.contains('\u{1b}'), "{status:?}");
+}
+
+#[test]
+fn who_shares_a_lock_may_share_it_again_inside() {
+    let folder = Folder::new();
+    let program = env!("CARGO_BIN_EXE_argus-registry");
+    for (outer, inner, code) in [
+        ("--shared", "--shared", 0),
+        ("--shared", "--exclusive", 2),
+        ("--exclusive", "--shared", 2),
+        ("--exclusive", "--exclusive", 2),
+    ] {
+        let inner = format!("{program} run --lock-file s.lock {inner} --wait 60 -- true");
+        let ran = folder.run(&format!("run --lock-file s.lock {outer} -- {inner}"));
+        assert_eq!(ran.code, Some(code), "{outer} {inner}: {ran:?}");
+        assert!(code == 0 || ran.stderr.contains("wait for itself"), "{ran:?}");
+    }
+}
+
+/// A document in JSON was taken for a registry, which got a guard and was no document any more.
+#[test]
+fn a_document_in_json_has_its_own_lock() {
+    let folder = Folder::new();
+    folder.put("d.json", r#"{"count":1}"#);
+    let held = plain_fs2(&folder.path("d.lock"), true).unwrap();
+    let ran = folder.run("run d.json -- true");
+    assert!(ran.code == Some(2) && ran.stderr.contains("d.lock"), "{ran:?}");
+    assert_eq!(folder.run("status d.json --json").json()["state"], "exclusive");
+    drop(held);
+    assert_eq!(folder.run("run d.json -- true").code, Some(0));
+    assert_eq!(folder.names(), ["d.json", "d.lock"]);
+    // Its lock file and a registry's lockfile have one name: nobody is made to wait for a guess.
+    let ran = folder.run("run d.json.lock -- true");
+    assert!(ran.code == Some(1) && ran.stderr.contains("--lock-file"), "{ran:?}");
+    assert_eq!(folder.names(), ["d.json", "d.lock"]);
 }
 
 #[test]
@@ -826,7 +891,10 @@ mod processes {
     #[test]
     fn a_watch_prints_a_state_per_line_and_ends_with_its_reader() {
         let folder = Folder::new();
-        let mut running = Running::start(folder.command("watch --registry r.json --json"));
+        let mut command = folder.command("watch --registry r.json --json");
+        command.stderr(Stdio::piped());
+        let mut running = Running::start(command);
+        let mut said = BufReader::new(running.child.stderr.take().unwrap()).lines();
         let ids = |line: String| -> Vec<String> {
             let state: Value = serde_json::from_str(&line).unwrap();
             let watchers = state["watchers"].as_array().unwrap().iter();
@@ -840,6 +908,13 @@ mod processes {
         assert_eq!(ids(running.line()), [""; 0]);
         folder.put("r.json", "").registry(&["other"]);
         while ids(running.line()) != ["other"] {}
+        // Nor is what can't be read at all, for a while.
+        fs::remove_file(folder.path("r.json")).unwrap();
+        fs::create_dir(folder.path("r.json")).unwrap();
+        while !said.next().expect("it ended").unwrap().contains("not a regular file") {}
+        fs::remove_dir(folder.path("r.json")).unwrap();
+        folder.registry(&["again"]);
+        while ids(running.line()) != ["again"] {}
         // Nothing changes any more: it must not take a change to notice.
         let Running { mut child, lines } = running;
         drop(lines);
@@ -911,6 +986,30 @@ mod processes {
             }
         }
         assert!(!folder.path("e.lock").exists(), "nothing was made");
+    }
+
+    #[test]
+    fn a_lockfile_that_this_user_may_not_read_is_no_older_programs() {
+        let folder = Folder::new();
+        if !rustix::process::geteuid().is_root() {
+            writeln!(std::io::stderr(), "SKIPPED: only root can be another user").unwrap();
+            return;
+        }
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&folder.path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        folder.registry(&["app"]);
+        fs::set_permissions(folder.path("r.json.guard"), closed).unwrap();
+        let _held = RegistryLock::acquire(folder.path("r.json"), &try_once()).unwrap();
+        let mut command = program();
+        let Ok(output) = command.arg("status").arg(folder.path("r.json")).uid(65_534).output()
+        else {
+            let program = command.get_program().to_owned();
+            writeln!(std::io::stderr(), "SKIPPED: nobody else may run {program:?}").unwrap();
+            return;
+        };
+        let ran = Ran::of(output);
+        assert!(ran.stdout.contains("may not read") && !ran.stdout.contains("older"), "{ran:?}");
     }
 
     /// No such file system can be counted on here, so a library that is loaded before libc's takes

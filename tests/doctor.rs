@@ -403,6 +403,15 @@ int fsync(int fd) {
     return -1;
 }
 #endif
+#ifdef FULL
+ssize_t write(int fd, const void *bytes, size_t count) {
+    ssize_t (*real)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
+    struct stat found;
+    if (fstat(fd, &found) || !S_ISREG(found.st_mode)) return real(fd, bytes, count);
+    errno = ENOSPC;
+    return -1;
+}
+#endif
 #ifdef NO_LINKS
 int linkat(int d1, const char *p1, int d2, const char *p2, int flags) { errno = EPERM; return -1; }
 int link(const char *p1, const char *p2) { errno = EPERM; return -1; }
@@ -486,7 +495,12 @@ int link(const char *p1, const char *p2) { errno = EPERM; return -1; }
     }
 
     #[test]
-    fn fsync_that_fails() {
+    fn fsync_that_fails_and_a_disk_that_is_full() {
+        let said = doctor_without(&["FULL"]);
+        assert_eq!(said.code, Some(2), "{}", said.text);
+        for check in ["rename", "fsync"] {
+            said.says("FAIL", check, "the disk is full");
+        }
         let said = doctor_without(&["NO_FSYNC"]);
         assert_eq!(said.code, Some(2), "{}", said.text);
         said.says("FAIL", "fsync", "a file can't be synced (Input/output error");

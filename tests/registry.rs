@@ -329,3 +329,20 @@ fn a_warning_that_nobody_reads_is_no_failure() {
     assert!(child.wait().unwrap().success());
     assert!(read_registry(&path).unwrap().0.watcher("app").is_some());
 }
+
+/// Old argus locks nothing. What carries a kernel lock is the lock file of somebody's document, and
+/// was taken over and deleted while it was held, when it looked old.
+#[cfg(unix)]
+#[test]
+fn a_lockfile_without_an_owner_that_carries_a_kernel_lock_is_held() {
+    let (_dir, path) = folder();
+    let lockfile = path.with_extension("json.lock");
+    let held = argus_registry::try_lock_exclusive(&lockfile).unwrap();
+    let opened = fs::File::options().write(true).open(&lockfile).unwrap();
+    opened.set_modified(std::time::UNIX_EPOCH).unwrap();
+    assert_eq!(add(&path, "app", &one_try()).unwrap_err().code(), "LOCK_BUSY");
+    assert_eq!(inspect_lock(&path, STALE).unwrap().state, LockState::Held);
+    assert!(lockfile.exists());
+    drop(held);
+    add(&path, "app", &one_try()).unwrap();
+}

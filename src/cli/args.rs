@@ -95,8 +95,9 @@ pub(crate) enum Command {
     /// The command does not inherit the lock. If this program is killed with SIGKILL, the lock is
     /// free at once, and the command goes on without it.
     ///
-    /// For the command, ARGUS_REGISTRY_LOCKED names what is locked, so that a `run` of the same
-    /// file from inside fails at once instead of waiting for itself.
+    /// For the command, ARGUS_REGISTRY_LOCKED names what is locked (ARGUS_REGISTRY_SHARED what is
+    /// shared), so that a `run` of the same file from inside fails at once instead of waiting for
+    /// itself.
     Run(RunArgs),
     /// Find what is wrong with a registry, or with a document of exceptions in TOML
     ///

@@ -127,6 +127,7 @@ impl Report {
     pub(crate) fn add_error(&mut self, error: Error) {
         let code = error.code();
         if let Failure::Failed { message, next, .. } = crate::target::explain(error) {
+            let message = output::one_line(&message);
             self.add(Level::Error, code, message, next.unwrap_or_default());
         }
     }

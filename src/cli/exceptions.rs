@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use argus_registry::{Document, Error, Toml};
+use jiff::fmt::temporal::Pieces;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use toml::Value;
@@ -86,7 +87,15 @@ fn instant(value: &Value) -> Result<Timestamp, String> {
         Value::Datetime(datetime) => datetime.to_string(),
         other => return Err(format!("it is a {}", other.type_str())),
     };
-    text.parse().map_err(|error: jiff::Error| output::printable(&error.to_string()))
+    text.parse().or_else(|error: jiff::Error| {
+        // The last instants of the calendar, which stand for "never", are beyond the library's.
+        match Pieces::parse(&text) {
+            Ok(pieces) if pieces.date().year() == 9999 && pieces.offset().is_some() => {
+                Ok(Timestamp::MAX)
+            }
+            _ => Err(output::printable(&error.to_string())),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -110,8 +119,24 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_the_calendar_is_never() {
+        for at in ["'9999-12-31T23:59:59Z'", "9999-12-31T23:59:59.999Z"] {
+            assert_eq!(findings(at, "2026-01-01T00:00:00Z"), [], "{at}");
+        }
+    }
+
+    #[test]
     fn an_expiry_that_names_no_instant_is_an_error() {
-        for at in ["'soon'", "2026-01-01", "2026-01-01T00:00:00", "00:00:00", "1", "''", "[]"] {
+        for at in [
+            "'soon'",
+            "2026-01-01",
+            "2026-01-01T00:00:00",
+            "00:00:00",
+            "9999-12-31T23:59:59",
+            "1",
+            "''",
+            "[]",
+        ] {
             assert_eq!(findings(at, "2020-01-01T00:00:00Z"), [Level::Error], "{at}");
         }
     }

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use argus_registry::Error;
 
+use crate::output;
+
 /// An exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -70,7 +72,7 @@ impl Failure {
                 say(message);
                 if let Some(next) = next {
                     // Nobody to tell it to is no reason to fail otherwise.
-                    let _ = writeln!(io::stderr(), "  next: {next}");
+                    let _ = writeln!(io::stderr(), "  next: {}", output::harmless(next));
                 }
                 *exit
             }
@@ -135,6 +137,7 @@ impl From<io::Error> for Failure {
 
 /// A line on standard error. Nobody to tell it to is no reason to fail.
 pub(crate) fn say(message: impl Display) {
+    let message = output::harmless(&message.to_string());
     let _ = writeln!(io::stderr(), "argus-registry: {message}");
 }
 

@@ -1,16 +1,21 @@
 //! `list` and `watch`: the watchers of a registry.
 
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use argus_registry::{
-    read_registry, watch_registry, Error, RegistryV1, Warning, WatcherRecord, REGISTRY_VERSION,
+    read_registry, watch_registry, Error, RegistryV1, RegistryWatch, Warning, WatcherRecord,
+    REGISTRY_VERSION,
 };
 use serde::Serialize;
 
 use crate::args::ListArgs;
 use crate::exit::{say, Exit, Failure};
 use crate::output;
+
+/// How long after a failure a watch is tried again.
+const RETRY: Duration = Duration::from_secs(1);
 
 pub(crate) fn list(path: &Path, args: &ListArgs) -> Result<Exit, Failure> {
     let (registry, warnings) = read(path)?;
@@ -20,12 +25,45 @@ pub(crate) fn list(path: &Path, args: &ListArgs) -> Result<Exit, Failure> {
 }
 
 pub(crate) fn watch(path: &Path, args: &ListArgs) -> Result<Exit, Failure> {
-    let watch = watch_registry(path)?;
+    let mut watch = watch_registry(path)?;
     #[cfg(unix)]
-    crate::signals::cancel_with_reader(watch.cancel_token());
+    crate::signals::end_with_reader();
+    let (mut shown, mut told) = (false, None);
+    loop {
+        let failed = show_states(path, watch, args, &mut shown)?;
+        let Some(mut error) = failed else { return Ok(Exit::Fine) };
+        // One that can't even begin is told at once.
+        if !shown {
+            return Err(error.into());
+        }
+        // A watch goes on, whatever somebody has made of the file: it may be back soon.
+        watch = loop {
+            let message = error.to_string();
+            if told.as_ref() != Some(&message) {
+                say(&message);
+                told = Some(message);
+            }
+            thread::park_timeout(RETRY);
+            match watch_registry(path) {
+                Ok(watch) => break watch,
+                Err(again) => error = again,
+            }
+        };
+    }
+}
+
+/// Prints state after state, until nobody reads them; the error if they can't be had any more.
+fn show_states(
+    path: &Path,
+    watch: RegistryWatch,
+    args: &ListArgs,
+    shown: &mut bool,
+) -> Result<Option<Error>, Failure> {
     for state in watch {
-        // A watch goes on, whatever somebody has made of the file.
-        let (registry, warnings) = state?;
+        let (registry, warnings) = match state {
+            Ok(state) => state,
+            Err(error) => return Ok(Some(error)),
+        };
         let listing = Listing::new(path, &registry, &warnings, args.ttl);
         if !args.json {
             let now = output::instant(SystemTime::now()).unwrap_or_default();
@@ -33,8 +71,9 @@ pub(crate) fn watch(path: &Path, args: &ListArgs) -> Result<Exit, Failure> {
             output::text(&format!("\n{now} {}: {watchers}\n", path.display()))?;
         }
         listing.print(args.json)?;
+        *shown = true;
     }
-    Ok(Exit::Fine)
+    Ok(None)
 }
 
 /// Reads a registry; what is none, or one of a newer version, is a failure here.
@@ -91,7 +130,9 @@ struct Notice {
 impl Listing {
     fn new(path: &Path, registry: &RegistryV1, warnings: &[Warning], ttl: Duration) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let watchers = registry.watchers().map(|record| Watcher::new(record, now, ttl));
+        // By the name that every command knows it by, whatever its record says.
+        let named = registry.ids().filter_map(|id| Some((id, registry.watcher(id)?)));
+        let watchers = named.map(|(id, record)| Watcher::new(id, record, now, ttl));
         let mut notices: Vec<_> = warnings
             .iter()
             .map(|warning| Notice { code: warning.code(), message: warning.to_string() })
@@ -123,12 +164,13 @@ impl Listing {
 }
 
 impl Watcher {
-    fn new(record: WatcherRecord, now: Duration, ttl: Duration) -> Self {
+    fn new(id: &str, record: WatcherRecord, now: Duration, ttl: Duration) -> Self {
         let alive = record.is_alive();
         let age = now.saturating_sub(Duration::from_millis(record.updated_at));
-        let WatcherRecord { id, pid, host, port, cwd, started_at, updated_at, .. } = record;
+        let WatcherRecord { pid, host, port, cwd, started_at, updated_at, .. } = record;
         let expired = age.as_millis() > ttl.as_millis();
         let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let id = id.to_owned();
         Watcher { id, pid, alive, age_ms, expired, host, port, cwd, started_at, updated_at }
     }
 

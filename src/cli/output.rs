@@ -17,8 +17,21 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
 /// Text on standard output. Unlike `print!` it does not panic when nobody reads it.
 pub(crate) fn text(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(harmless(text).as_bytes())?;
     out.flush()
+}
+
+/// Text for a terminal, with nothing in it that a terminal would obey but the ends of its lines:
+/// names of files are in it, and what they hold.
+pub(crate) fn harmless(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// Several lines as one.
+pub(crate) fn one_line(text: &str) -> String {
+    // Parsers quote the line that they don't like, in lines with a bar.
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains('|'));
+    lines.collect::<Vec<_>>().join(": ")
 }
 
 /// Rows of cells as columns, each as wide as its widest cell.
@@ -58,7 +71,10 @@ pub(crate) fn instant(time: SystemTime) -> Option<String> {
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
-        match c.is_control() {
+        // Control characters, and those that change the direction of what follows.
+        let is_obeyed = c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match is_obeyed {
             true => printable.extend(c.escape_default()),
             false => printable.push(c),
         }
@@ -104,7 +120,11 @@ mod tests {
     #[test]
     fn a_terminal_obeys_nothing_that_a_file_says() {
         assert_eq!(printable("a\x1b[2Jb\nc"), r"a\u{1b}[2Jb\nc");
-        assert_eq!(printable("käse 1"), "käse 1");
+        assert_eq!(printable("käse 1\u{202e}"), r"käse 1\u{202e}");
+        assert_eq!(harmless("a\x1b[2J\nb\n"), "a\\u{1b}[2J\nb\n");
+        let quoted =
+            "can't be parsed: TOML parse error at line 1\n  |\n1 | \x1b\n  | ^\nbad\n; repair";
+        assert_eq!(one_line(quoted), "can't be parsed: TOML parse error at line 1: bad: ; repair");
     }
 
     #[test]

@@ -19,6 +19,8 @@ use crate::target::{explain, usage, Target};
 /// Tells the command what is locked around it. A list, as `PATH` is one, since one `run` may be
 /// inside another's.
 const LOCKED: &str = "ARGUS_REGISTRY_LOCKED";
+/// The same of what is shared, which others may share, too.
+const SHARED: &str = "ARGUS_REGISTRY_SHARED";
 
 /// A lock, held while the command runs. The command does not inherit it: every file is opened
 /// close-on-exec.
@@ -36,8 +38,12 @@ pub(crate) fn run(args: RunArgs, registry: &RegistryArgs) -> Result<Exit, Failur
         ));
     }
     let path = identity(&target)?;
-    let locked = env::var_os(LOCKED).unwrap_or_default();
-    refuse_to_wait_for_oneself(&path, &locked)?;
+    let told = if args.shared { SHARED } else { LOCKED };
+    // Who would only share it can do so inside of one who shares it.
+    let excluding: &[_] = if args.shared { &[LOCKED] } else { &[LOCKED, SHARED] };
+    for variable in excluding {
+        refuse_to_wait_for_oneself(&path, variable, &env::var_os(variable).unwrap_or_default())?;
+    }
     let options = LockOptions { timeout: Some(args.wait), ..LockOptions::default() };
     let held = match &target {
         Target::Registry(path) => Held::Registry(Box::new(RegistryLock::acquire(path, &options)?)),
@@ -47,7 +53,8 @@ pub(crate) fn run(args: RunArgs, registry: &RegistryArgs) -> Result<Exit, Failur
         }
     };
     // Whoever is signalled until here just ends, and leaves no lock behind.
-    let status = execute(&args.command, &with(&path, &locked))?;
+    let locked = with(&path, &env::var_os(told).unwrap_or_default());
+    let status = execute(&args.command, told, &locked)?;
     let exit = exit_of(status);
     if held.is_kept() {
         held.release();
@@ -83,7 +90,7 @@ fn identity(target: &Target) -> Result<PathBuf, Failure> {
     }
 }
 
-fn refuse_to_wait_for_oneself(path: &Path, locked: &OsStr) -> Result<(), Failure> {
+fn refuse_to_wait_for_oneself(path: &Path, variable: &str, locked: &OsStr) -> Result<(), Failure> {
     let is_locked = locked == path.as_os_str() || env::split_paths(locked).any(|one| one == path);
     if !is_locked {
         return Ok(());
@@ -94,7 +101,7 @@ fn refuse_to_wait_for_oneself(path: &Path, locked: &OsStr) -> Result<(), Failure
     );
     Err(Failure::new(Exit::Registry, message).next(format!(
         "run the inner command directly: the lock is held around it. If that `run` is over, \
-         unset {LOCKED}"
+         unset {variable}"
     )))
 }
 
@@ -104,10 +111,10 @@ fn with(path: &Path, locked: &OsStr) -> OsString {
     env::join_paths(others.chain([path.to_path_buf()])).unwrap_or_else(|_| path.into())
 }
 
-fn execute(words: &[OsString], locked: &OsStr) -> Result<ExitStatus, Failure> {
+fn execute(words: &[OsString], told: &str, locked: &OsStr) -> Result<ExitStatus, Failure> {
     let [program, arguments @ ..] = words else { return Err(usage("there is no command to run")) };
     let mut command = Command::new(program);
-    command.args(arguments).env(LOCKED, locked);
+    command.args(arguments).env(told, locked);
     // Before the command is there, or a signal in between would end only this program.
     #[cfg(unix)]
     let signals = Signals::catch().map_err(|error| {
@@ -180,16 +187,16 @@ mod tests {
         assert_eq!(one, "/a");
         let two = with(Path::new("/b"), &one);
         for path in ["/a", "/b"] {
-            assert!(refuse_to_wait_for_oneself(Path::new(path), &two).is_err(), "{path}");
+            assert!(refuse_to_wait_for_oneself(Path::new(path), LOCKED, &two).is_err(), "{path}");
         }
-        refuse_to_wait_for_oneself(Path::new("/c"), &two).unwrap();
-        refuse_to_wait_for_oneself(Path::new("/a"), OsStr::new("")).unwrap();
+        refuse_to_wait_for_oneself(Path::new("/c"), LOCKED, &two).unwrap();
+        refuse_to_wait_for_oneself(Path::new("/a"), LOCKED, OsStr::new("")).unwrap();
     }
 
     #[cfg(unix)]
     #[test]
     fn a_path_that_no_list_can_hold_is_refused_all_the_same() {
         let odd = with(Path::new("/a:b"), OsStr::new("/x"));
-        assert!(refuse_to_wait_for_oneself(Path::new("/a:b"), &odd).is_err());
+        assert!(refuse_to_wait_for_oneself(Path::new("/a:b"), LOCKED, &odd).is_err());
     }
 }

@@ -2,11 +2,10 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::process::{Child, ExitStatus};
+use std::process::{self, Child, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use argus_registry::CancelToken;
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::process::{getpgrp, getppid, kill_process, waitid, Pid, Signal, WaitId, WaitIdOptions};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -118,16 +117,16 @@ fn ignored() -> u64 {
     bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Cancels something when nobody reads standard output any more: with nothing to write it would not
-/// be noticed.
-pub(crate) fn cancel_with_reader(token: CancelToken) {
+/// Ends the program when nobody reads standard output any more: with nothing to write it would not be
+/// noticed. Not for what holds a lock, or has anything else to finish.
+pub(crate) fn end_with_reader() {
     thread::spawn(move || loop {
         let stdout = io::stdout();
         let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
         match poll(&mut polled, None) {
             Err(rustix::io::Errno::INTR) => {}
             Ok(_) if polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) => {
-                return token.cancel();
+                process::exit(Exit::Fine.code());
             }
             // It is nothing that could be asked.
             _ => return,

@@ -1,5 +1,7 @@
 //! `status`: who holds a lock.
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -65,7 +67,14 @@ fn of_registry(path: &Path) -> Result<Status, Failure> {
             LockState::Stale => "stale",
             _ => "unknown",
         },
-        holders: status.holder.iter().map(Process::of_registry).collect(),
+        holders: status
+            .holder
+            .iter()
+            .map(|holder| match is_closed(&lock_files[1]) {
+                true => Process::unreadable(holder),
+                false => Process::of_registry(holder),
+            })
+            .collect(),
         guarantee: match status.guarantee {
             Guarantee::KernelLock => "kernel-lock",
             Guarantee::LockfileOnly => "lockfile-only",
@@ -122,7 +131,23 @@ fn beside(registry: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
+/// Whether this user may not read who holds a lock.
+fn is_closed(lockfile: &Path) -> bool {
+    File::open(lockfile).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
 impl Process {
+    fn unreadable(holder: &Holder) -> Self {
+        Process {
+            pid: None,
+            host: None,
+            alive: holder.alive,
+            since: None,
+            running_since: None,
+            text: "unknown: this user may not read the lockfile, which says it".to_owned(),
+        }
+    }
+
     fn of_registry(holder: &Holder) -> Self {
         let since = holder.since.and_then(output::instant);
         let for_so_long =

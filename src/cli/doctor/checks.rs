@@ -37,6 +37,7 @@ pub(super) fn locks(probe: &ProbeFolder, report: &mut Report) -> io::Result<Lock
             (Locks::Work, Check::ok("locks", message))
         }
         Err(Flaw::Unsupported(error)) => (Locks::Unsupported, unsupported(&error)),
+        Err(Flaw::Wrong(what)) if is_full(&what) => (Locks::Broken, full("locks", &what)),
         Err(Flaw::Wrong(what)) => {
             let message = format!(
                 "kernel locks can't be relied on here: {what}. Two writers can be at work at once \
@@ -99,6 +100,29 @@ fn silent(check: &'static str, silence: Silence) -> Check {
             Check::fail(check, format!("could not be tried: {why}")).next("run doctor again")
         }
     }
+}
+
+/// What systems call a full disk, or one on which a user has used up his share.
+const FULL: &[&str] = if cfg!(windows) {
+    &["(os error 112)", "(os error 39)", "(os error 1295)"]
+} else if cfg!(target_os = "linux") {
+    &["(os error 28)", "(os error 122)"]
+} else {
+    &["(os error 28)", "(os error 69)"]
+};
+
+fn is_full(answer: &str) -> bool {
+    FULL.iter().any(|error| answer.contains(error))
+}
+
+/// It tells nothing of what could be done if there were room.
+fn full(check: &'static str, answer: &str) -> Check {
+    let why = answer.strip_prefix("failed ").unwrap_or(answer);
+    let message = format!(
+        "could not be tried: the disk is full, or this user's share of it ({why}). Updates fail, \
+         and leave the old file"
+    );
+    Check::fail(check, message).next("make room, and run doctor again")
 }
 
 enum Flaw {
@@ -165,6 +189,7 @@ pub(super) fn rename(probe: &ProbeFolder, report: &mut Report) -> io::Result<()>
             ),
         ),
         Err(Flaw::Silent(silence)) => silent("rename", silence),
+        Err(Flaw::Wrong(what) | Flaw::Unsupported(what)) if is_full(&what) => full("rename", &what),
         Err(Flaw::Wrong(what) | Flaw::Unsupported(what)) => {
             let message = format!(
                 "replacing a file is not atomic here: {what}. Readers, and a crash, can find such \
@@ -236,6 +261,9 @@ pub(super) fn fsync(probe: &ProbeFolder, report: &mut Report) -> io::Result<()> 
     };
     let failed = |what: &str, answer: &str| {
         let why = answer.strip_prefix("failed ").unwrap_or(answer);
+        if is_full(why) {
+            return full("fsync", why);
+        }
         let message = format!("{what} can't be synced ({why}): every durable update fails");
         Check::fail("fsync", message).next(
             "look for errors of the disk in the system's log; where durability is not wanted, \
@@ -272,6 +300,7 @@ pub(super) fn links(probe: &ProbeFolder, report: &mut Report) -> io::Result<()> 
             "links",
             "files can have two names: a registry's lockfile is its guard under a second one",
         ),
+        Ok(answer) if is_full(answer) => full("links", answer),
         Ok(answer) => Check::warn(
             "links",
             format!(
