@@ -75,9 +75,10 @@ pub(crate) enum Command {
     /// and what the file system guarantees. For a lock file (veil's way): whether it is free, shared
     /// or held exclusively, and by which processes, where the system tells.
     ///
-    /// A PATH that ends in `.toml` has its lock file beside it, with the extension `.lock`. One
-    /// that ends in `.lock` is a lock file itself, unless it is the lockfile of a registry. All
-    /// else is a registry.
+    /// A PATH with a guard beside it is a registry. One that ends in `.toml`, or beside which there
+    /// is a file with the extension `lock`, has that lock file. One that ends in `.lock` is a lock
+    /// file itself, unless it is the lockfile of a registry. All else is a registry: a document with
+    /// another lock file needs --lock-file.
     ///
     /// Nothing is created. The look takes the lock for a moment, so another program that tries it
     /// just once may find it busy just then.
