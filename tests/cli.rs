@@ -451,6 +451,9 @@ fn what_a_file_says_is_shown_as_it_is_and_obeyed_by_no_terminal() {
     let lines: Vec<_> = checked.stdout.lines().collect();
     assert!(matches!(lines[..], [finding, _] if finding.starts_with("error: ")), "{lines:?}");
     let odd = folder.path("\u{1b}[31m.json");
+    folder.put("\u{1b}[31m.json", "{");
+    let corrupt = Ran::of(program().args(["list", "--registry"]).arg(&odd).output().unwrap());
+    assert!(corrupt.code == Some(2) && !corrupt.stderr.contains('\u{1b}'), "{corrupt:?}");
     let status = Ran::of(program().arg("status").arg(odd).output().unwrap());
     assert!(status.code == Some(0) && !status.stdout.contains('\u{1b}'), "{status:?}");
 }
