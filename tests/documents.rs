@@ -189,10 +189,11 @@ fn busy_says_which_lock_what_and_who() {
     let document = document.lock_file(LockFile::At(path.with_extension("other")));
     let busy = document.load().unwrap_err();
     assert!(busy.to_string().contains("another process"), "{busy}");
-    // Who it is, where the system tells that at all.
+    // Who it is, where the system tells that at all; a look at its table can miss it.
     let told = inspect_lock_file(path.with_extension("other")).unwrap().holders;
-    let named = busy.holder().and_then(|holder| holder.pid);
-    assert_eq!(named, told.first().map(|_| holder.child.id()));
+    let named = (0..100).find_map(|_| document.load().unwrap_err().holder()?.pid);
+    assert_eq!(named, told.first().map(|_| holder.child.id()).or(named));
+    assert!(named.is_none_or(|pid| pid == holder.child.id()));
     holder.end();
     document.load().unwrap();
 }

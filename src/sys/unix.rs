@@ -18,6 +18,10 @@ pub(crate) const LOCKED_FILE_IS_READABLE: bool = true;
 /// A file that somebody has open can be replaced: he keeps the old one.
 pub(crate) const OPEN_FILES_CAN_BE_REPLACED: bool = true;
 
+/// How often the system's table of locks is read before a lock in it counts as not told.
+#[cfg(target_os = "linux")]
+const LOCK_TABLE_LOOKS: u32 = 3;
+
 /// Never follows a symbolic link that somebody laid in our way, and never hangs on a FIFO.
 const CAREFUL: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 
@@ -240,7 +244,12 @@ pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
 /// The processes that hold a kernel lock of a file, as far as the system tells.
 #[cfg(target_os = "linux")]
 pub(crate) fn lock_holders(file: FileId) -> Vec<u32> {
-    fs::read_to_string("/proc/locks").map_or(Vec::new(), |table| flock_holders(&table, file))
+    // The table is read in pieces: what stands behind a lock that goes meanwhile can be skipped.
+    let look = |_| {
+        let table = fs::read_to_string("/proc/locks").unwrap_or_default();
+        Some(flock_holders(&table, file)).filter(|holders| !holders.is_empty())
+    };
+    (0..LOCK_TABLE_LOOKS).find_map(look).unwrap_or_default()
 }
 
 /// Only Linux has a table of all locks.
