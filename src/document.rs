@@ -193,7 +193,7 @@ impl<T, F> Document<T, F> {
     /// argus registry's, or would be its own lock file; [`Error::Io`](crate::Error::Io) for what is
     /// no regular file.
     pub fn lock_path(&self) -> Result<PathBuf> {
-        self.lock_file.of(&self.paths()?.registry)
+        self.lock_file.of(&self.paths()?)
     }
 
     pub(crate) fn paths(&self) -> Result<RegistryPaths> {

@@ -37,26 +37,23 @@ pub enum LockFile {
 
 impl LockFile {
     /// Where the lock file of a document is, whose symbolic links have been followed.
-    pub(crate) fn of(&self, document: &Path) -> Result<PathBuf> {
-        let beside = |ending: &str| {
-            let mut name = document.as_os_str().to_owned();
-            name.push(ending);
-            PathBuf::from(name)
+    pub(crate) fn of(&self, paths: &RegistryPaths) -> Result<PathBuf> {
+        let document = &paths.registry;
+        let invalid = |reason: &str| {
+            Err(Error::InvalidValue { path: document.clone(), reason: reason.to_owned() })
         };
         // Who updates that as a registry knows nothing of our lock; and a lock file that stays where
         // its lockfile comes and goes would look like the lockfile of an older argus.
-        if beside(".guard").exists() {
-            let reason = "it is an argus registry: use update_registry and its siblings".to_owned();
-            return Err(Error::InvalidValue { path: document.to_path_buf(), reason });
+        if paths.guard.exists() {
+            return invalid("it is an argus registry: use update_registry and its siblings");
         }
         let (lock_file, resolved) = match self {
             LockFile::WithExtension => (document.with_extension("lock"), None),
-            LockFile::Beside => (beside(".lock"), None),
+            LockFile::Beside => (paths.lockfile.clone(), None),
             LockFile::At(path) => (path.clone(), Some(RegistryPaths::resolve(path)?.registry)),
         };
         if resolved.as_ref().unwrap_or(&lock_file) == document {
-            let reason = "it would be its own lock file; choose another".to_owned();
-            return Err(Error::InvalidValue { path: document.to_path_buf(), reason });
+            return invalid("it would be its own lock file; choose another");
         }
         Ok(lock_file)
     }

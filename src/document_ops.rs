@@ -43,7 +43,7 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
     /// Those of `load`; [`Error::LockTimeout`] with the lock file's path; [`Error::Aborted`].
     pub fn load_with(&self, options: &LockOptions) -> Result<Loaded<T>> {
         let paths = self.paths()?;
-        let lock_file = self.lock_file.of(&paths.registry)?;
+        let lock_file = self.lock_file.of(&paths)?;
         must_exist(&paths)?;
         let lock = self.place(&paths, &lock_file).share(options)?;
         let content = store::read(&paths.registry)?.ok_or_else(|| missing(&paths))?;
@@ -59,18 +59,17 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
     fn parse(&self, paths: &RegistryPaths, content: &Content) -> Result<T> {
         let path = || paths.registry.clone();
         let fail = |source: FormatError| Error::Parse { path: path(), source };
-        if let Some(expected) = self.version {
-            if let Some(found) = self.other_version(&content.bytes).map_err(fail)? {
-                return Err(Error::UnsupportedVersion { path: path(), found, expected });
-            }
+        if let Some((found, expected)) = self.other_version(&content.bytes).map_err(fail)? {
+            return Err(Error::UnsupportedVersion { path: path(), found, expected });
         }
         self.format.parse(&content.bytes).map_err(fail)
     }
 
-    /// The version that the bytes carry, if it is not the right one.
-    fn other_version(&self, bytes: &[u8]) -> Result<Option<String>, FormatError> {
+    /// The version that the bytes carry, if it is not the right one, and that.
+    fn other_version(&self, bytes: &[u8]) -> Result<Option<(String, u32)>, FormatError> {
         let Some(expected) = self.version else { return Ok(None) };
-        Ok(self.format.version(bytes)?.filter(|found| *found != expected.to_string()))
+        let found = self.format.version(bytes)?.filter(|found| *found != expected.to_string());
+        Ok(found.map(|found| (found, expected)))
     }
 }
 
@@ -106,7 +105,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
 
     pub(crate) fn save_bytes(&self, options: &LockOptions, bytes: &[u8]) -> Result<()> {
         let paths = self.paths()?;
-        let lock_file = self.lock_file.of(&paths.registry)?;
+        let lock_file = self.lock_file.of(&paths)?;
         let lock = DocumentLock::acquire(&self.place(&paths, &lock_file), options)?;
         let old = store::read(&paths.registry)?;
         let corrupt = match old.as_ref().map(|old| self.parse(&paths, old)) {
@@ -148,7 +147,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         mut updater: impl FnMut(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
         let paths = self.paths()?;
-        let lock_file = self.lock_file.of(&paths.registry)?;
+        let lock_file = self.lock_file.of(&paths)?;
         let options = LockOptions {
             since: Some(options.since.unwrap_or_else(Instant::now)),
             ..options.clone()
@@ -192,7 +191,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         let fail = |source| Error::Serialize { path: path(), source };
         let bytes = self.format.print(value).map_err(fail)?;
         // What nobody could read again must not be written.
-        if let Some(found) = self.other_version(&bytes).map_err(fail)? {
+        if let Some((found, _)) = self.other_version(&bytes).map_err(fail)? {
             let reason = format!("the new value has schema version {found}, not its document's");
             return Err(Error::InvalidValue { path: path(), reason });
         }

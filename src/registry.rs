@@ -9,7 +9,7 @@ use crate::reentry::Entered;
 use crate::registry_lock::{RegistryLock, Replaced};
 use crate::registry_v1::RegistryV1;
 use crate::store::{self, Content, How, NEW_FILE_MODE};
-use crate::wait::LockOptions;
+use crate::wait::{LockOptions, Wait};
 use crate::warning::{OnWarning, Warning};
 
 /// How to update a registry.
@@ -109,13 +109,13 @@ pub(crate) fn update<T, E: From<Error>>(
     options: &UpdateOptions,
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
 ) -> Result<T, E> {
-    let started = options.lock.since.unwrap_or_else(Instant::now);
-    let time_is_left = || options.lock.timeout.is_none_or(|timeout| started.elapsed() < timeout);
-    let lock = LockOptions { since: Some(started), ..options.lock.clone() };
+    let since = Some(options.lock.since.unwrap_or_else(Instant::now));
+    let lock = LockOptions { since, ..options.lock.clone() };
+    let wait = Wait::start(&lock);
     let options = UpdateOptions { lock, ..options.clone() };
     loop {
         match update_once(paths, &options, drop, updater) {
-            Err(Attempt::Lost(_)) if time_is_left() => {}
+            Err(Attempt::Lost(_)) if wait.has_time() => {}
             Err(Attempt::Lost(error)) => return Err(error.into()),
             Err(Attempt::Failed(error)) => return Err(error),
             Ok(value) => return Ok(value),

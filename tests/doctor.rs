@@ -276,7 +276,8 @@ fn a_read_only_folder() {
     let temp = folder.temp("registry.json", "0");
     // Where another user may get at it.
     let program = folder.file("program");
-    fs::copy(PROGRAM, &program).unwrap();
+    // By another process: a file that this one had open for writing may be refused to be run.
+    assert!(Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
     let mode = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
     let run = |arguments: &[&str]| {
         let mut command = Command::new(&program);

@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -51,6 +51,16 @@ fn example(name: &str) -> Command {
     let program = program.ancestors().nth(2).unwrap().join("examples").join(name);
     assert!(program.exists(), "{}: build the examples first", program.display());
     Command::new(program)
+}
+
+/// Made by another process: one that this program had open for writing, and that another test's child
+/// had inherited for a moment, could not be run ("text file busy").
+#[cfg(unix)]
+fn copy_of_this_program(folder: &Path) -> PathBuf {
+    let program = folder.join("test");
+    let copied = Command::new("cp").arg(env::current_exe().unwrap()).arg(&program).status();
+    assert!(copied.unwrap().success());
+    program
 }
 
 /// Set for a run of this test program as a process that takes part in a test.
@@ -308,8 +318,7 @@ fn whoever_may_only_read_reads_without_a_lock_and_is_told() {
     let owner = fs::metadata(dir.path()).unwrap().uid();
     put(&path, r#"{"count":7}"#);
     // Where another user may get at it.
-    let program = dir.path().join("test");
-    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let program = copy_of_this_program(dir.path());
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o555)).unwrap();
     let run = || {
         let mut command = again(&program, TEST, path.to_str().unwrap());
@@ -588,8 +597,7 @@ fn whoever_looks_first_locks_nobody_out() {
         writeln!(std::io::stderr(), "{TEST} SKIPPED: only root can be several users").unwrap();
         return;
     }
-    let program = dir.path().join("test");
-    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let program = copy_of_this_program(dir.path());
     // Everybody may make files here, and nobody may delete those of others.
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
     let run = |what: &str, user: u32, begins: &str| {

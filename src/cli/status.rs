@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use argus_registry::{
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
 use crate::output;
-use crate::target::{describe, Target};
+use crate::target::{beside, describe, Target};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -122,13 +122,6 @@ fn of_lock_file(lock_file: &Path, document: Option<&Path>) -> Result<Status, Fai
 /// Nothing is called missing that only can't be looked at.
 fn exists(path: &Path) -> bool {
     path.try_exists().unwrap_or(true)
-}
-
-fn beside(registry: &Path, ending: &str) -> PathBuf {
-    let mut name = registry.as_os_str().to_owned();
-    name.push(".");
-    name.push(ending);
-    name.into()
 }
 
 /// Whether this user may not read who holds a lock.

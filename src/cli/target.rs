@@ -29,19 +29,18 @@ impl Target {
         let extension = extension.unwrap_or_default().to_ascii_lowercase();
         let protected = || path.with_extension("");
         match extension.as_str() {
-            _ if with_guard(path).is_file() => Ok(Target::Registry(path.to_path_buf())),
-            "lock" | "guard" if with_guard(&protected()).is_file() => {
+            _ if beside(path, "guard").is_file() => Ok(Target::Registry(path.to_path_buf())),
+            "lock" | "guard" if beside(&protected(), "guard").is_file() => {
                 Ok(Target::Registry(protected()))
             }
             "lock" if !path.exists() && is_json(&protected()) => Err(usage(&format!(
                 "{} would be made, and keep everybody waiting if {} is a registry, whose lockfile \
-                 has that name: name the registry itself, or a document's lock file with --lock-file",
+                 has that name: name the registry itself, or a document's lock file with \
+                 --lock-file",
                 path.display(),
                 protected().display()
             ))),
-            "lock" => {
-                Ok(Target::LockFile { lock_file: path.to_path_buf(), document: None })
-            }
+            "lock" => Ok(Target::LockFile { lock_file: path.to_path_buf(), document: None }),
             extension if extension == "toml" || path.with_extension("lock").is_file() => {
                 let lock_file = Document::<()>::json(path).lock_path()?;
                 Ok(Target::LockFile { lock_file, document: Some(path.to_path_buf()) })
@@ -67,10 +66,12 @@ impl Target {
     }
 }
 
-fn with_guard(path: &Path) -> PathBuf {
-    let mut guard = path.as_os_str().to_owned();
-    guard.push(".guard");
-    guard.into()
+/// The file of a registry's that carries its lock, or tells of it.
+pub(crate) fn beside(registry: &Path, ending: &str) -> PathBuf {
+    let mut name = registry.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    name.into()
 }
 
 /// Whether it is there, and may be a registry.

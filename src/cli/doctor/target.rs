@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::report::Check;
 use crate::exit::hint;
+use crate::target::beside;
 
 /// As many symbolic links as Linux follows before it calls them a loop.
 const LINK_LIMIT: u32 = 40;
@@ -91,9 +92,7 @@ impl Target {
     /// The files that carry its kernel lock, whichever of them there is.
     fn lock_files(&self) -> Vec<PathBuf> {
         let Some(file) = &self.file else { return Vec::new() };
-        let mut guard = file.clone().into_os_string();
-        guard.push(".guard");
-        let candidates = [guard.into(), file.with_extension("lock")];
+        let candidates = [beside(file, "guard"), file.with_extension("lock")];
         candidates.into_iter().filter(|lock| lock != file).collect()
     }
 
