@@ -788,7 +788,8 @@ mod processes {
              sleep 1000 & echo $PPID; while :; do wait; done\n",
         );
         let mut command = Command::new("script");
-        let run = format!("{} run r.json -- sh command", env!("CARGO_BIN_EXE_argus-registry"));
+        // `exec`: a shell that stayed would die of Ctrl-C, and `script` would tell how that ended.
+        let run = format!("exec {} run r.json -- sh command", env!("CARGO_BIN_EXE_argus-registry"));
         command.args(["-qec", &run, "/dev/null"]).current_dir(&folder.path);
         command.env_remove("ARGUS_REGISTRY_LOCKED").stderr(Stdio::null());
         if Command::new("script").arg("--version").output().is_err() {
