@@ -10,9 +10,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
 use crate::kernel_lock::{self, Mode};
@@ -40,6 +40,20 @@ type Counter = (FileId, Mode);
 
 /// The lines of this process. A file is in here exactly while a thread stands in its queue.
 static LINES: LazyLock<Mutex<HashMap<Counter, Line>>> = LazyLock::new(Mutex::default);
+
+/// How long a thread that has nobody to stand for stays around. Where several processes take
+/// turns, each waits again and again, and a new thread each time costs more than the update.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The threads that have nobody to stand for, and where they are called to.
+static IDLE: Mutex<Idle> = Mutex::new(Idle { threads: 0, called_to: VecDeque::new() });
+static CALLED: Condvar = Condvar::new();
+
+struct Idle {
+    threads: usize,
+    /// Never more than there are threads.
+    called_to: VecDeque<Counter>,
+}
 
 /// What became of a wait.
 pub(crate) enum Waited {
@@ -93,18 +107,44 @@ fn join(counter: Counter, request: &Arc<Request>) -> io::Result<()> {
         return Ok(());
     }
     lines.insert(counter, VecDeque::from([request.clone()]));
-    let spawned = thread::Builder::new()
-        .name("argus-guard".into())
-        .stack_size(256 * 1024)
-        .spawn(move || stand(counter));
-    if let Err(error) = spawned {
+    let sent = send_a_thread(counter);
+    if sent.is_err() {
         lines.remove(&counter);
-        return Err(error);
     }
-    Ok(())
+    sent
 }
 
-/// The thread: takes the callers of one line to the kernel's queue, one after the other.
+fn send_a_thread(counter: Counter) -> io::Result<()> {
+    let mut idle = idle();
+    if idle.called_to.len() < idle.threads {
+        idle.called_to.push_back(counter);
+        CALLED.notify_one();
+        return Ok(());
+    }
+    drop(idle);
+    let stand_until_idle = move || {
+        let mut next = Some(counter);
+        while let Some(counter) = next {
+            stand(counter);
+            next = await_call();
+        }
+    };
+    let builder = thread::Builder::new().name("argus-guard".into()).stack_size(256 * 1024);
+    builder.spawn(stand_until_idle).map(drop)
+}
+
+/// Where an idle thread is called to next; `None` if it was idle for long enough.
+fn await_call() -> Option<Counter> {
+    let mut idle = idle();
+    idle.threads += 1;
+    let nobody_calls = |idle: &mut Idle| idle.called_to.is_empty();
+    let waited = CALLED.wait_timeout_while(idle, LINGER, nobody_calls);
+    let (mut idle, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    idle.threads -= 1;
+    idle.called_to.pop_front()
+}
+
+/// What a thread does: takes the callers of one line to the kernel's queue, one after the other.
 fn stand(counter: Counter) {
     while let Some(request) = next(counter) {
         let taken = std::mem::replace(&mut *request.lock(), State::AtTheCounter);
@@ -161,6 +201,10 @@ fn next_waiting(counter: Counter) -> Option<Arc<Request>> {
 
 fn lines() -> MutexGuard<'static, HashMap<Counter, Line>> {
     LINES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn idle() -> MutexGuard<'static, Idle> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Request {
