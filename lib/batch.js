@@ -7,6 +7,7 @@
 const { look, open } = require('./documents.js')
 const { aborted } = require('./errors.js')
 const { acquire, commit, mayRunAgain, release, unlessAborted } = require('./hold.js')
+const { letLoopTurn } = require('./loop.js')
 const { enter, inTurn, setHolding, takeAlong } = require('./turns.js')
 
 /** After this long no more updates are taken along: other processes wait for the lock, too. */
@@ -170,8 +171,10 @@ const lead = async (first, turn) => {
 	const { path } = first.call
 	const news = []
 	let members = [first]
-	while (members.length > 0) {
+	for (let round = 0; members.length > 0; round++) {
 		turn.needsNoThread = false
+		// Between two holds others get their turn: other processes, and what may abort the rest.
+		if (round > 0) await letLoopTurn()
 		let hold
 		try {
 			hold = await acquire(members[0].call)

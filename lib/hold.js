@@ -7,6 +7,7 @@ const { outcomeOf } = require('./background.js')
 const { RegistryError, aborted, unwrap } = require('./errors.js')
 const native = require('./native.js')
 const { elapsedMs, remainingMs, tell } = require('./options.js')
+const { isDue, letLoopTurn } = require('./loop.js')
 
 const SYNC_SLICE_MS = 100
 
@@ -33,7 +34,13 @@ const unlessAborted = async ({ path, signal }, promise) => {
 
 const acquire = async (call) => {
 	const { path, signal, timeoutMs, staleMs } = call
+	if (isDue()) await letLoopTurn()
 	if (signal?.aborted) throw aborted(path, signal)
+	const atOnce = native.acquireAtOnce(path, staleMs)
+	if (atOnce) {
+		live.add(atOnce)
+		return atOnce
+	}
 	const acquisition = new native.Acquisition(path, timeoutMs, elapsedMs(call), staleMs)
 	live.add(acquisition)
 	try {
@@ -86,14 +93,17 @@ const mayRunAgain = (call, error) =>
 	remainingMs(call) > 0
 
 const commit = async (call, hold, corrupt, text, durable, thenRelease) => {
-	const { kept } = unwrap(
-		await outcomeOf(hold.commit(text, durable, corrupt !== undefined, thenRelease)),
-	)
+	const keepOld = corrupt !== undefined
+	const outcome =
+		!durable && hold.commitsAtOnce()
+			? hold.commitSync(text, durable, keepOld, thenRelease)
+			: await outcomeOf(hold.commit(text, durable, keepOld, thenRelease))
+	const { kept } = unwrap(outcome)
 	if (corrupt) report(call, corrupt, kept)
 }
 
 const commitSync = (call, hold, corrupt, text) => {
-	const { kept } = unwrap(hold.commitSync(text, call.durable, corrupt !== undefined))
+	const { kept } = unwrap(hold.commitSync(text, call.durable, corrupt !== undefined, true))
 	if (corrupt) report(call, corrupt, kept)
 }
 

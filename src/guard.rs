@@ -69,35 +69,65 @@ impl Guard {
                     Err(error) if sys::locks_unsupported(&error) => return Ok(None),
                     Err(error) => return Err(io_error("lock", error)),
                 };
-            let length = metadata.len();
             let guard = Guard { file: Arc::new(file), id, metadata, contended };
-            let still_there = sys::id_at(&paths.guard).map_err(|error| io_error("look at", error));
-            match still_there {
-                Ok(found) if found == Some(id) => {}
+            match guard.check(paths) {
+                Ok(true) => return Ok(Some(guard)),
                 // Deleted or replaced while we waited: our lock excludes nobody.
-                found => {
-                    let _ = kernel_lock::unlock(&guard.file);
-                    found?;
+                Ok(false) => {
+                    guard.unlock();
                     // Not for ever, though: there are file systems whose inode numbers don't stay.
                     replaced += 1;
                     if replaced > REPLACED_LIMIT {
                         wait.sleep(REPLACED_PAUSE, paths, None)?;
                     }
-                    continue;
+                }
+                Err(error) => {
+                    guard.unlock();
+                    return Err(error);
                 }
             }
-            if let Err(error) = must_be_a_guard(paths, &guard, length) {
-                let _ = kernel_lock::unlock(&guard.file);
-                return Err(error);
-            }
-            return Ok(Some(guard));
         }
+    }
+
+    /// Locks a guard that is there and that nobody else has or waits for, on a file system of this
+    /// machine. `None` is no answer: [`take`](Self::take) has it.
+    #[cfg(feature = "node")]
+    pub(crate) fn take_at_once(paths: &RegistryPaths) -> Option<Self> {
+        let file = sys::open_existing(&paths.guard).ok()?;
+        let metadata = file.metadata().ok()?;
+        let id = sys::id_of(&file, &metadata).ok()?;
+        let may_try = metadata.is_file() && sys::is_local(&file) && !wait_line::somebody_waits(id);
+        if !may_try || !kernel_lock::attempt(&file, Mode::Exclusive).ok()? {
+            return None;
+        }
+        let guard = Guard { file: Arc::new(file), id, metadata, contended: false };
+        if !matches!(guard.check(paths), Ok(true)) {
+            guard.unlock();
+            return None;
+        }
+        Some(guard)
+    }
+
+    /// Whether it still has its name, now that it is locked. Fails for what is no guard.
+    fn check(&self, paths: &RegistryPaths) -> Result<bool> {
+        let found = sys::id_at(&paths.guard)
+            .map_err(|error| Error::from_io(&paths.guard, "look at", error))?;
+        if found != Some(self.id) {
+            return Ok(false);
+        }
+        must_be_a_guard(paths, self).map(|()| true)
+    }
+
+    /// Said, not left to closing: a child process that is just being started may have the
+    /// descriptor, too.
+    fn unlock(&self) {
+        let _ = kernel_lock::unlock(&self.file);
     }
 }
 
 /// The guard gets written to, so it must not be somebody's file that happens to have its name.
-fn must_be_a_guard(paths: &RegistryPaths, guard: &Guard, length: u64) -> Result<()> {
-    if length == 0 {
+fn must_be_a_guard(paths: &RegistryPaths, guard: &Guard) -> Result<()> {
+    if guard.metadata.len() == 0 {
         return Ok(());
     }
     let start = sys::read_start(&guard.file, MAGIC.len())

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
@@ -106,6 +106,43 @@ impl RegistryLock {
             took_over = lock.took_over;
             wait.check(paths)?;
         }
+    }
+
+    /// Takes the lock if nothing stands in the way, and nothing has to be done that is done once:
+    /// making a folder or a guard, looking for what a crash has left. `None` is no answer: ask
+    /// [`acquire_at`](Self::acquire_at). Does not block on a file system of this machine, and does
+    /// nothing on others.
+    #[cfg(feature = "node")]
+    pub(crate) fn acquire_at_once(paths: &RegistryPaths, stale_after: Duration) -> Option<Self> {
+        if !seen().contains(&paths.registry) {
+            return None;
+        }
+        let guard = Guard::take_at_once(paths)?;
+        let mut lock = RegistryLock {
+            paths: paths.clone(),
+            guard: Some(guard),
+            kept: None,
+            took_over: false,
+            replaced: Mutex::default(),
+        };
+        let created = Lockfile::create(paths, lock.guard.as_ref(), stale_after);
+        let (lockfile, took_over) = match created.ok()? {
+            Creation::Ours { lockfile, took_over } => (Some(lockfile), took_over),
+            Creation::Free { took_over } => (None, took_over),
+            Creation::Held(_) | Creation::GuardReplaced => return None,
+        };
+        lock.took_over = took_over;
+        if took_over {
+            lock.sweep(stale_after);
+        }
+        lock.kept = Some(Kept::new(lockfile?, stale_after));
+        Some(lock)
+    }
+
+    /// Whether its files are of this machine, as far as can be told.
+    #[cfg(feature = "node")]
+    pub(crate) fn is_local(&self) -> bool {
+        self.guard.as_ref().is_some_and(|guard| sys::is_local(&guard.file))
     }
 
     /// The registry, by its own name, with symbolic links followed.
@@ -223,7 +260,12 @@ impl Drop for RegistryLock {
 /// Whether this process has not had the lock of this file before. A crash may leave a temp file
 /// and no lockfile that would tell of it, so every process looks once.
 pub(crate) fn is_first_of_process(paths: &RegistryPaths) -> bool {
-    static SEEN: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
-    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = seen();
     !seen.contains(&paths.registry) && seen.insert(paths.registry.clone())
+}
+
+/// The files that this process has had the lock of.
+fn seen() -> MutexGuard<'static, HashSet<PathBuf>> {
+    static SEEN: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
+    SEEN.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,9 +7,11 @@ use napi::bindgen_prelude::Either;
 use napi::{Env, Unknown};
 use napi_derive::napi;
 
+use super::at_once;
+use super::closing::close_later;
 use super::convert::{millis, outcome, Failure};
 use super::thread_end::Owner;
-use super::threads::{drop_in_background, in_background, Pool};
+use super::threads::{in_background, Pool};
 use super::Text;
 use crate::cancel::CancelToken;
 use crate::error::Result;
@@ -22,6 +24,8 @@ use crate::wait::LockOptions;
 struct Held {
     lock: RegistryLock,
     content: Option<Content>,
+    /// Whether its files are of this machine, which answers for them without delay.
+    is_local: bool,
 }
 
 /// Shared with the thread that commits; `None` once released.
@@ -32,9 +36,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn acquire(path: &str, options: &LockOptions) -> Result<Held> {
-    let lock = RegistryLock::acquire_at(&RegistryPaths::of_resolved(path.as_ref())?, options)?;
-    let content = store::read(lock.path())?;
-    Ok(Held { lock, content })
+    Held::new(RegistryLock::acquire_at(&RegistryPaths::of_resolved(path.as_ref())?, options)?)
+}
+
+impl Held {
+    fn new(lock: RegistryLock) -> Result<Self> {
+        let content = store::read(lock.path())?;
+        let is_local = lock.is_local();
+        Ok(Held { lock, content, is_local })
+    }
 }
 
 /// `elapsed_ms` of the timeout are over already.
@@ -155,6 +165,13 @@ impl Hold {
         Text::from(lock(&self.shared).as_ref().and_then(|held| held.content.as_ref()))
     }
 
+    /// Whether a commit that is not durable does not block, as far as can be told.
+    #[napi]
+    pub fn commits_at_once(&self) -> bool {
+        let is_local = lock(&self.shared).as_ref().is_some_and(|held| held.is_local);
+        is_local && at_once::is_to_be_tried()
+    }
+
     /// Replaces the content, off the calling thread; then, with `release`, releases the lock.
     #[napi]
     pub fn commit<'env>(
@@ -169,15 +186,16 @@ impl Hold {
         in_background(env, Pool::Work, move || commit(&shared, &text, durable, keep_old, release))
     }
 
-    /// Replaces the content and releases the lock, on the calling thread.
+    /// The same on the calling thread.
     #[napi]
     pub fn commit_sync(
         &self,
         text: String,
         durable: bool,
         keep_old: bool,
+        release: bool,
     ) -> Either<Committed, Failure> {
-        commit(&self.shared, &text, durable, keep_old, true)
+        at_once::try_it(|| commit(&self.shared, &text, durable, keep_old, release))
     }
 
     /// Fails if the lock was taken away.
@@ -200,7 +218,7 @@ pub(super) fn close(replaced: Replaced, content: Option<Content>) {
     // Where others wait, it is closed right here: who came back for the lock at once would get it
     // before those whom the kernel has just woken.
     if !replaced.contended {
-        drop_in_background((replaced, content));
+        close_later((replaced, content));
     }
 }
 
@@ -229,6 +247,20 @@ fn commit(
     outcome(committed, |kept| Committed {
         kept: kept.map(|path| path.to_string_lossy().into_owned()),
     })
+}
+
+/// Takes a lock on the calling thread if that needs no wait and nothing else that may block.
+#[napi]
+pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<Hold> {
+    if !at_once::is_to_be_tried() {
+        return None;
+    }
+    let stale_after = millis(stale_ms).unwrap_or(Duration::MAX);
+    let held = at_once::try_it(|| {
+        let paths = RegistryPaths::of_resolved(path.as_ref()).ok()?;
+        Held::new(RegistryLock::acquire_at_once(&paths, stale_after)?).ok()
+    })?;
+    Some(Hold::new(held))
 }
 
 /// Waits for a lock on the calling thread, and takes it.

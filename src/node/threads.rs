@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,13 +40,8 @@ const MOST_WAITS: usize = 8192;
 /// As many commits and reads run at once.
 const MOST_WORK: usize = 64;
 
-/// As many replaced files wait to be closed; more are closed where they are.
-const MOST_CLOSING: usize = 32;
-
 static WAITS: LazyLock<Runtime> = LazyLock::new(|| pool(MOST_WAITS));
 static WORK: LazyLock<Runtime> = LazyLock::new(|| pool(MOST_WORK));
-static CLOSING: LazyLock<Runtime> = LazyLock::new(|| pool(1));
-static CLOSING_NOW: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static ASKS: Cell<bool> = const { Cell::new(false) };
@@ -143,23 +137,5 @@ fn run<T: Send + 'static>(
         catch_unwind(AssertUnwindSafe(|| runtime.spawn_blocking(move || in_thread(None))));
     if spawned.is_err() {
         settle(Some(Failure::internal("the system refused another thread to this process")));
-    }
-}
-
-/// Drops a value on a thread of its own: closing a replaced file frees it, which can take as long
-/// as the update that replaced it. Not without bound, or a process that updates faster than the
-/// disk frees would collect open files.
-pub(super) fn drop_in_background(value: impl Send + 'static) {
-    if CLOSING_NOW.fetch_add(1, Ordering::Relaxed) >= MOST_CLOSING {
-        CLOSING_NOW.fetch_sub(1, Ordering::Relaxed);
-        return;
-    }
-    let close = move || {
-        drop(value);
-        CLOSING_NOW.fetch_sub(1, Ordering::Relaxed);
-    };
-    if catch_unwind(AssertUnwindSafe(|| CLOSING.spawn_blocking(close))).is_err() {
-        // No thread was to be had, and the value is dropped by now.
-        CLOSING_NOW.fetch_sub(1, Ordering::Relaxed);
     }
 }

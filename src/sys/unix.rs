@@ -67,6 +67,32 @@ pub(crate) fn id_of(_file: &File, metadata: &Metadata) -> io::Result<FileId> {
     Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
 }
 
+/// Whether a file is on a file system of this machine, which answers without a network or another
+/// program in between. Of those that are not known it is not assumed.
+#[cfg(all(feature = "node", target_os = "linux"))]
+pub(crate) fn is_local(file: &File) -> bool {
+    // As in Linux's magic.h: ext2 to ext4, XFS, Btrfs, F2FS, bcachefs, ZFS, tmpfs, ramfs, overlayfs.
+    const LOCAL: [u32; 9] = [
+        0xEF53,
+        0x5846_5342,
+        0x9123_683E,
+        0xF2F5_2010,
+        0xCA45_1A4E,
+        0x2FC1_2FC1,
+        0x0102_1994,
+        0x8584_58F6,
+        0x794C_7630,
+    ];
+    rustix::fs::fstatfs(file).is_ok_and(|system| LOCAL.contains(&(system.f_type as u32)))
+}
+
+/// The same: macOS and the BSDs tell.
+#[cfg(all(feature = "node", not(target_os = "linux")))]
+pub(crate) fn is_local(file: &File) -> bool {
+    const MNT_LOCAL: u64 = 0x1000;
+    rustix::fs::fstatfs(file).is_ok_and(|system| u64::from(system.f_flags) & MNT_LOCAL != 0)
+}
+
 /// What a name stands for right now, not following a symbolic link; `None` if nothing.
 pub(crate) fn id_at(path: &Path) -> io::Result<Option<FileId>> {
     match fs::symlink_metadata(path) {
