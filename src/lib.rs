@@ -93,6 +93,8 @@
 //!   `cargo install`, not for callers.
 //! - `node`: the Node addon, with `watch`. Off by default; needs Rust 1.88.
 
+#[cfg(any(feature = "node", test))]
+mod at_once;
 mod atomic_write;
 mod backoff;
 mod beside;

@@ -7,12 +7,12 @@ use napi::bindgen_prelude::Either;
 use napi::{Env, Unknown};
 use napi_derive::napi;
 
-use super::at_once;
 use super::closing::close_later;
 use super::convert::{millis, outcome, Failure};
 use super::thread_end::Owner;
 use super::threads::{in_background, Pool};
 use super::Text;
+use crate::at_once;
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::paths::RegistryPaths;

@@ -4,7 +4,6 @@
 //! `lib/errors.js` turns into a `RegistryError`. And no JavaScript is called back: the updater
 //! runs in JavaScript, between the call that takes the lock and the one that commits.
 
-mod at_once;
 mod closing;
 mod convert;
 mod entries;
