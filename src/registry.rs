@@ -134,7 +134,7 @@ pub(crate) fn while_lost<T, E: From<Error>>(
     }
 }
 
-/// Updates a registry's entries, once. `operate` says whether it has changed anything. If it looks at
+/// Updates a registry's entries, once. `operate` says whether it has changed anything; if it looks at
 /// `only` a few entries, it may be given a registry that has no others. `close` gets what is left to
 /// be closed when the lock is released.
 pub(crate) fn update_entries<T>(
@@ -146,9 +146,11 @@ pub(crate) fn update_entries<T>(
 ) -> Result<T, Attempt<Error>> {
     under_lock(paths, &options.lock, close, |lock| {
         let mut content = store::read(lock.path())?;
-        let part = only
-            .zip(content.as_mut())
-            .and_then(|(only, content)| Part::take(&mut content.bytes, only));
+        let bytes = content.as_mut().map(|content| &mut content.bytes);
+        // Whoever takes entries in or out gains nothing by a text that is kept.
+        let mut large = only.zip(bytes).filter(|(_, bytes)| splice::is_large(bytes.len()));
+        let part = large.as_mut().and_then(|(only, bytes)| Part::take(bytes, only));
+        let is_large = large.is_some();
         if let Some(mut part) = part {
             let (value, has_changed) = operate(&mut part.registry);
             let text = part.into_text();
@@ -160,9 +162,7 @@ pub(crate) fn update_entries<T>(
         }
         let (mut registry, corrupt) = parse_under(lock, content.as_ref())?;
         let (value, has_changed) = operate(&mut registry);
-        if has_changed
-            && content.as_ref().is_some_and(|content| splice::is_large(content.bytes.len()))
-        {
+        if has_changed && is_large {
             let text = IndexedText::print(&registry);
             commit(lock, options, content.as_ref(), text.bytes(), corrupt)?;
             splice::keep(text);
