@@ -93,6 +93,46 @@ test('an entry comes, is renewed, and goes; each dates the registry', async (t) 
 	assert.deepEqual(at.others(), [])
 })
 
+test('a large registry is as JavaScript would print it after every beat', async (t) => {
+	const at = folder(t)
+	const now = { now: 1_700_000_000_000 }
+	const watchers = Object.fromEntries(
+		Array.from({ length: 300 }, (_, n) => [`é-${n}`, record(`é-${n}`, { updatedAt: n })]),
+	)
+	const registry = { version: 1, updatedAt: 1, watchers, later: ['\ud800', { é: 1e21 }] }
+	at.put(print(registry))
+	const beat = async (id, options) => {
+		assert.equal(await heartbeatWatcher(at.path, id, options), true)
+		registry.updatedAt = options.now
+		watchers[id].updatedAt = options.now
+		assert.equal(at.text(), print(registry))
+	}
+	await beat('é-7', now)
+	await beat('é-7', now)
+	await beat('é-299', { now: 5 })
+	// Another process renews entries, and makes one longer.
+	watchers['é-0'].updatedAt = now.now
+	watchers['é-100'].cwd = '\udc00'
+	at.put(print(registry))
+	await beat('é-298', now)
+	await Promise.all(
+		['é-1', 'é-200', 'nobody', 'é-1'].map((id) => heartbeatWatcher(at.path, id, now)),
+	)
+	watchers['é-1'].updatedAt = watchers['é-200'].updatedAt = now.now
+	assert.equal(at.text(), print(registry))
+	watchers['é-3'] = record('é-3', { port: 3, source: { é: [] } })
+	await announceWatcher(at.path, watchers['é-3'], now)
+	assert.equal(at.text(), print(registry))
+	// Another adds one, in front of all others.
+	watchers[7] = record('7')
+	at.put(print(registry))
+	await beat('é-3', { now: 6 })
+	await removeWatcher(at.path, 'é-4', { now: 7 })
+	delete watchers['é-4']
+	await beat('7', { now: 8 })
+	assert.deepEqual(at.others(), [])
+})
+
 test('without `now` it is the time when the lock is held', async (t) => {
 	const at = folder(t)
 	const before = Date.now()

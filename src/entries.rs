@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::record::{Life, RawEntry, WatcherClaim, WatcherRecord};
 use crate::registry_v1::RegistryV1;
+use crate::splice::OnlyEntry;
 
 /// Whose entry is meant. Source: ours.
 #[derive(Debug, Clone)]
@@ -161,6 +162,15 @@ impl Operation {
             Operation::Announce(_) | Operation::Claim { .. } => None,
             Operation::Heartbeat(_) | Operation::Remove(_) => Some(Outcome::Found(false)),
             Operation::Prune { .. } => Some(Outcome::Pruned(Vec::new())),
+        }
+    }
+
+    /// The one entry that it looks at; `None` if it may look at others, or remove one.
+    pub(crate) fn only_entry(&self) -> Option<OnlyEntry<'_>> {
+        match self {
+            Operation::Announce(record) => Some(OnlyEntry { id: &record.id, must_exist: true }),
+            Operation::Heartbeat(who) => Some(OnlyEntry { id: who.id(), must_exist: false }),
+            _ => None,
         }
     }
 

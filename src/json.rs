@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -182,17 +183,28 @@ impl RawObject {
     }
 
     /// Lays the object out as `JSON.stringify(value, null, 2)` does, leaving every string and
-    /// number as it is spelled. The value of `name` is `inner`.
-    pub(crate) fn print_with(&self, name: &str, inner: &RawObject) -> String {
+    /// number as it is spelled. The value of `name` is `inner`. `told` is where each value stands in
+    /// the text: at which depth, under which name, from where to where.
+    pub(crate) fn print_with(
+        &self,
+        name: &str,
+        inner: &RawObject,
+        mut told: impl FnMut(usize, Option<&str>, Range<usize>),
+    ) -> String {
         // About right for what is in this layout already, so that a large one is not copied as it
         // grows.
         let lengths = inner.members.iter().map(|m| m.key.get().len() + m.value.get().len() + 8);
         let mut out = String::with_capacity(1024 + lengths.sum::<usize>());
+        let mut print_value = |out: &mut String, depth, member: &Member| {
+            let start = out.len();
+            pretty_into(out, member.value.get(), depth);
+            told(depth, member.name(), start..out.len());
+        };
         self.print_members(&mut out, 0, |out, member| {
             if member.name() == Some(name) {
-                inner.print_members(out, 1, |out, member| pretty_into(out, member.value.get(), 2));
+                inner.print_members(out, 1, |out, member| print_value(out, 2, member));
             } else {
-                pretty_into(out, member.value.get(), 1);
+                print_value(out, 1, member);
             }
         });
         out

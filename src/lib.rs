@@ -131,6 +131,7 @@ mod registry_lock;
 mod registry_v1;
 #[cfg(feature = "watch")]
 mod route;
+mod splice;
 mod store;
 mod sys;
 mod takeover;

@@ -8,6 +8,7 @@ use crate::paths::RegistryPaths;
 use crate::reentry::Entered;
 use crate::registry_lock::{RegistryLock, Replaced};
 use crate::registry_v1::RegistryV1;
+use crate::splice::{self, IndexedText, OnlyEntry, Part};
 use crate::store::{self, Content, How, NEW_FILE_MODE};
 use crate::wait::{LockOptions, Wait};
 use crate::warning::{OnWarning, Warning};
@@ -103,18 +104,28 @@ pub fn write_registry(
 }
 
 /// Updates a registry with what `updater` returns beside its value: the new text, or `None` to
-/// leave the file as it is. If the lock is lost, it is done again as long as there is time.
-pub(crate) fn update<T, E: From<Error>>(
+/// leave the file as it is.
+fn update<T, E: From<Error>>(
     paths: &RegistryPaths,
     options: &UpdateOptions,
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
+) -> Result<T, E> {
+    while_lost(options, |options| {
+        under_lock(paths, &options.lock, drop, |lock| update_under(lock, options, updater))
+    })
+}
+
+/// Does something again whenever the lock is lost, as long as there is time.
+pub(crate) fn while_lost<T, E: From<Error>>(
+    options: &UpdateOptions,
+    mut once: impl FnMut(&UpdateOptions) -> Result<T, Attempt<E>>,
 ) -> Result<T, E> {
     let since = Some(options.lock.since.unwrap_or_else(Instant::now));
     let lock = LockOptions { since, ..options.lock.clone() };
     let wait = Wait::start(&lock);
     let options = UpdateOptions { lock, ..options.clone() };
     loop {
-        match update_once(paths, &options, drop, updater) {
+        match once(&options) {
             Err(Attempt::Lost(_)) if wait.has_time() => {}
             Err(Attempt::Lost(error)) => return Err(error.into()),
             Err(Attempt::Failed(error)) => return Err(error),
@@ -123,14 +134,43 @@ pub(crate) fn update<T, E: From<Error>>(
     }
 }
 
-/// The same, once. `close` gets what is left to be closed when the lock is released.
-pub(crate) fn update_once<T, E: From<Error>>(
+/// Updates a registry's entries, once. `operate` says whether it has changed anything; if it looks at
+/// `only` a few entries, it may be given a registry that has no others. `close` gets what is left to
+/// be closed when the lock is released.
+pub(crate) fn update_entries<T>(
     paths: &RegistryPaths,
     options: &UpdateOptions,
     close: fn(Replaced),
-    updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
-) -> Result<T, Attempt<E>> {
-    under_lock(paths, &options.lock, close, |lock| update_under(lock, options, updater))
+    only: Option<&[OnlyEntry<'_>]>,
+    operate: impl FnOnce(&mut RegistryV1) -> (T, bool),
+) -> Result<T, Attempt<Error>> {
+    under_lock(paths, &options.lock, close, |lock| {
+        let mut content = store::read(lock.path())?;
+        let bytes = content.as_mut().map(|content| &mut content.bytes);
+        // Whoever takes entries in or out gains nothing by a text that is kept.
+        let mut large = only.zip(bytes).filter(|(_, bytes)| splice::is_large(bytes.len()));
+        let part = large.as_mut().and_then(|(only, bytes)| Part::take(bytes, only));
+        let is_large = large.is_some();
+        if let Some(mut part) = part {
+            let (value, has_changed) = operate(&mut part.registry);
+            let text = part.into_text();
+            if has_changed {
+                commit(lock, options, content.as_ref(), text.bytes(), None)?;
+            }
+            splice::keep(text);
+            return Ok(value);
+        }
+        let (mut registry, corrupt) = parse_under(lock, content.as_ref())?;
+        let (value, has_changed) = operate(&mut registry);
+        if has_changed && is_large {
+            let text = IndexedText::print(&registry);
+            commit(lock, options, content.as_ref(), text.bytes(), corrupt)?;
+            splice::keep(text);
+        } else if has_changed {
+            commit(lock, options, content.as_ref(), registry.to_json().as_bytes(), corrupt)?;
+        }
+        Ok(value)
+    })
 }
 
 /// Runs `body` under a registry's lock. Source: argus.
@@ -218,20 +258,42 @@ fn update_under<T, E: From<Error>>(
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
 ) -> Result<T, Attempt<E>> {
     let content = store::read(lock.path())?;
-    let (mut registry, corrupt) = match parse(lock.path(), content.as_ref()) {
-        Ok(registry) => (registry.unwrap_or_default(), None),
-        Err(Error::Corrupt { path, reason }) => (RegistryV1::new(), Some((path, reason))),
-        Err(error) => return Err(error.into()),
-    };
+    let (mut registry, corrupt) = parse_under(lock, content.as_ref())?;
     let (value, text) = updater(&mut registry).map_err(Attempt::Failed)?;
-    let Some(text) = text else { return Ok(value) };
-    let how =
-        How { durable: options.durable, keep_old: corrupt.is_some(), new_file_mode: NEW_FILE_MODE };
-    let kept = store::commit(lock, content.as_ref(), text.as_bytes(), how)?;
-    if let Some((path, reason)) = corrupt {
-        options.on_warning.call(&Warning::Corrupt { path, reason, kept });
+    if let Some(text) = text {
+        commit(lock, options, content.as_ref(), text.as_bytes(), corrupt)?;
     }
     Ok(value)
+}
+
+/// What is to be updated, and why the content is corrupt if it is.
+fn parse_under(
+    lock: &RegistryLock,
+    content: Option<&Content>,
+) -> Result<(RegistryV1, Option<String>)> {
+    match parse(lock.path(), content) {
+        Ok(registry) => Ok((registry.unwrap_or_default(), None)),
+        Err(Error::Corrupt { reason, .. }) => Ok((RegistryV1::new(), Some(reason))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Replaces what was read, which is kept if it is corrupt.
+fn commit(
+    lock: &RegistryLock,
+    options: &UpdateOptions,
+    old: Option<&Content>,
+    bytes: &[u8],
+    corrupt: Option<String>,
+) -> Result<()> {
+    let how =
+        How { durable: options.durable, keep_old: corrupt.is_some(), new_file_mode: NEW_FILE_MODE };
+    let kept = store::commit(lock, old, bytes, how)?;
+    if let Some(reason) = corrupt {
+        let path = lock.path().to_path_buf();
+        options.on_warning.call(&Warning::Corrupt { path, reason, kept });
+    }
+    Ok(())
 }
 
 fn parse(path: &Path, content: Option<&Content>) -> Result<Option<RegistryV1>> {

@@ -1,5 +1,6 @@
 //! What a registry holds: [`RegistryV1`], as argus has it.
 
+use std::ops::Range;
 use std::path::Path;
 
 use serde_json::value::RawValue;
@@ -10,6 +11,13 @@ use crate::record::{now_ms, RawEntry, WatcherRecord};
 
 /// The schema version that this crate reads and writes. Source: argus.
 pub const REGISTRY_VERSION: u32 = 1;
+
+/// A value that the entry operations change.
+pub(crate) enum Place<'a> {
+    UpdatedAt,
+    /// The entry of that id; `None` if no string of Rust can hold it.
+    Entry(Option<&'a str>),
+}
 
 /// A registry: `{ version: 1, updatedAt, watchers: { id: record } }`, with whatever other members
 /// it came with. What isn't changed keeps its bytes. Source: argus.
@@ -78,7 +86,38 @@ impl RegistryV1 {
     /// differently stay as they were.
     #[must_use]
     pub fn to_json(&self) -> String {
-        self.members.print_with("watchers", &self.watchers)
+        self.print(|_, _| {})
+    }
+
+    /// The same; `told` is where in it the values stand that the entry operations change, in the
+    /// order of the text.
+    pub(crate) fn print(&self, mut told: impl FnMut(Place<'_>, Range<usize>)) -> String {
+        self.members.print_with("watchers", &self.watchers, |depth, name, range| match name {
+            name if depth == 2 => told(Place::Entry(name), range),
+            Some("updatedAt") => told(Place::UpdatedAt, range),
+            _ => {}
+        })
+    }
+
+    /// A registry of some of another's entries, for operations that look at no others: `updatedAt`
+    /// and entries as JSON. `None` if no registry could be dated so.
+    pub(crate) fn of_some<'a>(
+        updated_at: &str,
+        entries: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Option<Self> {
+        let entries: Vec<_> = entries
+            .map(|(id, entry)| Some(format!("{}:{entry}", serde_json::to_string(id).ok()?)))
+            .collect::<Option<_>>()?;
+        let entries = entries.join(",");
+        let text = format!(
+            r#"{{"version":{REGISTRY_VERSION},"updatedAt":{updated_at},"watchers":{{{entries}}}}}"#
+        );
+        RegistryV1::parse(Path::new(""), text.as_bytes()).ok()
+    }
+
+    /// `updatedAt` as it is spelled.
+    pub(crate) fn spelled_updated_at(&self) -> &str {
+        self.members.get("updatedAt").expect("no registry is without").get()
     }
 
     /// When the registry was last changed, in milliseconds since 1970.

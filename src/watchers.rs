@@ -8,10 +8,7 @@ use crate::error::{Error, Result};
 use crate::liveness::Coroner;
 use crate::paths::RegistryPaths;
 use crate::record::{now_ms, Life, WatcherRecord};
-#[cfg(feature = "node")]
-use crate::registry::Attempt;
-use crate::registry::{self, UpdateOptions};
-#[cfg(feature = "node")]
+use crate::registry::{self, Attempt, UpdateOptions};
 use crate::registry_lock::Replaced;
 use crate::registry_v1::RegistryV1;
 use crate::store;
@@ -206,19 +203,13 @@ fn apply(path: &Path, operation: Operation, options: &UpdateOptions) -> Result<O
 
 fn apply_job(path: &Path, job: &Job, options: &UpdateOptions) -> Result<Outcome> {
     let paths = RegistryPaths::resolve(path)?;
-    if let Some(outcomes) = settle_without_lock(&paths.registry, &[job])? {
-        return Ok(outcomes.into_iter().next().expect("there is one for each job"));
-    }
-    registry::update(&paths, options, &mut |registry| {
-        let outcome = job.run(registry, &Coroner::default());
-        let text = outcome.has_changed().then(|| registry.to_json());
-        Ok((outcome, text))
-    })
+    let once = |options: &UpdateOptions| apply_once(&paths, &[job], options, drop, |_| true);
+    let outcome = registry::while_lost(options, once)?.into_iter().next().flatten();
+    Ok(outcome.expect("there is one for each job that may begin"))
 }
 
 /// Does all that may begin, under one lock and with one commit, once: the outcome of one that may
-/// not is `None`. `close` is that of [`registry::update_once`].
-#[cfg(feature = "node")]
+/// not is `None`. `close` is that of [`registry::update_entries`].
 pub(crate) fn apply_once(
     paths: &RegistryPaths,
     jobs: &[&Job],
@@ -230,7 +221,8 @@ pub(crate) fn apply_once(
     if let Some(outcomes) = settle_without_lock(&paths.registry, jobs)? {
         return Ok(outcomes.into_iter().enumerate().map(begin).collect());
     }
-    registry::update_once(paths, options, close, &mut |registry| {
+    let only: Option<Vec<_>> = jobs.iter().map(|job| job.operation.only_entry()).collect();
+    registry::update_entries(paths, options, close, only.as_deref(), |registry| {
         let coroner = Coroner::default();
         let outcomes: Vec<_> = jobs
             .iter()
@@ -238,7 +230,7 @@ pub(crate) fn apply_once(
             .map(|(index, job)| may_begin(index).then(|| job.run(registry, &coroner)))
             .collect();
         let has_changed = outcomes.iter().flatten().any(Outcome::has_changed);
-        Ok((outcomes, has_changed.then(|| registry.to_json())))
+        (outcomes, has_changed)
     })
 }
 

@@ -440,3 +440,88 @@ fn what_a_prune_would_remove_is_what_it_removes() {
         put(&path, std::str::from_utf8(&before).unwrap());
     }
 }
+
+/// A registry that is large enough for its last text to be kept, as JavaScript writes it.
+fn large(path: &Path) -> String {
+    let mut registry = argus_registry::RegistryV1::new();
+    for n in 0..200 {
+        let mut record = watcher(&format!("app-{n}"));
+        // Long ago, in as many digits as now.
+        record.updated_at = 1_000_000_000_000;
+        registry.set_watcher(record);
+    }
+    let text =
+        registry.to_json().replace("\"app-7\",", "\"app-7\",\n      \"x\": \"\\ud800 1e3\",");
+    put(path, &text);
+    text
+}
+
+#[test]
+fn a_heartbeat_changes_nothing_else_in_a_large_registry() {
+    let (_dir, path) = registry();
+    let text = large(&path);
+    let undated = |text: &str| {
+        let dated = text.lines().map(|line| match line.split_once("\"updatedAt\": ") {
+            Some((indent, _)) => indent,
+            None => line,
+        });
+        dated.collect::<Vec<_>>().join("\n")
+    };
+    for id in ["app-0", "app-7", "app-199"] {
+        let before = read_registry(&path).unwrap().0;
+        assert!(heartbeat_watcher(&path, id, &options()).unwrap());
+        let after = read_registry(&path).unwrap().0;
+        for other in before.ids() {
+            let [was, is] = [&before, &after].map(|one| one.watcher(other).unwrap().updated_at);
+            assert_eq!(is > was, other == id, "{id} {other}");
+        }
+        assert_eq!(after.updated_at(), after.watcher(id).unwrap().updated_at);
+        assert_eq!(undated(&fs::read_to_string(&path).unwrap()), undated(&text));
+    }
+    // An entry that gets longer, and one that another process has changed.
+    let mut record = watcher("app-3");
+    record.cwd = Some("/".into());
+    announce_watcher(&path, record, &options()).unwrap();
+    let changed = fs::read_to_string(&path).unwrap().replace("1e3", "1e30");
+    put(&path, &changed);
+    assert!(heartbeat_watcher(&path, "app-9", &options()).unwrap());
+    let now = fs::read_to_string(&path).unwrap();
+    assert_eq!(undated(&now), undated(&changed));
+    assert!(now.contains("\"cwd\": \"/\""));
+    assert!(!heartbeat_watcher(&path, "app-200", &options()).unwrap());
+    assert_eq!(fs::read_to_string(&path).unwrap(), now);
+}
+
+#[test]
+fn whatever_befalls_a_large_registry_is_found() {
+    let (dir, path) = registry();
+    large(&path);
+    assert!(heartbeat_watcher(&path, "app-1", &options()).unwrap());
+    let good = fs::read_to_string(&path).unwrap();
+    let newer = good.replace("\"version\": 1", "\"version\": 2");
+    put(&path, &newer);
+    let refused = heartbeat_watcher(&path, "app-1", &options()).unwrap_err();
+    assert_eq!(refused.code(), "UNSUPPORTED_VERSION");
+    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+
+    for (was, is) in [
+        ("\"port\": 9222", "\"port\": 922x"),
+        ("\"app-150\": {", "\"app-150\": ["),
+        ("\\ud800", "\\uq800"),
+        ("\n  }\n}", "\n  }\n "),
+    ] {
+        put(&path, &good);
+        assert!(heartbeat_watcher(&path, "app-1", &options()).unwrap());
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(was), "{was}");
+        let bad = text.replacen(was, is, 1);
+        put(&path, &bad);
+        announce_watcher(&path, watcher("app-1"), &options()).unwrap();
+        assert_eq!(ids(&path), ["app-1"], "{is}");
+        let kept = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+        let kept: Vec<_> = kept.filter(|path| path.to_string_lossy().contains("corrupt")).collect();
+        assert_eq!(kept.len(), 1, "{is}");
+        assert_eq!(fs::read_to_string(&kept[0]).unwrap(), bad);
+        fs::remove_file(&kept[0]).unwrap();
+    }
+}
