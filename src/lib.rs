@@ -132,6 +132,9 @@ mod route;
 mod store;
 mod sys;
 mod takeover;
+// Its tests need no addon.
+#[cfg(any(feature = "node", test))]
+mod thread_pool;
 mod wait;
 mod wait_line;
 mod warning;
