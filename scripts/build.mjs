@@ -39,10 +39,13 @@ const check = (target) => {
 	throw new Error(`nothing is made for ${target}; known: ${Object.keys(targets).join(', ')}`)
 }
 
+/** The cargo profile of what is packaged. */
+const profile = 'packaged'
+
 const cargo = (...args) => execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
 
 /** Puts a file that cargo has built beside package.json; returns its path. */
-const place = (target, profile, built, name) => {
+const place = (target, built, name) => {
 	const placed = join(root, name)
 	// By renaming: a process that has the old one loaded, or runs it, keeps its file.
 	copyFileSync(join(root, 'target', target, profile, built), `${placed}.new`)
@@ -56,7 +59,8 @@ export const build = (target = hostTarget()) => {
 	// One crate type at a time: cargo leaves out link-time optimisation when it makes both.
 	const args = [
 		'rustc',
-		'--release',
+		'--profile',
+		profile,
 		'--locked',
 		'--lib',
 		'--crate-type',
@@ -68,16 +72,16 @@ export const build = (target = hostTarget()) => {
 	const name = target.includes('windows')
 		? 'argus_registry.dll'
 		: `libargus_registry.${target.includes('apple') ? 'dylib' : 'so'}`
-	return place(target, 'release', name, `argus-registry.${targets[target]}.node`)
+	return place(target, name, `argus-registry.${targets[target]}.node`)
 }
 
 /** Builds and places the program; returns its path. */
 export const buildProgram = (target = hostTarget()) => {
 	check(target)
-	const args = ['build', '--profile', 'program', '--locked', '--bin', 'argus-registry']
+	const args = ['build', '--profile', profile, '--locked', '--bin', 'argus-registry']
 	cargo(...args, '--features', 'cli', '--target', target)
 	const exe = target.includes('windows') ? '.exe' : ''
-	return place(target, 'program', `argus-registry${exe}`, `argus-registry.${targets[target]}${exe}`)
+	return place(target, `argus-registry${exe}`, `argus-registry.${targets[target]}${exe}`)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

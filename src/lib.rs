@@ -135,6 +135,8 @@ mod splice;
 mod store;
 mod sys;
 mod takeover;
+// Its tests need no addon.
+mod thread_pool;
 mod wait;
 mod wait_line;
 mod warning;

@@ -10,13 +10,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::cancel::CancelToken;
 use crate::kernel_lock::{self, Mode};
 use crate::owner::FileId;
+use crate::thread_pool::{Called, ThreadPool};
 
 /// One caller's place in the line of its process.
 struct Request {
@@ -41,19 +41,9 @@ type Counter = (FileId, Mode);
 /// The lines of this process. A file is in here exactly while a thread stands in its queue.
 static LINES: LazyLock<Mutex<HashMap<Counter, Line>>> = LazyLock::new(Mutex::default);
 
-/// How long a thread that has nobody to stand for stays around. Where several processes take
-/// turns, each waits again and again, and a new thread each time costs more than the update.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// The threads that have nobody to stand for, and where they are called to.
-static IDLE: Mutex<Idle> = Mutex::new(Idle { threads: 0, called_to: VecDeque::new() });
-static CALLED: Condvar = Condvar::new();
-
-struct Idle {
-    threads: usize,
-    /// Never more than there are threads.
-    called_to: VecDeque<Counter>,
-}
+/// The threads that stand there. Where several processes take turns each waits again and again:
+/// a new thread each time would cost more than the update.
+static STANDERS: ThreadPool = ThreadPool::new(usize::MAX, 256 * 1024);
 
 /// What became of a wait.
 pub(crate) enum Waited {
@@ -84,7 +74,7 @@ pub(crate) fn lock(
     }
     let request =
         Arc::new(Request { token: token.clone(), state: Mutex::new(State::Waiting(file)) });
-    join((id, mode), &request)?;
+    join((id, mode), &request);
     token.wait_until(deadline, || matches!(*request.lock(), State::Ready(_)));
     let outcome = std::mem::replace(&mut *request.lock(), State::Left);
     match outcome {
@@ -100,48 +90,27 @@ pub(crate) fn somebody_waits(id: FileId) -> bool {
     [Mode::Shared, Mode::Exclusive].iter().any(|mode| lines.contains_key(&(id, *mode)))
 }
 
-fn join(counter: Counter, request: &Arc<Request>) -> io::Result<()> {
+fn join(counter: Counter, request: &Arc<Request>) {
     let mut lines = lines();
     if let Some(line) = lines.get_mut(&counter) {
         line.push_back(request.clone());
-        return Ok(());
+        return;
     }
     lines.insert(counter, VecDeque::from([request.clone()]));
-    let sent = send_a_thread(counter);
-    if sent.is_err() {
-        lines.remove(&counter);
-    }
-    sent
+    drop(lines);
+    STANDERS.run(Box::new(move |called| match called {
+        Called::ByThread => stand(counter),
+        Called::Refused => turn_away(counter),
+    }));
 }
 
-fn send_a_thread(counter: Counter) -> io::Result<()> {
-    let mut idle = idle();
-    if idle.called_to.len() < idle.threads {
-        idle.called_to.push_back(counter);
-        CALLED.notify_one();
-        return Ok(());
+/// Nobody can stand for those in line.
+fn turn_away(counter: Counter) {
+    for request in lines().remove(&counter).unwrap_or_default() {
+        let refused = io::Error::other("the system refused another thread to this process");
+        *request.lock() = State::Ready(Err(refused));
+        request.token.wake();
     }
-    drop(idle);
-    let stand_until_idle = move || {
-        let mut next = Some(counter);
-        while let Some(counter) = next {
-            stand(counter);
-            next = await_call();
-        }
-    };
-    let builder = thread::Builder::new().name("argus-guard".into()).stack_size(256 * 1024);
-    builder.spawn(stand_until_idle).map(drop)
-}
-
-/// Where an idle thread is called to next; `None` if it was idle for long enough.
-fn await_call() -> Option<Counter> {
-    let mut idle = idle();
-    idle.threads += 1;
-    let nobody_calls = |idle: &mut Idle| idle.called_to.is_empty();
-    let waited = CALLED.wait_timeout_while(idle, LINGER, nobody_calls);
-    let (mut idle, _) = waited.unwrap_or_else(PoisonError::into_inner);
-    idle.threads -= 1;
-    idle.called_to.pop_front()
 }
 
 /// What a thread does: takes the callers of one line to the kernel's queue, one after the other.
@@ -203,10 +172,6 @@ fn lines() -> MutexGuard<'static, HashMap<Counter, Line>> {
     LINES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn idle() -> MutexGuard<'static, Idle> {
-    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Request {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -219,6 +184,7 @@ mod tests {
     use crate::sys;
     use std::path::Path;
     use std::sync::mpsc;
+    use std::thread;
     use std::time::Duration;
 
     fn open(path: &Path) -> (File, FileId) {

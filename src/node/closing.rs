@@ -1,16 +1,18 @@
-//! Closing what was replaced, from a thread of its own: the last one who closes a deleted file
-//! frees it, which can take as long as the update that replaced it.
+//! Closing what was replaced, on a thread of its own: the last one who closes a deleted file frees
+//! it, which can take as long as the update that replaced it.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
+
+use super::threads::STACK_BYTES;
+use crate::thread_pool::{Called, ThreadPool};
 
 /// So many wait to be closed; more are closed where they are, or a process that updates faster
 /// than the disk frees would collect open files.
 const MOST: usize = 32;
 
-/// The pauses between two looks while files keep coming. To be woken for each would cost the
-/// thread that updates more than closing the file.
+/// The pauses between two looks, from the last file on. To wake the thread for each file would
+/// cost more than to close it.
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(1),
     Duration::from_millis(2),
@@ -18,23 +20,17 @@ const PAUSES: [Duration; 4] = [
     Duration::from_millis(8),
 ];
 
-/// How long the thread stays when nothing comes.
-const LINGER: Duration = Duration::from_secs(2);
+static THREAD: ThreadPool = ThreadPool::new(1, STACK_BYTES);
 
-static STATE: Mutex<State> = Mutex::new(State { files: Vec::new(), thread: Thread::None });
-static CALLED: Condvar = Condvar::new();
+static STATE: Mutex<State> = Mutex::new(State { files: Vec::new(), is_looking: false });
+
+/// What the thread sleeps on between two looks. Nobody wakes it.
+static PAUSE: Condvar = Condvar::new();
 
 struct State {
     files: Vec<Box<dyn Send>>,
-    thread: Thread,
-}
-
-enum Thread {
-    None,
-    /// It looks by itself, soon.
-    Looking,
-    /// It sleeps until it is called.
-    Asleep,
+    /// Whether the thread looks by itself, soon.
+    is_looking: bool,
 }
 
 /// Drops a value that holds files: on the thread, or right here if that has enough to do.
@@ -44,28 +40,14 @@ pub(super) fn close_later(files: impl Send + 'static) {
         return;
     }
     state.files.push(Box::new(files));
-    match state.thread {
-        Thread::Looking => {}
-        Thread::Asleep => {
-            state.thread = Thread::Looking;
-            CALLED.notify_one();
-        }
-        Thread::None => {
-            let builder = thread::Builder::new().name("argus-closing".into());
-            if builder.stack_size(256 * 1024).spawn(close_all).is_ok() {
-                state.thread = Thread::Looking;
-            } else {
-                // Without a thread they are closed here, but not while anybody waits for the state.
-                let here = std::mem::take(&mut state.files);
-                drop(state);
-                drop(here);
-            }
-        }
+    if !std::mem::replace(&mut state.is_looking, true) {
+        drop(state);
+        THREAD.run(Box::new(close_all));
     }
 }
 
-/// The thread.
-fn close_all() {
+/// What the thread does until nothing has come for a while. Without a thread it is done once, here.
+fn close_all(called: Called) {
     let mut pauses = PAUSES.iter();
     loop {
         let mut state = state();
@@ -74,19 +56,14 @@ fn close_all() {
             drop(state);
             drop(files);
             pauses = PAUSES.iter();
-        } else if let Some(pause) = pauses.next() {
-            // Nobody calls: it looks by itself.
-            drop(CALLED.wait_timeout(state, *pause));
-        } else {
-            state.thread = Thread::Asleep;
-            let is_asleep = |state: &mut State| matches!(state.thread, Thread::Asleep);
-            let waited = CALLED.wait_timeout_while(state, LINGER, is_asleep);
-            let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            if matches!(state.thread, Thread::Asleep) {
-                state.thread = Thread::None;
+            continue;
+        }
+        match pauses.next() {
+            Some(pause) if called == Called::ByThread => drop(PAUSE.wait_timeout(state, *pause)),
+            _ => {
+                state.is_looking = false;
                 return;
             }
-            pauses = PAUSES.iter();
         }
     }
 }

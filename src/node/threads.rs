@@ -3,15 +3,14 @@
 
 use std::cell::Cell;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::bindgen_prelude::{Either, ToNapiValue};
-use napi::{Env, Unknown};
+use napi::{Env, JsValue, Unknown};
 use napi_derive::napi;
-use tokio::runtime::{Builder, Runtime};
 
 use super::convert::Failure;
+use crate::thread_pool::{Called, ThreadPool};
 
 /// Which threads do it. Two pools, or calls that wait for locks could fill all threads, and the
 /// commit that would end their wait would find none.
@@ -23,25 +22,17 @@ pub(super) enum Pool {
     Work,
 }
 
-fn pool(most: usize) -> Runtime {
-    // Only for its threads: they come with the work, go when idle, and keep no process alive.
-    Builder::new_current_thread()
-        .max_blocking_threads(most)
-        .thread_name("argus-registry")
-        .thread_keep_alive(Duration::from_secs(2))
-        .thread_stack_size(256 * 1024)
-        .build()
-        .expect("a runtime without drivers needs nothing")
-}
-
 /// As many registries can be waited for at once by one process; more wait for their turn to wait.
 const MOST_WAITS: usize = 8192;
 
 /// As many commits and reads run at once.
 const MOST_WORK: usize = 64;
 
-static WAITS: LazyLock<Runtime> = LazyLock::new(|| pool(MOST_WAITS));
-static WORK: LazyLock<Runtime> = LazyLock::new(|| pool(MOST_WORK));
+/// Enough for what is done here, where thousands of threads may wait for locks at once.
+pub(super) const STACK_BYTES: usize = 256 * 1024;
+
+static WAITS: ThreadPool = ThreadPool::new(MOST_WAITS, STACK_BYTES);
+static WORK: ThreadPool = ThreadPool::new(MOST_WORK, STACK_BYTES);
 
 thread_local! {
     static ASKS: Cell<bool> = const { Cell::new(false) };
@@ -94,48 +85,53 @@ pub(super) fn in_background<T>(
 where
     T: ToNapiValue + Send + 'static,
 {
+    // From here on nothing depends on the kind of value, or all of it would be compiled for each.
+    begin(env, pool, Box::new(|| conversion(work())))
+}
+
+fn conversion(value: impl ToNapiValue + Send + 'static) -> Convert {
+    Box::new(move |env| value.into_unknown(env))
+}
+
+fn begin(
+    env: &Env,
+    pool: Pool,
+    work: Box<dyn FnOnce() -> Convert + Send>,
+) -> napi::Result<Unknown<'_>> {
     if ASKS.get() {
         let outcome: Arc<Mutex<Option<Convert>>> = Arc::default();
         let ticket = Ticket { outcome: outcome.clone() };
-        run(pool, work, move |value| {
-            *outcome.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(Box::new(move |env| value.into_unknown(env)));
-        });
+        let tell = move |value| {
+            *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        };
+        run(pool, work, Box::new(tell));
         return ticket.into_unknown(env);
     }
     let (deferred, promise) = env.create_deferred()?;
-    run(pool, work, move |value| deferred.resolve(move |_| Ok(value)));
+    let tell = move |convert: Convert| deferred.resolve(move |env| Ok(convert(&env)?.raw()));
+    run(pool, work, Box::new(tell));
     promise.into_unknown(env)
 }
 
 /// Runs `work` on a thread of a pool, and tells what came of it, whatever happens.
-fn run<T: Send + 'static>(
+fn run(
     pool: Pool,
-    work: impl FnOnce() -> Either<T, Failure> + Send + 'static,
-    tell: impl FnOnce(Either<T, Failure>) + Send + 'static,
+    work: Box<dyn FnOnce() -> Convert + Send>,
+    tell: Box<dyn FnOnce(Convert) + Send>,
 ) {
-    let runtime = match pool {
+    let pool = match pool {
         Pool::Waits => &WAITS,
         Pool::Work => &WORK,
     };
-    // Shared, so that there is still somebody to tell if no thread is to be had.
-    let task = Arc::new(Mutex::new(Some((work, tell))));
-    let settle = move |refused: Option<Failure>| {
-        let taken = task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some((work, tell)) = taken else { return };
-        tell(match refused {
-            Some(failure) => Either::B(failure),
+    pool.run(Box::new(move |called| {
+        tell(match called {
+            Called::Refused => {
+                conversion(Failure::internal("the system refused another thread to this process"))
+            }
             // Nothing at all would be worse than an odd error.
-            None => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-                Either::B(Failure::internal("a defect of argus-registry: its thread panicked"))
+            Called::ByThread => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+                conversion(Failure::internal("a defect of argus-registry: its thread panicked"))
             }),
         });
-    };
-    let in_thread = settle.clone();
-    // Tokio panics if the system refuses the first thread, and a panic here would end the process.
-    let spawned =
-        catch_unwind(AssertUnwindSafe(|| runtime.spawn_blocking(move || in_thread(None))));
-    if spawned.is_err() {
-        settle(Some(Failure::internal("the system refused another thread to this process")));
-    }
+    }));
 }
