@@ -72,6 +72,9 @@ pub(crate) fn lock(
     if one_try {
         return Ok(Waited::TimedOut);
     }
+    if token.is_cancelled() {
+        return Ok(Waited::Cancelled);
+    }
     let request =
         Arc::new(Request { token: token.clone(), state: Mutex::new(State::Waiting(file)) });
     join((id, mode), &request);
