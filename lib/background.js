@@ -19,13 +19,15 @@ if (mustAsk) native.returnTickets()
 const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 const ask = async (ticket) => {
+	// It was done at once.
+	if (!(ticket instanceof native.Ticket)) return ticket
 	for (let pause = 1; !ticket.isOver(); pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
 		await delay(pause)
 	}
 	return ticket.take()
 }
 
-/** A promise of what comes of work that the addon has just begun. */
+/** A promise of what comes of work that the addon has begun, or what has come of it already. */
 const outcomeOf = mustAsk ? ask : (promise) => promise
 
 module.exports = { outcomeOf }

@@ -54,14 +54,14 @@ class Draft {
 		if (isChanged(next, text)) this.set(call, text, corrupt)
 	}
 
-	/** Writes what has changed, if anything has. */
-	async write(thenRelease) {
-		if (this.isWritten) return
+	/** Writes what has changed, if anything has; returns a promise only if that takes another thread. */
+	write(thenRelease) {
+		if (this.isWritten) return undefined
 		const durable = this.writers.some(({ call }) => call.durable)
 		// The others found what the first has made of it.
 		const [{ call, corrupt }] = this.writers
 		this.writers = []
-		await commit(call, this.hold, corrupt, this.content.text, durable, thenRelease)
+		return commit(call, this.hold, corrupt, this.content.text, durable, thenRelease)
 	}
 }
 
@@ -91,7 +91,9 @@ class Batch {
 		const { done } = this
 		this.done = []
 		try {
-			await this.draft.write(thenRelease)
+			const writing = this.draft.write(thenRelease)
+			// Each needless await costs as much as some of the system calls.
+			if (writing) await writing
 			for (const member of done) this.news.push(() => member.resolve(member.value))
 			return true
 		} catch (error) {
@@ -103,8 +105,8 @@ class Batch {
 		}
 	}
 
-	/** Runs one member; says whether others may follow. */
-	async run(member) {
+	/** Runs one member; says whether others may follow, or promises to. */
+	run(member) {
 		const { call, text, updater } = member
 		if (call.signal?.aborted) throw aborted(call.path, call.signal)
 		const opened = text === undefined ? this.draft.open(call) : this.draft.look(call)
@@ -120,23 +122,26 @@ class Batch {
 			return true
 		}
 		const { result, leave } = enter(this.path, () => updater(opened.given))
-		const isAsync = isThenable(result)
-		if (isAsync) {
-			const settled = unlessAborted(call, Promise.resolve(result)).finally(leave)
-			settled.catch(() => {})
-			if (!(await this.writeBefore())) {
-				// It was given what was never written.
-				this.again.push(member)
-				return false
-			}
-			member.value = await settled
-		} else {
-			leave()
-			member.value = result
-		}
-		this.draft.accept(call, opened, member.value)
+		if (isThenable(result)) return this.settle(member, opened, result, leave)
+		leave()
+		return this.accept(member, opened, result)
+	}
+
+	accept(member, opened, value) {
+		member.value = value
+		this.draft.accept(member.call, opened, value)
 		this.done.push(member)
-		return !isAsync
+		return true
+	}
+
+	/** Waits for an async updater. No others follow: it may have taken its time. */
+	async settle(member, opened, result, leave) {
+		const settled = unlessAborted(member.call, Promise.resolve(result)).finally(leave)
+		settled.catch(() => {})
+		if (await this.writeBefore()) this.accept(member, opened, await settled)
+		// It was given what was never written.
+		else this.again.push(member)
+		return false
 	}
 
 	/** Before an async updater, which may take its time, those before it are written and told. */
@@ -151,7 +156,8 @@ class Batch {
 		let mayGoOn = true
 		for (let member = this.next(); member; member = mayGoOn ? this.next() : undefined) {
 			try {
-				mayGoOn = await this.run(member)
+				const outcome = this.run(member)
+				mayGoOn = typeof outcome === 'boolean' ? outcome : await outcome
 			} catch (error) {
 				this.news.push(() => member.reject(error))
 			}

@@ -7,6 +7,7 @@ const { outcomeOf } = require('./background.js')
 const { registryCodec } = require('./content.js')
 const { RegistryError, aborted, messageOf, unwrap } = require('./errors.js')
 const { mayRunAgain, report } = require('./hold.js')
+const { isDue, letLoopTurn } = require('./loop.js')
 const native = require('./native.js')
 const {
 	bad,
@@ -42,6 +43,7 @@ const apply = async (members, news) => {
 	const operations = members.map(({ operation }) => operation)
 	const durable = members.some((member) => member.call.durable)
 	const { path, timeoutMs, staleMs } = call
+	if (isDue()) await letLoopTurn()
 	const elapsed = elapsedMs(call)
 	try {
 		const { outcomes, kept, reason } = unwrap(

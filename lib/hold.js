@@ -32,15 +32,15 @@ const unlessAborted = async ({ path, signal }, promise) => {
 	}
 }
 
-const acquire = async (call) => {
-	const { path, signal, timeoutMs, staleMs } = call
-	if (isDue()) await letLoopTurn()
-	if (signal?.aborted) throw aborted(path, signal)
-	const atOnce = native.acquireAtOnce(path, staleMs)
-	if (atOnce) {
-		live.add(atOnce)
-		return atOnce
-	}
+/** Takes the lock if that needs no wait, nor anything else that may block. */
+const acquireAtOnce = ({ path, staleMs }) => {
+	const hold = native.acquireAtOnce(path, staleMs) ?? undefined
+	if (hold) live.add(hold)
+	return hold
+}
+
+const acquireInTurn = async (call) => {
+	const { path, timeoutMs, staleMs } = call
 	const acquisition = new native.Acquisition(path, timeoutMs, elapsedMs(call), staleMs)
 	live.add(acquisition)
 	try {
@@ -55,6 +55,13 @@ const acquire = async (call) => {
 	} finally {
 		live.delete(acquisition)
 	}
+}
+
+const acquire = async (call) => {
+	const { path, signal } = call
+	if (isDue()) await letLoopTurn()
+	if (signal?.aborted) throw aborted(path, signal)
+	return acquireAtOnce(call) ?? acquireInTurn(call)
 }
 
 /**
@@ -92,14 +99,16 @@ const mayRunAgain = (call, error) =>
 	error.path === call.path &&
 	remainingMs(call) > 0
 
-const commit = async (call, hold, corrupt, text, durable, thenRelease) => {
+/** Replaces the content; returns a promise only if that is done on another thread. */
+const commit = (call, hold, corrupt, text, durable, thenRelease) => {
 	const keepOld = corrupt !== undefined
-	const outcome =
-		!durable && hold.commitsAtOnce()
-			? hold.commitSync(text, durable, keepOld, thenRelease)
-			: await outcomeOf(hold.commit(text, durable, keepOld, thenRelease))
-	const { kept } = unwrap(outcome)
-	if (corrupt) report(call, corrupt, kept)
+	const finish = (outcome) => {
+		const { kept } = unwrap(outcome)
+		if (corrupt) report(call, corrupt, kept)
+	}
+	return !durable && hold.commitsAtOnce()
+		? finish(hold.commitSync(text, durable, keepOld, thenRelease))
+		: outcomeOf(hold.commit(text, durable, keepOld, thenRelease)).then(finish)
 }
 
 const commitSync = (call, hold, corrupt, text) => {

@@ -48,12 +48,13 @@ const checkPath = (path, name = 'path') => {
 }
 
 const checkSignal = (path, signal) => {
+	if (signal === undefined) return undefined
 	const methods = ['addEventListener', 'removeEventListener']
 	const isSignal = (value) =>
 		typeof value?.aborted === 'boolean' &&
 		methods.every((method) => typeof value[method] === 'function')
 	// One that only looks like it would fail later, in the middle of other callers' updates.
-	if (signal !== undefined && !isSignal(signal)) throw bad(path, 'signal must be an AbortSignal')
+	if (!isSignal(signal)) throw bad(path, 'signal must be an AbortSignal')
 	return signal
 }
 
@@ -114,25 +115,28 @@ const prepareRead = (path, options = {}) => {
 }
 
 /** Those of a watch, too. Where its path leads to may change meanwhile. */
-const prepareWatch = (path, options = {}) => ({
-	...prepareRead(path, options),
-	signal: checkSignal(path, options.signal),
-	onWarning: optional(path, 'onWarning', options.onWarning, 'function', 'a function') ?? warn,
-})
+const prepareWatch = (path, options = {}) => {
+	const call = prepareRead(path, options)
+	call.signal = checkSignal(path, options.signal)
+	call.onWarning = optional(path, 'onWarning', options.onWarning, 'function', 'a function') ?? warn
+	return call
+}
 
 /** A call's settings, complete and checked, with the path as it was given. */
-const check = (path, options = {}) => ({
-	...prepareWatch(path, options),
-	timeoutMs: milliseconds(path, 'timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS),
-	staleMs: milliseconds(path, 'staleMs', options.staleMs, DEFAULT_STALE_MS),
-	durable: flag(path, 'durable', options.durable, true),
-	startedAt: performance.now(),
-})
+const check = (path, options = {}) => {
+	const call = prepareWatch(path, options)
+	call.timeoutMs = milliseconds(path, 'timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS)
+	call.staleMs = milliseconds(path, 'staleMs', options.staleMs, DEFAULT_STALE_MS)
+	call.durable = flag(path, 'durable', options.durable, true)
+	call.startedAt = performance.now()
+	return call
+}
 
 /** The same with the registry's one name: two names of one file are one lock. */
 const prepare = (path, options) => {
 	const call = check(path, options)
-	return { ...call, path: unwrap(native.resolve(path)) }
+	call.path = unwrap(native.resolve(path))
+	return call
 }
 
 /** What is over of a call's timeout. */

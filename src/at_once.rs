@@ -6,6 +6,8 @@
 //! that a rename waits. When that has cost such threads too much, all is left to other threads for
 //! a while.
 
+use std::fs;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,9 +45,18 @@ impl Lately {
     }
 }
 
+/// The content of a larger file takes its time, wherever it comes from.
+const LARGE: u64 = 256 * 1024;
+
 /// Whether the calling thread may try.
 pub(crate) fn is_to_be_tried() -> bool {
     lately().may_go_on(Instant::now())
+}
+
+/// The same for reading and replacing this file.
+pub(crate) fn is_to_be_tried_on(file: &Path) -> bool {
+    let is_large = |file: &Path| fs::metadata(file).is_ok_and(|metadata| metadata.len() > LARGE);
+    is_to_be_tried() && !is_large(file)
 }
 
 /// Does it, and notes how long it took.
@@ -85,8 +96,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_tried_is_timed() {
-        assert_eq!(try_it(|| 1), 1);
-        assert!(is_to_be_tried());
+    fn large_files_are_left_to_others() {
+        assert!(try_it(is_to_be_tried));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(LARGE).unwrap();
+        assert!(is_to_be_tried_on(file.path()));
+        file.as_file().set_len(LARGE + 1).unwrap();
+        assert!(!is_to_be_tried_on(file.path()));
     }
 }

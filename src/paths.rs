@@ -91,6 +91,10 @@ impl RegistryPaths {
         if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(invalid("the path names a folder"));
         }
+        #[cfg(target_os = "linux")]
+        if is_spelled_out(path) && sys::look_without_links(path).is_some_and(|it| it.is_file()) {
+            return Self::beside(path.to_path_buf());
+        }
         if let Ok(registry) = fs::canonicalize(path) {
             // What has vanished since is no other thing: it is missing.
             match sys::patiently(|| fs::metadata(&registry)) {
@@ -197,6 +201,14 @@ impl RegistryPaths {
     fn name(&self) -> &OsStr {
         self.registry.file_name().expect("a registry's path has a file name")
     }
+}
+
+/// Whether a path is absolute and spelled as the system would: no `.`, `..` or `//` in it.
+#[cfg(target_os = "linux")]
+fn is_spelled_out(name: &Path) -> bool {
+    let plain: PathBuf = name.components().collect();
+    let has_detour = name.components().any(|part| part == path::Component::ParentDir);
+    name.is_absolute() && !has_detour && plain.as_os_str() == name.as_os_str()
 }
 
 /// So that two names of a folder that is yet to be created are one, too.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::paths::RegistryPaths;
 use crate::reentry::Entered;
-use crate::registry_lock::{RegistryLock, Replaced};
+use crate::registry_lock::{Locking, RegistryLock};
 use crate::registry_v1::RegistryV1;
 use crate::splice::{self, IndexedText, OnlyEntry, Part};
 use crate::store::{self, Content, How, NEW_FILE_MODE};
@@ -111,7 +111,9 @@ fn update<T, E: From<Error>>(
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
 ) -> Result<T, E> {
     while_lost(options, |options| {
-        under_lock(paths, &options.lock, drop, |lock| update_under(lock, options, updater))
+        under_lock(paths, &options.lock, Locking::default(), |lock| {
+            update_under(lock, options, updater)
+        })
     })
 }
 
@@ -135,16 +137,15 @@ pub(crate) fn while_lost<T, E: From<Error>>(
 }
 
 /// Updates a registry's entries, once. `operate` says whether it has changed anything; if it looks at
-/// `only` a few entries, it may be given a registry that has no others. `close` gets what is left to
-/// be closed when the lock is released.
+/// `only` a few entries, it may be given a registry that has no others.
 pub(crate) fn update_entries<T>(
     paths: &RegistryPaths,
     options: &UpdateOptions,
-    close: fn(Replaced),
+    locking: Locking,
     only: Option<&[OnlyEntry<'_>]>,
     operate: impl FnOnce(&mut RegistryV1) -> (T, bool),
 ) -> Result<T, Attempt<Error>> {
-    under_lock(paths, &options.lock, close, |lock| {
+    under_lock(paths, &options.lock, locking, |lock| {
         let mut content = store::read(lock.path())?;
         let bytes = content.as_mut().map(|content| &mut content.bytes);
         // Whoever takes entries in or out gains nothing by a text that is kept.
@@ -199,7 +200,7 @@ pub fn with_registry_lock<T, E: From<Error>>(
     options: &LockOptions,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    under_lock(&RegistryPaths::resolve(path.as_ref())?, options, drop, |lock| {
+    under_lock(&RegistryPaths::resolve(path.as_ref())?, options, Locking::default(), |lock| {
         let value = body(lock)?;
         lock.check()?;
         Ok(value)
@@ -211,13 +212,13 @@ pub fn with_registry_lock<T, E: From<Error>>(
 fn under_lock<T, E: From<Error>>(
     paths: &RegistryPaths,
     options: &LockOptions,
-    close: fn(Replaced),
+    locking: Locking,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
     let _entered = Entered::enter(&paths.registry, &paths.registry)?;
-    let lock = RegistryLock::acquire_at(paths, options)?;
+    let lock = (locking.take)(paths, options)?;
     let result = body(&lock);
-    close(lock.release_only());
+    (locking.close)(lock.release_only());
     result
 }
 

@@ -34,6 +34,20 @@ pub(crate) struct Replaced {
     pub(crate) contended: bool,
 }
 
+/// How an update gets its lock and gets rid of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Locking {
+    pub(crate) take: fn(&RegistryPaths, &LockOptions) -> Result<RegistryLock>,
+    /// Gets what is left to be closed when the lock is released.
+    pub(crate) close: fn(Replaced),
+}
+
+impl Default for Locking {
+    fn default() -> Self {
+        Locking { take: RegistryLock::acquire_at, close: drop }
+    }
+}
+
 /// The lock of one registry, held. Dropping it releases it.
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as this value is dropped"]

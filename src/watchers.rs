@@ -9,7 +9,7 @@ use crate::liveness::Coroner;
 use crate::paths::RegistryPaths;
 use crate::record::{now_ms, Life, WatcherRecord};
 use crate::registry::{self, Attempt, UpdateOptions};
-use crate::registry_lock::Replaced;
+use crate::registry_lock::Locking;
 use crate::registry_v1::RegistryV1;
 use crate::store;
 
@@ -203,18 +203,19 @@ fn apply(path: &Path, operation: Operation, options: &UpdateOptions) -> Result<O
 
 fn apply_job(path: &Path, job: &Job, options: &UpdateOptions) -> Result<Outcome> {
     let paths = RegistryPaths::resolve(path)?;
-    let once = |options: &UpdateOptions| apply_once(&paths, &[job], options, drop, |_| true);
+    let once =
+        |options: &UpdateOptions| apply_once(&paths, &[job], options, Locking::default(), |_| true);
     let outcome = registry::while_lost(options, once)?.into_iter().next().flatten();
     Ok(outcome.expect("there is one for each job that may begin"))
 }
 
 /// Does all that may begin, under one lock and with one commit, once: the outcome of one that may
-/// not is `None`. `close` is that of [`registry::update_entries`].
+/// not is `None`.
 pub(crate) fn apply_once(
     paths: &RegistryPaths,
     jobs: &[&Job],
     options: &UpdateOptions,
-    close: fn(Replaced),
+    locking: Locking,
     may_begin: impl Fn(usize) -> bool,
 ) -> Result<Vec<Option<Outcome>>, Attempt<Error>> {
     let begin = |(index, outcome)| may_begin(index).then_some(outcome);
@@ -222,7 +223,7 @@ pub(crate) fn apply_once(
         return Ok(outcomes.into_iter().enumerate().map(begin).collect());
     }
     let only: Option<Vec<_>> = jobs.iter().map(|job| job.operation.only_entry()).collect();
-    registry::update_entries(paths, options, close, only.as_deref(), |registry| {
+    registry::update_entries(paths, options, locking, only.as_deref(), |registry| {
         let coroner = Coroner::default();
         let outcomes: Vec<_> = jobs
             .iter()

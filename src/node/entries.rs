@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{ClassInstance, Either};
+use napi::bindgen_prelude::{ClassInstance, Either, ToNapiValue};
 use napi::{Env, Unknown};
 use napi_derive::napi;
 use serde::Deserialize;
@@ -14,12 +14,15 @@ use super::convert::{millis, outcome, Failure};
 use super::hold::{close, lock_options};
 use super::thread_end::Owner;
 use super::threads::{in_background, Pool};
+use crate::at_once;
 use crate::cancel::CancelToken;
 use crate::entries::{Operation, Outcome, WatcherRef};
 use crate::error::{Error, Result};
 use crate::paths::RegistryPaths;
 use crate::record::{WatcherClaim, WatcherRecord};
 use crate::registry::{Attempt, UpdateOptions};
+use crate::registry_lock::{Locking, RegistryLock, Replaced};
+use crate::wait::LockOptions;
 use crate::warning::{OnWarning, Warning};
 use crate::watchers::{apply_once, check_id, Job};
 
@@ -197,7 +200,8 @@ pub struct Applied {
     pub reason: Option<String>,
 }
 
-/// Does operations under one lock, with one commit, once. The first is the one that waits for it, and
+/// Does operations under one lock, with one commit, once: at once if nothing stands in the way and
+/// nothing blocks, and then the outcome is no promise. The first is the one that waits for it, and
 /// whose cancellation ends the wait.
 #[napi]
 pub fn apply_entries<'env>(
@@ -212,43 +216,71 @@ pub fn apply_entries<'env>(
     let all: Vec<_> = operations.iter().map(|operation| operation.shared.clone()).collect();
     let mut lock = lock_options(timeout_ms, elapsed_ms, stale_ms);
     lock.cancel = all.first().map(|first| first.token.clone());
+    if !durable && may_be_done_at_once(&path, &all) {
+        let locking = Locking { take: take_at_once, close: close_replaced };
+        match at_once::try_it(|| apply(&path, &all, &lock, durable, locking)) {
+            // Somebody has it, or it needs more than is done at once.
+            Err(Error::LockBusy { .. }) => {}
+            applied => return outcome(applied, |applied| applied).into_unknown(env),
+        }
+    }
     in_background(env, Pool::Waits, move || {
-        let replaced = Arc::new(Mutex::new(None));
-        let on_warning = {
-            let replaced = replaced.clone();
-            OnWarning::new(move |warning| {
-                *replaced.lock().unwrap_or_else(PoisonError::into_inner) = Some(warning.clone());
-            })
-        };
-        let options = UpdateOptions { lock, durable, on_warning };
-        let jobs: Vec<_> = all.iter().map(|shared| &shared.job).collect();
-        let may_begin = |index: usize| all[index].move_to(Phase::Begun) == Phase::Begun;
-        let paths = match RegistryPaths::of_resolved(path.as_ref()) {
-            Ok(paths) => paths,
-            Err(error) => return Either::B(error.into()),
-        };
-        let close = |replaced| close(replaced, None);
-        let applied = match apply_once(&paths, &jobs, &options, close, may_begin) {
-            // Each may be done again as long as its own time allows, which JavaScript knows.
-            Err(Attempt::Lost(error)) => {
-                all.iter().for_each(|shared| shared.wait_again());
-                Err(error)
-            }
-            Err(Attempt::Failed(error)) => Err(error),
-            Ok(outcomes) => Ok(outcomes),
-        };
-        outcome(applied, |outcomes| {
-            let warning = replaced.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let (reason, kept) = match warning {
-                Some(Warning::Corrupt { reason, kept, .. }) => (Some(reason), kept),
-                _ => (None, None),
-            };
-            Applied {
-                outcomes: outcomes.iter().map(|outcome| outcome.as_ref().map(text)).collect(),
-                kept: kept.map(|path| path.to_string_lossy().into_owned()),
-                reason,
-            }
+        let locking = Locking { close: close_replaced, ..Locking::default() };
+        outcome(apply(&path, &all, &lock, durable, locking), |applied| applied)
+    })
+}
+
+/// Whether none of them looks at anything but its own entry: others ask the system for processes.
+fn may_be_done_at_once(path: &str, all: &[Arc<Shared>]) -> bool {
+    all.iter().all(|shared| shared.job.operation.only_entry().is_some())
+        && at_once::is_to_be_tried_on(path.as_ref())
+}
+
+fn take_at_once(paths: &RegistryPaths, options: &LockOptions) -> Result<RegistryLock> {
+    let busy = || Error::LockBusy { path: paths.registry.clone(), holder: None };
+    RegistryLock::acquire_at_once(paths, options.stale_after).ok_or_else(busy)
+}
+
+fn close_replaced(replaced: Replaced) {
+    close(replaced, None);
+}
+
+fn apply(
+    path: &str,
+    all: &[Arc<Shared>],
+    lock: &LockOptions,
+    durable: bool,
+    locking: Locking,
+) -> Result<Applied> {
+    let paths = RegistryPaths::of_resolved(path.as_ref())?;
+    let replaced = Arc::new(Mutex::new(None));
+    let on_warning = {
+        let replaced = replaced.clone();
+        OnWarning::new(move |warning| {
+            *replaced.lock().unwrap_or_else(PoisonError::into_inner) = Some(warning.clone());
         })
+    };
+    let options = UpdateOptions { lock: lock.clone(), durable, on_warning };
+    let jobs: Vec<_> = all.iter().map(|shared| &shared.job).collect();
+    let may_begin = |index: usize| all[index].move_to(Phase::Begun) == Phase::Begun;
+    let outcomes = match apply_once(&paths, &jobs, &options, locking, may_begin) {
+        // Each may be done again as long as its own time allows, which JavaScript knows.
+        Err(Attempt::Lost(error)) => {
+            all.iter().for_each(|shared| shared.wait_again());
+            return Err(error);
+        }
+        Err(Attempt::Failed(error)) => return Err(error),
+        Ok(outcomes) => outcomes,
+    };
+    let warning = replaced.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (reason, kept) = match warning {
+        Some(Warning::Corrupt { reason, kept, .. }) => (Some(reason), kept),
+        _ => (None, None),
+    };
+    Ok(Applied {
+        outcomes: outcomes.iter().map(|outcome| outcome.as_ref().map(text)).collect(),
+        kept: kept.map(|path| path.to_string_lossy().into_owned()),
+        reason,
     })
 }
 

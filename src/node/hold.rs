@@ -24,8 +24,8 @@ use crate::wait::LockOptions;
 struct Held {
     lock: RegistryLock,
     content: Option<Content>,
-    /// Whether its files are of this machine, which answers for them without delay.
-    is_local: bool,
+    /// Whether it was taken at once, or had to be waited for.
+    at_once: bool,
 }
 
 /// Shared with the thread that commits; `None` once released.
@@ -36,14 +36,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn acquire(path: &str, options: &LockOptions) -> Result<Held> {
-    Held::new(RegistryLock::acquire_at(&RegistryPaths::of_resolved(path.as_ref())?, options)?)
+    let lock = RegistryLock::acquire_at(&RegistryPaths::of_resolved(path.as_ref())?, options)?;
+    Held::new(lock, false)
 }
 
 impl Held {
-    fn new(lock: RegistryLock) -> Result<Self> {
+    fn new(lock: RegistryLock, at_once: bool) -> Result<Self> {
         let content = store::read(lock.path())?;
-        let is_local = lock.is_local();
-        Ok(Held { lock, content, is_local })
+        Ok(Held { lock, content, at_once })
+    }
+
+    /// Whether a commit without fsync does not block, as far as can be told.
+    fn commits_at_once(&self) -> bool {
+        let is_known = self.at_once && at_once::is_to_be_tried();
+        is_known || (at_once::is_to_be_tried_on(self.lock.path()) && self.lock.is_local())
     }
 }
 
@@ -168,8 +174,7 @@ impl Hold {
     /// Whether a commit that is not durable does not block, as far as can be told.
     #[napi]
     pub fn commits_at_once(&self) -> bool {
-        let is_local = lock(&self.shared).as_ref().is_some_and(|held| held.is_local);
-        is_local && at_once::is_to_be_tried()
+        lock(&self.shared).as_ref().is_some_and(Held::commits_at_once)
     }
 
     /// Replaces the content, off the calling thread; then, with `release`, releases the lock.
@@ -252,13 +257,13 @@ fn commit(
 /// Takes a lock on the calling thread if that needs no wait and nothing else that may block.
 #[napi]
 pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<Hold> {
-    if !at_once::is_to_be_tried() {
+    if !at_once::is_to_be_tried_on(path.as_ref()) {
         return None;
     }
     let stale_after = millis(stale_ms).unwrap_or(Duration::MAX);
     let held = at_once::try_it(|| {
         let paths = RegistryPaths::of_resolved(path.as_ref()).ok()?;
-        Held::new(RegistryLock::acquire_at_once(&paths, stale_after)?).ok()
+        Held::new(RegistryLock::acquire_at_once(&paths, stale_after)?, true).ok()
     })?;
     Some(Hold::new(held))
 }

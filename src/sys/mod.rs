@@ -60,9 +60,14 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
 
 /// The first bytes of a file, from its start, wherever other users of the descriptor stand.
 pub(crate) fn read_start(file: &File, limit: usize) -> io::Result<Vec<u8>> {
+    read_enough(file, limit, limit)
+}
+
+/// The same, up to a limit, if there is more than enough.
+fn read_enough(file: &File, enough: usize, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; limit];
     let mut filled = 0;
-    while filled < limit {
+    while filled < enough {
         match read_at(file, &mut bytes[filled..], filled as u64) {
             Ok(0) => break,
             Ok(count) => filled += count,
@@ -76,9 +81,10 @@ pub(crate) fn read_start(file: &File, limit: usize) -> io::Result<Vec<u8>> {
 
 /// All of an open file that had this size when it was opened.
 pub(crate) fn read_all(mut file: &File, size: u64) -> io::Result<Vec<u8>> {
-    let limit = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
-    let mut bytes = read_start(file, limit)?;
-    if bytes.len() == limit {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    // One more than there is: a file that has not grown is read in one call.
+    let mut bytes = read_enough(file, size, size.saturating_add(1))?;
+    if bytes.len() > size {
         // It has grown meanwhile: no file that is replaced in one step does that.
         bytes.clear();
         io::Seek::rewind(&mut file)?;
