@@ -14,7 +14,7 @@ const running = new Set()
 
 const track = (child) => {
 	running.add(child)
-	child.once('close', () => running.delete(child))
+	child.once('exit', () => running.delete(child))
 	return child
 }
 
@@ -22,8 +22,9 @@ export const killAll = () => {
 	for (const child of running) child.kill('SIGKILL')
 }
 
-const whenClosed = async (child) => {
-	if (running.has(child)) await once(child, 'close')
+/** Not `close`, which never comes for a child that was disconnected from here. */
+const whenEnded = async (child) => {
+	if (running.has(child)) await once(child, 'exit')
 }
 
 /** The next message of a child process; an error if it ends without one. */
@@ -31,7 +32,7 @@ const nextMessage = (child) =>
 	new Promise((resolve, reject) => {
 		child.once('message', resolve)
 		child.once('error', reject)
-		child.once('close', (code, signal) =>
+		child.once('exit', (code, signal) =>
 			reject(new Error(`a process of the benchmark ended early (${signal ?? `code ${code}`})`)),
 		)
 	})
@@ -49,7 +50,7 @@ export const startNode = async (script, settings) => {
 	return async (startAt) => {
 		child.send({ startAt })
 		const result = await nextMessage(child)
-		await whenClosed(child)
+		await whenEnded(child)
 		return result
 	}
 }
@@ -75,7 +76,7 @@ export const ask = async (script, settings, patienceMs = 120_000) => {
 	try {
 		const result = await nextMessage(child)
 		child.disconnect()
-		await whenClosed(child)
+		await whenEnded(child)
 		return result
 	} finally {
 		clearTimeout(timer)
