@@ -13,11 +13,13 @@ import { dirname, join } from 'node:path'
 import { beatOf, freshRegistry, jsonFile } from '../registry-file.mjs'
 import { median } from '../statistics.mjs'
 
-const WARM_UP = 3
-/** Small registries are quick: more of them for the same time. */
-const MOST_SAMPLES = 400
+const WARM_UP = 1
+/** So that a call is not measured with its code and data just driven out by all the others'. */
+const CALLS_A_TURN = 4
+/** Small registries are quick: more turns in the same time. */
+const MOST_TURNS = 100
 
-const { contestants, folder, entries, samples, budgetMs } = JSON.parse(process.argv[2])
+const { contestants, folder, entries, leastTurns, budgetMs } = JSON.parse(process.argv[2])
 const index = Math.floor(entries / 2)
 
 const freshPath = (name) => join(mkdtempSync(join(folder, `${name}-`)), 'registry.json')
@@ -63,12 +65,14 @@ for (const contestant of contestants) turns.set(contestant.name, await beatsOf(c
 const taken = new Map([...turns.keys()].map((name) => [name, []]))
 const startedAt = performance.now()
 const isEnough = (done) =>
-	done >= samples && (done >= MOST_SAMPLES || performance.now() - startedAt > budgetMs)
+	done >= leastTurns && (done >= MOST_TURNS || performance.now() - startedAt > budgetMs)
 for (let done = -WARM_UP; !isEnough(done); done++) {
 	for (const [name, call] of turns) {
-		const begunAt = performance.now()
-		await call()
-		if (done >= 0) taken.get(name).push(performance.now() - begunAt)
+		for (let n = 0; n < CALLS_A_TURN; n++) {
+			const begunAt = performance.now()
+			await call()
+			if (done >= 0) taken.get(name).push(performance.now() - begunAt)
+		}
 	}
 }
 process.send({

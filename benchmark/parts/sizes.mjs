@@ -15,8 +15,8 @@ export const run = async ({ contestants, places, pace, say }) => {
 	const sizes = []
 	for (const { place, folder } of places) {
 		for (const entries of pace.sizes) {
-			const { sizeSamples: samples, sizeBudgetMs: budgetMs } = pace
-			const found = await ask('sizes', { contestants: taking, folder, entries, samples, budgetMs })
+			const { sizeTurns: leastTurns, sizeBudgetMs: budgetMs } = pace
+			const found = await ask('sizes', { contestants: taking, folder, entries, leastTurns, budgetMs })
 			sizes.push({ place, entries, ...found })
 			say(sizeText(sizes.at(-1)))
 		}
