@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { killAll, startNode } from './children.mjs'
 import { freshRegistry } from './registry-file.mjs'
-import { histogram, largest, sum, summarise } from './statistics.mjs'
+import { histogram, largest, smallest, sum, summarise } from './statistics.mjs'
 
 /** Time for the signal to reach a process before the first call; and to each further one. */
 const START_DELAY_MS = 30
@@ -32,7 +32,7 @@ const evaluate = (outcomes) => {
 		opsPerSecond: results.length > 0 ? sum(within) / (windowMs / 1_000) : Number.NaN,
 		...summarise(latencies),
 		worstP99: largest(results.map((result) => summarise(result.latencies).p99)),
-		fairness: -largest(within.map((count) => -count)) / largest(within),
+		fairness: smallest(within) / largest(within),
 		acknowledged: sum(results.map((result) => result.acknowledged)),
 		cpuMsPerCall: sum(results.map((result) => result.cpuMs ?? Number.NaN)) / latencies.length,
 		errors: addUp([...results.map(({ errors }) => errors), ...crashes]),

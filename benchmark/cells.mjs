@@ -1,8 +1,12 @@
 // The cells of one part, in rounds: all contestants take turns, so that what the machine does for
-// a while hits all of them.
+// a while hits all of them. Every other round goes backwards: nobody always follows the same one.
 
+import { spawnSync } from 'node:child_process'
 import { runCell } from './cell.mjs'
 import { cellText } from './report.mjs'
+
+/** What the cell before has left to be written is not the next one's work. */
+const settle = ({ folder }) => spawnSync('sync', ['-f', folder], { stdio: 'ignore' })
 
 /** One that can't be measured at all is said to have failed, and the others go on. */
 const measured = async (spec) => {
@@ -19,7 +23,8 @@ const measured = async (spec) => {
 export const runCells = async (specs, { pace, say }) => {
 	const cells = []
 	for (let round = 1; round <= pace.rounds; round++) {
-		for (const spec of specs) {
+		for (const spec of round % 2 === 1 ? specs : specs.toReversed()) {
+			settle(spec)
 			const cell = { round, ...(await measured(spec)) }
 			cells.push(cell)
 			say(cellText(cell, pace.rounds))

@@ -1,7 +1,7 @@
 // From the cells of all rounds to one result per place, contestant and number of processes.
 
 import { floorOf } from './contestants.mjs'
-import { largest, median, spread, sum } from './statistics.mjs'
+import { largest, median, smallest, spread, sum } from './statistics.mjs'
 
 const total = (cells) => {
 	const errors = {}
@@ -28,6 +28,8 @@ const medians = (cells) => {
 	return {
 		opsPerSecond: median(of('opsPerSecond')),
 		spread: spread(of('opsPerSecond')),
+		slowest: smallest(of('opsPerSecond')),
+		fastest: largest(of('opsPerSecond')),
 		p50: median(of('p50')),
 		p99: median(of('p99')),
 		worstP99: median(of('worstP99')),

@@ -12,14 +12,17 @@ export const median = (values) => {
 		: sorted[Math.floor(middle)]
 }
 
-/** The largest; unlike Math.max, of as many as there are. */
-export const largest = (values) => values.reduce((max, value) => Math.max(max, value), -Infinity)
+/** Unlike Math.max, of as many values as there are. */
+export const largest = (values) =>
+	values.reduce((max, value) => Math.max(max, value), Number.NEGATIVE_INFINITY)
 
 export const sum = (values) => values.reduce((total, value) => total + value, 0)
 
+export const smallest = (values) =>
+	values.reduce((min, value) => Math.min(min, value), Number.POSITIVE_INFINITY)
+
 /** Half the range, as a part of the median. */
-export const spread = (values) =>
-	(largest(values) + largest(values.map((v) => -v))) / 2 / median(values)
+export const spread = (values) => (largest(values) - smallest(values)) / 2 / median(values)
 
 export const summarise = (latencies) => {
 	const sorted = ascending(latencies)

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { outdated } from '../benchmark/publish/publish.mjs'
 import { targets } from './build.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -85,6 +86,12 @@ step(
 
 const cargoVersion = /^version = "(.+)"$/m.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8'))[1]
 step('Cargo.toml and package.json have the same version', cargoVersion === version)
+
+const stale = outdated()
+step(
+	`tables and pictures are those of docs/benchmark.json${stale.map((path) => `; not ${path}`).join('')}`,
+	stale.length === 0,
+)
 
 if (failed.length > 0) {
 	console.error(`\n${failed.length} failed: ${failed.join(', ')}`)

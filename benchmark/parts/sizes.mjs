@@ -16,7 +16,13 @@ export const run = async ({ contestants, places, pace, say }) => {
 	for (const { place, folder } of places) {
 		for (const entries of pace.sizes) {
 			const { sizeTurns: leastTurns, sizeBudgetMs: budgetMs } = pace
-			const found = await ask('sizes', { contestants: taking, folder, entries, leastTurns, budgetMs })
+			const found = await ask('sizes', {
+				contestants: taking,
+				folder,
+				entries,
+				leastTurns,
+				budgetMs,
+			})
 			sizes.push({ place, entries, ...found })
 			say(sizeText(sizes.at(-1)))
 		}
