@@ -25,6 +25,7 @@ const inNode = (base, module, traits = {}) => {
 /** A Rust program on the JSON file, whose settings and answers are those of a Node worker. */
 const program = (base, example, settings, traits) => ({
 	base,
+	isProgram: true,
 	load: () => jsonFile,
 	start: (more) => startProgram(example, { ...more, ...settings }),
 	...traits,

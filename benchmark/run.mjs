@@ -48,7 +48,7 @@ const report = ({ parts: found, targets }) => {
 }
 
 const benchmark = async (options, places, skipped) => {
-	const missing = installEngines()
+	const missing = options.contestants.some(({ engine }) => engine) ? installEngines() : []
 	const machine = describeMachine(places)
 	say(machineText(machine))
 	const notes = gaps(missing, skipped)
@@ -78,7 +78,7 @@ const benchmark = async (options, places, skipped) => {
 const main = async () => {
 	const options = readOptions(process.argv.slice(2))
 	if (options.help) return say(help)
-	buildPrograms()
+	if (options.contestants.some(({ isProgram }) => isProgram)) buildPrograms()
 	const { places, skipped } = makePlaces(options.places, options.dir)
 	const cleanUp = () => {
 		killAll()

@@ -32,7 +32,7 @@ const oneProcess = (data) =>
 	barPicture({
 		title: 'One process: updates per second',
 		description: `Median and range of the rounds, logarithmic. ${where(data)}`,
-		unit: 'updates per second, more is better',
+		unit: 'updates per second, logarithmic: more is better',
 		groups: [
 			{
 				name: 'survives a crash of the process',
@@ -63,7 +63,7 @@ const throughput = (data) =>
 		title: 'Many processes: updates per second of all together',
 		description: `A closed loop without pauses, not durable, logarithmic. ${where(data)}`,
 		across: 'processes',
-		upward: 'updates per second, more is better',
+		upward: 'updates per second, logarithmic: more is better',
 		series: byProcesses(data, ({ opsPerSecond }) => opsPerSecond),
 	})
 
@@ -72,7 +72,7 @@ const tails = (data) =>
 		title: 'Many processes: p99 of the process that had it worst',
 		description: `A closed loop without pauses, not durable, logarithmic. ${where(data)}`,
 		across: 'processes',
-		upward: 'ms, less is better',
+		upward: 'ms, logarithmic: less is better',
 		series: byProcesses(data, ({ worstP99 }) => worstP99),
 	})
 
@@ -89,7 +89,7 @@ const watchers = (data) =>
 	barPicture({
 		title: 'Ten watchers beating: p99 of a beat, and a line from its median',
 		description: `An open loop, counted from when the beat was due, logarithmic. ${where(data)}`,
-		unit: 'ms, less is better',
+		unit: 'ms, logarithmic: less is better',
 		groups: [
 			{
 				name: 'survives a crash of the process',
@@ -118,7 +118,7 @@ const sizes = (data) => {
 		title: 'Large registries: time of one update of one entry',
 		description: `One process, not durable, medians, logarithmic. ${where(data)}`,
 		across: 'entries',
-		upward: 'ms, less is better',
+		upward: 'ms, logarithmic: less is better',
 		series: SIZED.map((base) => ({
 			name: nameOf(base),
 			colour: colourOf(base),
