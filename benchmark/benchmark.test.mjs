@@ -88,6 +88,7 @@ test('what is acknowledged too late is no throughput, and what fails has a laten
 test('percentiles by nearest rank, medians, spreads, and a distribution that loses nothing', () => {
 	const hundred = Array.from({ length: 100 }, (_, n) => 100 - n)
 	assert.deepEqual(summarise(hundred), { p50: 50, p99: 99, max: 100 })
+	assert.equal(percentile([1, 2, 3, 4, 5, 6, 7], 0.5), 4)
 	assert.ok(Number.isNaN(percentile([], 0.5)))
 	assert.equal(median([4, 1, 3]), 3)
 	assert.equal(median([4, 1, 3, 2]), 2.5)

@@ -32,9 +32,8 @@ const nextMessage = (child) =>
 	new Promise((resolve, reject) => {
 		child.once('message', resolve)
 		child.once('error', reject)
-		child.once('exit', (code, signal) =>
-			reject(new Error(`a process of the benchmark ended early (${signal ?? `code ${code}`})`)),
-		)
+		// Not `exit`, which may come before a long message has been read.
+		child.once('disconnect', () => reject(new Error('a process of the benchmark ended early')))
 	})
 
 const forkChild = (script, settings, output = 'inherit') => {

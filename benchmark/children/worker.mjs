@@ -19,6 +19,8 @@ let outcome = new Outcome()
 const writer = () => {
 	const update = contestant.create({ durable, index })
 	const beat = beatOf(index)
+	// A program opens its database once, and then lives for hours.
+	update.connect?.(path)
 	return (file) => update(file, beat)
 }
 

@@ -31,12 +31,13 @@ const opened = (durable) => {
 
 export const create = ({ durable }) => {
 	const databaseOf = opened(durable)
-	return (path, beat) => {
+	const update = (path, beat) => {
 		const database = databaseOf(path)
 		database.transactionSync(() => {
 			database.putSync(beat.id, beat.inRecord(database.get(beat.id)))
 		})
 	}
+	return Object.assign(update, { connect: databaseOf })
 }
 
 /** Calls that are made at once: it commits them together. */

@@ -46,7 +46,7 @@ export const create = ({ durable }) => {
 			change.run(JSON.stringify(beat.inRecord(JSON.parse(select.get(beat.id)))), beat.id)
 		}).immediate
 	})
-	return (path, beat) => updateOf(path)(beat)
+	return Object.assign((path, beat) => updateOf(path)(beat), { connect: updateOf })
 }
 
 export const createReader = () => {
