@@ -1,4 +1,6 @@
 // SQLite and LMDB: installed here and not with the package, whose own installation stays small.
+// package.json pins msgpackr-extract, which lmdb brings: of the newest, not every platform's
+// package could be had when the lock file was made, and `npm ci` fails where the lock lacks one.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
