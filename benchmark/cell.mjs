@@ -1,16 +1,17 @@
-// One cell of the table: one contestant, so many processes, one round.
+// One cell of a table: one contestant, so many processes, one load, one round.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { killAll } from './processes.mjs'
-import { countBeats, writeFreshRegistry } from './registry-file.mjs'
-import { sum, summarise } from './statistics.mjs'
+import { killAll, startNode } from './children.mjs'
+import { freshRegistry } from './registry-file.mjs'
+import { histogram, largest, smallest, sum, summarise } from './statistics.mjs'
 
-/** Time for the signal to reach all processes before the first update. */
+/** Time for the signal to reach a process before the first call; and to each further one. */
 const START_DELAY_MS = 30
+const START_DELAY_EACH_MS = 2
 
-/** A worker that takes this much longer than it was told hangs. */
-const PATIENCE_MS = 120_000
+/** Workers that take this much longer than they were told hang. */
+const PATIENCE_MS = 60_000
 
 const addUp = (counts) => {
 	const total = {}
@@ -20,47 +21,63 @@ const addUp = (counts) => {
 	return total
 }
 
-const evaluate = ({ contestant, processes }, outcomes, path) => {
+/** Of all that were started; one that crashed counts as an error, and the others go on. */
+const evaluate = (outcomes) => {
 	const results = outcomes.filter(({ value }) => value).map(({ value }) => value)
-	const acknowledged = sum(results.map((result) => result.acknowledged))
-	const times = results.map((result) => result.elapsedMs)
 	const crashes = outcomes.filter(({ reason }) => reason).map(() => ({ CRASHED: 1 }))
+	const windowMs = largest(results.map((result) => result.windowMs))
+	const within = results.map((result) => result.within)
+	const latencies = results.flatMap((result) => Array.from(result.latencies))
 	return {
-		contestant: contestant.name,
-		processes,
-		opsPerSecond: acknowledged / (Math.max(...times) / 1000),
-		...summarise(results.flatMap((result) => result.latencies)),
-		fairness: Math.min(...times) / Math.max(...times),
-		acknowledged,
+		opsPerSecond: results.length > 0 ? sum(within) / (windowMs / 1_000) : Number.NaN,
+		...summarise(latencies),
+		worstP99: largest(results.map((result) => summarise(result.latencies).p99)),
+		fairness: smallest(within) / largest(within),
+		acknowledged: sum(results.map((result) => result.acknowledged)),
+		cpuMsPerCall: sum(results.map((result) => result.cpuMs ?? Number.NaN)) / latencies.length,
 		errors: addUp([...results.map(({ errors }) => errors), ...crashes]),
-		lost: contestant.isFloor ? null : acknowledged - countBeats(path),
+		perProcess: within,
+		histogram: histogram(latencies),
 	}
 }
 
-export const runCell = async (cell, folder) => {
-	const { contestant, processes, seconds, updates, pause } = cell
-	// Alone, a process runs for a time. Several get the same work each, with pauses: otherwise a
-	// lock that lets one process run while the others starve would look fast, for it is that one
-	// which makes nearly all updates.
-	const work = processes === 1 ? { seconds } : { updates, pause }
-	const own = mkdtempSync(join(folder, 'cell-'))
-	const path = join(own, 'registry.json')
-	writeFreshRegistry(path)
-	const timer = setTimeout(killAll, seconds * 1000 + PATIENCE_MS)
-	try {
-		const { durable } = contestant
-		const workers = Array.from({ length: processes }, (_, index) =>
-			contestant.start({ path, index, durable, ...work }),
-		)
-		const started = await Promise.allSettled(workers)
-		const startAt = Date.now() + START_DELAY_MS
-		const runs = started.map(async ({ value: run, reason }) => {
+/** All are ready before one begins; those that did not get ready have crashed. */
+const runTogether = async (starting) => {
+	const started = await Promise.allSettled(starting)
+	const startAt = Date.now() + START_DELAY_MS + START_DELAY_EACH_MS * started.length
+	return Promise.allSettled(
+		started.map(async ({ value: run, reason }) => {
 			if (reason) throw reason
 			return run(startAt)
-		})
-		return evaluate(cell, await Promise.allSettled(runs), path)
+		}),
+	)
+}
+
+/** The load of one of several: in an open one, they don't all call at once. */
+const loadOf = (load, index, count) =>
+	load.kind === 'open' ? { ...load, phaseMs: (load.periodMs * index) / count } : load
+
+export const runCell = async ({ contestant, processes, readers = 0, load, place, folder }) => {
+	const own = mkdtempSync(join(folder, 'cell-'))
+	const path = join(own, 'registry.json')
+	const { base, durable, script } = contestant
+	const timer = setTimeout(killAll, (load.seconds ?? 0) * 1_000 + PATIENCE_MS)
+	try {
+		const { prepare, countBeats } = await contestant.load()
+		await prepare(path, freshRegistry(processes))
+		const writers = Array.from({ length: processes }, (_, index) =>
+			contestant.start({ path, index, durable, load: loadOf(load, index, processes) }),
+		)
+		const reading = Array.from({ length: readers }, (_, index) =>
+			startNode('worker', { script, role: 'read', path, index, load }),
+		)
+		const outcomes = await runTogether([...writers, ...reading])
+		const written = evaluate(outcomes.slice(0, processes))
+		const lost = contestant.isFloor ? null : written.acknowledged - (await countBeats(path))
+		const cell = { contestant: contestant.name, base, durable, place, processes, ...written, lost }
+		return readers > 0 ? { ...cell, readers, reads: evaluate(outcomes.slice(processes)) } : cell
 	} finally {
 		clearTimeout(timer)
-		rmSync(own, { recursive: true, force: true })
+		rmSync(own, { recursive: true, force: true, maxRetries: 5 })
 	}
 }

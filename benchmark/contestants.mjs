@@ -1,58 +1,67 @@
-// Who takes part. Each but the floor is a module whose `create({ durable })` makes a function
-// `(path, updater)`, one locked update of a registry, that may return a promise. Those that do what
-// an entry operation does leave the updater out, and count the beats themselves.
+// Who takes part. Each but the Rust programs is a module with
+//   prepare(path, registry)          puts the registry there, in the contestant's own form
+//   create({ durable })              makes a function (path, beat): one locked update
+//   createReader()                   makes a function (path): reads all watchers, or throws
+//   countBeats(path)                 how many updates are there
+//   hold(path, say)                  takes the lock, says so, and never lets go
+// each of which may return a promise.
 
-import { fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { startFloor } from './floor.mjs'
-import { nextMessage, track, whenClosed } from './processes.mjs'
+import { startNode, startProgram } from './children.mjs'
+import { jsonFile } from './registry-file.mjs'
 
-const workerScript = fileURLToPath(new URL('./children/worker.mjs', import.meta.url))
+const urlOf = (module) => new URL(`./contestants/${module}.mjs`, import.meta.url).href
 
-/** Starts a Node worker; resolves when it is ready, with the function that lets it go. */
-const startNode = (module) => async (settings) => {
-	const script = new URL(`./contestants/${module}`, import.meta.url).href
-	const argument = JSON.stringify({ ...settings, script })
-	const child = track(fork(workerScript, [argument], { serialization: 'advanced' }))
-	await nextMessage(child)
-	return async (startAt) => {
-		child.send({ startAt })
-		const result = await nextMessage(child)
-		await whenClosed(child)
-		return result
+const inNode = (base, module, traits = {}) => {
+	const script = urlOf(module)
+	return {
+		base,
+		script,
+		load: () => import(script),
+		start: (settings) => startNode('worker', { script, role: 'write', ...settings }),
+		...traits,
 	}
 }
 
-const contestant = (name, module, { durable = false, ours = false } = {}) => ({
-	name: durable ? `${name}-durable` : name,
-	durable,
-	ours,
-	start: startNode(module),
+/** A Rust program on the JSON file, whose settings and answers are those of a Node worker. */
+const program = (base, example, settings, traits) => ({
+	base,
+	isProgram: true,
+	load: () => jsonFile,
+	start: (more) => startProgram(example, { ...more, ...settings }),
+	...traits,
 })
 
-const floor = (name, durable) => ({
-	name,
-	durable,
-	ours: false,
+const ours = { ours: true }
+const jsonLock = { keepsJson: true }
+
+const bases = [
 	// It does not wait for a lock: two at once would fail.
-	isFloor: true,
-	start: startFloor,
+	program('floor', 'syscall_floor', {}, { isFloor: true }),
+	inNode('argus-sync', 'argus-sync', ours),
+	inNode('argus-async', 'argus-async', ours),
+	inNode('argus-heartbeat', 'argus-heartbeat', ours),
+	inNode('argus-announce', 'argus-announce', ours),
+	program('crate-update', 'contestant', { operation: 'update' }, ours),
+	program('crate-heartbeat', 'contestant', { operation: 'heartbeat' }, ours),
+	inNode('seed-lock', 'seed-lock', { ...jsonLock, neverDurable: true }),
+	inNode('proper-lockfile', 'proper-lockfile', jsonLock),
+	inNode('sqlite', 'sqlite', { engine: 'better-sqlite3' }),
+	inNode('lmdb', 'lmdb', { engine: 'lmdb' }),
+]
+
+const variant = (contestant, durable) => ({
+	...contestant,
+	durable,
+	name: durable ? `${contestant.base}-durable` : contestant.base,
 })
 
 export const contestants = [
-	floor('floor', false),
-	contestant('argus-sync', 'argus-sync.mjs', { ours: true }),
-	contestant('argus-async', 'argus-async.mjs', { ours: true }),
-	contestant('argus-heartbeat', 'argus-heartbeat.mjs', { ours: true }),
-	contestant('argus-announce', 'argus-announce.mjs', { ours: true }),
-	contestant('seed-lock', 'seed-lock.mjs'),
-	contestant('proper-lockfile', 'proper-lockfile.mjs'),
-	floor('floor-durable', true),
-	contestant('argus-sync', 'argus-sync.mjs', { ours: true, durable: true }),
-	contestant('argus-async', 'argus-async.mjs', { ours: true, durable: true }),
-	contestant('argus-heartbeat', 'argus-heartbeat.mjs', { ours: true, durable: true }),
-	contestant('proper-lockfile', 'proper-lockfile.mjs', { durable: true }),
+	...bases.map((contestant) => variant(contestant, false)),
+	...bases
+		.filter(({ neverDurable }) => !neverDurable)
+		.map((contestant) => variant(contestant, true)),
 ]
 
-export const floorOf = ({ durable }) =>
-	contestants.find((other) => other.isFloor && other.durable === durable)
+export const contestantNamed = (name) => contestants.find((contestant) => contestant.name === name)
+
+export const floorOf = ({ durable }) => (durable ? 'floor-durable' : 'floor')

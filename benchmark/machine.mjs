@@ -1,11 +1,14 @@
 // Where the numbers come from: they mean nothing elsewhere.
 
 import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { installedVersion, sqliteVersion } from './engines.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const MEMORY = '/dev/shm'
 
 /** What a program prints; undefined where there is no such program. */
 const output = (program, args) => {
@@ -26,15 +29,51 @@ const commit = () => {
 /** df names ext4 where stat only knows that it is some ext. */
 const fileSystem = (folder) =>
 	output('df', ['--output=fstype', folder])?.split('\n')[1] ??
-	output('stat', ['-f', '-c', '%T', folder])
+	output('stat', ['-f', '-c', '%T', folder]) ??
+	'unknown'
 
-export const describeMachine = (folder) => ({
-	cpu: `${cpus()[0]?.model.trim() ?? 'unknown'}, ${availableParallelism()} cores`,
+/** Folders to work in: [{ place, folder, fileSystem }], and why one is left out. */
+export const makePlaces = (wanted, dir) => {
+	const disk = dir ?? join(root, 'target')
+	if (dir === undefined) mkdirSync(disk, { recursive: true })
+	const places = []
+	const skipped = []
+	for (const place of wanted) {
+		const parent = place === 'disk' ? disk : MEMORY
+		const exists = statSync(parent, { throwIfNoEntry: false })?.isDirectory()
+		const found = exists ? fileSystem(parent) : undefined
+		if (place === 'tmpfs' && found !== 'tmpfs') {
+			skipped.push({ place, why: `${MEMORY} is ${found ?? 'not there'}` })
+		} else {
+			places.push({ place, folder: mkdtempSync(join(parent, 'benchmark-')), fileSystem: found })
+		}
+	}
+	return { places, skipped }
+}
+
+export const removePlaces = (places) => {
+	for (const { folder } of places) {
+		rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+	}
+}
+
+const versions = () => ({
+	'better-sqlite3': installedVersion('better-sqlite3'),
+	sqlite: sqliteVersion(),
+	lmdb: installedVersion('lmdb'),
+	'proper-lockfile': installedVersion('proper-lockfile', root),
+	'write-file-atomic': installedVersion('write-file-atomic', root),
+})
+
+export const describeMachine = (places) => ({
+	cpu: cpus()[0]?.model.trim() ?? 'unknown',
+	cores: availableParallelism(),
 	memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
 	system: `${type()} ${release()} ${process.arch}`,
+	...Object.fromEntries(places.map((each) => [each.place, each.fileSystem])),
 	node: process.version,
 	rust: output('rustc', ['--version']) ?? 'unknown',
-	disk: fileSystem(folder) ?? 'unknown',
+	...versions(),
 	commit: commit() ?? 'unknown',
 	date: new Date().toISOString(),
 })

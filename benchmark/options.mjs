@@ -1,46 +1,53 @@
 // The command line.
 
-import { mkdirSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { statSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { contestants } from './contestants.mjs'
-
-const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+import { parts } from './parts.mjs'
 
 export class OptionError extends Error {}
 
+const PLACES = ['disk', 'tmpfs']
+
+const wrapped = (words) => words.join(', ').replace(/(.{40,70}), /g, `$1,\n${' '.repeat(20)}`)
+
 export const help = `Usage: npm run bench -- [OPTIONS]
 
-Measures locked updates of a registry: this addon beside a JavaScript lock written to argus's
-seed document, proper-lockfile with write-file-atomic, and the bare system calls.
+Measures locked updates of a small registry that processes share: this addon and crate beside a
+JavaScript lock written to argus's seed document, proper-lockfile with write-file-atomic, SQLite,
+LMDB, and the bare system calls. A full run takes a quarter of an hour.
 
-  --seconds S       how long one process runs (default 1.5)
-  --updates N       how many updates each of several processes does (default 100)
-  --pause MS        how long each of several processes pauses after an update, on average; 0 is
-                    a load that no watcher makes (default 2)
-  --rounds N        how often the contestants take turns (default 3)
-  --processes LIST  how many processes at once (default 1,4,10)
+  --quick           a minute or two: all parts, one round; to see that all works
+  --part LIST       these parts alone, of
+${Object.entries(parts)
+	.map(([name, { what }]) => `                      ${name.padEnd(13)}${what}`)
+	.join('\n')}
   --only LIST       these contestants alone, of
-                    ${contestants
-											.map(({ name }) => name)
-											.join(', ')
-											.replace(/(.{40,70}), /g, '$1,\n                    ')}
+                    ${wrapped(contestants.map(({ name }) => name))}
+  --place LIST      disk, tmpfs (/dev/shm), or both (default: both)
+  --rounds N        how often the contestants take turns (default 3)
+  --seconds S       how long a closed loop runs (default 0.8 for one process, 1.5 for several)
+  --processes LIST  how many processes at once (default 2,4,10,32,64; 10 for what is durable or
+                    on tmpfs)
   --dir DIR         the disk to measure: works in a fresh folder there, and removes it at the
                     end (default: target, in the repository)
-  --json FILE       writes everything that was measured there
+  --json FILE       where the raw data goes (default target/benchmark.json)
+  --publish         afterwards writes docs/benchmark.json, the pictures, and the tables of
+                    README.md and docs/performance.md
   --help            prints this
 `
 
 const definitions = {
-	seconds: { type: 'string', default: '1.5' },
-	updates: { type: 'string', default: '100' },
-	pause: { type: 'string', default: '2' },
-	rounds: { type: 'string', default: '3' },
-	processes: { type: 'string', default: '1,4,10' },
+	quick: { type: 'boolean', default: false },
+	part: { type: 'string' },
 	only: { type: 'string' },
+	place: { type: 'string' },
+	rounds: { type: 'string' },
+	seconds: { type: 'string' },
+	processes: { type: 'string' },
 	dir: { type: 'string' },
 	json: { type: 'string' },
+	publish: { type: 'boolean', default: false },
 	help: { type: 'boolean', default: false },
 }
 
@@ -60,48 +67,56 @@ const number = (name, text, isGood, what) => {
 	return value
 }
 
-const isPause = (value) => value >= 0 && value <= 60_000
+const isCount = (value) => Number.isSafeInteger(value) && value >= 1 && value <= 1_000
+const isTime = (value) => value > 0 && value <= 3_600
 
-const isCount = (value) => Number.isSafeInteger(value) && value >= 1
-
-const chosen = (only) => {
-	if (only === undefined) return contestants
-	const names = only.split(',').map((name) => name.trim())
-	const known = contestants.map(({ name }) => name)
-	const unknown = names.find((name) => !known.includes(name))
+/** Those of a list that are known, in the order in which they are known. */
+const chosen = (name, text, known) => {
+	if (text === undefined) return known
+	const names = text.split(',').map((each) => each.trim())
+	const unknown = names.find((each) => !known.includes(each))
 	if (unknown !== undefined) {
-		throw new OptionError(`--only does not know '${unknown}'; there is ${known.join(', ')}`)
+		throw new OptionError(`--${name} does not know '${unknown}'; there is ${known.join(', ')}`)
 	}
-	return contestants.filter(({ name }) => names.includes(name))
+	return known.filter((each) => names.includes(each))
+}
+
+const counts = (text) => {
+	const found = text
+		.split(',')
+		.map((each) => number('processes', each, isCount, 'numbers like 1,4,10'))
+	return [...new Set(found)].sort((a, b) => a - b)
 }
 
 const folder = (dir) => {
-	if (dir === undefined) {
-		const target = join(root, 'target')
-		mkdirSync(target, { recursive: true })
-		return target
-	}
-	if (!statSync(dir, { throwIfNoEntry: false })?.isDirectory()) {
-		throw new OptionError(`--dir takes a folder that exists, not '${dir}'`)
-	}
-	return dir
+	if (dir === undefined || statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return dir
+	throw new OptionError(`--dir takes a folder that exists, not '${dir}'`)
 }
 
 export const readOptions = (args) => {
 	const values = parse(args)
 	if (values.help) return { help: true }
-	const processes = values.processes
-		.split(',')
-		.map((text) => number('processes', text, isCount, 'numbers like 1,4,10'))
-	const isTime = (value) => value > 0 && value <= 3600
+	const { quick, publish, part, only, place, rounds, seconds, processes, dir, json } = values
+	const names = chosen(
+		'only',
+		only,
+		contestants.map(({ name }) => name),
+	)
+	if (publish && (part !== undefined || only !== undefined)) {
+		throw new OptionError('--publish takes a run of all parts and contestants')
+	}
 	return {
-		seconds: number('seconds', values.seconds, isTime, 'a number of seconds, up to 3600'),
-		updates: number('updates', values.updates, isCount, 'a number like 100'),
-		pause: number('pause', values.pause, isPause, 'a number of milliseconds'),
-		rounds: number('rounds', values.rounds, isCount, 'a number like 3'),
-		processes: [...new Set(processes)].sort((a, b) => a - b),
-		contestants: chosen(values.only),
-		dir: folder(values.dir),
-		json: values.json,
+		quick,
+		publish,
+		parts: chosen('part', part, Object.keys(parts)),
+		contestants: contestants.filter(({ name }) => names.includes(name)),
+		places: chosen('place', place, PLACES),
+		...(rounds !== undefined && { rounds: number('rounds', rounds, isCount, 'a number like 3') }),
+		...(seconds !== undefined && {
+			seconds: number('seconds', seconds, isTime, 'a number of seconds, up to 3600'),
+		}),
+		...(processes !== undefined && { processes: counts(processes) }),
+		dir: folder(dir),
+		json,
 	}
 }

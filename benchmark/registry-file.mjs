@@ -1,15 +1,14 @@
-// The registry that is benchmarked: ten watchers, about 2.5 KB, as argus writes it.
+// The registry that is benchmarked: a watcher per process, ten at least (2.5 KB), as argus writes
+// it. Every update counts one beat of its watcher's, so that a lost one is seen.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 
-const WATCHERS = 10
-
-const watcherId = (index) => `watcher-${index % WATCHERS}`
+export const WATCHERS = 10
 
 const watcher = (index, now) => ({
-	id: watcherId(index),
+	id: `watcher-${index}`,
 	host: '127.0.0.1',
-	port: 9300 + index,
+	port: 9300 + (index % 50_000),
 	pid: 40_000 + index,
 	startedAt: now,
 	updatedAt: now,
@@ -17,50 +16,66 @@ const watcher = (index, now) => ({
 	beats: 0,
 })
 
-export const writeFreshRegistry = (path, count = WATCHERS) => {
+export const freshRegistry = (count = WATCHERS) => {
 	const now = Date.now()
-	const records = Array.from({ length: count }, (_, index) => watcher(index, now))
-	const watchers = records.map((record, index) => ({ ...record, id: `watcher-${index}` }))
-	const registry = {
+	const records = Array.from({ length: Math.max(count, WATCHERS) }, (_, i) => watcher(i, now))
+	return {
 		version: 1,
 		updatedAt: now,
-		watchers: Object.fromEntries(watchers.map((record) => [record.id, record])),
+		watchers: Object.fromEntries(records.map((record) => [record.id, record])),
 	}
-	writeFileSync(path, JSON.stringify(registry, null, 2))
 }
-
-const readWatcher = (path, index) =>
-	JSON.parse(readFileSync(path, 'utf8')).watchers[watcherId(index)]
 
 /** A heartbeat, the way argus does it: a new object, the old one untouched. */
-export const heartbeat = (index) => {
-	const id = watcherId(index)
-	return (registry) => {
-		const now = Date.now()
-		const record = registry.watchers[id]
-		const next = { ...record, updatedAt: now, beats: record.beats + 1 }
-		return { ...registry, updatedAt: now, watchers: { ...registry.watchers, [id]: next } }
-	}
+export const beatOf = (index) => {
+	const id = `watcher-${index}`
+	const inRecord = (record) => ({ ...record, updatedAt: Date.now(), beats: record.beats + 1 })
+	const inRegistry = (registry) => ({
+		...registry,
+		updatedAt: Date.now(),
+		watchers: { ...registry.watchers, [id]: inRecord(registry.watchers[id]) },
+	})
+	return { id, inRecord, inRegistry }
 }
 
-/** The same for the entry operations: the next record of one watcher, which counts its own beats. */
-export const beats = (index) => {
+const parse = (path) => JSON.parse(readFileSync(path, 'utf8'))
+
+/**
+ * For the entry operations, which take a whole record: a watcher that counts its own beats.
+ * `send` gets the path and the next record.
+ */
+export const countingBeats = (send) => {
 	const records = new Map()
-	return (path) => {
+	return async (path, beat) => {
 		// What the file begins with, so that the entry is this watcher's own.
-		const last = records.get(path) ?? readWatcher(path, index)
-		const next = { ...last, beats: last.beats + 1 }
-		records.set(path, next)
-		return next
+		const last = records.get(path) ?? parse(path).watchers[beat.id]
+		records.set(path, beat.inRecord(last))
+		try {
+			await send(path, records.get(path))
+		} catch (error) {
+			records.set(path, last)
+			throw error
+		}
 	}
 }
 
-/** How many heartbeats have reached the file; NaN if it is no registry any more. */
-export const countBeats = (path) => {
-	try {
-		const { watchers } = JSON.parse(readFileSync(path, 'utf8'))
-		return Object.values(watchers).reduce((sum, { beats }) => sum + beats, 0)
-	} catch {
-		return Number.NaN
-	}
+/** The crate's program counts in `match`: it has no name for `beats`. */
+const beatsIn = (watchers) =>
+	Object.values(watchers).reduce((sum, { beats, match }) => sum + beats + (match?.beats ?? 0), 0)
+
+export const checkedWatchers = (count, expected = WATCHERS) => {
+	if (count < expected) throw Object.assign(new Error('a part is missing'), { code: 'TORN' })
+}
+
+/** What contestants have in common that keep the registry in a JSON file. */
+export const jsonFile = {
+	prepare: (path, registry) => writeFileSync(path, JSON.stringify(registry, null, 2)),
+	/** How many beats have arrived; NaN if it is no registry any more. */
+	countBeats: (path) => {
+		try {
+			return beatsIn(parse(path).watchers)
+		} catch {
+			return Number.NaN
+		}
+	},
 }

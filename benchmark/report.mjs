@@ -1,15 +1,22 @@
-// The tables that are printed.
+// What is printed while the benchmark runs, and the tables at its end.
 
 const isNothing = (value) =>
 	value === null || value === undefined || (typeof value === 'number' && !Number.isFinite(value))
 
-const or = (value, format) => (isNothing(value) ? '-' : format(value))
+export const or = (value, format) => (isNothing(value) ? '-' : format(value))
 
-const ms = (value) => or(value, (found) => found.toFixed(found < 10 ? 3 : 1))
-const times = (value) => or(value, (found) => `${found.toFixed(2)}x`)
-const percent = (value) => or(value, (found) => `${Math.round(found * 100)}%`)
-const megabytes = (bytes) => or(bytes, (found) => `${(found / 1e6).toFixed(2)} MB`)
-const errorCount = (errors) => Object.values(errors).reduce((total, count) => total + count, 0)
+/** Three digits or so. */
+export const ms = (value) =>
+	or(value, (found) => found.toFixed(found < 1 ? 3 : found < 10 ? 2 : found < 100 ? 1 : 0))
+export const times = (value) => or(value, (found) => `${found.toFixed(2)}x`)
+export const percent = (value) => or(value, (found) => `${Math.round(found * 100)}%`)
+export const megabytes = (bytes) => or(bytes, (found) => `${(found / 1e6).toFixed(2)} MB`)
+export const rate = (value) => or(value, (found) => String(Math.round(found)))
+
+export const errorsText = (errors = {}) =>
+	Object.entries(errors)
+		.map(([code, count]) => `${count} ${code}`)
+		.join(', ')
 
 const table = (rows) => {
 	const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)))
@@ -21,101 +28,121 @@ const table = (rows) => {
 
 export const machineText = (machine) =>
 	Object.entries(machine)
-		.map(([key, value]) => `${`${key}:`.padEnd(12)} ${value}`)
+		.map(([key, value]) => `${`${key}:`.padEnd(18)} ${or(value, String)}`)
 		.join('\n')
 
-export const cellText = (cell, round, rounds) => {
+const lostText = (lost) => (lost ? `LOST ${lost}` : '')
+
+export const cellText = (cell, rounds) => {
 	const who = `${cell.contestant.padEnd(24)} ${String(cell.processes).padStart(2)} proc.`
-	const speed = `${Math.round(cell.opsPerSecond)}`.padStart(6)
-	const trouble = [
-		errorCount(cell.errors) > 0 ? `errors ${JSON.stringify(cell.errors)}` : '',
-		cell.lost ? `lost ${cell.lost}` : '',
-	].join(' ')
-	const latency = `p50 ${ms(cell.p50)} ms  p99 ${ms(cell.p99)} ms`
-	return `round ${round}/${rounds}  ${who}  ${speed} ops/s  ${latency}  ${trouble}`.trimEnd()
+	const speed = rate(cell.opsPerSecond).padStart(6)
+	const latency = `p50 ${ms(cell.p50)} ms  p99 ${ms(cell.p99)} ms, worst ${ms(cell.worstP99)} ms`
+	const reads = cell.reads
+		? `reads ${rate(cell.reads.opsPerSecond)}/s ${errorsText(cell.reads.errors)}`
+		: ''
+	const parts = [
+		`round ${cell.round}/${rounds}  ${cell.place.padEnd(5)}  ${who}  ${speed} ops/s  ${latency}`,
+		reads,
+		errorsText(cell.errors),
+		lostText(cell.lost),
+	]
+	return parts.filter((part) => part !== '').join('  ')
 }
 
-const heading = [
-	'contestant',
-	'ops/s',
-	'+-',
-	'p50 ms',
-	'p99 ms',
-	'max ms',
-	'time/floor',
-	'p50/floor',
-	'fairness',
-	'errors',
-	'lost',
-]
+export const concurrentText = (burst, rounds) =>
+	[
+		`round ${burst.round}/${rounds}  ${burst.contestant.padEnd(24)}`,
+		`${rate(burst.opsPerSecond).padStart(6)} ops/s  ${burst.failed} failed`,
+		lostText(burst.lost),
+	]
+		.filter((part) => part !== '')
+		.join('  ')
 
-const resultRow = (result) => [
-	result.contestant,
-	String(Math.round(result.opsPerSecond)),
-	percent(result.spread),
-	ms(result.p50),
-	ms(result.p99),
-	ms(result.max),
-	times(result.timesFloor),
-	times(result.timesFloorP50),
-	result.processes === 1 ? '-' : percent(result.fairness),
-	String(errorCount(result.errors)),
-	or(result.lost, String),
-]
-
-export const resultsText = (results) => {
-	const counts = [...new Set(results.map(({ processes }) => processes))]
-	return counts
-		.map((count) => {
-			const rows = results.filter(({ processes }) => processes === count).map(resultRow)
-			return `${count} process${count === 1 ? '' : 'es'}\n\n${table([heading, ...rows])}\n`
-		})
-		.join('\n')
+export const sizeText = ({ place, entries, bytes, samples, medians }) => {
+	const each = Object.entries(medians).map(([name, time]) => `${name} ${ms(time)}`)
+	const head = `${place}, ${entries} entries (${(bytes / 1e3).toFixed(1)} KB, ${samples} samples), ms:`
+	return `${head}\n  ${each.join(', ')}`
 }
 
-export const legend = `One process runs for a time, without pauses; several get the same number of updates each, with
-pauses between them, and the clock stops when the last is done. ops/s: acknowledged updates of all processes together. p50, p99, max: how
-long a call took, waiting included, rejected calls too. Median of the rounds (max: the worst), +-
-half their range. time/floor: the floor's ops/s through these; p50/floor: this p50 through the
-floor's. Both refer to the floor with 1 process, of the same round and durability, whatever the
-number of processes. fairness: the time of the process that was done first through that of the
-last. errors: rejected updates. lost: acknowledged, but not in the file; negative: in the file,
-though reported as failed.
-`
-
-export const othersText = (recovery, startUp, { burst, large, hop, idle }) => {
-	const { rounds } = recovery
-	const after = ({ median, max }) => `median ${ms(median)} ms, max ${ms(max)} ms`
-	const { ms: time, bytes, addonBytes, processes } = startUp
-	return `After SIGKILL of a holder, the next update (durable; ${rounds} rounds)
-  sync:  ${after(recovery.sync)}
-  async: ${after(recovery.async)}
-
-Requiring the package (${processes} fresh processes)
-  time:   ${after(time)}
-  memory: median ${megabytes(bytes.median)}, max ${megabytes(bytes.max)}
-  addon:  ${megabytes(addonBytes)} on disk
-
-${burst.calls} calls at once in one process (medians)
-  argus:     ${Math.round(burst.argus.opsPerSecond)} ops/s, ${burst.argus.failed} failed
-  seed-lock: ${Math.round(burst.seed.opsPerSecond)} ops/s, ${burst.seed.failed} failed
-
-A heartbeat among ${large.entries} entries (${megabytes(large.bytes)}; medians)
-  heartbeat:              ${ms(large.heartbeat)} ms
-  read, write and rename: ${ms(large.copy)} ms
-
-One hop to another thread and back: ${ms(hop.p50)} ms (median)
-
-A heartbeat and a watch, idle for ${idle.seconds} s: ${ms(idle.cpuMs)} ms of CPU
-`
-}
-
-export const targetsText = (rows) =>
+export const recoveryText = (results) =>
 	table([
-		['target', 'measured', 'verdict'],
-		...rows.map(({ target, measured, unit, verdict }) => [
-			target,
-			`${measured.toFixed(2)} ${unit}`,
-			verdict,
+		['contestant', 'kills', 'median ms', 'max ms', 'failed', 'lost'],
+		...results.map(({ contestant, rounds, median, max, failed, lost }) => [
+			...[contestant, String(rounds), ms(median), ms(max)],
+			...[String(failed), String(lost)],
 		]),
 	])
+
+export const waitingText = (results) =>
+	table([
+		['who waits', 'for', 'CPU ms', 'waited ms', 'and got'],
+		...results.map(({ contestant, holder, cpuMs, ms: waited, code }) => [
+			...[contestant, holder, ms(cpuMs), ms(waited), code],
+		]),
+	])
+
+export const startUpText = ({ results, addonBytes }) =>
+	`${table([
+		['require', 'median ms', 'max ms', 'memory'],
+		...results.map((each) => [each.module, ms(each.ms), ms(each.maxMs), megabytes(each.bytes)]),
+	])}\nthe addon: ${megabytes(addonBytes)}`
+
+export const columns = [
+	['ops/s', (result) => rate(result.opsPerSecond)],
+	['+-', (result) => percent(result.spread)],
+	['p50 ms', (result) => ms(result.p50)],
+	['p99 ms', (result) => ms(result.p99)],
+	['worst p99', (result) => ms(result.worstP99)],
+	['max ms', (result) => ms(result.max)],
+	['time/floor', (result) => times(result.timesFloor)],
+	['fairness', (result) => (result.processes === 1 ? '-' : percent(result.fairness))],
+	['reads/s', (result) => rate(result.reads?.opsPerSecond)],
+	['bad reads', (result) => (result.reads ? errorsText(result.reads.errors) || '0' : '-')],
+	['lost', (result) => or(result.lost, String)],
+	['errors', (result) => errorsText(result.errors)],
+]
+
+/** Without the columns that say nothing about any of them. */
+export const resultRows = (results) => {
+	const shown = columns.filter(([, text]) =>
+		results.some((each) => !['', '-'].includes(text(each))),
+	)
+	return [
+		['contestant', ...shown.map(([name]) => name)],
+		...results.map((each) => [each.contestant, ...shown.map(([, text]) => text(each))]),
+	]
+}
+
+export const groupsOf = (results) => {
+	const groups = new Map()
+	for (const result of results) {
+		const key = `${result.processes} process${result.processes === 1 ? '' : 'es'}, ${result.place}`
+		groups.set(key, [...(groups.get(key) ?? []), result])
+	}
+	return [...groups]
+}
+
+export const resultsText = (part, results) =>
+	groupsOf(results)
+		.map(([group, own]) => `${part}: ${group}\n\n${table(resultRows(own))}\n`)
+		.join('\n')
+
+export const legend = `ops/s: acknowledged updates of all processes together, within the time. p50, p99, max: how long a
+call took, waiting included, rejected calls too; in watchers, since the time at which it should
+have begun. worst p99: that of the process that had it worst, which the p99 of all calls together
+hides where one process keeps the lock to itself. Medians of the rounds (max: the worst), +- half
+their range. time/floor: the floor's ops/s through these, each round beside its own floor (one
+process, same place, same durability). fairness: the fewest updates of a process through the most.
+lost: acknowledged, but not there; negative: there, though reported as failed.
+`
+
+export const targetRows = (rows) => [
+	['target', 'measured', 'verdict'],
+	...rows.map(({ target, measured, unit, verdict }) => [
+		target,
+		or(measured, (value) => `${value.toFixed(value < 100 ? 2 : 0)} ${unit}`),
+		verdict,
+	]),
+]
+
+export const targetsText = (rows) => table(targetRows(rows))

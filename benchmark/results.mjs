@@ -1,7 +1,7 @@
-// From the cells of all rounds to one result per contestant and number of processes.
+// From the cells of all rounds to one result per place, contestant and number of processes.
 
-import { contestants, floorOf } from './contestants.mjs'
-import { median, spread, sum } from './statistics.mjs'
+import { floorOf } from './contestants.mjs'
+import { largest, median, smallest, spread, sum } from './statistics.mjs'
 
 const total = (cells) => {
 	const errors = {}
@@ -23,45 +23,73 @@ const ratios = (cells, floorCells, ratio) => {
 	return inEachRound.length > 0 ? median(inEachRound) : Number.NaN
 }
 
-const result = (contestant, processes, allCells) => {
-	const of = ({ name }, count) =>
-		allCells.filter((cell) => cell.contestant === name && cell.processes === count)
-	const cells = of(contestant, processes)
-	if (cells.length === 0) return []
-	const floorCells = of(floorOf(contestant), 1)
-	const values = (key) => cells.map((cell) => cell[key])
+const medians = (cells) => {
+	const of = (key) => cells.map((cell) => cell[key] ?? Number.NaN)
 	return {
-		contestant: contestant.name,
-		processes,
-		opsPerSecond: median(values('opsPerSecond')),
-		spread: spread(values('opsPerSecond')),
-		p50: median(values('p50')),
-		p99: median(values('p99')),
-		max: Math.max(...values('max')),
-		timesFloor: ratios(cells, floorCells, (cell, floor) => floor.opsPerSecond / cell.opsPerSecond),
-		timesFloorP50: ratios(cells, floorCells, (cell, floor) => cell.p50 / floor.p50),
-		fairness: median(values('fairness')),
-		acknowledged: sum(values('acknowledged')),
+		opsPerSecond: median(of('opsPerSecond')),
+		spread: spread(of('opsPerSecond')),
+		slowest: smallest(of('opsPerSecond')),
+		fastest: largest(of('opsPerSecond')),
+		p50: median(of('p50')),
+		p99: median(of('p99')),
+		worstP99: median(of('worstP99')),
+		max: largest(of('max')),
+		fairness: median(of('fairness')),
+		cpuMsPerCall: median(of('cpuMsPerCall')),
+		acknowledged: sum(of('acknowledged')),
 		errors: total(cells),
-		lost: contestant.isFloor ? null : sum(values('lost')),
 	}
 }
 
-export const combine = (cells, processCounts) =>
-	processCounts.flatMap((count) =>
-		contestants.flatMap((contestant) => result(contestant, count, cells)),
+const result = (cells, all) => {
+	const [{ contestant, base, durable, place, processes, readers }] = cells
+	const floorCells = all.filter(
+		(cell) =>
+			cell.place === place && cell.processes === 1 && cell.contestant === floorOf({ durable }),
 	)
+	const reads = cells.map((cell) => cell.reads).filter((each) => each !== undefined)
+	return {
+		contestant,
+		base,
+		durable,
+		place,
+		processes,
+		...medians(cells),
+		timesFloor: ratios(cells, floorCells, (cell, floor) => floor.opsPerSecond / cell.opsPerSecond),
+		timesFloorP50: ratios(cells, floorCells, (cell, floor) => cell.p50 / floor.p50),
+		lost: base === 'floor' ? null : sum(cells.map(({ lost }) => lost)),
+		...(reads.length > 0 && { readers, reads: medians(reads) }),
+	}
+}
 
-/** What must never happen to ours: that an acknowledged update is not there, or a crash. */
-export const defects = (results, recovery, { burst }) => {
-	const ours = new Set(contestants.filter(({ ours }) => ours).map(({ name }) => name))
-	const found = results
-		.filter(({ contestant }) => ours.has(contestant))
-		.filter(({ lost, errors }) => lost !== 0 || errors.CRASHED)
-		.map(({ contestant, processes, lost, errors: { CRASHED: crashed = 0 } }) => {
-			return `${contestant}, ${processes} processes: lost ${lost}, crashed ${crashed}`
-		})
-	if (recovery.lost !== 0) found.push(`after SIGKILL: lost ${recovery.lost}`)
-	if (burst.lost !== 0) found.push(`${burst.calls} calls at once: lost ${burst.lost}`)
+export const combine = (cells) => {
+	const groups = new Map()
+	for (const cell of cells) {
+		const key = [cell.place, cell.processes, cell.contestant].join()
+		groups.set(key, [...(groups.get(key) ?? []), cell])
+	}
+	return [...groups.values()].map((group) => result(group, cells))
+}
+
+/** A bounded wait that ran out is what was promised: slow, and a target that is missed. */
+const isDefect = (code) => code !== 'LOCK_TIMEOUT'
+
+/**
+ * What must never happen to ours: an acknowledged update that is not there, a crash, a torn read,
+ * or an error that is not about waiting.
+ */
+export const defects = (parts, isOurs) => {
+	const found = []
+	for (const [part, { results = [] }] of Object.entries(parts)) {
+		for (const { contestant, processes, lost = 0, errors = {}, reads, failed } of results) {
+			if (!isOurs(contestant)) continue
+			const who = `${part}, ${contestant}${processes ? `, ${processes} processes` : ''}`
+			if (lost !== 0) found.push(`${who}: lost ${lost}`)
+			if (part === 'recovery' && failed > 0) found.push(`${who}: ${failed} failed`)
+			for (const [code, count] of Object.entries({ ...reads?.errors, ...errors })) {
+				if (isDefect(code)) found.push(`${who}: ${count} times ${code}`)
+			}
+		}
+	}
 	return found
 }

@@ -1,70 +1,88 @@
-// `npm run bench`: see --help. Speed is never a failure; a lost update of ours is.
+// `npm run bench`: see --help. Speed is never a failure; a lost update of ours is, or an error.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { runCell } from './cell.mjs'
-import { buildFloor } from './floor.mjs'
-import { describeMachine } from './machine.mjs'
-import { measureOneProcess } from './one-process.mjs'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { buildPrograms, killAll } from './children.mjs'
+import { installEngines } from './engines.mjs'
+import { describeMachine, makePlaces, removePlaces } from './machine.mjs'
 import { help, OptionError, readOptions } from './options.mjs'
-import { killAll } from './processes.mjs'
-import { measureRecovery } from './recovery.mjs'
-import { cellText, legend, machineText, othersText, resultsText, targetsText } from './report.mjs'
+import { paceOf } from './pace.mjs'
+import { parts } from './parts.mjs'
+import { publish } from './publish/publish.mjs'
+import { legend, machineText, resultsText, targetsText } from './report.mjs'
 import { combine, defects } from './results.mjs'
-import { measureStartUp } from './start-up.mjs'
 import { checkTargets } from './targets.mjs'
 
-/** All take turns, so that what the machine does for a while hits all of them. */
-const runRounds = async ({ contestants, processes, rounds, ...work }, folder) => {
-	const cells = []
-	for (let round = 1; round <= rounds; round++) {
-		for (const count of processes) {
-			for (const contestant of contestants) {
-				if (contestant.isFloor && count !== 1) continue
-				const cell = await runCell({ ...work, contestant, processes: count }, folder)
-				cells.push({ round, ...cell })
-				console.log(cellText(cell, round, rounds))
-			}
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+
+const say = (text) => console.log(text)
+
+const runParts = async (context, names) => {
+	const found = {}
+	for (const name of names) {
+		say(`\n== ${name}: ${parts[name].what}`)
+		const startedAt = performance.now()
+		const data = await parts[name].run(context)
+		found[name] = {
+			...data,
+			...(data.cells && { results: combine(data.cells) }),
+			tookSeconds: (performance.now() - startedAt) / 1_000,
 		}
 	}
-	return cells
+	return found
 }
 
-const benchmark = async (options, folder) => {
-	const machine = describeMachine(folder)
-	console.log(`${machineText(machine)}\n`)
-	if (machine.disk === 'tmpfs') {
-		console.log('This folder is in memory: nothing here says how fast a disk is. See --dir.\n')
+/** Said at the beginning and again at the end: nobody reads the beginning of a long run. */
+const gaps = (missing, skipped) => [
+	...missing.map(({ name, why }) => `NOT COMPARED WITH ${name}, which can't be loaded: ${why}`),
+	...skipped.map(({ place, why }) => `NOT MEASURED ON ${place}: ${why}`),
+]
+
+const report = ({ parts: found, targets }) => {
+	for (const [name, { cells, results }] of Object.entries(found)) {
+		if (cells) say(`\n${resultsText(name, results)}`)
 	}
-	const startUp = measureStartUp()
-	const recovery = await measureRecovery(folder)
-	const oneProcess = await measureOneProcess(folder)
-	const cells = await runRounds(options, folder)
-	const results = combine(cells, options.processes)
-	const targets = checkTargets(results, recovery, startUp, oneProcess)
-	console.log(`\n${resultsText(results)}\n${legend}`)
-	console.log(othersText(recovery, startUp, oneProcess))
-	console.log(targetsText(targets))
-	if (options.json) {
-		const { seconds, updates, pause, rounds, processes } = options
-		const settings = { seconds, updates, pause, rounds, processes }
-		const all = { machine, settings, targets, results, recovery, startUp, oneProcess, cells }
-		writeFileSync(options.json, `${JSON.stringify(all, null, 2)}\n`)
+	say(`\n${legend}`)
+	say(targetsText(targets))
+}
+
+const benchmark = async (options, places, skipped) => {
+	const missing = options.contestants.some(({ engine }) => engine) ? installEngines() : []
+	const machine = describeMachine(places)
+	say(machineText(machine))
+	const notes = gaps(missing, skipped)
+	for (const note of notes) say(`\n${note}`)
+	const contestants = options.contestants.filter(
+		({ engine }) => !missing.some(({ name }) => name === engine),
+	)
+	const pace = paceOf(options)
+	const found = await runParts({ contestants, places, pace, say }, options.parts)
+	const all = {
+		machine,
+		settings: { quick: options.quick, ...pace },
+		notes,
+		targets: checkTargets(found),
+		parts: found,
 	}
-	return defects(results, recovery, oneProcess)
+	report(all)
+	for (const note of notes) say(`\n${note}`)
+	const file = options.json ?? join(root, 'target', 'benchmark.json')
+	mkdirSync(dirname(file), { recursive: true })
+	writeFileSync(file, `${JSON.stringify(all)}\n`)
+	say(`\nThe raw data is in ${file}`)
+	const ours = new Set(contestants.filter(({ ours }) => ours).map(({ name }) => name))
+	return { all, failures: defects(found, (name) => ours.has(name)) }
 }
 
 const main = async () => {
 	const options = readOptions(process.argv.slice(2))
-	if (options.help) {
-		console.log(help)
-		return
-	}
-	buildFloor()
-	const folder = mkdtempSync(join(options.dir, 'benchmark-'))
+	if (options.help) return say(help)
+	if (options.contestants.some(({ isProgram }) => isProgram)) buildPrograms()
+	const { places, skipped } = makePlaces(options.places, options.dir)
 	const cleanUp = () => {
 		killAll()
-		rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+		removePlaces(places)
 	}
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 		process.once(signal, () => {
@@ -73,10 +91,14 @@ const main = async () => {
 		})
 	}
 	try {
-		const found = await benchmark(options, folder)
-		if (found.length === 0) return
-		console.error(`\nTHE ADDON FAILED:\n${found.map((text) => `  ${text}`).join('\n')}`)
-		process.exitCode = 1
+		if (places.length === 0) throw new OptionError('there is no place to measure')
+		const { all, failures } = await benchmark(options, places, skipped)
+		if (failures.length > 0) {
+			console.error(`\nTHE PACKAGE FAILED:\n${failures.map((text) => `  ${text}`).join('\n')}`)
+			process.exitCode = 1
+		} else if (options.publish) {
+			publish(all)
+		}
 	} finally {
 		cleanUp()
 	}

@@ -1,7 +1,7 @@
 //! The floor of the benchmark: one locked update in bare system calls, and nothing else.
 //!
-//! `syscall_floor FILE SECONDS [--durable]` prints `ready`, waits for a line on its standard
-//! input, updates the file again and again, and prints how many nanoseconds each update took.
+//! `syscall_floor SETTINGS` prints `ready`, waits for a line on its standard input, updates the file
+//! again and again for a time, and prints how long each update took, as `examples/contestant.rs`.
 //!
 //! What every locked update of a file by replacement has to do on the same disk: create the
 //! lockfile exclusively, read, write a temp file, rename it, unlink the lockfile; durable, also
@@ -20,11 +20,26 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Larger than any registry that is benchmarked, so that one read call gets it all.
+use serde::Deserialize;
+use serde_json::json;
+
+/// Larger than any registry that it is run on, so that one read call gets it all.
 const BUFFER_SIZE: usize = 1 << 20;
 
 /// So that the first samples don't measure cold caches.
 const WARM_UP: u32 = 100;
+
+#[derive(Deserialize)]
+struct Settings {
+    path: PathBuf,
+    durable: bool,
+    load: Load,
+}
+
+#[derive(Deserialize)]
+struct Load {
+    seconds: f64,
+}
 
 struct Target {
     file: PathBuf,
@@ -70,14 +85,10 @@ impl Target {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (file, seconds, durable) = match arguments.as_slice() {
-        [file, seconds] => (file, seconds, false),
-        [file, seconds, flag] if flag == "--durable" => (file, seconds, true),
-        _ => return Err("usage: syscall_floor FILE SECONDS [--durable]".into()),
-    };
-    let time = Duration::try_from_secs_f64(seconds.parse()?)?;
-    let target = Target::new(Path::new(file), durable);
+    let argument = std::env::args().nth(1).ok_or("usage: syscall_floor SETTINGS")?;
+    let Settings { path, durable, load } = serde_json::from_str(&argument)?;
+    let time = Duration::try_from_secs_f64(load.seconds)?;
+    let target = Target::new(&path, durable);
     let mut buffer = vec![0; BUFFER_SIZE];
     for _ in 0..WARM_UP {
         target.update(&mut buffer)?;
@@ -90,19 +101,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("nobody gave the start signal".into());
     }
 
-    let mut samples = Vec::with_capacity(1 << 20);
+    let mut latencies = Vec::with_capacity(1 << 20);
     let started = Instant::now();
     let mut now = started;
     while now - started < time {
         target.update(&mut buffer)?;
         let after = Instant::now();
-        samples.push(after - now);
+        latencies.push((after - now).as_secs_f64() * 1_000.0);
         now = after;
     }
-    let mut output = io::BufWriter::new(output);
-    for sample in samples {
-        writeln!(output, "{}", sample.as_nanos())?;
-    }
-    output.flush()?;
+    let outcome = json!({
+        "acknowledged": latencies.len(),
+        "within": latencies.len(),
+        "windowMs": (now - started).as_secs_f64() * 1_000.0,
+        "latencies": latencies,
+        "errors": {},
+    });
+    writeln!(output, "{outcome}")?;
     Ok(())
 }

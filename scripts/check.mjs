@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { outdated } from '../benchmark/publish/publish.mjs'
 import { targets } from './build.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -72,19 +73,27 @@ for (const platform of platforms) {
 }
 
 // npm leaves out what it can't find for another platform, and `npm ci` then fails on every one.
-const { packages } = json('package-lock.json')
-const missing = Object.entries(packages).flatMap(([of, { optionalDependencies = {} }]) =>
-	Object.keys(optionalDependencies).filter(
-		(name) => !packages[`node_modules/${name}`] && !packages[`${of}/node_modules/${name}`],
-	),
-)
-step(
-	`package-lock.json is complete${missing.map((name) => `; no ${name}`).join('')}`,
-	!missing.length,
-)
+for (const path of [['package-lock.json'], ['benchmark', 'package-lock.json']]) {
+	const { packages } = json(...path)
+	const missing = Object.entries(packages).flatMap(([of, { optionalDependencies = {} }]) =>
+		Object.keys(optionalDependencies).filter(
+			(name) => !packages[`node_modules/${name}`] && !packages[`${of}/node_modules/${name}`],
+		),
+	)
+	step(
+		`${path.join('/')} is complete${missing.map((name) => `; no ${name}`).join('')}`,
+		!missing.length,
+	)
+}
 
 const cargoVersion = /^version = "(.+)"$/m.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8'))[1]
 step('Cargo.toml and package.json have the same version', cargoVersion === version)
+
+const stale = outdated()
+step(
+	`tables and pictures are those of docs/benchmark.json${stale.map((path) => `; not ${path}`).join('')}`,
+	stale.length === 0,
+)
 
 if (failed.length > 0) {
 	console.error(`\n${failed.length} failed: ${failed.join(', ')}`)

@@ -17,7 +17,7 @@ const run = (command, args) => {
 run('cargo', ['test', '--locked', '--features', 'cli,tokio'])
 // The Rust programs that JavaScript tests run beside Node processes.
 run('cargo', ['build', '--release', '--locked', '--example', 'increment', '--example', 'claim'])
-const tests = ['__test__', 'playground'].flatMap((folder) =>
+const tests = ['__test__', 'playground', 'benchmark'].flatMap((folder) =>
 	readdirSync(join(root, folder))
 		.filter((name) => name.endsWith('.test.mjs'))
 		.map((name) => join(folder, name)),

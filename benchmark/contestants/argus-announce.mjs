@@ -1,9 +1,7 @@
-import { createRequire } from 'node:module'
-import { beats } from '../registry-file.mjs'
+import { countingBeats } from '../registry-file.mjs'
+import { argus } from './argus.mjs'
 
-const { announceWatcher } = createRequire(import.meta.url)('../../index.js')
+export { countBeats, createReader, hold, prepare } from './argus.mjs'
 
-export const create = ({ durable, index }) => {
-	const next = beats(index)
-	return (path) => announceWatcher(path, next(path), { durable })
-}
+export const create = ({ durable }) =>
+	countingBeats((path, record) => argus.announceWatcher(path, record, { durable }))

@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module'
+import { argus } from './argus.mjs'
 
-const { updateRegistry } = createRequire(import.meta.url)('../../index.js')
+export { countBeats, createReader, hold, prepare } from './argus.mjs'
 
 export const create =
 	({ durable }) =>
-	(path, updater) =>
-		updateRegistry(path, updater, { durable })
+	(path, beat) =>
+		argus.updateRegistry(path, beat.inRegistry, { durable })

@@ -1,10 +1,8 @@
-import { createRequire } from 'node:module'
-import { beats } from '../registry-file.mjs'
+import { countingBeats } from '../registry-file.mjs'
+import { argus } from './argus.mjs'
 
-const { heartbeatWatcher } = createRequire(import.meta.url)('../../index.js')
+export { countBeats, createReader, hold, prepare } from './argus.mjs'
 
 /** By the whole record, as a running heartbeat does it. */
-export const create = ({ durable, index }) => {
-	const next = beats(index)
-	return (path) => heartbeatWatcher(path, next(path), { durable })
-}
+export const create = ({ durable }) =>
+	countingBeats((path, record) => argus.heartbeatWatcher(path, record, { durable }))

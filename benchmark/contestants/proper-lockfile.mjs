@@ -4,6 +4,10 @@
 import { readFile } from 'node:fs/promises'
 import properLockfile from 'proper-lockfile'
 import writeFileAtomic from 'write-file-atomic'
+import { jsonFile } from '../registry-file.mjs'
+
+export { createReader } from './plain-reader.mjs'
+export const { prepare, countBeats } = jsonFile
 
 const options = {
 	stale: 10_000,
@@ -18,12 +22,17 @@ const options = {
 
 export const create =
 	({ durable }) =>
-	async (path, updater) => {
+	async (path, beat) => {
 		const release = await properLockfile.lock(path, options)
 		try {
-			const next = updater(JSON.parse(await readFile(path, 'utf8')))
+			const next = beat.inRegistry(JSON.parse(await readFile(path, 'utf8')))
 			await writeFileAtomic(path, JSON.stringify(next, null, 2), { fsync: durable })
 		} finally {
 			await release()
 		}
 	}
+
+export const hold = async (path, say) => {
+	await properLockfile.lock(path, options)
+	say()
+}

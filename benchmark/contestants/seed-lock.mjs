@@ -4,6 +4,10 @@
 
 import { open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { jsonFile } from '../registry-file.mjs'
+
+export { createReader } from './plain-reader.mjs'
+export const { prepare, countBeats } = jsonFile
 
 const WAIT_MS = 2_000
 const STALE_MS = 10_000
@@ -62,13 +66,19 @@ const writeAtomically = async (path, text) => {
 	await rename(temp, path)
 }
 
-export const create = () => async (path, updater) => {
+export const create = () => async (path, beat) => {
 	const lockPath = `${path}.lock`
 	await acquire(lockPath)
 	try {
-		const next = updater(JSON.parse(await readFile(path, 'utf8')))
+		const next = beat.inRegistry(JSON.parse(await readFile(path, 'utf8')))
 		await writeAtomically(path, JSON.stringify(next, null, 2))
 	} finally {
 		await release(lockPath)
 	}
+}
+
+/** An argus process of before: its lockfile is there, and fresh. */
+export const hold = async (path, say) => {
+	await acquire(`${path}.lock`)
+	say()
 }

@@ -1,0 +1,82 @@
+// One process that takes turns, call by call, at registries of one size.
+
+import {
+	closeSync,
+	fsyncSync,
+	mkdtempSync,
+	openSync,
+	readFileSync,
+	renameSync,
+	writeSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { beatOf, freshRegistry, jsonFile } from '../registry-file.mjs'
+import { median } from '../statistics.mjs'
+
+const WARM_UP = 1
+/** So that a call is not measured with its code and data just driven out by all the others'. */
+const CALLS_A_TURN = 4
+/** Small registries are quick: more turns in the same time. */
+const MOST_TURNS = 100
+
+const { contestants, folder, entries, leastTurns, budgetMs } = JSON.parse(process.argv[2])
+const index = Math.floor(entries / 2)
+
+const freshPath = (name) => join(mkdtempSync(join(folder, `${name}-`)), 'registry.json')
+
+const registry = freshRegistry(entries)
+for (const id of Object.keys(registry.watchers).slice(entries)) delete registry.watchers[id]
+
+const sync = (path) => {
+	const file = openSync(path)
+	fsyncSync(file)
+	closeSync(file)
+}
+
+/** What any replacement of the file has to do, and no more. */
+const copyOf = (durable) => {
+	const path = freshPath('copy')
+	jsonFile.prepare(path, registry)
+	return () => {
+		const bytes = readFileSync(path)
+		const file = openSync(`${path}.new`, 'w')
+		writeSync(file, bytes)
+		if (durable) fsyncSync(file)
+		closeSync(file)
+		renameSync(`${path}.new`, path)
+		if (durable) sync(dirname(path))
+	}
+}
+
+const beatsOf = async ({ name, script, durable }) => {
+	const { prepare, create } = await import(script)
+	const path = freshPath(name)
+	await prepare(path, registry)
+	const [update, beat] = [create({ durable, index }), beatOf(index)]
+	return () => update(path, beat)
+}
+
+const turns = new Map([
+	['copy', copyOf(false)],
+	['copy-durable', copyOf(true)],
+])
+for (const contestant of contestants) turns.set(contestant.name, await beatsOf(contestant))
+
+const taken = new Map([...turns.keys()].map((name) => [name, []]))
+const startedAt = performance.now()
+const isEnough = (done) =>
+	done >= leastTurns && (done >= MOST_TURNS || performance.now() - startedAt > budgetMs)
+for (let done = -WARM_UP; !isEnough(done); done++) {
+	for (const [name, call] of turns) {
+		for (let n = 0; n < CALLS_A_TURN; n++) {
+			const begunAt = performance.now()
+			await call()
+			if (done >= 0) taken.get(name).push(performance.now() - begunAt)
+		}
+	}
+}
+process.send({
+	bytes: Buffer.byteLength(JSON.stringify(registry, null, 2)),
+	samples: taken.get('copy').length,
+	medians: Object.fromEntries([...taken].map(([name, times]) => [name, median(times)])),
+})

@@ -1,0 +1,9 @@
+// Reading a JSON file that others replace by renaming, with nothing but Node.
+
+import { readFile } from 'node:fs/promises'
+import { checkedWatchers } from '../registry-file.mjs'
+
+export const createReader = () => async (path) => {
+	const { watchers } = JSON.parse(await readFile(path, 'utf8'))
+	checkedWatchers(Object.keys(watchers).length)
+}

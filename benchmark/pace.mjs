@@ -1,0 +1,46 @@
+// How long things take: a full run, and a quick one that shows whether all works.
+
+const full = {
+	rounds: 3,
+	oneProcessSeconds: 0.8,
+	closedSeconds: 1.5,
+	processes: [2, 4, 10, 32, 64],
+	/** For what is durable or in memory: that their order doesn't change much is all one needs. */
+	processesElsewhere: [10],
+	watcherSeconds: 2.4,
+	watcherPeriodMs: 150,
+	readerSeconds: 1.5,
+	concurrentCalls: 1_000,
+	sizes: [1, 10, 100, 1_000, 10_000],
+	sizeTurns: 8,
+	sizeBudgetMs: 600,
+	recoveries: 15,
+	waits: 2,
+	startUps: 11,
+	enduranceSeconds: 60,
+}
+
+const quick = {
+	...full,
+	rounds: 1,
+	oneProcessSeconds: 0.2,
+	closedSeconds: 0.6,
+	processes: [10],
+	processesElsewhere: [],
+	watcherSeconds: 0.9,
+	readerSeconds: 0.4,
+	sizeTurns: 3,
+	sizeBudgetMs: 100,
+	recoveries: 5,
+	waits: 1,
+	startUps: 5,
+	enduranceSeconds: 3,
+}
+
+/** What the command line says outweighs both. */
+export const paceOf = ({ quick: isQuick, rounds, seconds, processes }) => ({
+	...(isQuick ? quick : full),
+	...(rounds && { rounds, waits: rounds }),
+	...(seconds && { oneProcessSeconds: seconds, closedSeconds: seconds, readerSeconds: seconds }),
+	...(processes && { processes, processesElsewhere: processes }),
+})

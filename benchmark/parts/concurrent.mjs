@@ -1,0 +1,49 @@
+// A thousand calls at once in one process.
+
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import { ask } from '../children.mjs'
+import { freshRegistry } from '../registry-file.mjs'
+import { concurrentText } from '../report.mjs'
+import { median, spread } from '../statistics.mjs'
+
+export const what = '1,000 concurrent calls in one process'
+
+/** Those whose calls don't block; SQLite's do, one after the other. */
+const BASES = ['argus-async', 'seed-lock', 'proper-lockfile', 'sqlite', 'lmdb']
+
+const burst = async ({ base, durable, script, load }, folder, calls) => {
+	const path = join(mkdtempSync(join(folder, `${base}-`)), 'registry.json')
+	const { prepare, countBeats } = await load()
+	await prepare(path, freshRegistry())
+	const found = await ask('concurrent', { script, path, durable, calls })
+	return { ...found, lost: found.acknowledged - (await countBeats(path)) }
+}
+
+export const run = async ({ contestants, places, pace, say }) => {
+	const taking = contestants.filter(({ base }) => BASES.includes(base))
+	const calls = pace.concurrentCalls
+	const [{ place, folder }] = places
+	const rounds = []
+	for (let round = 1; round <= pace.rounds; round++) {
+		for (const contestant of taking) {
+			const found = await burst(contestant, folder, calls)
+			rounds.push({ round, contestant: contestant.name, ...found })
+			say(concurrentText(rounds.at(-1), pace.rounds))
+		}
+	}
+	const results = taking.map(({ name }) => {
+		const own = rounds.filter(({ contestant }) => contestant === name)
+		const speeds = own.map(({ opsPerSecond }) => opsPerSecond)
+		return {
+			contestant: name,
+			place,
+			calls,
+			opsPerSecond: median(speeds),
+			spread: spread(speeds),
+			failed: median(own.map(({ failed }) => failed)),
+			lost: own.reduce((lost, each) => lost + each.lost, 0),
+		}
+	})
+	return { results, rounds }
+}
