@@ -2,9 +2,6 @@
 
 // RegistryError, and how the addon's failures become one.
 
-const { errno } = require('node:os').constants
-const { inspect } = require('node:util')
-
 /** What every call of this package throws or rejects with, unless the caller's own code did. */
 class RegistryError extends Error {
 	constructor(code, message, { path, holder, cause } = {}) {
@@ -21,10 +18,12 @@ Object.defineProperty(RegistryError.prototype, 'name', {
 })
 
 /** The system's name of an error number, as Node's own errors have it. Windows has other numbers. */
-const errnoName = (number) =>
-	process.platform === 'win32'
-		? undefined
-		: Object.keys(errno).find((name) => errno[name] === number)
+const errnoName = (number) => {
+	if (process.platform === 'win32') return undefined
+	// Not loaded before something has failed.
+	const { errno } = require('node:os').constants
+	return Object.keys(errno).find((name) => errno[name] === number)
+}
 
 const systemError = ({ cause, causeCode, errno: number }) => {
 	if (cause === undefined) return undefined
@@ -56,7 +55,7 @@ const unwrap = (outcome) => {
 const messageOf = (error) => {
 	if (typeof error === 'string') return error
 	try {
-		return typeof error?.message === 'string' ? error.message : inspect(error)
+		return typeof error?.message === 'string' ? error.message : require('node:util').inspect(error)
 	} catch {
 		return 'something that can not be printed'
 	}

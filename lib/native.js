@@ -45,23 +45,29 @@ const starts = () => {
 	return [...new Set(files.filter((file) => typeof file === 'string').map((file) => dirname(file)))]
 }
 
-/** Where an addon may be: what to require, by whom. */
-const places = (start, platform) => {
+/**
+ * Where an addon may be: what to require, by whom. One after the other: to look for a package that
+ * is not there takes Node longer than to load all of this.
+ */
+const places = function* (start, platform) {
 	const file = `argus-registry.${platform}.node`
 	const addonPackage = `argus-registry-${platform}`
 	// Not the bundler's require: a computed name is none of its business.
 	const here = createRequire(join(start, 'here.js'))
-	const found = [file, join('..', file)].map((each) => [here, join(start, each)])
-	found.push([here, addonPackage])
+	yield [here, join(start, file)]
+	yield [here, join(start, '..', file)]
+	yield [here, addonPackage]
+	let manifest
 	try {
 		// A package manager may let nobody but this package see the packages that it needs.
-		const manifest = here.resolve(`${ownName}/package.json`)
-		const there = createRequire(manifest)
-		found.push([there, join(dirname(manifest), file)], [there, addonPackage])
+		manifest = here.resolve(`${ownName}/package.json`)
 	} catch {
 		// Not installed where this start can see it.
+		return
 	}
-	return found
+	const there = createRequire(manifest)
+	yield [there, join(dirname(manifest), file)]
+	yield [there, addonPackage]
 }
 
 /** A folder and those around it. */
@@ -108,7 +114,8 @@ const hiddenPlaces = (start, platform) => {
 const loadAddon = () => {
 	const failures = []
 	// All that cost nothing to look at come first.
-	const looks = [places, hiddenPlaces].flatMap((look) => starts().map((start) => [look, start]))
+	const from = starts()
+	const looks = [places, hiddenPlaces].flatMap((look) => from.map((start) => [look, start]))
 	for (const [look, start] of looks) {
 		for (const kind of kinds[process.platform] ?? []) {
 			for (const [load, what] of look(start, `${process.platform}-${process.arch}${kind}`)) {

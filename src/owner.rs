@@ -3,6 +3,7 @@
 //! A leaf: it encodes, parses and judges, and asks nobody. What this machine is and whether a
 //! process lives are arguments.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -62,8 +63,7 @@ pub(crate) struct FileId {
 }
 
 /// The place a process runs in. Two processes can judge each other only in the same place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) host: String,
     /// `None` where the platform has none to tell.
@@ -100,21 +100,34 @@ impl Liveness {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnerRecord {
-    /// First, so that the text starts with [`MAGIC`].
-    argus_registry_lock: u32,
     pub(crate) pid: u32,
     /// When the process started: what makes a reused pid harmless.
     pub(crate) started: Option<u64>,
-    #[serde(flatten)]
     pub(crate) place: Place,
     /// The guard that this hold was entered under; `None` where there are no kernel locks.
     pub(crate) guard: Option<FileId>,
     /// Names this hold and no other. The hold's temp file carries it in its name.
     pub(crate) nonce: String,
     pub(crate) since_ms: u64,
+}
+
+/// A record as it is written. Flat, without serde's `flatten`, which buffers values of any kind and
+/// would be a good part of the code here.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spelled<'a> {
+    /// First, so that the text starts with [`MAGIC`].
+    argus_registry_lock: u32,
+    pid: u32,
+    started: Option<u64>,
+    host: Cow<'a, str>,
+    boot: Option<Cow<'a, str>>,
+    pid_namespace: Option<u64>,
+    guard: Option<FileId>,
+    nonce: Cow<'a, str>,
+    since_ms: u64,
 }
 
 impl OwnerRecord {
@@ -128,12 +141,23 @@ impl OwnerRecord {
     ) -> Self {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        OwnerRecord { argus_registry_lock: 1, pid, started, place, guard, nonce, since_ms }
+        OwnerRecord { pid, started, place, guard, nonce, since_ms }
     }
 
     /// One line of JSON, padded with spaces to [`RECORD_SIZE`].
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut text = serde_json::to_vec(self).expect("a record of plain fields serialises");
+        let spelled = Spelled {
+            argus_registry_lock: 1,
+            pid: self.pid,
+            started: self.started,
+            host: Cow::from(&self.place.host),
+            boot: self.place.boot.as_deref().map(Cow::from),
+            pid_namespace: self.place.pid_namespace,
+            guard: self.guard,
+            nonce: Cow::from(&self.nonce),
+            since_ms: self.since_ms,
+        };
+        let mut text = serde_json::to_vec(&spelled).expect("a record of plain fields serialises");
         debug_assert!(text.starts_with(MAGIC));
         text.resize(RECORD_SIZE.max(text.len() + 1) - 1, b' ');
         text.push(b'\n');
@@ -145,7 +169,19 @@ impl OwnerRecord {
         if !bytes.starts_with(MAGIC) {
             return None;
         }
-        serde_json::from_slice(bytes).ok()
+        let spelled: Spelled = serde_json::from_slice(bytes).ok()?;
+        Some(OwnerRecord {
+            pid: spelled.pid,
+            started: spelled.started,
+            place: Place {
+                host: spelled.host.into_owned(),
+                boot: spelled.boot.map(Cow::into_owned),
+                pid_namespace: spelled.pid_namespace,
+            },
+            guard: spelled.guard,
+            nonce: spelled.nonce.into_owned(),
+            since_ms: spelled.since_ms,
+        })
     }
 
     /// Whether the process that wrote this record still runs.

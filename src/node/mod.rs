@@ -12,13 +12,12 @@ mod thread_end;
 mod threads;
 mod watch;
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use napi::bindgen_prelude::Either;
+use napi::bindgen_prelude::{Either, Object};
 use napi::{Env, Unknown};
 use napi_derive::napi;
 
@@ -94,8 +93,9 @@ pub fn holder_now(path: String) -> Option<HolderInfo> {
 /// Where argus keeps its registry, with these variables. JavaScript's environment need not be the
 /// process's: what is assigned to `process.env` stays within a worker thread, and within Bun.
 #[napi]
-pub fn default_path(variables: HashMap<String, String>) -> Either<String, Failure> {
-    let path = paths::registry_path_from(|name| variables.get(name).map(OsString::from));
+pub fn default_path(variables: Object<'_>) -> Either<String, Failure> {
+    let variable = |name: &str| variables.get::<String>(name).ok().flatten().map(OsString::from);
+    let path = paths::registry_path_from(variable);
     convert::outcome(path, |path| path.to_string_lossy().into_owned())
 }
 
