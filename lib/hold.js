@@ -6,7 +6,7 @@ const { onAbort } = require('./abort.js')
 const { outcomeOf } = require('./background.js')
 const { RegistryError, aborted, unwrap } = require('./errors.js')
 const native = require('./native.js')
-const { elapsedMs, remainingMs, tell } = require('./options.js')
+const { LONGEST_TIMER_MS, elapsedMs, remainingMs, tell } = require('./options.js')
 const { isDue, letLoopTurn } = require('./loop.js')
 
 const SYNC_SLICE_MS = 100
@@ -39,12 +39,28 @@ const acquireAtOnce = ({ path, staleMs }) => {
 	return hold
 }
 
+/** Settles as the promise does, or resolves when the call's time is over. */
+const inTime = async (call, promise) => {
+	const left = remainingMs(call)
+	// One that is not to wait at all hears as soon as can be.
+	if (left === 0 || left > LONGEST_TIMER_MS) return promise
+	let timer
+	const isOver = new Promise((resolve) => {
+		timer = setTimeout(resolve, left)
+	})
+	try {
+		return await Promise.race([promise, isOver])
+	} finally {
+		clearTimeout(timer)
+	}
+}
+
 const acquireInTurn = async (call) => {
 	const { path, timeoutMs, staleMs } = call
 	const acquisition = new native.Acquisition(path, timeoutMs, elapsedMs(call), staleMs)
 	live.add(acquisition)
 	try {
-		await unlessAborted(call, outcomeOf(acquisition.start()))
+		unwrap(await unlessAborted(call, inTime(call, outcomeOf(acquisition.start()))))
 		const hold = unwrap(acquisition.take())
 		live.add(hold)
 		return hold

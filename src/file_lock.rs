@@ -156,7 +156,7 @@ pub(crate) fn lock(
         let file = open_or_create(path, mode, &create)?;
         let id = file.metadata().and_then(|metadata| sys::id_of(&file, &metadata));
         let id = id.map_err(|error| fail("look at", error))?;
-        let file = match wait_line::lock(file, id, mode, wait.deadline, &wait.token) {
+        let file = match wait_line::lock(file, id, mode, wait.deadline, &wait.token, wait.stands) {
             Ok(Waited::AtOnce(file) | Waited::InTurn(file)) => file,
             Ok(Waited::TimedOut) => return Err(over(path, &wait, another_holder(id))),
             Ok(Waited::Cancelled) => return Err(aborted()),

@@ -48,27 +48,33 @@ impl Guard {
             let (file, metadata) = open_guard(paths)?;
             let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
             let id = sys::id_of(&file, &metadata).map_err(|error| io_error("look at", error))?;
-            let (file, contended) =
-                match wait_line::lock(file, id, Mode::Exclusive, wait.deadline, &wait.token) {
-                    Ok(Waited::AtOnce(file)) => (file, false),
-                    Ok(Waited::InTurn(file)) => (file, true),
-                    Ok(Waited::TimedOut) if wait.one_try && passing < PASSING_LIMIT => {
-                        // Without a lockfile nobody holds the registry's lock: somebody is just looking at
-                        // it (inspect), or gets it after he has given up. That is not what busy means.
-                        if sys::id_at(&paths.lockfile).is_ok_and(|found| found.is_some()) {
-                            return Err(wait.over(paths, None));
-                        }
-                        passing += 1;
-                        wait.token.sleep_until(Instant::now() + PASSING_PAUSE);
-                        continue;
+            let (file, contended) = match wait_line::lock(
+                file,
+                id,
+                Mode::Exclusive,
+                wait.deadline,
+                &wait.token,
+                wait.stands,
+            ) {
+                Ok(Waited::AtOnce(file)) => (file, false),
+                Ok(Waited::InTurn(file)) => (file, true),
+                Ok(Waited::TimedOut) if wait.one_try && passing < PASSING_LIMIT => {
+                    // Without a lockfile nobody holds the registry's lock: somebody is just looking at
+                    // it (inspect), or gets it after he has given up. That is not what busy means.
+                    if sys::id_at(&paths.lockfile).is_ok_and(|found| found.is_some()) {
+                        return Err(wait.over(paths, None));
                     }
-                    Ok(Waited::TimedOut) => return Err(wait.over(paths, None)),
-                    Ok(Waited::Cancelled) => {
-                        return Err(Error::Aborted { path: paths.registry.clone() });
-                    }
-                    Err(error) if sys::locks_unsupported(&error) => return Ok(None),
-                    Err(error) => return Err(io_error("lock", error)),
-                };
+                    passing += 1;
+                    wait.token.sleep_until(Instant::now() + PASSING_PAUSE);
+                    continue;
+                }
+                Ok(Waited::TimedOut) => return Err(wait.over(paths, None)),
+                Ok(Waited::Cancelled) => {
+                    return Err(Error::Aborted { path: paths.registry.clone() });
+                }
+                Err(error) if sys::locks_unsupported(&error) => return Ok(None),
+                Err(error) => return Err(io_error("lock", error)),
+            };
             let guard = Guard { file: Arc::new(file), id, metadata, contended };
             match guard.check(paths) {
                 Ok(true) => return Ok(Some(guard)),

@@ -80,10 +80,18 @@ impl RegistryLock {
 
     /// The same for a name that was resolved before.
     pub(crate) fn acquire_at(paths: &RegistryPaths, options: &LockOptions) -> Result<Self> {
-        let wait = Wait::start(options);
+        Self::acquire_after(&Wait::start(options), paths, options)
+    }
+
+    /// The same for a wait that has begun.
+    pub(crate) fn acquire_after(
+        wait: &Wait,
+        paths: &RegistryPaths,
+        options: &LockOptions,
+    ) -> Result<Self> {
         let mut took_over = false;
         loop {
-            let guard = Guard::take(paths, &wait)?;
+            let guard = Guard::take(paths, wait)?;
             // Unlocks on every way out of this round but the one that keeps it.
             let mut lock = RegistryLock {
                 paths: paths.clone(),

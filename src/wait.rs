@@ -54,6 +54,8 @@ pub(crate) struct Wait {
     pub(crate) one_try: bool,
     pub(crate) deadline: Option<Instant>,
     pub(crate) token: CancelToken,
+    /// Whether somebody else sees to it that the caller hears in time: his thread may be late.
+    pub(crate) stands: bool,
 }
 
 impl Wait {
@@ -65,7 +67,14 @@ impl Wait {
             // A timeout beyond what a clock can hold is none.
             deadline: options.timeout.and_then(|timeout| started.checked_add(timeout)),
             token: options.cancel.clone().unwrap_or_default(),
+            stands: false,
         }
+    }
+
+    /// The same on a thread that nobody waits for.
+    #[cfg(feature = "node")]
+    pub(crate) fn start_standing(options: &LockOptions) -> Self {
+        Wait { stands: true, ..Wait::start(options) }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {

@@ -6,6 +6,8 @@
 //! the queue for all callers of the process that wait, and hands them the lock in order. A caller
 //! that gives up just leaves; the thread stays in the queue, at no cost, for whoever comes next,
 //! and lets go at once if there is nobody. So ten thousand timed-out calls leave one thread.
+//!
+//! A caller whose thread nobody waits for stands there itself, which saves two changes of thread.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -21,6 +23,7 @@ use crate::thread_pool::{Called, ThreadPool};
 /// One caller's place in the line of its process.
 struct Request {
     token: CancelToken,
+    deadline: Option<Instant>,
     state: Mutex<State>,
 }
 
@@ -55,13 +58,15 @@ pub(crate) enum Waited {
     Cancelled,
 }
 
-/// Locks a file, at once or in turn. `deadline` none: no bound.
+/// Locks a file, at once or in turn. `deadline` none: no bound. Who `stands` may be kept beyond its
+/// deadline, and beyond being cancelled: as long as somebody else holds the lock.
 pub(crate) fn lock(
     file: File,
     id: FileId,
     mode: Mode,
     deadline: Option<Instant>,
     token: &CancelToken,
+    stands: bool,
 ) -> io::Result<Waited> {
     let one_try = deadline.is_some_and(|deadline| deadline <= Instant::now());
     // Whoever finds a line of its own process joins it: jumping it would starve the first in it.
@@ -75,10 +80,19 @@ pub(crate) fn lock(
     if token.is_cancelled() {
         return Ok(Waited::Cancelled);
     }
-    let request =
-        Arc::new(Request { token: token.clone(), state: Mutex::new(State::Waiting(file)) });
-    join((id, mode), &request);
-    token.wait_until(deadline, || matches!(*request.lock(), State::Ready(_)));
+    let state = Mutex::new(State::Waiting(file));
+    let request = Arc::new(Request { token: token.clone(), deadline, state });
+    let counter = (id, mode);
+    let is_first = join(counter, &request);
+    if is_first && stands {
+        serve_next(counter);
+        pass_on(counter);
+    } else {
+        if is_first {
+            send_stander(counter);
+        }
+        token.wait_until(deadline, || matches!(*request.lock(), State::Ready(_)));
+    }
     let outcome = std::mem::replace(&mut *request.lock(), State::Left);
     match outcome {
         State::Ready(locked) => locked.map(Waited::InTurn),
@@ -93,18 +107,34 @@ pub(crate) fn somebody_waits(id: FileId) -> bool {
     [Mode::Shared, Mode::Exclusive].iter().any(|mode| lines.contains_key(&(id, *mode)))
 }
 
-fn join(counter: Counter, request: &Arc<Request>) {
+/// Joins a line; says whether there was none, so that nobody stands in the queue yet.
+fn join(counter: Counter, request: &Arc<Request>) -> bool {
     let mut lines = lines();
-    if let Some(line) = lines.get_mut(&counter) {
-        line.push_back(request.clone());
-        return;
+    let line = lines.get_mut(&counter);
+    let is_first = line.is_none();
+    match line {
+        Some(line) => line.push_back(request.clone()),
+        None => _ = lines.insert(counter, VecDeque::from([request.clone()])),
     }
-    lines.insert(counter, VecDeque::from([request.clone()]));
-    drop(lines);
+    is_first
+}
+
+fn send_stander(counter: Counter) {
     STANDERS.run(Box::new(move |called| match called {
-        Called::ByThread => stand(counter),
+        Called::ByThread => while serve_next(counter) {},
         Called::Refused => turn_away(counter),
     }));
+}
+
+/// Leaves the counter to another thread, if anybody is in line.
+fn pass_on(counter: Counter) {
+    let mut lines = lines();
+    if lines.get(&counter).is_some_and(Line::is_empty) {
+        lines.remove(&counter);
+        return;
+    }
+    drop(lines);
+    send_stander(counter);
 }
 
 /// Nobody can stand for those in line.
@@ -116,34 +146,34 @@ fn turn_away(counter: Counter) {
     }
 }
 
-/// What a thread does: takes the callers of one line to the kernel's queue, one after the other.
-fn stand(counter: Counter) {
-    while let Some(request) = next(counter) {
-        let taken = std::mem::replace(&mut *request.lock(), State::AtTheCounter);
-        let State::Waiting(file) = taken else {
-            *request.lock() = State::Left;
-            continue;
-        };
-        let mut locked = kernel_lock::wait(&file, counter.1).map(|()| file);
-        // The first caller may have left while we stood in the queue: the next one gets its turn.
-        let mut served = request;
-        loop {
-            let mut state = served.lock();
-            if !matches!(*state, State::Left) {
-                *state = State::Ready(locked);
-                drop(state);
-                served.token.wake();
-                break;
-            }
+/// Takes the first in line to the kernel's queue, and hands the lock to whoever is the first when
+/// it comes. Says whether there was anybody; if not, the line has ended.
+fn serve_next(counter: Counter) -> bool {
+    let Some(request) = next(counter) else { return false };
+    let taken = std::mem::replace(&mut *request.lock(), State::AtTheCounter);
+    let State::Waiting(file) = taken else {
+        *request.lock() = State::Left;
+        return true;
+    };
+    let mut locked = kernel_lock::wait(&file, counter.1).map(|()| file);
+    // The first caller may have left while we stood in the queue: the next one gets its turn.
+    let mut served = request;
+    loop {
+        let mut state = served.lock();
+        if !matches!(*state, State::Left) && !served.is_over() {
+            *state = State::Ready(locked);
             drop(state);
-            match next_waiting(counter) {
-                Some(other) => served = other,
-                None => {
-                    if let Ok(file) = &mut locked {
-                        let _ = kernel_lock::unlock(file);
-                    }
-                    break;
+            served.token.wake();
+            return true;
+        }
+        drop(state);
+        match next_waiting(counter) {
+            Some(other) => served = other,
+            None => {
+                if let Ok(file) = &mut locked {
+                    let _ = kernel_lock::unlock(file);
                 }
+                return true;
             }
         }
     }
@@ -176,6 +206,12 @@ fn lines() -> MutexGuard<'static, HashMap<Counter, Line>> {
 }
 
 impl Request {
+    /// Whether its time is over, or it is cancelled: also of one who stands at the counter itself,
+    /// and can't leave.
+    fn is_over(&self) -> bool {
+        self.token.is_cancelled() || self.deadline.is_some_and(|end| end <= Instant::now())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,8 +234,8 @@ mod tests {
 
     fn wait(path: &Path, timeout: Option<Duration>, token: &CancelToken) -> Waited {
         let (file, id) = open(path);
-        lock(file, id, Mode::Exclusive, timeout.map(|timeout| Instant::now() + timeout), token)
-            .unwrap()
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        lock(file, id, Mode::Exclusive, deadline, token, false).unwrap()
     }
 
     /// How many wait behind the one for whom the thread stands; `None` if nobody stands.
@@ -236,6 +272,51 @@ mod tests {
         });
         drop(arrived);
         assert_eq!(order.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        until(|| in_line(id).is_none());
+    }
+
+    #[test]
+    fn whoever_stands_himself_for_too_long_leaves_the_lock_to_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        let (holder, id) = open(&path);
+        assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
+        let (stander, _) = open(&path);
+        let patience = Instant::now() + Duration::from_millis(20);
+        let late = thread::spawn(move || {
+            lock(stander, id, Mode::Exclusive, Some(patience), &CancelToken::new(), true).unwrap()
+        });
+        until(|| in_line(id) == Some(0));
+        let next = thread::spawn(move || wait(&path, None, &CancelToken::new()));
+        until(|| in_line(id) == Some(1) && Instant::now() > patience);
+        assert!(!late.is_finished(), "nothing can call it back");
+        kernel_lock::unlock(&holder).unwrap();
+        assert!(matches!(late.join().unwrap(), Waited::TimedOut));
+        let Waited::InTurn(file) = next.join().unwrap() else { panic!("it has no deadline") };
+        assert!(!kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
+        kernel_lock::unlock(&file).unwrap();
+        until(|| in_line(id).is_none());
+    }
+
+    #[test]
+    fn whoever_stands_himself_passes_the_counter_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("guard");
+        let (holder, id) = open(&path);
+        assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
+        let (stander, _) = open(&path);
+        let first = thread::spawn(move || {
+            lock(stander, id, Mode::Exclusive, None, &CancelToken::new(), true).unwrap()
+        });
+        until(|| in_line(id) == Some(0));
+        let next = thread::spawn(move || wait(&path, None, &CancelToken::new()));
+        until(|| in_line(id) == Some(1));
+        kernel_lock::unlock(&holder).unwrap();
+        let Waited::InTurn(file) = first.join().unwrap() else { panic!("it has no deadline") };
+        // Somebody else stands there for the next one by now, or will.
+        assert!(!next.is_finished());
+        kernel_lock::unlock(&file).unwrap();
+        assert!(matches!(next.join().unwrap(), Waited::InTurn(_)));
         until(|| in_line(id).is_none());
     }
 
@@ -283,7 +364,7 @@ mod tests {
                 let cancelled = CancelToken::new();
                 cancelled.cancel();
                 let (file, id) = open(path);
-                let waited = lock(file, id, newcomer, None, &cancelled).unwrap();
+                let waited = lock(file, id, newcomer, None, &cancelled, false).unwrap();
                 assert!(matches!(waited, Waited::Cancelled), "{line:?} {newcomer:?}");
             });
         }

@@ -10,7 +10,7 @@ use napi_derive::napi;
 use super::closing::close_later;
 use super::convert::{millis, outcome, Failure};
 use super::thread_end::Owner;
-use super::threads::{in_background, Pool};
+use super::threads::{conversion, in_background, promise, run, Convert, Pool, Settle};
 use super::Text;
 use crate::at_once;
 use crate::cancel::CancelToken;
@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::paths::RegistryPaths;
 use crate::registry_lock::{RegistryLock, Replaced};
 use crate::store::{self, Content, How, NEW_FILE_MODE};
-use crate::wait::LockOptions;
+use crate::wait::{LockOptions, Wait};
 
 /// A held lock and the content read under it.
 struct Held {
@@ -35,9 +35,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn acquire(path: &str, options: &LockOptions) -> Result<Held> {
-    let lock = RegistryLock::acquire_at(&RegistryPaths::of_resolved(path.as_ref())?, options)?;
-    Held::new(lock, false)
+fn acquire(path: &str, wait: &Wait, options: &LockOptions) -> Result<Held> {
+    let paths = RegistryPaths::of_resolved(path.as_ref())?;
+    Held::new(RegistryLock::acquire_after(wait, &paths, options)?, false)
 }
 
 impl Held {
@@ -75,6 +75,9 @@ pub struct Acquisition {
     options: LockOptions,
     token: CancelToken,
     slot: Arc<Mutex<Slot>>,
+    /// Settles the promise of the wait, if nobody has. Not only the thread that waits does: it may
+    /// stand in the kernel's queue for as long as somebody else holds the lock.
+    settle: Arc<Mutex<Option<Settle>>>,
     _owner: Owner,
 }
 
@@ -96,30 +99,44 @@ impl Acquisition {
         let slot = Arc::new(Mutex::new(Slot::Waiting));
         let abandoned = (token.clone(), slot.clone());
         let owner = Owner::new(move || abandon(&abandoned.0, &abandoned.1));
-        Acquisition { path, options, token, slot, _owner: owner }
+        Acquisition { path, options, token, slot, settle: Arc::default(), _owner: owner }
     }
 
     /// Waits. The promise says only that the wait is over: [`take`](Self::take) has the rest.
     #[napi]
     pub fn start<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
         let (path, options, slot) = (self.path.clone(), self.options.clone(), self.slot.clone());
-        in_background(env, Pool::Waits, move || {
-            let acquired = acquire(&path, &options);
+        let (settle, promise) = promise(env)?;
+        *lock(&self.settle) = Some(settle);
+        let settle = self.settle.clone();
+        let wait = move || {
+            // JavaScript watches the clock, and takes what there is.
+            let acquired = acquire(&path, &Wait::start_standing(&options), &options);
             let mut slot = lock(&slot);
             // A lock that nobody wants is released right here, as it is dropped.
             if matches!(*slot, Slot::Waiting) {
                 *slot = Slot::Done(Box::new(acquired));
             }
-            Either::A(())
-        })
+            conversion(())
+        };
+        run(Pool::Waits, Box::new(wait), Box::new(move |convert| tell(&settle, convert)));
+        Ok(promise)
     }
 
-    /// The lock, once the wait is over.
+    /// The lock, once the wait is over; if its time is over before, why there is none.
     #[napi]
     pub fn take(&self) -> Either<Hold, Failure> {
-        match std::mem::replace(&mut *lock(&self.slot), Slot::Closed) {
+        let slot = std::mem::replace(&mut *lock(&self.slot), Slot::Closed);
+        match slot {
             Slot::Done(acquired) => outcome(*acquired, Hold::new),
-            _ => Either::B(Failure::internal("a defect of argus-registry: taken too early")),
+            Slot::Waiting => {
+                self.token.cancel();
+                tell(&self.settle, conversion(()));
+                let over = |paths| Wait::start(&self.options).over(&paths, None);
+                let paths = RegistryPaths::of_resolved(self.path.as_ref());
+                Either::B(paths.map_or_else(Failure::from, |paths| over(paths).into()))
+            }
+            Slot::Closed => Either::B(Failure::internal("a defect of argus-registry: taken twice")),
         }
     }
 
@@ -128,6 +145,14 @@ impl Acquisition {
     #[napi]
     pub fn cancel(&self) {
         abandon(&self.token, &self.slot);
+        tell(&self.settle, conversion(()));
+    }
+}
+
+fn tell(settle: &Mutex<Option<Settle>>, convert: Convert) {
+    let settle = lock(settle).take();
+    if let Some(settle) = settle {
+        settle(convert);
     }
 }
 
@@ -276,5 +301,6 @@ pub fn acquire_sync(
     elapsed_ms: f64,
     stale_ms: f64,
 ) -> Either<Hold, Failure> {
-    outcome(acquire(&path, &lock_options(timeout_ms, elapsed_ms, stale_ms)), Hold::new)
+    let options = lock_options(timeout_ms, elapsed_ms, stale_ms);
+    outcome(acquire(&path, &Wait::start(&options), &options), Hold::new)
 }

@@ -45,7 +45,7 @@ pub fn return_tickets() {
     ASKS.set(true);
 }
 
-type Convert = Box<dyn for<'a> FnOnce(&'a Env) -> napi::Result<Unknown<'a>> + Send>;
+pub(super) type Convert = Box<dyn for<'a> FnOnce(&'a Env) -> napi::Result<Unknown<'a>> + Send>;
 
 /// Work whose end has to be asked for.
 #[napi]
@@ -89,8 +89,26 @@ where
     begin(env, pool, Box::new(|| conversion(work())))
 }
 
-fn conversion(value: impl ToNapiValue + Send + 'static) -> Convert {
+pub(super) fn conversion(value: impl ToNapiValue + Send + 'static) -> Convert {
     Box::new(move |env| value.into_unknown(env))
+}
+
+/// Settles a promise, from any thread.
+pub(super) type Settle = Box<dyn FnOnce(Convert) + Send>;
+
+/// A promise, or what this thread uses in its place, and how to settle it.
+pub(super) fn promise(env: &Env) -> napi::Result<(Settle, Unknown<'_>)> {
+    if ASKS.get() {
+        let outcome: Arc<Mutex<Option<Convert>>> = Arc::default();
+        let ticket = Ticket { outcome: outcome.clone() };
+        let settle = move |value| {
+            *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        };
+        return Ok((Box::new(settle), ticket.into_unknown(env)?));
+    }
+    let (deferred, promise) = env.create_deferred()?;
+    let settle = move |convert: Convert| deferred.resolve(move |env| Ok(convert(&env)?.raw()));
+    Ok((Box::new(settle), promise.into_unknown(env)?))
 }
 
 fn begin(
@@ -98,27 +116,13 @@ fn begin(
     pool: Pool,
     work: Box<dyn FnOnce() -> Convert + Send>,
 ) -> napi::Result<Unknown<'_>> {
-    if ASKS.get() {
-        let outcome: Arc<Mutex<Option<Convert>>> = Arc::default();
-        let ticket = Ticket { outcome: outcome.clone() };
-        let tell = move |value| {
-            *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
-        };
-        run(pool, work, Box::new(tell));
-        return ticket.into_unknown(env);
-    }
-    let (deferred, promise) = env.create_deferred()?;
-    let tell = move |convert: Convert| deferred.resolve(move |env| Ok(convert(&env)?.raw()));
-    run(pool, work, Box::new(tell));
-    promise.into_unknown(env)
+    let (settle, promise) = promise(env)?;
+    run(pool, work, settle);
+    Ok(promise)
 }
 
 /// Runs `work` on a thread of a pool, and tells what came of it, whatever happens.
-fn run(
-    pool: Pool,
-    work: Box<dyn FnOnce() -> Convert + Send>,
-    tell: Box<dyn FnOnce(Convert) + Send>,
-) {
+pub(super) fn run(pool: Pool, work: Box<dyn FnOnce() -> Convert + Send>, tell: Settle) {
     let pool = match pool {
         Pool::Waits => &WAITS,
         Pool::Work => &WORK,
