@@ -214,6 +214,9 @@ export interface DocumentOptions<T> extends Omit<UpdateOptions, 'codec'> {
  * committed together: each sees its predecessor's result, one that fails fails alone, and each
  * promise resolves when the commit is done.
  *
+ * Waiting and fsync are done on other threads. The rest is done on this one where it does not block:
+ * a free lock, on a file system of this machine, a file of at most 256 KiB.
+ *
  * @param path The registry. Its folder is created if it is missing.
  * @returns What the updater returned.
  * @throws {RegistryError} Any code but `CORRUPT` and `UNSUPPORTED_FILE_SYSTEM`.
