@@ -2,16 +2,13 @@
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { killAll, startNode } from './children.mjs'
+import { startNode } from './children.mjs'
 import { freshRegistry } from './registry-file.mjs'
 import { histogram, largest, smallest, sum, summarise } from './statistics.mjs'
 
 /** Time for the signal to reach a process before the first call; and to each further one. */
 const START_DELAY_MS = 30
 const START_DELAY_EACH_MS = 2
-
-/** Workers that take this much longer than they were told hang. */
-const PATIENCE_MS = 60_000
 
 const addUp = (counts) => {
 	const total = {}
@@ -61,7 +58,6 @@ export const runCell = async ({ contestant, processes, readers = 0, load, place,
 	const own = mkdtempSync(join(folder, 'cell-'))
 	const path = join(own, 'registry.json')
 	const { base, durable, script } = contestant
-	const timer = setTimeout(killAll, (load.seconds ?? 0) * 1_000 + PATIENCE_MS)
 	try {
 		const { prepare, countBeats } = await contestant.load()
 		await prepare(path, freshRegistry(processes))
@@ -77,7 +73,6 @@ export const runCell = async ({ contestant, processes, readers = 0, load, place,
 		const cell = { contestant: contestant.name, base, durable, place, processes, ...written, lost }
 		return readers > 0 ? { ...cell, readers, reads: evaluate(outcomes.slice(processes)) } : cell
 	} finally {
-		clearTimeout(timer)
 		rmSync(own, { recursive: true, force: true, maxRetries: 5 })
 	}
 }

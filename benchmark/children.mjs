@@ -10,11 +10,19 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const targetFolder = join(root, 'target')
 const ending = process.platform === 'win32' ? '.exe' : ''
 
+/** A process that takes this much longer than it was told hangs, and is killed. */
+const PATIENCE_MS = 120_000
+
 const running = new Set()
 
-const track = (child) => {
+const track = (child, { load } = {}) => {
+	const limit = (load?.seconds ?? 0) * 1_000 + PATIENCE_MS
+	const timer = setTimeout(() => child.kill('SIGKILL'), limit)
 	running.add(child)
-	child.once('exit', () => running.delete(child))
+	child.once('exit', () => {
+		clearTimeout(timer)
+		running.delete(child)
+	})
 	return child
 }
 
@@ -39,7 +47,8 @@ const nextMessage = (child) =>
 const forkChild = (script, settings, output = 'inherit') => {
 	const file = fileURLToPath(new URL(`./children/${script}.mjs`, import.meta.url))
 	const stdio = ['ignore', output, 'inherit', 'ipc']
-	return track(fork(file, [JSON.stringify(settings)], { serialization: 'advanced', stdio }))
+	const options = { serialization: 'advanced', stdio }
+	return track(fork(file, [JSON.stringify(settings)], options), settings)
 }
 
 /** Starts a worker; resolves when it is ready, with the function that lets it go. */
@@ -68,18 +77,13 @@ export const startHolder = async (script, path) => {
 	}
 }
 
-/** What a child process finds out; one that hangs is killed, and has found nothing. */
-export const ask = async (script, settings, patienceMs = 120_000) => {
+/** What a child process finds out. */
+export const ask = async (script, settings) => {
 	const child = forkChild(script, settings)
-	const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs)
-	try {
-		const result = await nextMessage(child)
-		child.disconnect()
-		await whenEnded(child)
-		return result
-	} finally {
-		clearTimeout(timer)
-	}
+	const result = await nextMessage(child)
+	child.disconnect()
+	await whenEnded(child)
+	return result
 }
 
 const examples = ['syscall_floor', 'contestant']
@@ -94,7 +98,7 @@ export const buildPrograms = () => {
 export const startProgram = async (example, settings) => {
 	const program = join(targetFolder, 'release', 'examples', `${example}${ending}`)
 	const stdio = ['pipe', 'pipe', 'inherit']
-	const child = track(spawn(program, [JSON.stringify(settings)], { stdio }))
+	const child = track(spawn(program, [JSON.stringify(settings)], { stdio }), settings)
 	const closed = once(child, 'close')
 	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
 	const { value } = await Promise.race([lines.next(), closed])

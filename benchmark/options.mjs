@@ -17,7 +17,7 @@ Measures locked updates of a small registry that processes share: this addon and
 JavaScript lock written to argus's seed document, proper-lockfile with write-file-atomic, SQLite,
 LMDB, and the bare system calls. A full run takes a quarter of an hour.
 
-  --quick           a minute or two: all parts, one round; to see that all works
+  --quick           a few minutes: all parts, one round; to see that all works
   --part LIST       these parts alone, of
 ${Object.entries(parts)
 	.map(([name, { what }]) => `                      ${name.padEnd(13)}${what}`)
