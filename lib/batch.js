@@ -6,7 +6,7 @@
 
 const { look, open } = require('./documents.js')
 const { aborted } = require('./errors.js')
-const { acquire, commit, mayRunAgain, release, unlessAborted } = require('./hold.js')
+const { acquire, commit, contentOf, mayRunAgain, release, unlessAborted } = require('./hold.js')
 const { letLoopTurn } = require('./loop.js')
 const { enter, inTurn, setHolding, takeAlong } = require('./turns.js')
 
@@ -23,7 +23,7 @@ class Draft {
 	constructor(hold) {
 		this.hold = hold
 		/** What is in it, and by whose `codec` it was printed if that was done in this batch. */
-		this.content = hold.text()
+		this.content = contentOf(hold)
 		/** Who has changed it since it was written last, and what each found corrupt. */
 		this.writers = []
 	}

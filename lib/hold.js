@@ -2,6 +2,7 @@
 
 // Taking the lock and committing: the addon's calls, with the caller's options around them.
 
+const { isMainThread } = require('node:worker_threads')
 const { onAbort } = require('./abort.js')
 const { outcomeOf } = require('./background.js')
 const { RegistryError, aborted, unwrap } = require('./errors.js')
@@ -9,10 +10,10 @@ const native = require('./native.js')
 const { LONGEST_TIMER_MS, elapsedMs, remainingMs, tell } = require('./options.js')
 const { isDue, letLoopTurn } = require('./loop.js')
 
-const SYNC_SLICE_MS = 100
+const SLICE_MS = 100
 
 /**
- * Waits and holds of this thread. The collector would take the lock of an updater that never
+ * Waits, and holds that are not released, of this thread. The collector would take the lock of an updater that never
  * settles for garbage, and release it.
  */
 const live = new Set()
@@ -81,23 +82,31 @@ const acquire = async (call) => {
 }
 
 /**
- * Waits on the calling thread, a slice at a time: between two, a worker that is terminated ends.
- * Meanwhile the process keeps its place in the kernel's queue, though not the thread its own
+ * Waits on the calling thread. In a worker a slice at a time: between two, one that is terminated
+ * ends. Meanwhile the process keeps its place in the kernel's queue, though not the thread its own
  * among others of the process.
  */
 const acquireSync = (call) => {
 	for (;;) {
 		const elapsed = elapsedMs(call)
-		const untilMs = Math.min(call.timeoutMs, elapsed + SYNC_SLICE_MS)
+		const untilMs = isMainThread ? call.timeoutMs : Math.min(call.timeoutMs, elapsed + SLICE_MS)
 		const outcome = native.acquireSync(call.path, untilMs, elapsed, call.staleMs)
-		if (outcome.code !== 'LOCK_TIMEOUT' || remainingMs(call) === 0) return unwrap(outcome)
+		if (outcome.code === 'LOCK_TIMEOUT' && remainingMs(call) > 0) continue
+		const hold = unwrap(outcome)
+		live.add(hold)
+		return hold
 	}
 }
 
 /** Releases a hold; does nothing if a commit has. */
 const release = (hold) => {
-	live.delete(hold)
-	hold.release()
+	if (live.delete(hold)) hold.release()
+}
+
+/** The content that was read under the lock. */
+const contentOf = (hold) => {
+	const text = hold.text()
+	return typeof text === 'string' ? { exists: true, text } : { exists: text, text: null }
 }
 
 /** Tells the caller of content that was set aside; what is committed stays committed. */
@@ -119,8 +128,9 @@ const mayRunAgain = (call, error) =>
 const commit = (call, hold, corrupt, text, durable, thenRelease) => {
 	const keepOld = corrupt !== undefined
 	const finish = (outcome) => {
-		const { kept } = unwrap(outcome)
-		if (corrupt) report(call, corrupt, kept)
+		const kept = unwrap(outcome)
+		if (thenRelease) live.delete(hold)
+		if (corrupt) report(call, corrupt, kept ?? undefined)
 	}
 	return !durable && hold.commitsAtOnce()
 		? finish(hold.commitSync(text, durable, keepOld, thenRelease))
@@ -128,8 +138,9 @@ const commit = (call, hold, corrupt, text, durable, thenRelease) => {
 }
 
 const commitSync = (call, hold, corrupt, text) => {
-	const { kept } = unwrap(hold.commitSync(text, call.durable, corrupt !== undefined, true))
-	if (corrupt) report(call, corrupt, kept)
+	const kept = unwrap(hold.commitSync(text, call.durable, corrupt !== undefined, true))
+	live.delete(hold)
+	if (corrupt) report(call, corrupt, kept ?? undefined)
 }
 
 module.exports = {
@@ -137,6 +148,7 @@ module.exports = {
 	acquireSync,
 	commit,
 	commitSync,
+	contentOf,
 	mayRunAgain,
 	release,
 	report,

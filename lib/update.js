@@ -10,6 +10,7 @@ const {
 	acquireSync,
 	commit,
 	commitSync,
+	contentOf,
 	mayRunAgain,
 	release,
 	unlessAborted,
@@ -45,7 +46,7 @@ const runSync = (call, content, updater) => {
 const updateOnceSync = (call, updater) => {
 	const hold = acquireSync(call)
 	try {
-		const content = hold.text()
+		const content = contentOf(hold)
 		const run = enterSync(call.path, () => runSync(call, content, updater))
 		if (run.mustWrite) commitSync(call, hold, run.corrupt, run.text)
 		return run.next
@@ -74,7 +75,7 @@ const heldLock = (call, hold) => {
 	/** The last write: they are done in the order in which they were asked for. */
 	let writing = Promise.resolve()
 	const write = (text) => {
-		const { corrupt } = look(call, hold.text())
+		const { corrupt } = look(call, contentOf(hold))
 		return commit(call, hold, corrupt, text, call.durable, false)
 	}
 	const lock = {

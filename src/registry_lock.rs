@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::{Error, Result};
 use crate::guard::Guard;
@@ -18,11 +18,15 @@ use crate::lockfile::{Creation, Lockfile};
 use crate::paths::RegistryPaths;
 use crate::store::Hold;
 use crate::sys;
+use crate::takeover::Stamp;
 use crate::wait::{LockOptions, Wait};
 
 /// A lockfile may be in the way, and gone when we look, this often before the clock is asked
 /// whether that can go on: even a one-try caller gets to try again after a takeover.
 const CLEARING_LIMIT: u32 = 10;
+
+/// An old argus's lockfile is judged four times in this time, and looked at in between.
+const OLDEST: Duration = Duration::from_secs(1);
 
 /// The files that were replaced under a lock that is released by now. Closing the last descriptor
 /// of a deleted file frees it, which can cost as much as all the rest of an update.
@@ -121,7 +125,19 @@ impl RegistryLock {
                     }
                     Creation::GuardReplaced => break,
                     Creation::Held(holder) => {
-                        wait.sleep(delays.next().unwrap_or_default(), paths, Some(holder))?;
+                        // Whether an owner lives is asked at every look. An old argus's lockfile
+                        // names none: as long as it stays, it can only grow old.
+                        let names_nobody = holder.pid.is_none();
+                        let stamp = names_nobody.then(|| Stamp::at(&paths.lockfile).ok());
+                        let judged = Instant::now();
+                        loop {
+                            let pause = delays.next().unwrap_or_default();
+                            wait.sleep(pause, paths, Some(holder.clone()))?;
+                            let is_old = judged.elapsed() > options.stale_after.min(OLDEST) / 4;
+                            if is_old || stamp != Some(Stamp::at(&paths.lockfile).ok()) {
+                                break;
+                            }
+                        }
                     }
                 }
             }

@@ -27,7 +27,7 @@ pub(crate) struct Found {
 /// What tells one lockfile from the next: file systems reuse inode numbers at once, but not
 /// together with the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     id: FileId,
     modified: SystemTime,
 }
@@ -39,7 +39,8 @@ impl Stamp {
         format!("{:016x}{:016x}", self.id.inode, since_1970.as_nanos() as u64)
     }
 
-    fn at(path: &Path) -> io::Result<Option<Self>> {
+    /// That of the lockfile that is there now; `None` if there is none.
+    pub(crate) fn at(path: &Path) -> io::Result<Option<Self>> {
         match (fs::symlink_metadata(path), sys::id_at(path)?) {
             (Ok(metadata), Some(id)) => Ok(Some(Stamp { id, modified: metadata.modified()? })),
             (Err(error), _) if error.kind() != io::ErrorKind::NotFound => Err(error),

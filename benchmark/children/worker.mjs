@@ -9,7 +9,7 @@ import { loops, Outcome } from '../loads.mjs'
 import { beatOf, freshRegistry } from '../registry-file.mjs'
 
 // Watchers live for hours: what counts is compiled code, not the first milliseconds.
-const WARM_UP_CALLS = 30
+const WARM_UP_CALLS = 500
 
 const { script, durable, path, index, role, load } = JSON.parse(process.argv[2])
 const contestant = await import(script)

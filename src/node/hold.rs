@@ -175,12 +175,9 @@ pub struct Hold {
     _owner: Owner,
 }
 
-/// What a commit did.
-#[napi(object, object_from_js = false)]
-pub struct Committed {
-    /// Where the bad content that was replaced is kept.
-    pub kept: Option<String>,
-}
+/// What a commit returns: where the bad content that was replaced is kept, if any was. No object,
+/// which would cost as much as some of the system calls.
+type Committed = Either<Option<String>, Failure>;
 
 #[napi]
 impl Hold {
@@ -190,10 +187,13 @@ impl Hold {
         Hold { shared, _owner: Owner::new(move || drop(lock(&abandoned).take())) }
     }
 
-    /// The content that was read under the lock.
+    /// The content that was read under the lock: as text, else whether there is a file.
     #[napi]
-    pub fn text(&self) -> Text {
-        Text::from(lock(&self.shared).as_ref().and_then(|held| held.content.as_ref()))
+    pub fn text(&self) -> Either<String, bool> {
+        let held = lock(&self.shared);
+        let Text { text, exists } =
+            Text::from(held.as_ref().and_then(|held| held.content.as_ref()));
+        text.map_or(Either::B(exists), Either::A)
     }
 
     /// Whether a commit that is not durable does not block, as far as can be told.
@@ -224,7 +224,7 @@ impl Hold {
         durable: bool,
         keep_old: bool,
         release: bool,
-    ) -> Either<Committed, Failure> {
+    ) -> Committed {
         at_once::try_it(|| commit(&self.shared, &text, durable, keep_old, release))
     }
 
@@ -258,7 +258,7 @@ fn commit(
     durable: bool,
     keep_old: bool,
     release: bool,
-) -> Either<Committed, Failure> {
+) -> Committed {
     let mut shared = lock(shared);
     let Some(mut held) = shared.take() else {
         return Either::B(Failure::internal("a defect of argus-registry: committed after release"));
@@ -274,9 +274,7 @@ fn commit(
         let replaced = held.lock.release_only();
         close(replaced, held.content);
     }
-    outcome(committed, |kept| Committed {
-        kept: kept.map(|path| path.to_string_lossy().into_owned()),
-    })
+    outcome(committed, |kept| kept.map(|path| path.to_string_lossy().into_owned()))
 }
 
 /// Takes a lock on the calling thread if that needs no wait and nothing else that may block.
