@@ -91,10 +91,6 @@ impl RegistryPaths {
         if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(invalid("the path names a folder"));
         }
-        #[cfg(target_os = "linux")]
-        if is_spelled_out(path) && sys::look_without_links(path).is_some_and(|it| it.is_file()) {
-            return Self::beside(path.to_path_buf());
-        }
         if let Ok(registry) = fs::canonicalize(path) {
             // What has vanished since is no other thing: it is missing.
             match sys::patiently(|| fs::metadata(&registry)) {
@@ -130,6 +126,14 @@ impl RegistryPaths {
             operation: "resolve",
             source: io::Error::other("too many symbolic links; is it a loop?"),
         })
+    }
+
+    /// The same in one look, for a file that is there and a path that is its one name already, as
+    /// it mostly is. `None` is no answer: [`resolve`](Self::resolve) has it.
+    #[cfg(feature = "node")]
+    pub(crate) fn resolve_at_once(path: &Path) -> Option<Self> {
+        let found = is_spelled_out(path).then(|| sys::look_without_links(path))??;
+        found.is_file().then(|| Self::beside(path.to_path_buf()).ok())?
     }
 
     /// The same for a name that was resolved before.
@@ -204,7 +208,7 @@ impl RegistryPaths {
 }
 
 /// Whether a path is absolute and spelled as the system would: no `.`, `..` or `//` in it.
-#[cfg(target_os = "linux")]
+#[cfg(feature = "node")]
 fn is_spelled_out(name: &Path) -> bool {
     let plain: PathBuf = name.components().collect();
     let has_detour = name.components().any(|part| part == path::Component::ParentDir);

@@ -252,13 +252,7 @@ pub(super) fn close(replaced: Replaced, content: Option<Content>) {
     }
 }
 
-fn commit(
-    shared: &Shared,
-    text: &str,
-    durable: bool,
-    keep_old: bool,
-    release: bool,
-) -> Committed {
+fn commit(shared: &Shared, text: &str, durable: bool, keep_old: bool, release: bool) -> Committed {
     let mut shared = lock(shared);
     let Some(mut held) = shared.take() else {
         return Either::B(Failure::internal("a defect of argus-registry: committed after release"));

@@ -74,7 +74,10 @@ pub fn read(env: &Env, path: String) -> napi::Result<Unknown<'_>> {
 /// The one name of a registry: absolute, with symbolic links followed.
 #[napi]
 pub fn resolve(path: String) -> Either<String, Failure> {
-    let name = RegistryPaths::resolve(path.as_ref()).and_then(|paths| {
+    let path = path.as_ref();
+    let paths =
+        RegistryPaths::resolve_at_once(path).map_or_else(|| RegistryPaths::resolve(path), Ok);
+    let name = paths.and_then(|paths| {
         // A name that is nearly the same would be another file.
         paths.registry.into_os_string().into_string().map_err(|name| Error::InvalidValue {
             path: name.into(),

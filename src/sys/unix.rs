@@ -42,12 +42,18 @@ pub(crate) fn open_for_look(path: &Path) -> io::Result<File> {
 /// What a path leads to, if no symbolic link is on the way: then it is the file's own name, as
 /// far as it is spelled like one. One walk along the path, where following it takes one for each
 /// of its parts. `None` is no answer.
-#[cfg(target_os = "linux")]
+#[cfg(all(feature = "node", target_os = "linux"))]
 pub(crate) fn look_without_links(path: &Path) -> Option<Metadata> {
     use rustix::fs::{openat2, Mode, ResolveFlags, CWD};
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let found = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS).ok()?;
     File::from(found).metadata().ok()
+}
+
+/// The same: there is no such call.
+#[cfg(all(feature = "node", not(target_os = "linux")))]
+pub(crate) fn look_without_links(_path: &Path) -> Option<Metadata> {
+    None
 }
 
 /// Opens the registry for reading, wherever it links to.

@@ -62,6 +62,12 @@ pub(crate) fn id_of(file: &File, _metadata: &Metadata) -> io::Result<FileId> {
     Ok(FileId { device: information.volume_serial_number(), inode: information.file_index() })
 }
 
+/// What a path leads to, if no link is on the way: there is no such call here.
+#[cfg(feature = "node")]
+pub(crate) fn look_without_links(_path: &Path) -> Option<Metadata> {
+    None
+}
+
 /// Whether a file's calls are answered without delay. Nothing is known of that here, where other
 /// programs look into every file that is opened.
 #[cfg(feature = "node")]
