@@ -13,10 +13,10 @@ const { isDue, letLoopTurn } = require('./loop.js')
 const SLICE_MS = 100
 
 /**
- * Waits, and holds that are not released, of this thread. The collector would take the lock of an updater that never
- * settles for garbage, and release it.
+ * Waits, and holds that are not released, of this thread: the collector would take the lock of an
+ * updater that never settles for garbage, and release it. With whether they were acquired at once.
  */
-const live = new Set()
+const live = new Map()
 
 /** Settles as the promise does, unless the caller aborts first. */
 const unlessAborted = async ({ path, signal }, promise) => {
@@ -36,7 +36,7 @@ const unlessAborted = async ({ path, signal }, promise) => {
 /** Takes the lock if that needs no wait, nor anything else that may block. */
 const acquireAtOnce = ({ path, staleMs }) => {
 	const hold = native.acquireAtOnce(path, staleMs) ?? undefined
-	if (hold) live.add(hold)
+	if (hold) live.set(hold, true)
 	return hold
 }
 
@@ -59,11 +59,11 @@ const inTime = async (call, promise) => {
 const acquireInTurn = async (call) => {
 	const { path, timeoutMs, staleMs } = call
 	const acquisition = new native.Acquisition(path, timeoutMs, elapsedMs(call), staleMs)
-	live.add(acquisition)
+	live.set(acquisition, false)
 	try {
 		unwrap(await unlessAborted(call, inTime(call, outcomeOf(acquisition.start()))))
 		const hold = unwrap(acquisition.take())
-		live.add(hold)
+		live.set(hold, false)
 		return hold
 	} catch (error) {
 		// What it may still get is released as it comes.
@@ -93,7 +93,7 @@ const acquireSync = (call) => {
 		const outcome = native.acquireSync(call.path, untilMs, elapsed, call.staleMs)
 		if (outcome.code === 'LOCK_TIMEOUT' && remainingMs(call) > 0) continue
 		const hold = unwrap(outcome)
-		live.add(hold)
+		live.set(hold, false)
 		return hold
 	}
 }
@@ -132,7 +132,7 @@ const commit = (call, hold, corrupt, text, durable, thenRelease) => {
 		if (thenRelease) live.delete(hold)
 		if (corrupt) report(call, corrupt, kept ?? undefined)
 	}
-	return !durable && hold.commitsAtOnce()
+	return !durable && ((thenRelease && live.get(hold)) || hold.commitsAtOnce())
 		? finish(hold.commitSync(text, durable, keepOld, thenRelease))
 		: outcomeOf(hold.commit(text, durable, keepOld, thenRelease)).then(finish)
 }

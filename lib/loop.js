@@ -17,11 +17,12 @@ const turned = () => {
 
 /** Whether the loop is to have its turn before anything else is done at once. */
 const isDue = () => {
+	const now = performance.now()
 	if (since === undefined) {
-		since = performance.now()
+		since = now
 		setImmediate(turned)
 	}
-	return performance.now() - since > LONGEST_MS
+	return now - since > LONGEST_MS
 }
 
 /** Resolves when the loop has turned. */

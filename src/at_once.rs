@@ -46,7 +46,7 @@ impl Lately {
 }
 
 /// The content of a larger file takes its time, wherever it comes from.
-const LARGE: u64 = 256 * 1024;
+pub(crate) const LARGE: u64 = 256 * 1024;
 
 /// Whether the calling thread may try.
 pub(crate) fn is_to_be_tried() -> bool {

@@ -12,13 +12,13 @@ use std::time::Duration;
 pub struct Backoff {
     /// The first interval. Default 1 ms.
     pub initial: Duration,
-    /// The interval grows no further than this. Default 50 ms.
+    /// The interval grows no further than this. Default 100 ms.
     pub max: Duration,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(50) }
+        Backoff { initial: Duration::from_millis(1), max: Duration::from_millis(100) }
     }
 }
 

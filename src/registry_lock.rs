@@ -25,8 +25,8 @@ use crate::wait::{LockOptions, Wait};
 /// whether that can go on: even a one-try caller gets to try again after a takeover.
 const CLEARING_LIMIT: u32 = 10;
 
-/// An old argus's lockfile is judged four times in this time, and looked at in between.
-const OLDEST: Duration = Duration::from_secs(1);
+/// An old argus's lockfile is judged anew this often; in between it is only seen to be there still.
+const JUDGED_EVERY: Duration = Duration::from_millis(500);
 
 /// The files that were replaced under a lock that is released by now. Closing the last descriptor
 /// of a deleted file frees it, which can cost as much as all the rest of an update.
@@ -133,8 +133,9 @@ impl RegistryLock {
                         loop {
                             let pause = delays.next().unwrap_or_default();
                             wait.sleep(pause, paths, Some(holder.clone()))?;
-                            let is_old = judged.elapsed() > options.stale_after.min(OLDEST) / 4;
-                            if is_old || stamp != Some(Stamp::at(&paths.lockfile).ok()) {
+                            let is_due =
+                                judged.elapsed() > JUDGED_EVERY.min(options.stale_after / 4);
+                            if is_due || stamp != Some(Stamp::at(&paths.lockfile).ok()) {
                                 break;
                             }
                         }

@@ -52,6 +52,17 @@ pub(crate) struct Content {
 /// Reads a file without a lock; `None` if there is none. Replacement is atomic, so what is
 /// read is always one whole version.
 pub(crate) fn read(path: &Path) -> Result<Option<Content>> {
+    open(path)?.map(Opened::read).transpose()
+}
+
+/// A file that is about to be read.
+pub(crate) struct Opened<'a> {
+    path: &'a Path,
+    file: File,
+    metadata: Metadata,
+}
+
+pub(crate) fn open(path: &Path) -> Result<Option<Opened<'_>>> {
     let fail = |error| Error::from_io(path, "read", error);
     let file = match sys::patiently(|| sys::open_to_read(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -61,9 +72,23 @@ pub(crate) fn read(path: &Path) -> Result<Option<Content>> {
     if !metadata.is_file() {
         return Err(fail(io::Error::other("it is not a regular file")));
     }
-    let bytes = sys::read_all(&file, metadata.len()).map_err(fail)?;
-    let file = sys::OPEN_FILES_CAN_BE_REPLACED.then(|| Arc::new(file));
-    Ok(Some(Content { bytes, metadata, file }))
+    Ok(Some(Opened { path, file, metadata }))
+}
+
+impl Opened<'_> {
+    /// How many bytes it has.
+    #[cfg(feature = "node")]
+    pub(crate) fn len(&self) -> u64 {
+        self.metadata.len()
+    }
+
+    pub(crate) fn read(self) -> Result<Content> {
+        let Opened { path, file, metadata } = self;
+        let bytes = sys::read_all(&file, metadata.len())
+            .map_err(|error| Error::from_io(path, "read", error))?;
+        let file = sys::OPEN_FILES_CAN_BE_REPLACED.then(|| Arc::new(file));
+        Ok(Content { bytes, metadata, file })
+    }
 }
 
 /// Replaces a file's content under its lock. `old` is what was read under the same lock. Returns

@@ -24,8 +24,6 @@ use crate::wait::{LockOptions, Wait};
 struct Held {
     lock: RegistryLock,
     content: Option<Content>,
-    /// Whether it was taken at once, or had to be waited for.
-    at_once: bool,
 }
 
 /// Shared with the thread that commits; `None` once released.
@@ -37,20 +35,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn acquire(path: &str, wait: &Wait, options: &LockOptions) -> Result<Held> {
     let paths = RegistryPaths::of_resolved(path.as_ref())?;
-    Held::new(RegistryLock::acquire_after(wait, &paths, options)?, false)
+    let lock = RegistryLock::acquire_after(wait, &paths, options)?;
+    let content = store::read(lock.path())?;
+    Ok(Held { lock, content })
 }
 
-impl Held {
-    fn new(lock: RegistryLock, at_once: bool) -> Result<Self> {
-        let content = store::read(lock.path())?;
-        Ok(Held { lock, content, at_once })
-    }
-
-    /// Whether a commit without fsync does not block, as far as can be told.
-    fn commits_at_once(&self) -> bool {
-        let is_known = self.at_once && at_once::is_to_be_tried();
-        is_known || (at_once::is_to_be_tried_on(self.lock.path()) && self.lock.is_local())
-    }
+/// Takes a lock if that needs no wait, and reads what does not take long.
+fn try_to_acquire(path: &str, stale_after: Duration) -> Option<Held> {
+    let paths = RegistryPaths::of_resolved(path.as_ref()).ok()?;
+    let lock = RegistryLock::acquire_at_once(&paths, stale_after)?;
+    let opened = store::open(&paths.registry).ok()?.filter(|opened| opened.len() <= at_once::LARGE);
+    // One that is missing or large has more to it than this.
+    let content = Some(opened?.read().ok()?);
+    Some(Held { lock, content })
 }
 
 /// `elapsed_ms` of the timeout are over already.
@@ -196,10 +193,13 @@ impl Hold {
         text.map_or(Either::B(exists), Either::A)
     }
 
-    /// Whether a commit that is not durable does not block, as far as can be told.
+    /// Whether a commit that is not durable does not block, as far as can be told. Of a lock that
+    /// was acquired at once it is known.
     #[napi]
     pub fn commits_at_once(&self) -> bool {
-        lock(&self.shared).as_ref().is_some_and(Held::commits_at_once)
+        lock(&self.shared).as_ref().is_some_and(|held| {
+            at_once::is_to_be_tried_on(held.lock.path()) && held.lock.is_local()
+        })
     }
 
     /// Replaces the content, off the calling thread; then, with `release`, releases the lock.
@@ -274,15 +274,11 @@ fn commit(shared: &Shared, text: &str, durable: bool, keep_old: bool, release: b
 /// Takes a lock on the calling thread if that needs no wait and nothing else that may block.
 #[napi]
 pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<Hold> {
-    if !at_once::is_to_be_tried_on(path.as_ref()) {
+    if !at_once::is_to_be_tried() {
         return None;
     }
     let stale_after = millis(stale_ms).unwrap_or(Duration::MAX);
-    let held = at_once::try_it(|| {
-        let paths = RegistryPaths::of_resolved(path.as_ref()).ok()?;
-        Held::new(RegistryLock::acquire_at_once(&paths, stale_after)?, true).ok()
-    })?;
-    Some(Hold::new(held))
+    at_once::try_it(|| try_to_acquire(&path, stale_after)).map(Hold::new)
 }
 
 /// Waits for a lock on the calling thread, and takes it.
