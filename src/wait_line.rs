@@ -159,8 +159,10 @@ fn serve_next(counter: Counter) -> bool {
     // The first caller may have left while we stood in the queue: the next one gets its turn.
     let mut served = request;
     loop {
+        // Asked before, not under the lock: who waits looks at the request under his token's lock.
+        let is_over = served.is_over();
         let mut state = served.lock();
-        if !matches!(*state, State::Left) && !served.is_over() {
+        if !matches!(*state, State::Left) && !is_over {
             *state = State::Ready(locked);
             drop(state);
             served.token.wake();
