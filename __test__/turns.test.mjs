@@ -500,3 +500,18 @@ for (const [name, enter] of Object.entries(enterBy)) {
 		assert.deepEqual(names(at), [...entered, 'it-3', 'later'].sort())
 	})
 }
+
+test('however short its time is, a wait ends with it and not with the holder', async (t) => {
+	// The addon took a wait for one that has time left and stood in the kernel's queue, and a moment
+	// later, when nothing was left of it, no timer was set for it here.
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, options: LONG })
+	await holder.expect('holding')
+	for (let tries = 0; tries < 500; tries++) {
+		const timeoutMs = 0.05 + (tries % 10) / 20
+		await assert.rejects(updateRegistry(at.path, same, { timeoutMs }), { code: 'LOCK_TIMEOUT' })
+	}
+	holder.settle()
+	await holder.expect('done')
+})

@@ -43,7 +43,7 @@ const apply = async (members, news) => {
 	const operations = members.map(({ operation }) => operation)
 	const durable = members.some((member) => member.call.durable)
 	const { path, timeoutMs, staleMs } = call
-	if (isDue()) await letLoopTurn()
+	while (isDue()) await letLoopTurn()
 	const elapsed = elapsedMs(call)
 	try {
 		const { outcomes, kept, reason } = unwrap(

@@ -12,6 +12,9 @@ const { isDue, letLoopTurn } = require('./loop.js')
 
 const SLICE_MS = 100
 
+/** What is longer takes its time to write. */
+const LARGEST_AT_ONCE = 256 * 1024
+
 /**
  * Waits, and holds that are not released, of this thread: the collector would take the lock of an
  * updater that never settles for garbage, and release it. With whether they were acquired at once.
@@ -40,9 +43,8 @@ const acquireAtOnce = ({ path, staleMs }) => {
 	return hold
 }
 
-/** Settles as the promise does, or resolves when the call's time is over. */
-const inTime = async (call, promise) => {
-	const left = remainingMs(call)
+/** Settles as the promise does, or resolves when so much time is over. */
+const inTime = async (left, promise) => {
 	// One that is not to wait at all hears as soon as can be.
 	if (left === 0 || left > LONGEST_TIMER_MS) return promise
 	let timer
@@ -58,10 +60,12 @@ const inTime = async (call, promise) => {
 
 const acquireInTurn = async (call) => {
 	const { path, timeoutMs, staleMs } = call
+	// First: what the addon takes for a wait must not be one without a timer here.
+	const left = remainingMs(call)
 	const acquisition = new native.Acquisition(path, timeoutMs, elapsedMs(call), staleMs)
 	live.set(acquisition, false)
 	try {
-		unwrap(await unlessAborted(call, inTime(call, outcomeOf(acquisition.start()))))
+		unwrap(await unlessAborted(call, inTime(left, outcomeOf(acquisition.start()))))
 		const hold = unwrap(acquisition.take())
 		live.set(hold, false)
 		return hold
@@ -76,7 +80,7 @@ const acquireInTurn = async (call) => {
 
 const acquire = async (call) => {
 	const { path, signal } = call
-	if (isDue()) await letLoopTurn()
+	while (isDue()) await letLoopTurn()
 	if (signal?.aborted) throw aborted(path, signal)
 	return acquireAtOnce(call) ?? acquireInTurn(call)
 }
@@ -132,7 +136,8 @@ const commit = (call, hold, corrupt, text, durable, thenRelease) => {
 		if (thenRelease) live.delete(hold)
 		if (corrupt) report(call, corrupt, kept ?? undefined)
 	}
-	return !durable && ((thenRelease && live.get(hold)) || hold.commitsAtOnce())
+	const mayBeAtOnce = !durable && text.length <= LARGEST_AT_ONCE
+	return mayBeAtOnce && ((thenRelease && live.get(hold)) || hold.commitsAtOnce())
 		? finish(hold.commitSync(text, durable, keepOld, thenRelease))
 		: outcomeOf(hold.commit(text, durable, keepOld, thenRelease)).then(finish)
 }

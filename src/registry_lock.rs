@@ -128,14 +128,15 @@ impl RegistryLock {
                         // Whether an owner lives is asked at every look. An old argus's lockfile
                         // names none: as long as it stays, it can only grow old.
                         let names_nobody = holder.pid.is_none();
-                        let stamp = names_nobody.then(|| Stamp::at(&paths.lockfile).ok());
+                        let look = || Stamp::at(&paths.lockfile).ok().flatten();
+                        let stamp = names_nobody.then(look).flatten();
                         let judged = Instant::now();
                         loop {
                             let pause = delays.next().unwrap_or_default();
                             wait.sleep(pause, paths, Some(holder.clone()))?;
                             let is_due =
                                 judged.elapsed() > JUDGED_EVERY.min(options.stale_after / 4);
-                            if is_due || stamp != Some(Stamp::at(&paths.lockfile).ok()) {
+                            if is_due || stamp.is_none() || look() != stamp {
                                 break;
                             }
                         }

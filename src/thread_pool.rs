@@ -67,12 +67,16 @@ impl ThreadPool {
         }
     }
 
-    /// The system has refused a thread. Those that there are do its work, too, and if there are none,
-    /// nobody would ever.
+    /// The system has refused a thread. Those that there are do its work, too, unless they may never
+    /// come to it: in a pool without a bound, jobs may last for ever. If there are none, nobody would.
     fn do_without(&self) {
         let mut state = self.lock();
         state.threads -= 1;
-        let jobs = if state.threads == 0 { std::mem::take(&mut state.jobs) } else { return };
+        let jobs = match state.threads {
+            0 => std::mem::take(&mut state.jobs),
+            _ if self.most == usize::MAX => state.jobs.pop_back().into_iter().collect(),
+            _ => return,
+        };
         drop(state);
         for job in jobs {
             job(Called::Refused);

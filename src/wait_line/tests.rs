@@ -167,3 +167,33 @@ fn one_try_does_not_wait() {
     assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
     assert!(matches!(wait(&path, one_try, &CancelToken::new()), Waited::TimedOut));
 }
+
+/// The one who hands over asked a token under a request's lock, the one who waits asks for the
+/// request under his token's: each waited for the other, with the lock in the hands of the dead.
+#[test]
+fn many_who_share_a_token_hand_over_without_an_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = &dir.path().join("guard");
+    open(path);
+    let token = &CancelToken::new();
+    let (done, ends) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            let done = done.clone();
+            scope.spawn(move || {
+                for _ in 0..1000 {
+                    match wait(path, None, token) {
+                        Waited::AtOnce(file) | Waited::InTurn(file) => {
+                            kernel_lock::unlock(&file).unwrap();
+                        }
+                        _ => panic!("no deadline, no cancel"),
+                    }
+                }
+                done.send(()).unwrap();
+            });
+        }
+        for _ in 0..8 {
+            ends.recv_timeout(Duration::from_secs(120)).unwrap();
+        }
+    });
+}
