@@ -128,24 +128,26 @@ const mayRunAgain = (call, error) =>
 	error.path === call.path &&
 	remainingMs(call) > 0
 
+/** What is to be done when a commit has succeeded; throws if it has not. */
+const finish = (call, hold, corrupt, isReleased, outcome) => {
+	const kept = unwrap(outcome)
+	if (isReleased) live.delete(hold)
+	if (corrupt) report(call, corrupt, kept ?? undefined)
+}
+
 /** Replaces the content; returns a promise only if that is done on another thread. */
 const commit = (call, hold, corrupt, text, durable, thenRelease) => {
 	const keepOld = corrupt !== undefined
-	const finish = (outcome) => {
-		const kept = unwrap(outcome)
-		if (thenRelease) live.delete(hold)
-		if (corrupt) report(call, corrupt, kept ?? undefined)
-	}
+	const settle = (outcome) => finish(call, hold, corrupt, thenRelease, outcome)
 	const mayBeAtOnce = !durable && text.length <= LARGEST_AT_ONCE
 	return mayBeAtOnce && ((thenRelease && live.get(hold)) || hold.commitsAtOnce())
-		? finish(hold.commitSync(text, durable, keepOld, thenRelease))
-		: outcomeOf(hold.commit(text, durable, keepOld, thenRelease)).then(finish)
+		? settle(hold.commitSync(text, durable, keepOld, thenRelease))
+		: outcomeOf(hold.commit(text, durable, keepOld, thenRelease)).then(settle)
 }
 
 const commitSync = (call, hold, corrupt, text) => {
-	const kept = unwrap(hold.commitSync(text, call.durable, corrupt !== undefined, true))
-	live.delete(hold)
-	if (corrupt) report(call, corrupt, kept ?? undefined)
+	const outcome = hold.commitSync(text, call.durable, corrupt !== undefined, true)
+	finish(call, hold, corrupt, true, outcome)
 }
 
 module.exports = {

@@ -15,6 +15,7 @@ use crate::guard::Guard;
 use crate::keeper::Kept;
 use crate::kernel_lock;
 use crate::lockfile::{Creation, Lockfile};
+use crate::owner::Holder;
 use crate::paths::RegistryPaths;
 use crate::store::Hold;
 use crate::sys;
@@ -125,21 +126,7 @@ impl RegistryLock {
                     }
                     Creation::GuardReplaced => break,
                     Creation::Held(holder) => {
-                        // Whether an owner lives is asked at every look. An old argus's lockfile
-                        // names none: as long as it stays, it can only grow old.
-                        let names_nobody = holder.pid.is_none();
-                        let look = || Stamp::at(&paths.lockfile).ok().flatten();
-                        let stamp = names_nobody.then(look).flatten();
-                        let judged = Instant::now();
-                        loop {
-                            let pause = delays.next().unwrap_or_default();
-                            wait.sleep(pause, paths, Some(holder.clone()))?;
-                            let is_due =
-                                judged.elapsed() > JUDGED_EVERY.min(options.stale_after / 4);
-                            if is_due || stamp.is_none() || look() != stamp {
-                                break;
-                            }
-                        }
+                        outwait(&holder, paths, wait, options.stale_after, &mut delays)?;
                     }
                 }
             }
@@ -294,6 +281,28 @@ impl Hold for RegistryLock {
 impl Drop for RegistryLock {
     fn drop(&mut self) {
         let _ = self.let_go();
+    }
+}
+
+/// Waits until a lockfile that was judged to be held is worth being judged again.
+fn outwait(
+    holder: &Holder,
+    paths: &RegistryPaths,
+    wait: &Wait,
+    stale_after: Duration,
+    delays: &mut impl Iterator<Item = Duration>,
+) -> Result<()> {
+    // Whether an owner lives is asked at every look. An old argus's lockfile names none: as long as
+    // it stays, it can only grow old.
+    let look = || Stamp::at(&paths.lockfile).ok().flatten();
+    let stamp = holder.pid.is_none().then(look).flatten();
+    let judged = Instant::now();
+    loop {
+        wait.sleep(delays.next().unwrap_or_default(), paths, Some(holder.clone()))?;
+        let is_due = judged.elapsed() > JUDGED_EVERY.min(stale_after / 4);
+        if is_due || stamp.is_none() || look() != stamp {
+            return Ok(());
+        }
     }
 }
 
