@@ -275,6 +275,19 @@ fn an_old_arguss_abandoned_lockfile_is_taken_over_and_said_so() {
     assert_eq!(names(dir.path()), ["registry.json.guard"], "the litter is swept");
 }
 
+/// While it is waited for it is only seen to be there still, and judged now and then.
+#[test]
+fn an_old_arguss_lockfile_grows_old_while_it_is_waited_for() {
+    let (_dir, path) = folder();
+    fs::File::create(path.with_extension("json.lock")).unwrap();
+    let lock = LockOptions {
+        timeout: Some(Duration::from_secs(20)),
+        stale_after: Duration::from_millis(400),
+        ..LockOptions::default()
+    };
+    assert!(RegistryLock::acquire(&path, &lock).unwrap().took_over());
+}
+
 #[test]
 fn an_update_of_one_try_that_lost_its_lock_fails_and_does_not_run_again() {
     let (_dir, path) = folder();
