@@ -5,9 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::format::FormatError;
-use crate::owner::Holder;
+use crate::holder::Holder;
 use crate::sys;
+
+/// What a format says of bytes that it can't parse, or of a value that it can't print.
+pub type FormatError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong, and with which file.
 ///

@@ -93,88 +93,56 @@
 //!   `cargo install`, not for callers.
 //! - `node`: the Node addon, with `watch`. Off by default; needs Rust 1.88.
 
-#[cfg(any(feature = "node", test))]
-mod at_once;
-mod atomic_write;
-mod backoff;
-mod beside;
-mod cancel;
+mod content;
 mod document;
-#[cfg(feature = "tokio")]
-mod document_async;
-mod document_lock;
-mod document_ops;
-mod entries;
 mod error;
-mod file_lock;
-mod format;
-mod guard;
-mod heartbeat;
-mod inspect;
-mod json;
-mod keeper;
-mod kernel_lock;
-mod layout;
+mod files;
+mod holder;
 mod litter;
-mod liveness;
-mod lockfile;
+mod lock;
 #[cfg(feature = "node")]
 #[allow(unreachable_pub, reason = "what #[napi] exports must be pub")]
 mod node;
-mod owner;
-mod paths;
-mod probe_folder;
-mod record;
-mod reentry;
 mod registry;
-mod registry_lock;
-mod registry_v1;
-#[cfg(feature = "watch")]
-mod route;
-mod splice;
-mod store;
 mod sys;
-mod takeover;
-// Its tests need no addon.
-mod thread_pool;
-mod wait;
-mod wait_line;
+mod util;
 mod warning;
 #[cfg(feature = "watch")]
 mod watch;
-mod watchers;
 
-pub use backoff::Backoff;
-pub use beside::{Litter, LitterKind};
-pub use cancel::CancelToken;
-pub use document::{Document, Loaded};
-pub use document_lock::LockFile;
-pub use entries::{PruneReason, PrunedWatcher, WatcherRef};
-pub use error::{Error, Result};
-pub use file_lock::{lock_exclusive, lock_shared, try_lock_exclusive, try_lock_shared, KernelLock};
+pub use content::entry_operation::{PruneReason, PrunedWatcher, WatcherRef};
+pub use content::record::{WatcherClaim, WatcherRecord};
+pub use content::registry_v1::{RegistryV1, REGISTRY_VERSION};
+pub use document::definition::{Document, Loaded};
 #[cfg(feature = "toml")]
-pub use format::Toml;
-pub use format::{Format, FormatError, Json};
-pub use heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
-pub use inspect::{
+pub use document::format::Toml;
+pub use document::format::{Format, Json};
+pub use document::lock::LockFile;
+pub use error::{Error, FormatError, Result};
+pub use files::paths::{registry_path, system_registry_path};
+pub use holder::Holder;
+pub use litter::cleanup::{clear_litter, find_litter};
+pub use litter::probe_folder::ProbeFolder;
+pub use litter::survey::{Litter, LitterKind};
+pub use lock::file_lock::{
+    lock_exclusive, lock_shared, try_lock_exclusive, try_lock_shared, KernelLock,
+};
+pub use lock::inspect::{
     inspect_lock, inspect_lock_file, Guarantee, LockFileHolder, LockFileState, LockFileStatus,
     LockState, LockStatus,
 };
-pub use litter::{clear_litter, find_litter};
-pub use owner::Holder;
-pub use paths::{registry_path, system_registry_path};
-pub use probe_folder::ProbeFolder;
-pub use record::{WatcherClaim, WatcherRecord};
-pub use registry::{
-    read_registry, update_registry, with_registry_lock, write_registry, UpdateOptions,
-};
-pub use registry_lock::RegistryLock;
-pub use registry_v1::{RegistryV1, REGISTRY_VERSION};
-pub use wait::LockOptions;
-pub use warning::{OnWarning, Warning};
-#[cfg(feature = "watch")]
-pub use watch::{watch_registry, RegistryWatch};
-pub use watchers::{
+pub use lock::registry_lock::RegistryLock;
+pub use lock::wait::LockOptions;
+pub use registry::entries::{
     announce_watcher, claim_watcher, heartbeat_watcher, prune_stale_watchers, remove_watcher,
     stale_watchers, ClaimOptions, PruneOptions, DEFAULT_TTL_MS,
 };
+pub use registry::heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
+pub use registry::update::{
+    read_registry, update_registry, with_registry_lock, write_registry, UpdateOptions,
+};
+pub use util::backoff::Backoff;
+pub use util::cancel::CancelToken;
+pub use warning::{OnWarning, Warning};
+#[cfg(feature = "watch")]
+pub use watch::registry_watch::{watch_registry, RegistryWatch};

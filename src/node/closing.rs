@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::threads::STACK_BYTES;
-use crate::thread_pool::{Called, ThreadPool};
+use crate::util::thread_pool::{Called, ThreadPool};
 
 /// So many wait to be closed; more are closed where they are, or a process that updates faster
 /// than the disk frees would collect open files.

@@ -8,7 +8,7 @@ use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
 use crate::error::Error;
-use crate::owner::Holder;
+use crate::holder::Holder;
 
 /// An error, to become a `RegistryError`.
 #[napi(object, object_from_js = false)]

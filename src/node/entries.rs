@@ -14,17 +14,17 @@ use super::convert::{millis, outcome, Failure};
 use super::hold::{close, lock_options};
 use super::thread_end::Owner;
 use super::threads::{in_background, Pool};
-use crate::at_once;
-use crate::cancel::CancelToken;
-use crate::entries::{Operation, Outcome, WatcherRef};
+use crate::content::entry_operation::{Operation, Outcome, WatcherRef};
+use crate::content::record::{WatcherClaim, WatcherRecord};
 use crate::error::{Error, Result};
-use crate::paths::RegistryPaths;
-use crate::record::{WatcherClaim, WatcherRecord};
-use crate::registry::{Attempt, UpdateOptions};
-use crate::registry_lock::{Locking, RegistryLock, Replaced};
-use crate::wait::LockOptions;
+use crate::files::paths::FilePaths;
+use crate::lock::registry_lock::{Locking, RegistryLock, Replaced};
+use crate::lock::wait::LockOptions;
+use crate::registry::entries::{apply_once, check_id, Job};
+use crate::registry::update::{Attempt, UpdateOptions};
+use crate::util::cancel::CancelToken;
+use crate::util::inline_budget;
 use crate::warning::{OnWarning, Warning};
-use crate::watchers::{apply_once, check_id, Job};
 
 /// An operation as JavaScript writes it down: as JSON, which is the one form in which every string
 /// and number of JavaScript's comes across as it is.
@@ -218,7 +218,7 @@ pub fn apply_entries<'env>(
     lock.cancel = all.first().map(|first| first.token.clone());
     if !durable && may_be_done_at_once(&path, &all) {
         let locking = Locking { take: take_at_once, close: close_replaced };
-        match at_once::try_it(|| apply(&path, &all, &lock, durable, locking)) {
+        match inline_budget::try_it(|| apply(&path, &all, &lock, durable, locking)) {
             // Somebody has it, or it needs more than is done at once.
             Err(Error::LockBusy { .. }) => {}
             applied => return outcome(applied, |applied| applied).into_unknown(env),
@@ -233,11 +233,11 @@ pub fn apply_entries<'env>(
 /// Whether none of them looks at anything but its own entry: others ask the system for processes.
 fn may_be_done_at_once(path: &str, all: &[Arc<Shared>]) -> bool {
     all.iter().all(|shared| shared.job.operation.only_entry().is_some())
-        && at_once::is_to_be_tried_on(path.as_ref())
+        && inline_budget::is_to_be_tried_on(path.as_ref())
 }
 
-fn take_at_once(paths: &RegistryPaths, options: &LockOptions) -> Result<RegistryLock> {
-    let busy = || Error::LockBusy { path: paths.registry.clone(), holder: None };
+fn take_at_once(paths: &FilePaths, options: &LockOptions) -> Result<RegistryLock> {
+    let busy = || Error::LockBusy { path: paths.target.clone(), holder: None };
     RegistryLock::acquire_at_once(paths, options.stale_after).ok_or_else(busy)
 }
 
@@ -252,7 +252,7 @@ fn apply(
     durable: bool,
     locking: Locking,
 ) -> Result<Applied> {
-    let paths = RegistryPaths::of_resolved(path.as_ref())?;
+    let paths = FilePaths::of_resolved(path.as_ref())?;
     let replaced = Arc::new(Mutex::new(None));
     let on_warning = {
         let replaced = replaced.clone();

@@ -12,13 +12,13 @@ use super::convert::{millis, outcome, Failure};
 use super::thread_end::Owner;
 use super::threads::{conversion, in_background, promise, run, Convert, Pool, Settle};
 use super::Text;
-use crate::at_once;
-use crate::cancel::CancelToken;
 use crate::error::Result;
-use crate::paths::RegistryPaths;
-use crate::registry_lock::{RegistryLock, Replaced};
-use crate::store::{self, Content, How, NEW_FILE_MODE};
-use crate::wait::{LockOptions, Wait};
+use crate::files::paths::FilePaths;
+use crate::files::shared_file::{self, CommitOptions, Content, NEW_FILE_MODE};
+use crate::lock::registry_lock::{RegistryLock, Replaced};
+use crate::lock::wait::{LockOptions, Wait};
+use crate::util::cancel::CancelToken;
+use crate::util::inline_budget;
 
 /// A held lock and the content read under it.
 struct Held {
@@ -34,17 +34,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn acquire(path: &str, wait: &Wait, options: &LockOptions) -> Result<Held> {
-    let paths = RegistryPaths::of_resolved(path.as_ref())?;
+    let paths = FilePaths::of_resolved(path.as_ref())?;
     let lock = RegistryLock::acquire_after(wait, &paths, options)?;
-    let content = store::read(lock.path())?;
+    let content = shared_file::read(lock.path())?;
     Ok(Held { lock, content })
 }
 
 /// Takes a lock if that needs no wait, and reads what does not take long.
 fn try_to_acquire(path: &str, stale_after: Duration) -> Option<Held> {
-    let paths = RegistryPaths::of_resolved(path.as_ref()).ok()?;
+    let paths = FilePaths::of_resolved(path.as_ref()).ok()?;
     let lock = RegistryLock::acquire_at_once(&paths, stale_after)?;
-    let opened = store::open(&paths.registry).ok()?.filter(|opened| opened.len() <= at_once::LARGE);
+    let opened = shared_file::open(&paths.target)
+        .ok()?
+        .filter(|opened| opened.len() <= inline_budget::LARGE);
     // One that is missing or large has more to it than this.
     let content = Some(opened?.read().ok()?);
     Some(Held { lock, content })
@@ -130,7 +132,7 @@ impl Acquisition {
                 self.token.cancel();
                 tell(&self.settle, conversion(()));
                 let over = |paths| Wait::start(&self.options).over(&paths, None);
-                let paths = RegistryPaths::of_resolved(self.path.as_ref());
+                let paths = FilePaths::of_resolved(self.path.as_ref());
                 Either::B(paths.map_or_else(Failure::from, |paths| over(paths).into()))
             }
             Slot::Closed => Either::B(Failure::internal("a defect of argus-registry: taken twice")),
@@ -198,7 +200,7 @@ impl Hold {
     #[napi]
     pub fn commits_at_once(&self) -> bool {
         lock(&self.shared).as_ref().is_some_and(|held| {
-            at_once::is_to_be_tried_on(held.lock.path()) && held.lock.is_local()
+            inline_budget::is_to_be_tried_on(held.lock.path()) && held.lock.is_local()
         })
     }
 
@@ -230,7 +232,7 @@ impl Hold {
         if durable {
             return commit();
         }
-        at_once::try_it(commit)
+        inline_budget::try_it(commit)
     }
 
     /// Fails if the lock was taken away.
@@ -262,12 +264,12 @@ fn commit(shared: &Shared, text: &str, durable: bool, keep_old: bool, release: b
     let Some(mut held) = shared.take() else {
         return Either::B(Failure::internal("a defect of argus-registry: committed after release"));
     };
-    let how = How { durable, keep_old, new_file_mode: NEW_FILE_MODE };
-    let committed = store::commit(&held.lock, held.content.as_ref(), text.as_bytes(), how);
+    let how = CommitOptions { durable, keep_old, new_file_mode: NEW_FILE_MODE };
+    let committed = shared_file::commit(&held.lock, held.content.as_ref(), text.as_bytes(), how);
     // What is replaced next is what was written now. If it can't be read, the next commit only
     // does not know the mode to keep, and the next read will say why.
     if !release {
-        held.content = store::read(held.lock.path()).ok().flatten();
+        held.content = shared_file::read(held.lock.path()).ok().flatten();
         *shared = Some(held);
     } else {
         let replaced = held.lock.release_only();
@@ -279,11 +281,11 @@ fn commit(shared: &Shared, text: &str, durable: bool, keep_old: bool, release: b
 /// Takes a lock on the calling thread if that needs no wait and nothing else that may block.
 #[napi]
 pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<Hold> {
-    if !at_once::is_to_be_tried() {
+    if !inline_budget::is_to_be_tried() {
         return None;
     }
     let stale_after = millis(stale_ms).unwrap_or(Duration::MAX);
-    at_once::try_it(|| try_to_acquire(&path, stale_after)).map(Hold::new)
+    inline_budget::try_it(|| try_to_acquire(&path, stale_after)).map(Hold::new)
 }
 
 /// Waits for a lock on the calling thread, and takes it.

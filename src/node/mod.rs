@@ -22,10 +22,10 @@ use napi::{Env, Unknown};
 use napi_derive::napi;
 
 use crate::error::Error;
-use crate::file_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
-use crate::inspect::{inspect_lock, Guarantee, LockState};
-use crate::paths::{self, RegistryPaths};
-use crate::store;
+use crate::files::paths::{self, FilePaths};
+use crate::files::shared_file;
+use crate::lock::file_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
+use crate::lock::inspect::{inspect_lock, Guarantee, LockState};
 use convert::{millis, Failure, HolderInfo};
 use thread_end::Owner;
 use threads::{in_background, Pool};
@@ -46,14 +46,14 @@ pub struct Text {
 }
 
 impl Text {
-    fn from(content: Option<&store::Content>) -> Self {
+    fn from(content: Option<&shared_file::Content>) -> Self {
         let text = content.and_then(|content| std::str::from_utf8(&content.bytes).ok());
         Text { text: text.map(str::to_owned), exists: content.is_some() }
     }
 }
 
 fn read_text(path: PathBuf) -> Either<Text, Failure> {
-    match store::read(&path) {
+    match shared_file::read(&path) {
         Ok(content) => Either::A(Text::from(content.as_ref())),
         Err(error) => Either::B(error.into()),
     }
@@ -75,11 +75,10 @@ pub fn read(env: &Env, path: String) -> napi::Result<Unknown<'_>> {
 #[napi]
 pub fn resolve(path: String) -> Either<String, Failure> {
     let path = path.as_ref();
-    let paths =
-        RegistryPaths::resolve_at_once(path).map_or_else(|| RegistryPaths::resolve(path), Ok);
+    let paths = FilePaths::resolve_at_once(path).map_or_else(|| FilePaths::resolve(path), Ok);
     let name = paths.and_then(|paths| {
         // A name that is nearly the same would be another file.
-        paths.registry.into_os_string().into_string().map_err(|name| Error::InvalidValue {
+        paths.target.into_os_string().into_string().map_err(|name| Error::InvalidValue {
             path: name.into(),
             reason: "JavaScript can't name it: its real name is not UTF-8".to_owned(),
         })

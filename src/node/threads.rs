@@ -10,7 +10,7 @@ use napi::{Env, JsValue, Unknown};
 use napi_derive::napi;
 
 use super::convert::Failure;
-use crate::thread_pool::{Called, ThreadPool};
+use crate::util::thread_pool::{Called, ThreadPool};
 
 /// Which threads do it. Two pools, or calls that wait for locks could fill all threads, and the
 /// commit that would end their wait would find none.

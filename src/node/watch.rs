@@ -10,8 +10,8 @@ use super::convert::{outcome, Failure};
 use super::thread_end::Owner;
 use super::threads::{in_background, Pool};
 use super::Text;
-use crate::cancel::CancelToken;
-use crate::watch::{watch_registry, RegistryWatch};
+use crate::util::cancel::CancelToken;
+use crate::watch::registry_watch::{watch_registry, RegistryWatch};
 
 /// Empty while a thread is at it, and once closed.
 type Slot = Arc<Mutex<Option<RegistryWatch>>>;

@@ -1,6 +1,11 @@
-//! The one door to the operating system: the same signatures for every platform.
+//! The one door to the operating system.
 //!
-//! Everything here is one call and its translation. What the calls are for is decided above.
+//! For: every call to the system that the standard library does not make alike on all platforms,
+//! with one set of signatures that each platform implements. May use: `util`. Never: decides
+//! anything; each function is one call and its translation, and its caller knows what it is for.
+
+mod types;
+pub(crate) use types::{FileId, ProcessLocation, ProcessState};
 
 #[cfg(unix)]
 mod unix;
@@ -16,10 +21,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::cancel::CancelToken;
-use crate::owner::{Place, ProcessState};
+use crate::util::cancel::CancelToken;
 
 /// How often, and how long apart, a call is tried again that is refused only for a moment.
 const RETRIES: u32 = 40;
@@ -94,13 +98,19 @@ pub(crate) fn read_all(mut file: &File, size: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Where this process runs.
-pub(crate) fn place() -> &'static Place {
-    static PLACE: OnceLock<Place> = OnceLock::new();
-    PLACE.get_or_init(|| Place {
+pub(crate) fn location() -> &'static ProcessLocation {
+    static LOCATION: OnceLock<ProcessLocation> = OnceLock::new();
+    LOCATION.get_or_init(|| ProcessLocation {
         host: host_name(),
         boot: boot_id(),
         pid_namespace: pid_namespace(),
     })
+}
+
+/// Now, in milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// When this process started, in the unit of [`process_state`].
@@ -143,7 +153,7 @@ fn process_state_from_library(pid: u32) -> ProcessState {
 
 /// When a process began, from a library.
 #[cfg(not(target_os = "linux"))]
-fn process_began_from_library(pid: u32) -> Option<std::time::SystemTime> {
+fn process_began_from_library(pid: u32) -> Option<SystemTime> {
     let ProcessState::Running { started } = process_state_from_library(pid) else { return None };
-    std::time::SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(started?))
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(started?))
 }

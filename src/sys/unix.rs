@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::owner::{FileId, ProcessState};
+use super::types::{FileId, ProcessState};
 
 /// A kernel lock here never keeps anybody from reading the file, so the guard itself can be the
 /// lockfile, under a second name.

@@ -6,7 +6,7 @@ use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::owner::{FileId, ProcessState};
+use super::types::{FileId, ProcessState};
 
 /// A kernel lock here is mandatory: a locked guard can't be read, so the lockfile, which must be
 /// readable, is a file of its own.

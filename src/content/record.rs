@@ -1,0 +1,238 @@
+//! One watcher's entry: [`WatcherRecord`], as argus has it.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::Value;
+
+use crate::content::raw_object::RawObject;
+
+/// A watcher's hold on its entry: the entry is its own as long as it names this process and this
+/// start. Source: ours.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WatcherClaim {
+    /// The entry's name.
+    pub id: String,
+    /// The watcher's process.
+    pub pid: u32,
+    /// When the watcher started, in milliseconds since 1970.
+    pub started_at: u64,
+}
+
+/// An entry as it is in the file, whatever it is.
+pub(crate) struct RawEntry<'a>(pub(crate) &'a RawValue);
+
+/// What an entry says of its watcher's life. It may lack the rest, or have it in another shape.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Life {
+    pub(crate) host: Option<String>,
+    pub(crate) pid: Option<f64>,
+    pub(crate) started_at: Option<f64>,
+    pub(crate) updated_at: Option<f64>,
+}
+
+/// One watcher. Fields that this type doesn't know are kept. Source: argus.
+#[derive(Debug, Clone, Default)]
+pub struct WatcherRecord {
+    /// Its name in the registry.
+    pub id: String,
+    /// The host or interface that it listens on.
+    pub host: String,
+    /// The port that it listens on.
+    pub port: u16,
+    /// Its process.
+    pub pid: u32,
+    /// Its working directory.
+    pub cwd: Option<String>,
+    /// When it started, in milliseconds since 1970.
+    pub started_at: u64,
+    /// Its last heartbeat, in milliseconds since 1970.
+    pub updated_at: u64,
+    /// What it attaches to.
+    pub match_: Option<Value>,
+    /// Where its browser listens.
+    pub chrome: Option<Value>,
+    /// Whether its logs carry timestamps.
+    pub include_timestamps: Option<bool>,
+    /// What it gets its events from.
+    pub source: Option<Value>,
+    /// The entry as it was read, unknown fields included.
+    raw: RawObject,
+}
+
+impl WatcherRecord {
+    /// What makes the entry this watcher's own: `id`, `pid` and `started_at`.
+    #[must_use]
+    pub fn claim(&self) -> WatcherClaim {
+        WatcherClaim { id: self.id.clone(), pid: self.pid, started_at: self.started_at }
+    }
+
+    /// A record of a watcher that a process started at this time, in milliseconds since 1970.
+    pub(crate) fn started_by(
+        pid: u32,
+        now_ms: u64,
+        id: impl Into<String>,
+        host: impl Into<String>,
+        port: u16,
+    ) -> Self {
+        WatcherRecord {
+            id: id.into(),
+            host: host.into(),
+            port,
+            pid,
+            started_at: now_ms,
+            updated_at: now_ms,
+            ..WatcherRecord::default()
+        }
+    }
+
+    /// The record as compact JSON.
+    #[cfg(feature = "node")]
+    pub(crate) fn to_json(&self) -> String {
+        self.clone().into_raw().get().to_owned()
+    }
+
+    pub(crate) fn into_raw(self) -> Box<RawValue> {
+        self.merged().expect("plain fields serialise").to_raw()
+    }
+
+    /// The entry as it was read, with what has changed since.
+    fn merged(self) -> serde_json::Result<RawObject> {
+        let mut raw = self.raw;
+        raw.set("id", &self.id)?;
+        raw.set("host", &self.host)?;
+        set_number(&mut raw, "port", u64::from(self.port))?;
+        set_number(&mut raw, "pid", u64::from(self.pid))?;
+        raw.set_or_remove("cwd", &self.cwd)?;
+        set_number(&mut raw, "startedAt", self.started_at)?;
+        set_number(&mut raw, "updatedAt", self.updated_at)?;
+        raw.set_or_remove("match", &self.match_)?;
+        raw.set_or_remove("chrome", &self.chrome)?;
+        raw.set_or_remove("includeTimestamps", &self.include_timestamps)?;
+        raw.set_or_remove("source", &self.source)?;
+        Ok(raw)
+    }
+}
+
+impl RawEntry<'_> {
+    pub(crate) fn record(&self) -> Option<WatcherRecord> {
+        serde_json::from_str(self.0.get()).ok()
+    }
+
+    /// `None` if it is no object.
+    pub(crate) fn life(&self) -> Option<Life> {
+        // Serde would take an array for the members of a struct, in their order.
+        if !self.0.get().starts_with('{') {
+            return None;
+        }
+        // Nearly all entries are read in one go. Those that have odd members are not.
+        serde_json::from_str(self.0.get()).ok().or_else(|| {
+            let members = self.members()?;
+            Some(Life {
+                host: members.get_as("host"),
+                pid: members.get_as("pid"),
+                started_at: members.get_as("startedAt"),
+                updated_at: members.get_as("updatedAt"),
+            })
+        })
+    }
+
+    pub(crate) fn claim(&self, id: &str) -> Option<WatcherClaim> {
+        let Life { pid, started_at, .. } = self.life()?;
+        let (pid, started_at) = (pid? as u32, started_at? as u64);
+        Some(WatcherClaim { id: id.to_owned(), pid, started_at })
+    }
+
+    /// The entry with another date, all else as it is; `None` if it is nothing that has one.
+    pub(crate) fn dated(&self, ms: u64) -> Option<Box<RawValue>> {
+        let mut members = self.members()?;
+        members.set("updatedAt", &ms).ok()?;
+        Some(members.to_raw())
+    }
+
+    fn members(&self) -> Option<RawObject> {
+        serde_json::from_str(self.0.get()).ok()
+    }
+}
+
+/// Sets a whole number, unless what is there reads as the same: JavaScript may have written a
+/// fraction, or an exponent.
+fn set_number(raw: &mut RawObject, name: &str, value: u64) -> serde_json::Result<()> {
+    if raw.get_as::<f64>(name).map(|number| number as u64) == Some(value) {
+        return Ok(());
+    }
+    raw.set(name, &value)
+}
+
+impl<'de> Deserialize<'de> for WatcherRecord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let raw = RawObject::deserialize(deserializer)?;
+        let missing =
+            |name| move || D::Error::custom(format!("its {name} is missing or of the wrong kind"));
+        let text = |name| raw.get_as::<String>(name).ok_or_else(missing(name));
+        let number = |name: &'static str, is_good: &dyn Fn(f64) -> bool| {
+            let number = raw.get_as::<f64>(name).filter(|number| is_good(*number));
+            number.map(|number| number as u64).ok_or_else(missing(name))
+        };
+        let is_time = |number: f64| number >= 0.0;
+        // A fraction of a port or of a process is none.
+        let is_whole = |number: f64, max: u32| {
+            (0.0..=f64::from(max)).contains(&number) && number.fract() == 0.0
+        };
+        Ok(WatcherRecord {
+            id: text("id")?,
+            host: text("host")?,
+            port: number("port", &|port| is_whole(port, u16::MAX.into()))? as u16,
+            pid: number("pid", &|pid| is_whole(pid, u32::MAX))? as u32,
+            cwd: raw.get_as("cwd"),
+            started_at: number("startedAt", &is_time)?,
+            updated_at: number("updatedAt", &is_time)?,
+            match_: raw.get_as("match"),
+            chrome: raw.get_as("chrome"),
+            include_timestamps: raw.get_as("includeTimestamps"),
+            source: raw.get_as("source"),
+            raw,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_member_is_written_as_it_is_set_and_removed_when_it_is_none() {
+        let mut record = WatcherRecord {
+            cwd: Some("/".into()),
+            match_: Some(Value::from(vec![1])),
+            chrome: Some(Value::from("chrome")),
+            include_timestamps: Some(false),
+            source: Some(Value::from("source")),
+            ..WatcherRecord::default()
+        };
+        let all = concat!(
+            r#"{"id":"","host":"","port":0,"pid":0,"cwd":"/","startedAt":0,"updatedAt":0,"#,
+            r#""match":[1],"chrome":"chrome","includeTimestamps":false,"source":"source"}"#
+        );
+        assert_eq!(record.clone().into_raw().get(), all);
+        let read: WatcherRecord = serde_json::from_str(all).unwrap();
+        assert_eq!(read.clone().into_raw().get(), all);
+        record = WatcherRecord {
+            id: "id".into(),
+            host: "host".into(),
+            port: 1,
+            pid: 2,
+            cwd: None,
+            started_at: 3,
+            updated_at: 4,
+            match_: None,
+            chrome: None,
+            include_timestamps: None,
+            source: None,
+            ..read
+        };
+        let few = r#"{"id":"id","host":"host","port":1,"pid":2,"startedAt":3,"updatedAt":4}"#;
+        assert_eq!(record.into_raw().get(), few);
+    }
+}

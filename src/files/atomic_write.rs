@@ -1,0 +1,146 @@
+//! Replacing a file in one step: readers see the old file or the new one, a crash leaves the old
+//! file or the new one, and a full disk leaves the old one and no litter.
+//!
+//! Knows nothing of locks: the caller names the temp file and may stop the replacement at the
+//! last moment.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::sys;
+
+/// CommitOptions to replace a file.
+pub(crate) struct Replacement<'a> {
+    pub(crate) target: &'a Path,
+    pub(crate) folder: &'a Path,
+    /// In the same folder, and nobody else's. Gone when this returns.
+    pub(crate) temp: &'a Path,
+    pub(crate) bytes: &'a [u8],
+    /// The file that is replaced, whose mode and owner the new one gets.
+    pub(crate) like: Option<&'a Metadata>,
+    /// What a file that replaces none may be read and written by, less the umask.
+    pub(crate) new_file_mode: u32,
+    /// Whether to wait until the new content would survive a power failure.
+    pub(crate) durable: bool,
+}
+
+impl Replacement<'_> {
+    /// Writes the temp file, asks `last_check`, and renames. An error means that the target is
+    /// what it was.
+    pub(crate) fn run(&self, last_check: impl FnOnce() -> Result<()>) -> Result<()> {
+        let fail = |operation, error| Error::from_io(self.target, operation, error);
+        let mode = self.like.map_or(self.new_file_mode, sys::permission_bits);
+        let mut temp =
+            Temp::create(self.temp, mode).map_err(|e| fail("create a file beside", e))?;
+        self.fill(&mut temp.file).map_err(|e| fail("write the new content of", e))?;
+        last_check()?;
+        temp.rename_to(self.target).map_err(|e| fail("replace", e))
+    }
+
+    /// Makes the rename durable. The one failure that comes too late to undo: the new content is
+    /// in place, but may not survive a power failure.
+    pub(crate) fn sync_folder(&self) -> Result<()> {
+        let operation = "make durable (though it already has its new content)";
+        sys::sync_folder(self.folder).map_err(|e| Error::from_io(self.target, operation, e))
+    }
+
+    fn fill(&self, file: &mut File) -> io::Result<()> {
+        if let Some(like) = self.like {
+            sys::copy_mode_and_owner(file, like)?;
+        }
+        // write_all: a disk that fills up writes less than it was told, without an error.
+        file.write_all(self.bytes)?;
+        if self.durable {
+            file.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+/// Deletes itself unless it was renamed.
+struct Temp<'a> {
+    file: File,
+    path: &'a Path,
+    renamed: bool,
+}
+
+impl<'a> Temp<'a> {
+    fn create(path: &'a Path, mode: u32) -> io::Result<Self> {
+        Ok(Temp { file: sys::create_new(path, mode)?, path, renamed: false })
+    }
+
+    fn rename_to(mut self, target: &Path) -> io::Result<()> {
+        sys::rename(self.path, target)?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temp<'_> {
+    fn drop(&mut self) {
+        if !self.renamed {
+            let _ = sys::remove_if_there(self.path);
+        }
+    }
+}
+
+/// Creates a folder so that it would survive a power failure, like what is put in it. It happens
+/// once in a file's life, so nobody has to be able to do without.
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
+    fs::create_dir_all(folder)?;
+    for parent in missing.iter().filter_map(|created| created.parent()) {
+        sys::sync_folder(parent)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replace(folder: &Path, bytes: &[u8], check: impl FnOnce() -> Result<()>) -> Result<()> {
+        let target = folder.join("a");
+        let like = fs::metadata(&target).ok();
+        Replacement {
+            target: &target,
+            folder,
+            temp: &folder.join("temp"),
+            bytes,
+            like: like.as_ref(),
+            new_file_mode: 0o644,
+            durable: true,
+        }
+        .run(check)
+    }
+
+    #[test]
+    fn a_refused_replacement_leaves_no_trace() {
+        let dir = tempfile::tempdir().unwrap();
+        replace(dir.path(), b"old", || Ok(())).unwrap();
+        let refused = replace(dir.path(), b"new", || {
+            // The new content is complete by now, beside the old.
+            assert_eq!(fs::read(dir.path().join("temp")).unwrap(), b"new");
+            Err(Error::LockLost { path: "a".into() })
+        });
+        assert_eq!(refused.unwrap_err().code(), "LOCK_LOST");
+        assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_mode_is_kept() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("a");
+        for mode in [0o600, 0o640, 0o666, 0o444] {
+            replace(dir.path(), b"old", || Ok(())).unwrap();
+            fs::set_permissions(&target, fs::Permissions::from_mode(mode)).unwrap();
+            replace(dir.path(), b"new", || Ok(())).unwrap();
+            assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o7777, mode);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Waiting and threads, without a file in sight.
+//!
+//! For: delays, cancellation, a bounded pool of threads, and the budget of work that a thread which
+//! must not block may still do itself. May use: the standard library alone. Never: touches a file,
+//! knows a lock or a registry, or decides how long a caller waits.
+
+pub(crate) mod backoff;
+pub(crate) mod cancel;
+#[cfg(any(feature = "node", test))]
+pub(crate) mod inline_budget;
+// Only the addon and the kernel queue use it; its tests need no addon.
+pub(crate) mod thread_pool;
