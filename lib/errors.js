@@ -62,7 +62,8 @@ const messageOf = (error) => {
 }
 
 /** Has the process warn. Only of codes of ours: Node throws over others that are no strings. */
-const warnOf = (message, code) => process.emitWarning(message, { type: 'RegistryWarning', code })
+const emitProcessWarning = (message, code) =>
+	process.emitWarning(message, { type: 'RegistryWarning', code })
 
 const invalid = (path, reason, cause) =>
 	new RegistryError('INVALID_VALUE', `${path} was not written: ${reason}`, { path, cause })
@@ -73,4 +74,12 @@ const aborted = (path, signal, what = 'update') =>
 		cause: signal.reason,
 	})
 
-module.exports = { RegistryError, aborted, holderOf, invalid, messageOf, unwrap, warnOf }
+module.exports = {
+	RegistryError,
+	aborted,
+	holderOf,
+	invalid,
+	messageOf,
+	unwrap,
+	emitProcessWarning,
+}

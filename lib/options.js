@@ -3,10 +3,10 @@
 // What callers pass, checked before anything is done.
 
 const { inspect } = require('node:util')
-const { registryCodec } = require('./content.js')
-const { documentCodec } = require('./documents.js')
-const { RegistryError, messageOf, unwrap, warnOf } = require('./errors.js')
-const native = require('./native.js')
+const { registryCodec } = require('./codec/registry-codec.js')
+const { documentCodec } = require('./codec/custom-codec.js')
+const { RegistryError, messageOf, unwrap, emitProcessWarning } = require('./errors.js')
+const native = require('./addon/load.js')
 
 const DEFAULT_TIMEOUT_MS = 2_000
 const DEFAULT_STALE_MS = 10_000
@@ -14,7 +14,7 @@ const DEFAULT_STALE_MS = 10_000
 /** Timers that are longer overflow and fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-const bad = (path, reason) =>
+const invalidArgument = (path, reason) =>
 	new RegistryError('INVALID_VALUE', reason, {
 		path: typeof path === 'string' ? path : inspect(path),
 	})
@@ -22,13 +22,17 @@ const bad = (path, reason) =>
 const milliseconds = (path, name, value, fallback) => {
 	if (value === undefined) return fallback
 	if (typeof value !== 'number' || !(value >= 0)) {
-		throw bad(path, `${name} must be a number of milliseconds, 0 or more, not ${inspect(value)}`)
+		throw invalidArgument(
+			path,
+			`${name} must be a number of milliseconds, 0 or more, not ${inspect(value)}`,
+		)
 	}
 	return value
 }
 
 const optional = (path, name, value, type, what) => {
-	if (value !== undefined && typeof value !== type) throw bad(path, `${name} must be ${what}`)
+	if (value !== undefined && typeof value !== type)
+		throw invalidArgument(path, `${name} must be ${what}`)
 	return value
 }
 
@@ -36,13 +40,13 @@ const flag = (path, name, value, fallback) =>
 	optional(path, name, value, 'boolean', 'true or false') ?? fallback
 
 const checkFunction = (path, name, value) => {
-	if (typeof value !== 'function') throw bad(path, `${name} must be a function`)
+	if (typeof value !== 'function') throw invalidArgument(path, `${name} must be a function`)
 	return value
 }
 
 const checkPath = (path, name = 'path') => {
 	if (typeof path !== 'string' || path === '' || path.includes('\0')) {
-		throw bad(path, `${name} must be a string that names a file`)
+		throw invalidArgument(path, `${name} must be a string that names a file`)
 	}
 	return path
 }
@@ -54,18 +58,20 @@ const checkSignal = (path, signal) => {
 		typeof value?.aborted === 'boolean' &&
 		methods.every((method) => typeof value[method] === 'function')
 	// One that only looks like it would fail later, in the middle of other callers' updates.
-	if (!isSignal(signal)) throw bad(path, 'signal must be an AbortSignal')
+	if (!isSignal(signal)) throw invalidArgument(path, 'signal must be an AbortSignal')
 	return signal
 }
 
 const checkOptions = (path, options) => {
-	if (options === null || typeof options !== 'object') throw bad(path, 'options must be an object')
+	if (options === null || typeof options !== 'object')
+		throw invalidArgument(path, 'options must be an object')
 }
 
 /** The codec of a caller's documents; by default they are registries. */
 const checkCodec = (path, codec) => {
 	if (codec === undefined) return registryCodec
-	if (codec === null || typeof codec !== 'object') throw bad(path, 'codec must be an object')
+	if (codec === null || typeof codec !== 'object')
+		throw invalidArgument(path, 'codec must be an object')
 	optional(path, 'codec.decode', codec.decode, 'function', 'a function')
 	optional(path, 'codec.encode', codec.encode, 'function', 'a function')
 	checkFunction(path, 'codec.empty', codec.empty)
@@ -74,16 +80,20 @@ const checkCodec = (path, codec) => {
 
 /** Refuses what would only be ignored. */
 const refuseCodec = (path, options) => {
-	if (options?.codec !== undefined) throw bad(path, 'codec is for other files than registries')
+	if (options?.codec !== undefined)
+		throw invalidArgument(path, 'codec is for other files than registries')
 }
 
-const warn = ({ message, code }) => warnOf(message, code)
+const emitWarning = ({ message, code }) => emitProcessWarning(message, code)
 
 /** A time of day, in milliseconds since 1970. */
 const instant = (path, name, value) => {
 	// As far as a Date goes: beyond, JavaScript would spell it in another way than Rust.
 	if (value !== undefined && !(typeof value === 'number' && value >= 0 && value <= 8.64e15)) {
-		throw bad(path, `${name} must be a time in milliseconds since 1970, not ${inspect(value)}`)
+		throw invalidArgument(
+			path,
+			`${name} must be a time in milliseconds since 1970, not ${inspect(value)}`,
+		)
 	}
 	return value
 }
@@ -92,14 +102,14 @@ const instant = (path, name, value) => {
 const interval = (path, value, fallback) => {
 	if (value !== undefined && !(value > 0 && value <= LONGEST_TIMER_MS)) {
 		const what = `a number of milliseconds, above 0, at most ${LONGEST_TIMER_MS}`
-		throw bad(path, `intervalMs must be ${what}, not ${inspect(value)}`)
+		throw invalidArgument(path, `intervalMs must be ${what}, not ${inspect(value)}`)
 	}
 	return value ?? fallback
 }
 
 /** Tells the caller of a warning; if that fails, it changes nothing. */
-const tell = ({ onWarning }, warning) => {
-	const complain = (error) => warnOf(`onWarning: ${messageOf(error)}`)
+const deliverWarning = ({ onWarning }, warning) => {
+	const complain = (error) => emitProcessWarning(`onWarning: ${messageOf(error)}`)
 	try {
 		Promise.resolve(onWarning(warning)).catch(complain)
 	} catch (error) {
@@ -118,12 +128,13 @@ const prepareRead = (path, options = {}) => {
 const prepareWatch = (path, options = {}) => {
 	const call = prepareRead(path, options)
 	call.signal = checkSignal(path, options.signal)
-	call.onWarning = optional(path, 'onWarning', options.onWarning, 'function', 'a function') ?? warn
+	call.onWarning =
+		optional(path, 'onWarning', options.onWarning, 'function', 'a function') ?? emitWarning
 	return call
 }
 
 /** A call's settings, complete and checked, with the path as it was given. */
-const check = (path, options = {}) => {
+const checkCall = (path, options = {}) => {
 	const call = prepareWatch(path, options)
 	call.timeoutMs = milliseconds(path, 'timeoutMs', options.timeoutMs, DEFAULT_TIMEOUT_MS)
 	call.staleMs = milliseconds(path, 'staleMs', options.staleMs, DEFAULT_STALE_MS)
@@ -134,7 +145,7 @@ const check = (path, options = {}) => {
 
 /** The same with the registry's one name: two names of one file are one lock. */
 const prepare = (path, options) => {
-	const call = check(path, options)
+	const call = checkCall(path, options)
 	call.path = unwrap(native.resolve(path))
 	return call
 }
@@ -147,8 +158,8 @@ const remainingMs = (call) => Math.max(0, call.timeoutMs - elapsedMs(call))
 
 module.exports = {
 	LONGEST_TIMER_MS,
-	bad,
-	check,
+	invalidArgument,
+	checkCall,
 	checkFunction,
 	checkPath,
 	elapsedMs,
@@ -162,5 +173,5 @@ module.exports = {
 	prepareWatch,
 	refuseCodec,
 	remainingMs,
-	tell,
+	deliverWarning,
 }

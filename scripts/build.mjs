@@ -1,5 +1,5 @@
 // Builds the addon and the program for this machine (or for the Rust target given as argument) and
-// puts them where lib/native.js and bin/argus-registry.js look for them. Cargo decides what there is
+// puts them where lib/addon/load.js and bin/argus-registry.js look for them. Cargo decides what there is
 // to do: nothing, most of the time.
 
 import { execFileSync } from 'node:child_process'

@@ -53,7 +53,7 @@ run('JavaScript: format and lints', bin('biome'), ['ci', '.'])
 run('typings', bin('tsc'), ['-p', '.'])
 
 // The packages per platform: one for each target, all of the version of the main one, and each
-// with the addon that lib/native.js would ask it for, and the program that bin/argus-registry.js would.
+// with the addon that lib/addon/load.js would ask it for, and the program that bin/argus-registry.js would.
 const json = (...path) => JSON.parse(readFileSync(join(root, ...path), 'utf8'))
 const { version, name: mainName, napi } = json('package.json')
 step('package.json names the targets', napi.targets.join() === Object.keys(targets).join())

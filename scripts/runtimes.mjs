@@ -1,10 +1,10 @@
 // Runs the JavaScript tests by every runtime that the package is made for, and prints a table.
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { install, runtimes } from './runtime-installs.mjs'
+import { testFiles } from './test-files.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
@@ -130,9 +130,7 @@ const main = (args) => {
 	const names = at < 0 ? args : args.slice(0, at)
 	const only = at < 0 ? [''] : args.slice(at + 1)
 	const toRun = chosen(names)
-	const files = readdirSync(join(root, '__test__'))
-		.filter((name) => name.endsWith('.test.mjs') && only.some((part) => name.includes(part)))
-		.map((name) => `__test__/${name}`)
+	const files = testFiles('__test__').filter((file) => only.some((part) => file.includes(part)))
 	// Before the first test runs: every runtime's tests bundle with Bun.
 	const missing = new Set(
 		runtimes.filter(

@@ -1,9 +1,9 @@
 // All tests, Rust and JavaScript, with real processes on real files.
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { testFiles } from './test-files.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
@@ -17,11 +17,7 @@ const run = (command, args) => {
 run('cargo', ['test', '--locked', '--features', 'cli,tokio'])
 // The Rust programs that JavaScript tests run beside Node processes.
 run('cargo', ['build', '--release', '--locked', '--example', 'increment', '--example', 'claim'])
-const tests = ['__test__', 'playground', 'benchmark'].flatMap((folder) =>
-	readdirSync(join(root, folder))
-		.filter((name) => name.endsWith('.test.mjs'))
-		.map((name) => join(folder, name)),
-)
+const tests = ['__test__', 'playground', 'benchmark'].flatMap(testFiles)
 // Files in turns: the tests start more processes than the machine has cores as it is. The limit
 // is for a test that hangs, not for one that is slow.
 run(process.execPath, ['--test', '--test-concurrency=1', '--test-timeout=300000', ...tests])

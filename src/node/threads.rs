@@ -38,7 +38,7 @@ thread_local! {
     static ASKS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From here on, work for this thread returns a [`Ticket`] instead of a promise. `lib/background.js`
+/// From here on, work for this thread returns a [`Ticket`] instead of a promise. `lib/addon/background.js`
 /// says who needs that.
 #[napi]
 pub fn return_tickets() {

@@ -1,0 +1,110 @@
+// Two copies of the package in one process, as two libraries may bring them along.
+
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { EMPTY, folder, print } from '../support/folder.mjs'
+import { installPackage } from '../support/install.mjs'
+
+const LONG = { timeoutMs: 60_000, durable: false }
+
+/** What requires the files of each copy. */
+const twoPlaces = (at) =>
+	['a', 'b'].map((name) => {
+		const { dir } = installPackage(join(at.dir, name, 'node_modules'))
+		return createRequire(join(dir, 'package.json'))
+	})
+
+const twoCopies = (at) => twoPlaces(at).map((require) => require('./index.js'))
+
+const bump = (registry) => ({ ...registry, count: (registry.count ?? 0) + 1 })
+
+test('two copies update one registry in order of arrival, and lose nothing', async (t) => {
+	const at = folder(t)
+	const copies = twoCopies(at)
+	assert.notEqual(copies[0].updateRegistry, copies[1].updateRegistry)
+	at.put(print(EMPTY))
+	const order = []
+	const updates = Array.from({ length: 100 }, (_, index) =>
+		copies[index % 2].updateRegistry(
+			at.path,
+			(registry) => {
+				order.push(index)
+				return bump(registry)
+			},
+			LONG,
+		),
+	)
+	await Promise.all(updates)
+	assert.deepEqual(order, [...Array(100).keys()])
+	for (const copy of copies) copy.updateRegistrySync(at.path, bump, LONG)
+	assert.equal(at.json().count, 102)
+})
+
+test('two copies do their operations on one registry in order of arrival, each its own', async (t) => {
+	const at = folder(t)
+	const strangers = []
+	const copies = twoPlaces(at).map((require) => {
+		const native = require('./lib/addon/load.js')
+		const { applyEntries, EntryOperation } = native
+		// The other one may be of another version, with other objects in its memory.
+		native.applyEntries = (path, operations, ...rest) => {
+			strangers.push(...operations.filter((each) => !(each instanceof EntryOperation)))
+			return applyEntries(path, operations, ...rest)
+		}
+		return require('./index.js')
+	})
+	const watcher = { id: 'app', host: '', port: 1, pid: process.pid, startedAt: 1, updatedAt: 1 }
+	const claims = Array.from({ length: 20 }, async (_, index) => {
+		const { claim } = await copies[index % 3 === 0 ? 0 : 1].claimWatcher(at.path, watcher, LONG)
+		return claim.id
+	})
+	const expected = ['app', ...Array.from({ length: 19 }, (_, index) => `app-${index + 2}`)]
+	assert.deepEqual(await Promise.all(claims), expected)
+	assert.deepEqual(strangers, [])
+})
+
+test('two copies refuse to wait for each other’s hold of one caller', async (t) => {
+	const at = folder(t)
+	const [a, b] = twoCopies(at)
+	const refused = { name: 'RegistryError', code: 'RE_ENTRANT' }
+	const refuses = () => {
+		assert.throws(() => b.updateRegistrySync(at.path, bump, LONG), refused)
+		return assert.rejects(b.updateRegistry(at.path, bump, LONG), refused)
+	}
+	await a.updateRegistry(
+		at.path,
+		async (registry) => {
+			await refuses()
+			return bump(registry)
+		},
+		LONG,
+	)
+	await a.withRegistryLock(at.path, refuses, LONG)
+	let nested
+	a.updateRegistrySync(
+		at.path,
+		(registry) => {
+			nested = refuses()
+			return bump(registry)
+		},
+		LONG,
+	)
+	await nested
+	assert.equal(at.json().count, 2)
+})
+
+test('two copies see each other’s locks, and who holds them', async (t) => {
+	const at = folder(t)
+	const [a, b] = twoCopies(at)
+	const lock = a.tryLockExclusive(`${at.dir}/x.lock`)
+	assert.throws(() => b.tryLockShared(`${at.dir}/x.lock`), { code: 'LOCK_BUSY' })
+	lock.release()
+	b.tryLockShared(`${at.dir}/x.lock`).release()
+	await a.withRegistryLock(at.path, async () => {
+		const { state, holder } = await b.inspectLock(at.path)
+		assert.deepEqual([state, holder.pid, holder.alive], ['held', process.pid, true])
+	})
+	assert.equal((await b.inspectLock(at.path)).state, 'free')
+})

@@ -1,0 +1,207 @@
+// Calls from worker threads do what they do on the main thread.
+
+import assert from 'node:assert/strict'
+import { on } from 'node:events'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
+import { inspectLock, updateRegistry } from '../../index.js'
+import { EMPTY, folder, print } from '../support/folder.mjs'
+import { puppet } from '../support/processes.mjs'
+import { packageFile } from '../support/script.mjs'
+import { skipIf } from '../support/skip.mjs'
+
+const LONG = { timeoutMs: 60_000, durable: false }
+
+/** A thread that runs this text; its answers come from `next`. */
+const start = (t, text, path, first = '') => {
+	const source = `${first}
+		const { parentPort, workerData: path } = require('node:worker_threads')
+		const registry = require(${JSON.stringify(packageFile)})
+		const say = (value) => parentPort.postMessage(value)
+		const code = (promise) => promise.then(() => 'resolved', (error) => error.code);
+		${text}`
+	const thread = new Worker(source, { eval: true, workerData: path })
+	// Twice would be once too often for older Buns, which then never come back.
+	let end
+	const terminate = () => {
+		end ??= thread.terminate()
+		return end
+	}
+	t.after(terminate)
+	const messages = on(thread, 'message')
+	return { thread, terminate, next: async () => (await messages.next()).value[0] }
+}
+
+const worker = (...args) => start(...args).next
+
+test('a worker updates, reads, inspects and writes', async (t) => {
+	const at = folder(t)
+	const next = worker(
+		t,
+		`(async () => {
+			for (let i = 0; i < 20; i += 1)
+				await registry.updateRegistry(path, (r) => ({ ...r, count: (r.count ?? 0) + 1 }))
+			await registry.withRegistryLock(path, async (lock) => {
+				const { registry: found } = await registry.readRegistry(path)
+				await lock.write({ ...found, count: found.count + 1 })
+				await lock.write({ ...found, count: found.count + 2 })
+				say([found.count, (await registry.inspectLock(path)).state])
+			})
+			say((await registry.inspectLock(path)).state)
+		})()`,
+		at.path,
+	)
+	assert.deepEqual(await next(), [20, 'held'])
+	assert.equal(await next(), 'free')
+	assert.equal(at.json().count, 22)
+	assert.deepEqual(at.others(), [])
+})
+
+test('a worker that asks for the end of its work gets the same', {
+	skip: skipIf(process.versions.bun || process.versions.deno, 'older Buns do it as it is'),
+}, async (t) => {
+	const at = folder(t)
+	const next = worker(
+		t,
+		`const native = require(${JSON.stringify(join(packageFile, '..', 'lib', 'addon', 'load.js'))})
+		let taken = 0
+		const { take } = native.Ticket.prototype
+		native.Ticket.prototype.take = function () {
+			taken += 1
+			return take.call(this)
+		};
+		(async () => {
+			const watcher = { id: 'app', host: '', port: 1, pid: 1, startedAt: 1, updatedAt: 1 }
+			const claims = await Promise.all([1, 2, 3].map(() => registry.claimWatcher(path, watcher)))
+			await registry.updateRegistry(path, (r) => ({ ...r, worker: true }))
+			const all = await registry.withRegistryLock(path, async () => {
+				const { state } = await registry.inspectLock(path)
+				return [state, await code(registry.readRegistry(path)), await code(registry.removeWatcher(path, 'app'))]
+			})
+			say({ ids: claims.map(({ claim }) => claim.id), all, isAsked: taken > 0 })
+		})()`,
+		at.path,
+		`Object.defineProperty(process.versions, 'bun', { value: '1.3.0' })`,
+	)
+	assert.deepEqual(await next(), {
+		ids: ['app', 'app-2', 'app-3'],
+		all: ['held', 'resolved', 'RE_ENTRANT'],
+		isAsked: true,
+	})
+	assert.equal(at.json().worker, true)
+})
+
+test('a worker waits for another process: busy, timed out, aborted, and at last done', async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	const next = worker(
+		t,
+		`(async () => {
+			const same = (r) => r
+			const aborter = new AbortController()
+			const aborted = code(registry.updateRegistry(path, same, { timeoutMs: 60_000, signal: aborter.signal }))
+			setTimeout(() => aborter.abort(), 20)
+			say([
+				await aborted,
+				await code(registry.updateRegistry(path, same, { timeoutMs: 0 })),
+				await code(registry.updateRegistry(path, same, { timeoutMs: 50 })),
+			])
+			const last = registry.updateRegistry(path, (r) => ({ ...r, last: r.value }), { timeoutMs: 60_000 })
+			say(await code(last))
+		})()`,
+		at.path,
+	)
+	assert.deepEqual(await next(), ['ABORTED', 'LOCK_BUSY', 'LOCK_TIMEOUT'])
+	const last = next()
+	holder.settle()
+	await holder.expect('done')
+	assert.equal(await last, 'resolved')
+	assert.deepEqual([at.json().value, at.json().last], [1, 1])
+})
+
+test('what waits when its worker is terminated is not done afterwards', {
+	skip: skipIf(process.versions.deno, 'a worker may count as terminated before it is'),
+}, async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	const { next, terminate } = start(
+		t,
+		`const watcher = { id: 'ghost', host: '', port: 1, pid: 1, startedAt: 1, updatedAt: 1 }
+		registry.announceWatcher(path, watcher, { timeoutMs: 60_000 })
+		say('waits')`,
+		at.path,
+	)
+	assert.equal(await next(), 'waits')
+	await terminate()
+	holder.settle()
+	await holder.expect('done')
+	// Behind whoever waits in this process.
+	await updateRegistry(at.path, (registry) => ({ ...registry, last: true }), LONG)
+	assert.deepEqual(at.json().watchers, {})
+})
+
+test('registryPath follows the environment of its worker', async (t) => {
+	// What a worker assigns to its environment stays there: the process's own knows nothing of it.
+	const next = worker(
+		t,
+		`process.env.ARGUS_REGISTRY_PATH = path
+		say(registry.registryPath())`,
+		'/of/this/worker.json',
+	)
+	assert.equal(await next(), '/of/this/worker.json')
+})
+
+test('several workers on one file: 200 are terminated in the middle, and nothing is lost', {
+	timeout: 240_000,
+}, async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	// One that stays counts what it was told, beside those that go.
+	const stays = start(
+		t,
+		`(async () => {
+			let isOver = false
+			parentPort.once('message', () => (isOver = true))
+			let count = 0
+			while (!isOver) {
+				await registry.updateRegistry(path, (r) => ({ ...r, count: (r.count ?? 0) + 1 }), ${JSON.stringify(LONG)})
+				count += 1
+				await new Promise(setImmediate)
+			}
+			say(count)
+		})()`,
+		at.path,
+	)
+	const goes = (index) => {
+		const update = [
+			'registry.updateRegistry(path, (r) => ({ ...r, other: (r.other ?? 0) + 1 }), LONG)',
+			'registry.updateRegistry(path, async (r) => ({ ...r, other: (r.other ?? 0) + 1 }), LONG)',
+			'registry.announceWatcher(path, watcher, LONG)',
+			'registry.claimWatcher(path, watcher, LONG).then(({ claim }) => registry.removeWatcher(path, claim, LONG))',
+		][index % 4]
+		return `const LONG = ${JSON.stringify(LONG)}
+			const watcher = { id: 'app', host: '', port: 1, pid: process.pid, startedAt: ${index}, updatedAt: 1 };
+			(async () => {
+				for (let n = 0; ; n += 1) {
+					if (n === 1) say('updated')
+					await ${update}
+				}
+			})()`
+	}
+	for (let round = 0; round < 50; round += 1) {
+		const those = [0, 1, 2, 3].map((kind) => start(t, goes(kind), at.path))
+		await Promise.all(those.map(({ next }) => next()))
+		await Promise.all(those.map(({ terminate }) => terminate()))
+	}
+	stays.thread.postMessage('over')
+	const count = await stays.next()
+	assert.equal(at.json().count, count)
+	await updateRegistry(at.path, (registry) => registry, { timeoutMs: 5_000 })
+	assert.equal((await inspectLock(at.path)).state, 'free')
+	while (at.others().length > 0) await new Promise(setImmediate)
+})

@@ -1,0 +1,317 @@
+// Entry operations of one process that wait together: batches, order, timeouts and aborts.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
+import {
+	announceWatcher,
+	claimWatcher,
+	heartbeatWatcher,
+	pruneStaleWatchers,
+	readRegistry,
+	removeWatcher,
+	updateRegistry,
+	updateRegistrySync,
+	withRegistryLock,
+} from '../../index.js'
+import { held, LONG } from '../support/entries.mjs'
+import { EMPTY, folder, print, record } from '../support/folder.mjs'
+import { packageFile } from '../support/script.mjs'
+
+/** Waits for the lock with operations behind it, until `next` has the first of those go on. */
+const inFront = (at) => {
+	const controller = new AbortController()
+	const options = { ...LONG, signal: controller.signal }
+	const waiting = announceWatcher(at.path, record('in front'), options)
+	return async () => {
+		const { queues } = globalThis[Symbol.for('argus-registry.queues.1')]
+		const [first] = queues.get(at.path)
+		controller.abort()
+		await assert.rejects(waiting, { code: 'ABORTED' })
+		while (queues.get(at.path)?.[0] === first) await new Promise((resolve) => setImmediate(resolve))
+		// Whoever goes on has done so by now.
+		await new Promise((resolve) => setImmediate(resolve))
+	}
+}
+
+test('1,000 concurrent operations take the lock a few times, and all are there, in order', async (t) => {
+	const at = folder(t)
+	const holds = new Set()
+	const hold = () => holds.add(JSON.parse(readFileSync(at.guard, 'utf8')).nonce)
+	const claims = Array.from({ length: 1_000 }, async (_, index) => {
+		const { claim } = await claimWatcher(at.path, record('app', { port: index }), LONG)
+		hold()
+		return claim.id
+	})
+	const claimed = await Promise.all(claims)
+	const expected = ['app', ...Array.from({ length: 999 }, (_, index) => `app-${index + 2}`)]
+	assert.deepEqual(claimed, expected)
+	assert.deepEqual(at.ids(), expected)
+	assert.equal(at.json().watchers['app-500'].port, 499)
+	assert.ok(holds.size <= 5, `${holds.size} holds`)
+})
+
+/** Notes what is asked of the addon for each lock: how many, for how long, and how durably. */
+const askedOf = (t) => {
+	const native = createRequire(packageFile)('./lib/addon/load.js')
+	const { applyEntries } = native
+	const asked = []
+	native.applyEntries = (...args) => {
+		const [, operations, , elapsedMs, , durable] = args
+		asked.push({ count: operations.length, elapsedMs, durable })
+		return applyEntries(...args)
+	}
+	t.after(() => {
+		native.applyEntries = applyEntries
+	})
+	return asked
+}
+
+test('500 at most are done under one lock, and durably if one of them is to be', async (t) => {
+	const at = folder(t)
+	const asked = askedOf(t)
+	const announced = Array.from({ length: 600 }, (_, index) =>
+		announceWatcher(at.path, record(`app-${index}`), { ...LONG, durable: index === 550 }),
+	)
+	await Promise.all(announced)
+	assert.deepEqual(
+		asked.map(({ count, durable }) => [count, durable]),
+		[
+			[1, false],
+			[500, false],
+			[99, true],
+		],
+	)
+})
+
+test('the time that was spent in line is not granted again', async (t) => {
+	const at = folder(t)
+	const holder = await held(t, at)
+	const asked = askedOf(t)
+	const timers = []
+	const { setTimeout } = globalThis
+	t.after(() => {
+		globalThis.setTimeout = setTimeout
+	})
+	const next = inFront(at)
+	const announced = ['app', 'with it'].map((id) => announceWatcher(at.path, record(id), LONG))
+	const startedAt = performance.now()
+	while (performance.now() < startedAt + 20) await new Promise((resolve) => setImmediate(resolve))
+	globalThis.setTimeout = (run, ms, ...args) => {
+		timers.push(ms)
+		return setTimeout(run, ms, ...args)
+	}
+	await next()
+	holder.settle()
+	await Promise.all(announced)
+	globalThis.setTimeout = setTimeout
+	const { count, elapsedMs } = asked[1]
+	assert.equal(count, 2)
+	assert.ok(elapsedMs >= 20, `${elapsedMs} ms`)
+	// Of the one that was taken along.
+	assert.equal(timers.length, 1)
+	assert.ok(timers[0] <= LONG.timeoutMs - 20, `${timers[0]} ms`)
+})
+
+test('operations and updates keep their order, whatever they are', async (t) => {
+	const at = folder(t)
+	const seen = []
+	const look = () =>
+		updateRegistry(
+			at.path,
+			(registry) => {
+				seen.push(Object.keys(registry.watchers).join())
+				return registry
+			},
+			LONG,
+		)
+	await Promise.all([
+		announceWatcher(at.path, record('a'), LONG),
+		announceWatcher(at.path, record('b'), LONG),
+		look(),
+		removeWatcher(at.path, 'a', LONG),
+		announceWatcher(at.path, record('c', { updatedAt: 0 }), LONG),
+		look(),
+		pruneStaleWatchers(at.path, LONG),
+		look(),
+		withRegistryLock(at.path, async () => seen.push('held'), LONG),
+		removeWatcher(at.path, 'b', LONG),
+	])
+	assert.deepEqual(seen, ['a,b', 'b,c', 'b', 'held'])
+	assert.deepEqual(at.ids(), [])
+})
+
+test('no JavaScript runs while one holds the lock: a blocked event loop holds up nobody', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const flag = new SharedArrayBuffer(4)
+	const worker = new Worker(
+		`const { parentPort, workerData: { packageFile, path, flag } } = require('node:worker_threads')
+		const { readRegistrySync, updateRegistrySync } = require(packageFile)
+		parentPort.postMessage('ready')
+		while (!readRegistrySync(path).registry.watchers.app);
+		updateRegistrySync(path, (registry) => ({ ...registry, seen: true }), { timeoutMs: 60000 })
+		Atomics.store(new Int32Array(flag), 0, 1)
+		Atomics.notify(new Int32Array(flag), 0)`,
+		{ eval: true, workerData: { packageFile, path: at.path, flag } },
+	)
+	t.after(() => worker.terminate())
+	await once(worker, 'message')
+	const announced = announceWatcher(at.path, record('app'), LONG)
+	// Until here nobody but this thread could have gone on; from here it can't.
+	assert.notEqual(Atomics.wait(new Int32Array(flag), 0, 0, 60_000), 'timed-out')
+	await announced
+	assert.equal(at.json().seen, true)
+})
+
+test('a synchronous update may come while an operation is under way, not inside of an updater', async (t) => {
+	const at = folder(t)
+	const announced = announceWatcher(at.path, record('app'), LONG)
+	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: true }), LONG)
+	await announced
+	assert.equal(at.json().sync, true)
+	const holder = await held(t, at)
+	const next = inFront(at)
+	const together = ['b', 'c', 'd'].map((id) => announceWatcher(at.path, record(id), LONG))
+	await next()
+	holder.settle()
+	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: 2 }), LONG)
+	await Promise.all(together)
+	assert.equal(at.json().sync, 2)
+	const refused = { name: 'RegistryError', code: 'RE_ENTRANT' }
+	await updateRegistry(at.path, async (registry) => {
+		await assert.rejects(announceWatcher(at.path, record('e')), refused)
+		await assert.rejects(pruneStaleWatchers(at.path), refused)
+		return registry
+	})
+	assert.deepEqual(at.ids(), ['app', 'b', 'c', 'd'])
+})
+
+test('who waits too long is told who holds the lock; the others get their turn', async (t) => {
+	const at = folder(t)
+	const holder = await held(t, at)
+	const impatient = [0, 1, 30].map((timeoutMs) =>
+		announceWatcher(at.path, record(`impatient-${timeoutMs}`), { timeoutMs }),
+	)
+	const patient = [1, 2].map((n) => announceWatcher(at.path, record(`patient-${n}`), LONG))
+	const codes = []
+	for (const { reason } of await Promise.allSettled(impatient)) {
+		codes.push(reason.code)
+		assert.equal(reason.holder.pid, holder.pid)
+		assert.equal(reason.path, at.path)
+	}
+	assert.deepEqual(codes, ['LOCK_BUSY', 'LOCK_TIMEOUT', 'LOCK_TIMEOUT'])
+	holder.settle()
+	await Promise.all(patient)
+	assert.deepEqual(at.ids(), ['patient-1', 'patient-2'])
+})
+
+test('those that wait together leave by their own time and signal; the others stay', async (t) => {
+	const at = folder(t)
+	const holder = await held(t, at)
+	const next = inFront(at)
+	const controller = new AbortController()
+	const patient = [announceWatcher(at.path, record('first'), LONG)]
+	const aborted = announceWatcher(at.path, record('aborted'), {
+		...LONG,
+		signal: controller.signal,
+	})
+	const impatient = announceWatcher(at.path, record('impatient'), { timeoutMs: 300 })
+	patient.push(announceWatcher(at.path, record('last'), LONG))
+	await next()
+	controller.abort()
+	await assert.rejects(aborted, { code: 'ABORTED' })
+	await assert.rejects(impatient, (error) => {
+		assert.deepEqual([error.code, error.holder.pid], ['LOCK_TIMEOUT', holder.pid])
+		return true
+	})
+	holder.settle()
+	await Promise.all(patient)
+	assert.deepEqual(at.ids(), ['first', 'last'])
+})
+
+test('a prune with nothing to do waits for no lock, whatever is behind it', async (t) => {
+	const at = folder(t)
+	at.put(print({ ...EMPTY, watchers: { app: record('app') } }))
+	const holder = await held(t, at)
+	const next = inFront(at)
+	const pruned = pruneStaleWatchers(at.path, LONG)
+	const announced = announceWatcher(at.path, record('last'), LONG)
+	await next()
+	assert.deepEqual(await pruned, [])
+	holder.settle()
+	await announced
+	assert.deepEqual(at.ids(), ['app', 'last'])
+})
+
+test('who is told of the end finds its turn over', async (t) => {
+	const at = folder(t)
+	const once = { timeoutMs: 0, durable: false }
+	for (let round = 0; round < 20; round += 1) {
+		const announced = Array.from({ length: round }, () =>
+			announceWatcher(at.path, record('app'), LONG),
+		)
+		await Promise.all([...announced, announceWatcher(at.path, record('last'), LONG)])
+		await removeWatcher(at.path, 'last', once)
+		await heartbeatWatcher(at.path, 'last', once)
+	}
+})
+
+test('an aborted operation is not done, and does not hold up those behind it', async (t) => {
+	const at = folder(t)
+	const holder = await held(t, at)
+	const mine = new Error('mine')
+	const controllers = [0, 1, 2].map(() => new AbortController())
+	const aborted = controllers.map(({ signal }, index) =>
+		announceWatcher(at.path, record(`aborted-${index}`), { ...LONG, signal }),
+	)
+	const last = announceWatcher(at.path, record('last'), LONG)
+	// The one that waits for the lock, one that was taken along, and one that was aborted before.
+	for (const index of [1, 0, 2]) {
+		controllers[index].abort(mine)
+		await assert.rejects(aborted[index], { code: 'ABORTED', cause: mine })
+	}
+	await assert.rejects(
+		announceWatcher(at.path, record('never'), { signal: AbortSignal.abort(mine) }),
+		{ code: 'ABORTED', cause: mine },
+	)
+	holder.settle()
+	await last
+	assert.deepEqual(at.ids(), ['last'])
+})
+
+test('what has begun is not aborted: what came of it is the answer', async (t) => {
+	const at = folder(t)
+	for (let round = 0; round < 50; round += 1) {
+		const controller = new AbortController()
+		const id = `app-${round}`
+		const announced = announceWatcher(at.path, record(id), { ...LONG, signal: controller.signal })
+		// Somewhere in the middle, at another point each time.
+		for (let turn = 0; turn < round % 10; turn += 1) {
+			await new Promise((resolve) => setImmediate(resolve))
+		}
+		controller.abort()
+		const [{ status, reason }] = await Promise.allSettled([announced])
+		if (status === 'rejected') assert.equal(reason.code, 'ABORTED')
+		const { registry } = await readRegistry(at.path)
+		assert.equal(id in registry.watchers, status === 'fulfilled', `${id}: ${status}`)
+	}
+})
+
+test('who takes a lockfile for stale sooner than others does not wait with them', async (t) => {
+	const at = folder(t)
+	writeFileSync(at.lockfile, '')
+	const waits = announceWatcher(at.path, record('waits'), { timeoutMs: 60_000, staleMs: 1e9 })
+	waits.catch(() => {})
+	const late = announceWatcher(at.path, record('late'), { timeoutMs: 200, staleMs: 1e9 })
+	const sooner = announceWatcher(at.path, record('sooner'), { timeoutMs: 60_000, staleMs: 0 })
+	await assert.rejects(late, { code: 'LOCK_TIMEOUT' })
+	unlinkSync(at.lockfile)
+	await Promise.all([waits, sooner])
+	writeFileSync(at.lockfile, '')
+	await announceWatcher(at.path, record('alone'), { timeoutMs: 0, staleMs: 0 })
+	assert.deepEqual(at.ids(), ['waits', 'sooner', 'alone'])
+})

@@ -1,0 +1,33 @@
+// The calls that look: at a file and at its lock.
+
+import assert from 'node:assert/strict'
+import { existsSync, statSync } from 'node:fs'
+import { test } from 'node:test'
+import { inspectLock, readRegistrySync } from '../../index.js'
+import { EMPTY, folder, print } from '../support/folder.mjs'
+import { held, leaveOldLockfile } from '../support/locks.mjs'
+
+test('inspectLock looks without touching: nothing is created, a stale lockfile keeps its date', async (t) => {
+	const at = folder(t)
+	assert.deepEqual(await inspectLock(at.path), {
+		path: at.path,
+		state: 'free',
+		guarantee: 'kernel-lock',
+	})
+	assert.deepEqual(at.others(), [])
+	assert.equal(existsSync(at.guard), false)
+	leaveOldLockfile(at, -86_400)
+	const before = statSync(at.lockfile).mtimeMs
+	assert.equal((await inspectLock(at.path)).state, 'held')
+	assert.equal(statSync(at.lockfile).mtimeMs, before)
+	assert.equal((await inspectLock(`${at.dir}/no/registry.json`)).guarantee, 'unknown')
+})
+
+test('reading never locks: it is not held up by a holder', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const { settle, done } = await held(at)
+	assert.deepEqual(readRegistrySync(at.path).warnings, [])
+	settle()
+	await done
+})

@@ -1,0 +1,185 @@
+// docs/adopting-in-argus.md: the heartbeat of a watcher.
+
+import assert from 'node:assert/strict'
+import { closeSync, openSync, unlinkSync } from 'node:fs'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { EMPTY, print } from '../support/folder.mjs'
+import { argus, core, ends, home, record, started, watcher } from '../support/guide-home.mjs'
+import { acquireSeedLock, updateWithSeedLock } from '../support/seed-lock.mjs'
+
+/** What is said on the console, instead of there. */
+const listen = (t) => {
+	const { error } = console
+	const said = []
+	console.error = (...words) => said.push(words)
+	t.after(() => {
+		console.error = error
+	})
+	return said
+}
+
+/** Waits for what must come, however slow the machine is; not for ever, as it may be broken. */
+const until = async (holds) => {
+	const deadline = Date.now() + 20_000
+	while (!holds()) {
+		assert.ok(Date.now() < deadline, `still not so: ${holds}`)
+		await delay(5)
+	}
+}
+
+/** A heartbeat, and how to wait for its next beats. */
+const beating = (own) => {
+	let beats = 0
+	const getWatcher = () => {
+		beats += 1
+		return own
+	}
+	const { stop } = watcher.startRegistryHeartbeat(getWatcher, 5)
+	ends.push(stop)
+	const nextBeats = (count) => {
+		const enough = beats + count
+		return until(() => beats >= enough)
+	}
+	return { stop, nextBeats }
+}
+
+test('a heartbeat renews the entry and dates the record, until it is stopped', async (t) => {
+	const at = home(t)
+	const own = await started('app', { updatedAt: 1 })
+	const { stop, nextBeats } = beating(own)
+	own.cwd = '/changed'
+	await nextBeats(2)
+	await until(() => at.json().watchers.app.cwd === '/changed')
+	assert.ok(own.updatedAt > 1)
+	await stop()
+	const text = at.text()
+	await delay(30)
+	assert.equal(at.text(), text)
+})
+
+/** A heartbeat whose first beat waits for the lock, and what lets it go on. */
+const waitingBeat = async (at, own) => {
+	const release = await acquireSeedLock(at.path)
+	ends.push(release)
+	const { stop, nextBeats } = beating(own)
+	await nextBeats(1)
+	return { stop, nextBeats, release }
+}
+
+for (const isStopped of [true, false]) {
+	const how = isStopped ? 'stopped' : 'still running'
+	test(`a beat in flight does not bring a removed entry back (heartbeat ${how})`, async (t) => {
+		const at = home(t)
+		const said = listen(t)
+		const own = await started('app')
+		const { stop, nextBeats, release } = await waitingBeat(at, own)
+		const over = [watcher.removeWatcher('app'), ...(isStopped ? [stop()] : [])]
+		await release()
+		await Promise.all(over)
+		if (!isStopped) await nextBeats(4)
+		await stop()
+		assert.deepEqual(at.json().watchers, {})
+		assert.deepEqual(said, [])
+	})
+}
+
+test('an entry that was pruned while its watcher slept comes back', async (t) => {
+	const at = home(t)
+	const said = listen(t)
+	const own = await started('app')
+	beating(own)
+	for (let round = 0; round < 3; round += 1) {
+		await core.removeWatcherAndPersist('app')
+		await until(() => at.json().watchers.app)
+	}
+	assert.equal(at.json().watchers.app.port, own.port)
+	assert.deepEqual(said, [])
+})
+
+test('an entry that is another watcher’s by now is left alone until it is free', async (t) => {
+	const at = home(t)
+	const said = listen(t)
+	const own = await started('app')
+	const { nextBeats } = beating(own)
+	const theirs = record('app', { pid: 1, startedAt: 1 })
+	await core.updateRegistry((registry) => core.setWatcherEntry(registry, theirs))
+	await nextBeats(6)
+	assert.deepEqual(at.json().watchers.app, theirs)
+	assert.match(said[0][0], /heartbeat of app failed/)
+	assert.equal(said[0][1].code, 'ENTRY_LOST')
+	await core.removeWatcherAndPersist('app')
+	await until(() => at.json().watchers.app?.pid === process.pid)
+})
+
+test('a heartbeat that was stopped while its entry was pruned brings nothing back', async (t) => {
+	const at = home(t)
+	const said = listen(t)
+	const own = await started('app')
+	const { stop, release } = await waitingBeat(at, own)
+	at.put(print(EMPTY))
+	const stopped = stop()
+	await release()
+	await stopped
+	assert.deepEqual(at.json(), EMPTY)
+	assert.deepEqual(said, [])
+})
+
+test('stopping waits for the beat in flight', async (t) => {
+	const at = home(t)
+	const own = await started('app')
+	const { stop, release } = await waitingBeat(at, { ...own, cwd: '/changed' })
+	const stopped = stop()
+	await release()
+	await stopped
+	assert.equal(at.json().watchers.app.cwd, '/changed')
+})
+
+test('stopping waits for the entering in flight, which comes to nothing then', async (t) => {
+	const at = home(t)
+	const own = await started('app')
+	at.put(print(EMPTY))
+	let asked = 0
+	const { stop } = watcher.startRegistryHeartbeat(() => {
+		asked += 1
+		// At the start, for the beat, and to enter the watcher again: that has to wait.
+		if (asked === 3) closeSync(openSync(at.lockfile, 'wx'))
+		return own
+	}, 5)
+	ends.push(stop)
+	await until(() => asked >= 3)
+	let isOver = false
+	const stopped = stop().then(() => {
+		isOver = true
+	})
+	await delay(20)
+	assert.equal(isOver, false)
+	unlinkSync(at.lockfile)
+	await stopped
+	assert.deepEqual(at.json(), EMPTY)
+})
+
+test('a heartbeat that fails says so and goes on; the process lives', async (t) => {
+	const at = home(t)
+	at.put('{"version":2}')
+	const failing = await argus(t, at)
+	assert.deepEqual(await failing.do('beat', { record: record('app'), times: 5 }), {
+		first: '[ArgusWatcher] The heartbeat of app failed: UNSUPPORTED_VERSION',
+		times: 5,
+	})
+	// It is there, and does what it is told.
+	at.put(print(EMPTY))
+	assert.deepEqual(await failing.do('resolve', { id: 'app', times: 1 }), ['app'])
+})
+
+test('an old watcher’s heartbeat overwrites the entry, and the new one does not fight it', async (t) => {
+	const at = home(t)
+	const said = listen(t)
+	const own = await started('app')
+	const old = record('app', { pid: 1, startedAt: 1 })
+	await updateWithSeedLock(at.path, (registry) => core.setWatcherEntry(registry, old))
+	const { nextBeats } = beating(own)
+	await nextBeats(4)
+	assert.deepEqual(at.json().watchers.app, old)
+	assert.ok(said.length > 0)
+})

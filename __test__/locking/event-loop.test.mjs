@@ -1,0 +1,58 @@
+// What needs no other thread, and what may not keep the event loop from its turn.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { updateRegistry, writeRegistry } from '../../index.js'
+import { EMPTY, folder } from '../support/folder.mjs'
+import { skipIf } from '../support/skip.mjs'
+
+const QUICK = { durable: false }
+const count = (registry) => ({ ...registry, updatedAt: registry.updatedAt + 1 })
+const skip = skipIf(process.platform === 'win32', 'on Windows all is done on other threads')
+const unlessWindows = { skip }
+
+/** Whether the event loop turned while the call was under way. */
+const takesTurn = async (call) => {
+	let turned = false
+	setImmediate(() => {
+		turned = true
+	})
+	await call()
+	return turned
+}
+
+test(
+	'an update that nothing stands in the way of needs no turn of the event loop',
+	unlessWindows,
+	async (t) => {
+		const at = folder(t)
+		// The first one makes the guard, and looks for what a crash may have left.
+		await writeRegistry(at.path, EMPTY, QUICK)
+		assert.equal(await takesTurn(() => updateRegistry(at.path, count, QUICK)), false)
+		assert.equal(await takesTurn(() => writeRegistry(at.path, EMPTY, QUICK)), false)
+	},
+)
+
+test('a durable one waits for the disk on another thread', async (t) => {
+	const at = folder(t)
+	await writeRegistry(at.path, EMPTY, QUICK)
+	assert.equal(await takesTurn(() => updateRegistry(at.path, count)), true)
+	assert.equal(at.json().updatedAt, 1)
+})
+
+test('update after update leaves timers their turn', async (t) => {
+	const at = folder(t)
+	await writeRegistry(at.path, EMPTY, QUICK)
+	let isOver = false
+	setTimeout(() => {
+		isOver = true
+	}, 1)
+	let updates = 0
+	// so many take a while.
+	while (!isOver && updates < 1_000) {
+		await updateRegistry(at.path, count, QUICK)
+		updates++
+	}
+	assert.ok(isOver)
+	assert.equal(at.json().updatedAt, updates)
+})

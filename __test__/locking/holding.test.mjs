@@ -1,0 +1,230 @@
+// Holding the lock: what waiting processes see, and what happens when an old argus takes it away.
+
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+	inspectLock,
+	tryLockExclusive,
+	updateRegistry,
+	updateRegistrySync,
+	withRegistryLock,
+	writeRegistry,
+} from '../../index.js'
+import { EMPTY, folder, print, robbedOnce } from '../support/folder.mjs'
+import { held, LONG } from '../support/locks.mjs'
+import { puppet, puppets } from '../support/processes.mjs'
+
+const set = (key, value) => (registry) => ({ ...registry, [key]: value })
+
+test('busy and timed out name the holder and the way out', async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	const isHolder = ({ pid, host, since, alive }) =>
+		pid === holder.pid && host.length > 0 && since <= Date.now() && alive === true
+	for (const [timeoutMs, code] of [
+		[0, 'LOCK_BUSY'],
+		[50, 'LOCK_TIMEOUT'],
+	]) {
+		const expected = (error) => {
+			assert.equal(error.code, code)
+			assert.equal(error.path, at.path)
+			assert.ok(isHolder(error.holder), JSON.stringify(error.holder))
+			assert.match(error.message, new RegExp(`process ${holder.pid}`))
+			return true
+		}
+		await assert.rejects(updateRegistry(at.path, set('x', 1), { timeoutMs }), expected)
+		assert.throws(() => updateRegistrySync(at.path, set('x', 1), { timeoutMs }), expected)
+	}
+	const status = await inspectLock(at.path)
+	assert.equal(status.state, 'held')
+	assert.ok(isHolder(status.holder))
+	assert.equal(status.guarantee, 'kernel-lock')
+	holder.settle()
+	await holder.expect('done')
+	assert.deepEqual(at.json().value, 1)
+	assert.equal((await inspectLock(at.path)).state, 'free')
+})
+
+test('while ours hold, the lockfile is there for old argus, and fresh even when the event loop is blocked', async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	const staleMs = 400
+	holder.start('block', { path: at.path, value: 1, ms: 4 * staleMs, options: { ...LONG, staleMs } })
+	await holder.expect('holding')
+	let looks = 0
+	let oldest = 0
+	const looking = setInterval(() => {
+		if (!existsSync(at.lockfile)) return
+		looks += 1
+		oldest = Math.max(oldest, Date.now() - statSync(at.lockfile).mtimeMs)
+	}, 20)
+	// Long past the threshold, ours still don't rob it.
+	const thief = updateRegistry(at.path, set('thief', true), { staleMs, timeoutMs: 2 * staleMs })
+	await assert.rejects(thief, { code: 'LOCK_TIMEOUT' })
+	await holder.expect('done')
+	clearInterval(looking)
+	assert.ok(looks > 10, `${looks} looks`)
+	assert.ok(oldest < staleMs, `the lockfile was ${oldest} ms old`)
+	assert.equal(existsSync(at.lockfile), false)
+})
+
+test('a sync update waits as long as it may, not only until it looks up for the first time', async (t) => {
+	const at = folder(t)
+	const [holder, waiter] = puppets(t, 2)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	waiter.start('incrementSync', { path: at.path, times: 1, options: LONG })
+	// Long enough for one that gives up early to say so; nothing depends on it otherwise.
+	await delay(300)
+	holder.settle()
+	await waiter.expect('done')
+	assert.equal(at.json().count, 1)
+})
+
+test('a holder frozen past the stale threshold is not robbed by ours', async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 'frozen', options: LONG })
+	await holder.expect('holding')
+	holder.signal('SIGSTOP')
+	const old = Date.now() / 1000 - 3600
+	utimesSync(at.lockfile, old, old)
+	const impatient = { staleMs: 10, timeoutMs: 300 }
+	await assert.rejects(updateRegistry(at.path, set('thief', true), impatient), {
+		code: 'LOCK_TIMEOUT',
+	})
+	assert.equal((await inspectLock(at.path, { staleMs: 10 })).state, 'held')
+	holder.signal('SIGCONT')
+	const waiting = updateRegistry(at.path, set('next', true), LONG)
+	holder.settle()
+	await holder.expect('done')
+	await waiting
+	assert.deepEqual(at.json(), { ...at.json(), value: 'frozen', next: true })
+	assert.equal(at.json().thief, undefined)
+})
+
+test('robbed by an old-style process: the late commit is refused, the other’s entry survives', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const [holder, old] = puppets(t, 2)
+	// No time to run again: the update must fail as lost.
+	holder.start('hold', { path: at.path, value: 'late', options: { timeoutMs: 0, durable: false } })
+	await holder.expect('holding')
+	holder.signal('SIGSTOP')
+	const stale = Date.now() / 1000 - 11
+	utimesSync(at.lockfile, stale, stale)
+	old.start('incrementWithSeedLock', { path: at.path, times: 1 })
+	await old.expect('done')
+	holder.signal('SIGCONT')
+	holder.settle()
+	const failure = await holder.expect('failed')
+	assert.equal(failure.code, 'LOCK_LOST')
+	assert.equal(at.json().count, 1)
+	assert.equal(at.json().value, undefined)
+	assert.deepEqual(at.others(), [])
+})
+
+test('an update that lost its lock runs again on fresh content, within its timeout', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const seen = []
+	for (const update of [updateRegistry, updateRegistrySync]) {
+		let runs = 0
+		await update(
+			at.path,
+			(registry) => {
+				seen.push(registry.other)
+				runs += 1
+				if (runs === 1) {
+					// What an old argus does that takes the lock for stale, updates and leaves.
+					unlinkSync(at.lockfile)
+					writeFileSync(at.path, print({ ...registry, other: runs + seen.length }))
+				}
+				return { ...registry, runs }
+			},
+			LONG,
+		)
+		assert.equal(at.json().runs, 2)
+	}
+	assert.deepEqual(seen, [undefined, 2, 2, 4])
+	assert.equal(at.json().other, 4)
+})
+
+test('a write that lost its lock is done again', async (t) => {
+	const at = folder(t)
+	const isRobbed = robbedOnce(t, at)
+	await writeRegistry(at.path, { ...EMPTY, updatedAt: 7 }, LONG)
+	assert.ok(isRobbed())
+	assert.equal(at.json().updatedAt, 7)
+})
+
+test('an updater that lost another registry’s lock fails with that, and does not run again', async (t) => {
+	const at = folder(t)
+	const other = `${at.dir}/other.json`
+	const lose = () => {
+		unlinkSync(`${other}.lock`)
+		return { ...EMPTY, updatedAt: 1 }
+	}
+	const lost = { code: 'LOCK_LOST', path: other }
+	for (const update of [updateRegistry, updateRegistrySync]) {
+		let runs = 0
+		const updating = async () =>
+			update(
+				at.path,
+				(registry) => {
+					runs += 1
+					return runs === 1 ? update(other, lose, { timeoutMs: 0 }) : registry
+				},
+				LONG,
+			)
+		await assert.rejects(updating(), lost)
+		assert.equal(runs, 1)
+	}
+})
+
+test('withRegistryLock says when its lock was lost, and its lock writes nothing then', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const lost = withRegistryLock(at.path, async (lock) => {
+		unlinkSync(at.lockfile)
+		writeFileSync(at.lockfile, 'another')
+		await assert.rejects(lock.write({ ...EMPTY, updatedAt: 9 }), { code: 'LOCK_LOST' })
+	})
+	await assert.rejects(lost, { code: 'LOCK_LOST' })
+	assert.equal(at.text(), print(EMPTY))
+	assert.equal(readFileSync(at.lockfile, 'utf8'), 'another', 'release must not delete it')
+})
+
+test('release by somebody who no longer owns the lock leaves the successor’s', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	const { settle, done } = await held(at, { timeoutMs: 0 })
+	unlinkSync(at.lockfile)
+	const old = puppet(t)
+	old.start('holdSeedLock', { path: at.path })
+	await old.expect('holding')
+	const successor = statSync(at.lockfile).ino
+	settle()
+	await assert.rejects(done, { code: 'LOCK_LOST' })
+	assert.equal(statSync(at.lockfile).ino, successor)
+	old.settle()
+	await old.expect('done')
+})
+
+test('a holder that stands between guard and lockfile is named, too', async (t) => {
+	const at = folder(t)
+	const holder = puppet(t)
+	holder.start('increment', { path: at.path, times: 1, options: LONG })
+	await holder.expect('done')
+	const guard = tryLockExclusive(at.guard)
+	await assert.rejects(updateRegistry(at.path, set('x', 1), { timeoutMs: 0 }), (error) => {
+		assert.equal(error.code, 'LOCK_BUSY')
+		assert.equal(error.holder.pid, holder.pid)
+		return true
+	})
+	guard.release()
+})

@@ -1,0 +1,222 @@
+// Updates of one registry inside of each other are refused, and synchronous ones beside asynchronous ones.
+
+import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+	readRegistrySync,
+	updateRegistry,
+	updateRegistrySync,
+	withRegistryLock,
+	writeRegistry,
+} from '../../index.js'
+import { EMPTY, folder, robbedOnce } from '../support/folder.mjs'
+
+const LONG = { timeoutMs: 60_000, durable: false }
+
+const same = (registry) => registry
+
+const reEntrant = { name: 'RegistryError', code: 'RE_ENTRANT' }
+
+test('a nested update of the same registry fails at once, at any depth, sync or async', async (t) => {
+	const at = folder(t)
+	const other = `${at.dir}/other.json`
+	const nestedCalls = [
+		() => updateRegistry(at.path, same, LONG),
+		() => writeRegistry(at.path, EMPTY, LONG),
+		() => withRegistryLock(at.path, () => {}, LONG),
+		async () => updateRegistrySync(at.path, same, LONG),
+		() =>
+			updateRegistry(
+				other,
+				async (registry) => {
+					await updateRegistry(at.path, same, LONG)
+					return registry
+				},
+				LONG,
+			),
+		() => updateRegistry(other, () => updateRegistrySync(at.path, same, LONG), LONG),
+	]
+	for (const nested of nestedCalls) {
+		await updateRegistry(
+			at.path,
+			async (registry) => {
+				await assert.rejects(nested(), reEntrant)
+				await delay(1)
+				await assert.rejects(nested(), reEntrant)
+				return registry
+			},
+			LONG,
+		)
+		await withRegistryLock(at.path, () => assert.rejects(nested(), reEntrant), LONG)
+	}
+	updateRegistrySync(at.path, (registry) => {
+		assert.throws(() => updateRegistrySync(at.path, same, LONG), reEntrant)
+		return registry
+	})
+})
+
+test('a nested update is told what to do instead, and not to wait for what waits for it', async (t) => {
+	const at = folder(t)
+	const told = { ...reEntrant, message: /change the value/ }
+	await updateRegistry(
+		at.path,
+		async (registry) => {
+			await assert.rejects(updateRegistry(at.path, same, LONG), told)
+			assert.throws(() => updateRegistrySync(at.path, same, LONG), told)
+			return registry
+		},
+		LONG,
+	)
+	updateRegistrySync(at.path, (registry) => {
+		assert.throws(() => updateRegistrySync(at.path, same, LONG), told)
+		return registry
+	})
+})
+
+test('an updater may update another registry', async (t) => {
+	const at = folder(t)
+	const others = [1, 2, 3].map((index) => `${at.dir}/other-${index}.json`)
+	const touch = (registry) => ({ ...registry, updatedAt: 7 })
+	await updateRegistry(
+		at.path,
+		async (registry) => {
+			await updateRegistry(others[0], touch, LONG)
+			updateRegistrySync(others[1], touch, LONG)
+			return registry
+		},
+		LONG,
+	)
+	updateRegistrySync(at.path, (registry) => {
+		updateRegistrySync(others[2], touch, LONG)
+		return registry
+	})
+	for (const other of others) assert.equal(readRegistrySync(other).registry.updatedAt, 7)
+})
+
+test('a sync update inside a sync update is refused in whatever context it runs', async (t) => {
+	const at = folder(t)
+	const elsewhere = AsyncLocalStorage.snapshot()
+	updateRegistrySync(at.path, (registry) => {
+		const nested = () => elsewhere(() => updateRegistrySync(at.path, same, LONG))
+		assert.throws(nested, reEntrant)
+		return registry
+	})
+})
+
+test('two copies of the package in one thread know of each other’s updates', async (t) => {
+	const at = folder(t)
+	const require = createRequire(import.meta.url)
+	const loaded = Object.keys(require.cache).filter((file) => file.endsWith('.js'))
+	const first = require('../../index.js')
+	for (const file of loaded) delete require.cache[file]
+	const second = require('../../index.js')
+	assert.notEqual(second.updateRegistrySync, first.updateRegistrySync)
+	await first.updateRegistry(
+		at.path,
+		async (registry) => {
+			await assert.rejects(second.updateRegistry(at.path, same, LONG), reEntrant)
+			assert.throws(() => second.updateRegistrySync(at.path, same, LONG), reEntrant)
+			return registry
+		},
+		LONG,
+	)
+})
+
+test('what an updater started may update the registry when the updater is done', async (t) => {
+	const at = folder(t)
+	let late
+	await updateRegistry(
+		at.path,
+		(registry) => {
+			late = new Promise((resolve) => setTimeout(resolve, 20)).then(() =>
+				updateRegistry(at.path, (r) => ({ ...r, late: true }), LONG),
+			)
+			return registry
+		},
+		LONG,
+	)
+	await late
+	assert.equal(at.json().late, true)
+})
+
+test('what a sync updater started may update the registry when the updater is done', async (t) => {
+	const at = folder(t)
+	let late
+	updateRegistrySync(at.path, (registry) => {
+		late = Promise.resolve().then(() =>
+			updateRegistry(at.path, (r) => ({ ...r, late: true }), LONG),
+		)
+		return registry
+	})
+	await late
+	assert.equal(at.json().late, true)
+})
+
+test('a sync update waits for an async one that has only to be committed', async (t) => {
+	const at = folder(t)
+	let sync
+	const updating = updateRegistry(
+		at.path,
+		(registry) => {
+			sync = new Promise((resolve) => setImmediate(resolve)).then(() =>
+				updateRegistrySync(at.path, (r) => ({ ...r, sawAsync: r.async === true }), LONG),
+			)
+			return { ...registry, async: true }
+		},
+		LONG,
+	)
+	await updating
+	await sync
+	assert.equal(at.json().sawAsync, true)
+})
+
+test('a sync update fails at once while an async one of the thread is under way', async (t) => {
+	const at = folder(t)
+	const waiting = updateRegistry(at.path, same, LONG)
+	assert.throws(() => updateRegistrySync(at.path, same, LONG), reEntrant)
+	await waiting
+	let settle
+	const holding = updateRegistry(
+		at.path,
+		(registry) =>
+			new Promise((resolve) => {
+				settle = () => resolve(registry)
+			}),
+		LONG,
+	)
+	while (!settle) await delay(1)
+	assert.throws(() => updateRegistrySync(at.path, same, LONG), reEntrant)
+	settle()
+	await holding
+	updateRegistrySync(at.path, same, { timeoutMs: 0 })
+})
+
+test('a write that lost its lock needs its thread again: a sync update is refused', async (t) => {
+	const at = folder(t)
+	const aborter = new AbortController()
+	const isRobbed = robbedOnce(t, at, () => writeFileSync(at.lockfile, ''))
+	let settled = false
+	const writing = writeRegistry(at.path, EMPTY, { ...LONG, signal: aborter.signal })
+	writing.catch(() => {}).finally(() => (settled = true))
+	const refusal = () => {
+		try {
+			updateRegistrySync(at.path, same, { timeoutMs: 0 })
+		} catch ({ code }) {
+			return code
+		}
+	}
+	while (!isRobbed()) await new Promise(setImmediate)
+	// Busy while the commit is under way, which needs no thread.
+	let code = refusal()
+	while (code === 'LOCK_BUSY' && !settled) {
+		await new Promise(setImmediate)
+		code = refusal()
+	}
+	assert.equal(code, 'RE_ENTRANT')
+	aborter.abort()
+	await assert.rejects(writing, { code: 'ABORTED' })
+})

@@ -1,0 +1,13 @@
+// What tests of the entry operations have in common.
+
+import { puppet } from './processes.mjs'
+
+export const LONG = { timeoutMs: 120_000, durable: false }
+
+/** Another process that holds the lock until it is told to settle. */
+export const held = async (t, at) => {
+	const holder = puppet(t)
+	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	await holder.expect('holding')
+	return holder
+}
