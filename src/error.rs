@@ -39,6 +39,17 @@ pub enum Error {
         /// The file that was to be written.
         path: PathBuf,
     },
+    /// The file is used under another kind of lock than the caller's: a document's lock file, or an
+    /// argus registry's guard and lockfile. The two do not exclude each other, so one file is used
+    /// under one of them only.
+    LockMismatch {
+        /// The file that was to be used.
+        path: PathBuf,
+        /// The file of the other lock that is there.
+        in_use: PathBuf,
+        /// Which kind of lock that is.
+        kind: LockKind,
+    },
     /// A watcher that wants no other id claimed one that a living watcher has.
     IdTaken {
         /// The registry.
@@ -139,6 +150,16 @@ pub enum Error {
     },
 }
 
+/// A kind of lock under which a file is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LockKind {
+    /// A kernel lock on a file of its own, as documents have it by default.
+    LockFile,
+    /// The lock of an argus registry: guard and lockfile.
+    Registry,
+}
+
 impl Error {
     /// The stable name of the variant, the same in Rust and in JavaScript.
     #[must_use]
@@ -147,6 +168,7 @@ impl Error {
             Error::LockBusy { .. } => "LOCK_BUSY",
             Error::LockTimeout { .. } => "LOCK_TIMEOUT",
             Error::LockLost { .. } => "LOCK_LOST",
+            Error::LockMismatch { .. } => "LOCK_MISMATCH",
             Error::IdTaken { .. } => "ID_TAKEN",
             Error::EntryLost { .. } => "ENTRY_LOST",
             Error::PermissionDenied { .. } => "PERMISSION_DENIED",
@@ -170,6 +192,7 @@ impl Error {
             Error::LockBusy { path, .. }
             | Error::LockTimeout { path, .. }
             | Error::LockLost { path }
+            | Error::LockMismatch { path, .. }
             | Error::IdTaken { path, .. }
             | Error::EntryLost { path, .. }
             | Error::PermissionDenied { path, .. }
@@ -253,6 +276,21 @@ impl fmt::Display for Error {
                 "the lock on {path} was taken away before the update could be written, so \
                  nothing was written; run the update again"
             ),
+            Error::LockMismatch { in_use, kind, .. } => {
+                let in_use = in_use.display();
+                match kind {
+                    LockKind::Registry => write!(
+                        f,
+                        "{path} is used under the lock of an argus registry ({in_use}); use it under \
+                         that lock, or, if no program does any more, delete {in_use}"
+                    ),
+                    LockKind::LockFile => write!(
+                        f,
+                        "{path} is used as a document under the lock file {in_use}; use it under that \
+                         lock, or, if no program does any more, delete {in_use}"
+                    ),
+                }
+            }
             Error::IdTaken { id, pid, .. } => {
                 write!(f, "the id '{id}' is another watcher's in {path}")?;
                 if let Some(pid) = pid {

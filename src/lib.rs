@@ -126,7 +126,7 @@ pub use document::definition::{Document, Loaded};
 pub use document::format::Toml;
 pub use document::format::{Format, Json};
 pub use document::lock::LockFile;
-pub use error::{Error, FormatError, Result};
+pub use error::{Error, FormatError, LockKind, Result};
 pub use files::paths::{registry_path, system_registry_path};
 pub use holder::Holder;
 pub use litter::cleanup::{clear_litter, find_litter};

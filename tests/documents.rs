@@ -436,8 +436,8 @@ fn the_failures_are_told_apart() {
     assert_eq!(on_a_folder.load().unwrap_err().code(), "IO");
     let registry = path.with_file_name("registry.json");
     argus_registry::write_registry(&registry, &Default::default(), &Default::default()).unwrap();
-    let registry = Document::<Names>::json(registry).lock_file(LockFile::Beside);
-    assert_eq!(registry.load().unwrap_err().code(), "INVALID_VALUE");
+    let registry = Document::<Names>::json(registry);
+    assert_eq!(registry.load().unwrap_err().code(), "LOCK_MISMATCH");
     let own_name = Document::<Names>::json(path.with_extension("lock"));
     assert_eq!(own_name.save(&mut Names::default()).unwrap_err().code(), "INVALID_VALUE");
     let own_lock = Document::<Names>::json(&path).lock_file(LockFile::At(path.clone()));
@@ -669,9 +669,11 @@ fn modes_are_kept_and_new_ones_are_as_asked() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     if let Ok(path) = env::var(PART) {
         let path = Path::new(&path);
-        for (name, asked, gets) in
-            [("a", None, 0o640), ("b", Some(0o600), 0o600), ("c", Some(0o666), 0o640)]
-        {
+        for (name, asked, gets) in [
+            ("a.json", None, 0o640),
+            ("b.json", Some(0o600), 0o600),
+            ("c.json", Some(0o666), 0o640),
+        ] {
             let path = path.with_file_name(name);
             let document = counter(&path);
             let document = match asked {
@@ -720,9 +722,9 @@ fn all_names_of_a_document_have_one_lock() {
     std::os::unix::fs::symlink(".", &folder).unwrap();
     let itself = counter(&path).lock_file(LockFile::At(folder.join("doc.json")));
     assert_eq!(itself.load().unwrap_err().code(), "INVALID_VALUE");
-    let beside = by_link.lock_file(LockFile::Beside);
-    assert_eq!(beside.lock_path().unwrap(), path.with_file_name("doc.json.lock"));
-    beside.load().unwrap();
+    let elsewhere = by_link.lock_file(LockFile::At(path.with_file_name("other.lock")));
+    assert_eq!(elsewhere.lock_path().unwrap(), path.with_file_name("other.lock"));
+    elsewhere.load().unwrap();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::document::format::Json;
 #[cfg(feature = "toml")]
 use crate::document::format::Toml;
-use crate::document::lock::LockFile;
+use crate::document::lock::{LockChoice, LockFile};
 use crate::error::Result;
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::NEW_FILE_MODE;
@@ -59,7 +59,7 @@ use crate::warning::OnWarning;
 /// ```
 pub struct Document<T, F = Json> {
     pub(crate) path: PathBuf,
-    pub(crate) lock_file: LockFile,
+    pub(crate) lock: LockChoice,
     pub(crate) format: F,
     pub(crate) version: Option<u32>,
     pub(crate) canonical: Option<Order<T>>,
@@ -105,7 +105,7 @@ impl<T, F> Document<T, F> {
     pub fn new(path: impl Into<PathBuf>, format: F) -> Self {
         Document {
             path: absolute(path.into()),
-            lock_file: LockFile::default(),
+            lock: LockChoice::LockFile(LockFile::default()),
             format,
             version: None,
             canonical: None,
@@ -119,10 +119,20 @@ impl<T, F> Document<T, F> {
     /// Chooses the file that carries the lock.
     #[must_use]
     pub fn lock_file(mut self, lock_file: LockFile) -> Self {
-        self.lock_file = match lock_file {
+        self.lock = LockChoice::LockFile(match lock_file {
             LockFile::At(path) => LockFile::At(absolute(path)),
-            other => other,
-        };
+            other @ LockFile::WithExtension => other,
+        });
+        self
+    }
+
+    /// Uses the document under the lock of an argus registry, guard and lockfile, instead of a lock file:
+    /// for a file that programs share which know that lock, such as older versions of argus. Then
+    /// [`load`](Self::load) takes no lock, and all of [`LockOptions`](crate::LockOptions) matter to
+    /// [`update`](Self::update) and [`save_with`](Self::save_with).
+    #[must_use]
+    pub fn registry_lock(mut self) -> Self {
+        self.lock = LockChoice::Registry;
         self
     }
 
@@ -184,16 +194,17 @@ impl<T, F> Document<T, F> {
         &self.path
     }
 
-    /// The file that carries the lock: beside the file that a symbolic link leads to, so that all
-    /// names of a document have one lock.
+    /// The file that carries the lock: the lock file, or the guard of a registry's lock. It is beside
+    /// the file that a symbolic link leads to, so that all names of a document have one lock.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidValue`](crate::Error::InvalidValue) if the path can't be a document's, is an
-    /// argus registry's, or would be its own lock file; [`Error::Io`](crate::Error::Io) for what is
-    /// no regular file.
+    /// [`Error::InvalidValue`](crate::Error::InvalidValue) if the path can't be a document's, or if the
+    /// lock file would be the document itself or have the name of a registry's lockfile or guard;
+    /// [`Error::Io`](crate::Error::Io) for what is no regular file.
     pub fn lock_path(&self) -> Result<PathBuf> {
-        self.lock_file.of(&self.paths()?)
+        let paths = self.paths()?;
+        Ok(self.lock.resolve(&paths)?.file(&paths).to_path_buf())
     }
 
     pub(crate) fn paths(&self) -> Result<FilePaths> {
@@ -210,7 +221,7 @@ impl<T, F: Clone> Clone for Document<T, F> {
     fn clone(&self) -> Self {
         Document {
             path: self.path.clone(),
-            lock_file: self.lock_file.clone(),
+            lock: self.lock.clone(),
             format: self.format.clone(),
             version: self.version,
             canonical: self.canonical.clone(),
@@ -226,7 +237,7 @@ impl<T, F: fmt::Debug> fmt::Debug for Document<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Document")
             .field("path", &self.path)
-            .field("lock_file", &self.lock_file)
+            .field("lock", &self.lock)
             .field("format", &self.format)
             .field("version", &self.version)
             .finish_non_exhaustive()

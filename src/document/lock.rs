@@ -1,22 +1,24 @@
-//! The lock of a document: a kernel lock on a file of its own, which is never deleted.
+//! The lock of a document: by default a kernel lock on a file of its own, which is never deleted; by
+//! choice the lock of an argus registry, for a file that older argus versions share.
 
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, LockKind, Result};
 use crate::files::atomic_write;
 use crate::files::paths::{self, FilePaths};
 use crate::files::shared_file::WriteLock;
 use crate::lock::file_lock::{self, KernelLock};
 use crate::lock::kernel_lock::{self, Mode};
+use crate::lock::registry_lock::RegistryLock;
 use crate::lock::sweep;
-use crate::lock::wait::LockOptions;
+use crate::lock::wait::Wait;
 use crate::sys;
 
-/// Which file carries a document's lock. It is created when it is first needed, and stays. Whoever
-/// shares the document has to choose the same.
+/// Which file carries a document's lock. It is created when it is first needed, and stays. All
+/// programs that share the document have to choose one and the same.
 ///
 /// It is found from the document itself: where that is reached by a symbolic link, the lock file is
 /// beside what the link leads to, so that all names of a document have one lock. (veil takes the
@@ -28,62 +30,130 @@ pub enum LockFile {
     /// Documents whose names differ in their extensions only share it.
     #[default]
     WithExtension,
-    /// The document's whole name and `.lock`: `exceptions.toml.lock`.
-    Beside,
-    /// This file. If the path is relative, it is taken from the current folder when the document is
-    /// told of it.
+    /// This file. If the path is relative, it is taken from the folder that is current when the
+    /// document is told of it.
     At(PathBuf),
 }
 
+/// Under which lock a document is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LockChoice {
+    LockFile(LockFile),
+    Registry,
+}
+
+impl LockChoice {
+    /// The lock of a document whose symbolic links have been followed.
+    pub(crate) fn resolve(&self, paths: &FilePaths) -> Result<DocumentLock> {
+        match self {
+            LockChoice::LockFile(lock_file) => lock_file.of(paths).map(DocumentLock::LockFile),
+            LockChoice::Registry => Ok(DocumentLock::Registry),
+        }
+    }
+}
+
 impl LockFile {
-    /// Where the lock file of a document is, whose symbolic links have been followed.
-    pub(crate) fn of(&self, paths: &FilePaths) -> Result<PathBuf> {
+    fn of(&self, paths: &FilePaths) -> Result<PathBuf> {
         let document = &paths.target;
+        let (lock_file, resolved) = match self {
+            LockFile::WithExtension => (paths.document_lock_file(), None),
+            LockFile::At(path) => (path.clone(), Some(FilePaths::resolve(path)?.target)),
+        };
+        let found = resolved.as_ref().unwrap_or(&lock_file);
         let invalid = |reason: &str| {
             Err(Error::InvalidValue { path: document.clone(), reason: reason.to_owned() })
         };
-        // Who updates that as a registry knows nothing of our lock; and a lock file that stays where
-        // its lockfile comes and goes would look like the lockfile of an older argus.
-        if paths.guard.exists() {
-            return invalid("it is an argus registry: use update_registry and its siblings");
-        }
-        let (lock_file, resolved) = match self {
-            LockFile::WithExtension => (document.with_extension("lock"), None),
-            LockFile::Beside => (paths.lockfile.clone(), None),
-            LockFile::At(path) => (path.clone(), Some(FilePaths::resolve(path)?.target)),
-        };
-        if resolved.as_ref().unwrap_or(&lock_file) == document {
+        if found == document {
             return invalid("it would be its own lock file; choose another");
+        }
+        // A lock file that stays where a registry's lockfile comes and goes would look like that of an
+        // older argus, and be removed.
+        if *found == paths.lockfile || *found == paths.guard {
+            return invalid(
+                "its lock file would have the name of a registry's lockfile or guard; choose another",
+            );
         }
         Ok(lock_file)
     }
 }
 
-/// What the taking of a document's lock needs to know.
+/// The lock of one document, not held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DocumentLock {
+    LockFile(PathBuf),
+    Registry,
+}
+
+impl DocumentLock {
+    /// What tells this lock from others: documents may share a lock file, and a registry's lock is known
+    /// by the registry.
+    pub(crate) fn identity<'a>(&'a self, paths: &'a FilePaths) -> &'a Path {
+        match self {
+            DocumentLock::LockFile(lock_file) => lock_file,
+            DocumentLock::Registry => &paths.target,
+        }
+    }
+
+    /// The file that carries the kernel lock.
+    pub(crate) fn file<'a>(&'a self, paths: &'a FilePaths) -> &'a Path {
+        match self {
+            DocumentLock::LockFile(lock_file) => lock_file,
+            DocumentLock::Registry => &paths.guard,
+        }
+    }
+}
+
+/// What it takes to lock a document.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LockRequest<'a> {
     pub(crate) paths: &'a FilePaths,
-    pub(crate) lock_file: &'a Path,
+    pub(crate) lock: &'a DocumentLock,
     /// What a new document, and so its lock file, may be read and written by.
     pub(crate) new_file_mode: u32,
 }
 
 impl LockRequest<'_> {
-    /// Joins the readers of a document. `None`: the file system has no locks, or the caller may not
-    /// open the lock file, or there is none and he can't make one that is good for all.
-    pub(crate) fn share(&self, options: &LockOptions) -> Result<Option<KernelLock>> {
-        match self.lock(Mode::Shared, options) {
+    /// Locks the document for reading. `None`: it is read without a lock, because the file system has
+    /// none, because the caller may not open the lock file or make one that serves all users, or
+    /// because readers of a registry's lock take none.
+    pub(crate) fn share(&self, wait: &Wait) -> Result<Option<KernelLock>> {
+        let DocumentLock::LockFile(lock_file) = self.lock else { return Ok(None) };
+        must_not_be_a_registry(self.paths)?;
+        match self.lock_file(lock_file, Mode::Shared, wait) {
             Err(Error::PermissionDenied { .. } | Error::UnsupportedFileSystem { .. }) => Ok(None),
             // Such as on a full disk: reading takes no space.
-            Err(error) if !is_wait_over(&error) && !self.lock_file.exists() => Ok(None),
+            Err(error) if !is_wait_over(&error) && !lock_file.exists() => Ok(None),
             locked => locked.map(Some),
         }
     }
 
+    /// Locks the document for writing.
+    pub(crate) fn acquire(&self, wait: &Wait) -> Result<HeldLock> {
+        let lock_file = match self.lock {
+            DocumentLock::LockFile(lock_file) => lock_file,
+            DocumentLock::Registry => {
+                return RegistryLock::acquire_at(self.paths, wait).map(HeldLock::Registry)
+            }
+        };
+        // A thread that must not block leaves this to another one: much may have to be made.
+        wait.before_blocking(self.paths)?;
+        let paths = self.paths;
+        must_not_be_a_registry(paths)?;
+        let lock = self.lock_file(lock_file, Mode::Exclusive, wait)?;
+        if !paths.folder.is_dir() {
+            create_folder(&paths.folder)?;
+        }
+        if sweep::is_first_hold(paths) {
+            sweep::run(paths, None);
+        }
+        Ok(HeldLock::LockFile { paths: paths.clone(), lock, nonce: paths::nonce() })
+    }
+
     /// Locks the lock file; creates it, and its folder, if they are missing.
-    fn lock(&self, mode: Mode, options: &LockOptions) -> Result<KernelLock> {
-        let lock = || file_lock::lock(self.lock_file, mode, options, |_| self.create(mode));
-        match (lock(), self.lock_file.parent()) {
+    fn lock_file(&self, lock_file: &Path, mode: Mode, wait: &Wait) -> Result<KernelLock> {
+        let create = |_: &Path| self.create(lock_file, mode);
+        let lock = || file_lock::lock(lock_file, mode, wait, create);
+        match (lock(), lock_file.parent()) {
             (Err(Error::NotFound { .. }), Some(folder)) if mode == Mode::Exclusive => {
                 create_folder(folder)?;
                 lock()
@@ -92,8 +162,8 @@ impl LockRequest<'_> {
         }
     }
 
-    /// Creates the lock file so that whoever may write the document may open it.
-    fn create(&self, mode: Mode) -> io::Result<File> {
+    /// Creates the lock file so that all users who may write the document may open it.
+    fn create(&self, lock_file: &Path, mode: Mode) -> io::Result<File> {
         match fs::metadata(&self.paths.target) {
             // A reader's own file would keep the document's owner from writing it.
             Ok(document) if mode == Mode::Shared && !sys::may_give_to_owner_of(&document) => {
@@ -101,9 +171,9 @@ impl LockRequest<'_> {
             }
             Ok(document) => {
                 let temp = self.paths.temp(&paths::nonce());
-                kernel_lock::create_like(self.lock_file, &temp, &document)
+                kernel_lock::create_like(lock_file, &temp, &document)
             }
-            Err(_) => sys::create_new(self.lock_file, self.new_file_mode | 0o600),
+            Err(_) => sys::create_new(lock_file, self.new_file_mode | 0o600),
         }
     }
 }
@@ -116,47 +186,56 @@ fn create_folder(folder: &Path) -> Result<()> {
     atomic_write::create_folder(folder).map_err(|error| Error::from_io(folder, "create", error))
 }
 
-/// A document's lock, held exclusively.
-#[derive(Debug)]
-pub(crate) struct DocumentLock {
-    paths: FilePaths,
-    lock: KernelLock,
-    nonce: String,
-}
-
-impl DocumentLock {
-    pub(crate) fn acquire(place: &LockRequest<'_>, options: &LockOptions) -> Result<Self> {
-        let paths = place.paths;
-        let lock = place.lock(Mode::Exclusive, options)?;
-        if !paths.folder.is_dir() {
-            create_folder(&paths.folder)?;
-        }
-        if sweep::is_first_hold(paths) {
-            sweep::run(paths, None);
-        }
-        Ok(DocumentLock { paths: paths.clone(), lock, nonce: paths::nonce() })
+/// A program that uses the file as a registry takes the guard, which a lock file does not exclude.
+fn must_not_be_a_registry(paths: &FilePaths) -> Result<()> {
+    if !paths.guard.exists() {
+        return Ok(());
     }
+    let (path, in_use) = (paths.target.clone(), paths.guard.clone());
+    Err(Error::LockMismatch { path, in_use, kind: LockKind::Registry })
 }
 
-impl WriteLock for DocumentLock {
+/// A document's lock, held for writing.
+#[derive(Debug)]
+pub(crate) enum HeldLock {
+    LockFile { paths: FilePaths, lock: KernelLock, nonce: String },
+    Registry(RegistryLock),
+}
+
+impl WriteLock for HeldLock {
     fn paths(&self) -> &FilePaths {
-        &self.paths
+        match self {
+            HeldLock::LockFile { paths, .. } => paths,
+            HeldLock::Registry(lock) => lock.paths(),
+        }
     }
 
     fn nonce(&self) -> &str {
-        &self.nonce
-    }
-
-    /// Somebody may have deleted the lock file: the next one locked another of that name then, and
-    /// has perhaps written already.
-    fn check(&self) -> Result<()> {
-        if self.lock.is_in_place()? {
-            return Ok(());
+        match self {
+            HeldLock::LockFile { nonce, .. } => nonce,
+            HeldLock::Registry(lock) => lock.nonce(),
         }
-        Err(Error::LockLost { path: self.paths.target.clone() })
     }
 
-    fn replaces(&self, old: &Metadata, _file: Option<Arc<File>>) {
-        self.lock.open_to_users_of(old);
+    /// A person or program may have deleted the lock file: the next process locks another file of that
+    /// name then, and has perhaps written already. And a process that knows the file as a registry may
+    /// have made a guard since the lock was taken.
+    fn check(&self) -> Result<()> {
+        match self {
+            HeldLock::LockFile { paths, lock, .. } => {
+                if !lock.is_in_place()? {
+                    return Err(Error::LockLost { path: paths.target.clone() });
+                }
+                must_not_be_a_registry(paths)
+            }
+            HeldLock::Registry(lock) => lock.check(),
+        }
+    }
+
+    fn replaces(&self, old: &Metadata, file: Option<Arc<File>>) {
+        match self {
+            HeldLock::LockFile { lock, .. } => lock.open_to_users_of(old),
+            HeldLock::Registry(lock) => lock.replaces(old, file),
+        }
     }
 }

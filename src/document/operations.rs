@@ -1,8 +1,6 @@
 //! What is done with a document: load, save and update, each under its lock.
 
 use std::fs;
-use std::path::Path;
-use std::time::Instant;
 
 use serde::de::DeserializeOwned;
 use serde::Serialize;
@@ -44,17 +42,17 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
     /// Those of `load`; [`Error::LockTimeout`] with the lock file's path; [`Error::Aborted`].
     pub fn load_with(&self, options: &LockOptions) -> Result<Loaded<T>> {
         let paths = self.paths()?;
-        let lock_file = self.lock_file.of(&paths)?;
+        let lock = self.lock.resolve(&paths)?;
         must_exist(&paths)?;
-        let lock = self.lock_request(&paths, &lock_file).share(options)?;
+        let lock = self.lock_request(&paths, &lock).share(&Wait::start(options))?;
         let content = shared_file::read(&paths.target)?.ok_or_else(|| missing(&paths))?;
         let locked = lock.is_some();
         drop(lock);
         Ok(Loaded { value: self.parse(&paths, &content)?, locked })
     }
 
-    fn lock_request<'a>(&self, paths: &'a FilePaths, lock_file: &'a Path) -> LockRequest<'a> {
-        LockRequest { paths, lock_file, new_file_mode: self.new_file_mode }
+    fn lock_request<'a>(&self, paths: &'a FilePaths, lock: &'a DocumentLock) -> LockRequest<'a> {
+        LockRequest { paths, lock, new_file_mode: self.new_file_mode }
     }
 
     fn parse(&self, paths: &FilePaths, content: &Content) -> Result<T> {
@@ -106,8 +104,9 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
 
     pub(crate) fn save_bytes(&self, options: &LockOptions, bytes: &[u8]) -> Result<()> {
         let paths = self.paths()?;
-        let lock_file = self.lock_file.of(&paths)?;
-        let lock = DocumentLock::acquire(&self.lock_request(&paths, &lock_file), options)?;
+        let lock = self.lock.resolve(&paths)?;
+        let wait = Wait::start(options);
+        let lock = self.lock_request(&paths, &lock).acquire(&wait)?;
         let old = shared_file::read(&paths.target)?;
         let corrupt = match old.as_ref().map(|old| self.parse(&paths, old)) {
             Some(Err(Error::Parse { source, .. })) => Some(source.to_string()),
@@ -117,7 +116,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             _ => None,
         };
         // From here on a cancelled save would be done all the same.
-        Wait::start(options).check_cancelled(&paths)?;
+        wait.check_cancelled(&paths)?;
         let kept = shared_file::commit(&lock, old.as_ref(), bytes, self.how(corrupt.is_some()))?;
         if let Some(reason) = corrupt {
             let path = paths.target.clone();
@@ -148,20 +147,16 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         mut updater: impl FnMut(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
         let paths = self.paths()?;
-        let lock_file = self.lock_file.of(&paths)?;
-        let options = LockOptions {
-            since: Some(options.since.unwrap_or_else(Instant::now)),
-            ..options.clone()
-        };
-        let wait = Wait::start(&options);
+        let lock = self.lock.resolve(&paths)?;
+        let wait = Wait::start(options);
         if self.empty.is_none() {
             must_exist(&paths)?;
         }
-        // By the lock file, which several documents may share.
-        let _entered = ReentryCheck::enter(&lock_file, &paths.target)?;
-        let place = self.lock_request(&paths, &lock_file);
+        // By the lock, which several documents may share.
+        let _entered = ReentryCheck::enter(lock.identity(&paths), &paths.target)?;
+        let request = self.lock_request(&paths, &lock);
         loop {
-            let lock = DocumentLock::acquire(&place, &options)?;
+            let lock = request.acquire(&wait)?;
             let old = shared_file::read(&paths.target)?;
             let mut value = match (&old, &self.empty) {
                 (Some(old), _) => self.parse(&paths, old)?,

@@ -134,6 +134,12 @@ impl FilePaths {
         })
     }
 
+    /// The lock file that a document of this path has by default, as in veil:
+    /// `path.with_extension("lock")`.
+    pub(crate) fn document_lock_file(&self) -> PathBuf {
+        self.target.with_extension("lock")
+    }
+
     /// The files of a path that [`resolve`](Self::resolve) has returned before.
     pub(crate) fn of_resolved(target: &Path) -> Result<Self> {
         Self::beside(target.to_path_buf())

@@ -128,7 +128,7 @@ fn clear_beside(paths: &FilePaths, stale_after: Duration) -> Result<Vec<Litter>>
     let mut locks = Vec::new();
     for lock_file in &beside.lock_files {
         let none = |_: &Path| Err(io::ErrorKind::NotFound.into());
-        locks.push(file_lock::lock(lock_file, Mode::Exclusive, &options, none)?);
+        locks.push(file_lock::lock(lock_file, Mode::Exclusive, &Wait::start(&options), none)?);
     }
     let lock = match beside.registry {
         Some(_) => Some(RegistryLock::acquire_at(paths, &Wait::start(&options))?),

@@ -118,7 +118,7 @@ pub fn try_lock_exclusive(path: impl AsRef<Path>) -> Result<KernelLock> {
 /// [`Error::LockTimeout`] when the time is over, [`Error::Aborted`] if it was cancelled, and those
 /// of [`try_lock_shared`].
 pub fn lock_shared(path: impl AsRef<Path>, options: &LockOptions) -> Result<KernelLock> {
-    lock(path.as_ref(), Mode::Shared, options, create)
+    lock(path.as_ref(), Mode::Shared, &Wait::start(options), create)
 }
 
 /// Waits for an exclusive lock on a lock file. Source: ours.
@@ -132,7 +132,7 @@ pub fn lock_shared(path: impl AsRef<Path>, options: &LockOptions) -> Result<Kern
 /// [`Error::LockTimeout`] when the time is over, [`Error::Aborted`] if it was cancelled, and those
 /// of [`try_lock_exclusive`].
 pub fn lock_exclusive(path: impl AsRef<Path>, options: &LockOptions) -> Result<KernelLock> {
-    lock(path.as_ref(), Mode::Exclusive, options, create)
+    lock(path.as_ref(), Mode::Exclusive, &Wait::start(options), create)
 }
 
 fn create(path: &Path) -> io::Result<File> {
@@ -143,10 +143,9 @@ fn create(path: &Path) -> io::Result<File> {
 pub(crate) fn lock(
     path: &Path,
     mode: Mode,
-    options: &LockOptions,
+    wait: &Wait,
     create: impl Fn(&Path) -> io::Result<File>,
 ) -> Result<KernelLock> {
-    let wait = Wait::start(options);
     let fail = |operation, error| Error::from_io(path, operation, error);
     let aborted = || Error::Aborted { path: path.to_path_buf() };
     let mut replaced = 0;
@@ -157,9 +156,9 @@ pub(crate) fn lock(
         let file = open_or_create(path, mode, &create)?;
         let id = file.metadata().and_then(|metadata| sys::id_of(&file, &metadata));
         let id = id.map_err(|error| fail("look at", error))?;
-        let file = match kernel_queue::lock(file, id, mode, &wait) {
+        let file = match kernel_queue::lock(file, id, mode, wait) {
             Ok(Waited::AtOnce(file) | Waited::InTurn(file)) => file,
-            Ok(Waited::TimedOut) => return Err(over(path, &wait, another_holder(id))),
+            Ok(Waited::TimedOut) => return Err(over(path, wait, another_holder(id))),
             Ok(Waited::Cancelled) => return Err(aborted()),
             Err(source) if sys::locks_unsupported(&source) => {
                 return Err(Error::UnsupportedFileSystem { path: path.to_path_buf(), source })
@@ -174,7 +173,7 @@ pub(crate) fn lock(
         // Not for ever: there are file systems whose inode numbers don't stay.
         replaced += 1;
         if replaced == REPLACED_LIMIT {
-            return Err(over(path, &wait, None));
+            return Err(over(path, wait, None));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, LockKind, Result};
 use crate::files::atomic_write;
 use crate::files::paths::{self, FilePaths};
 use crate::lock::kernel_lock::{self, Mode};
@@ -153,7 +153,15 @@ fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<(File, Metadata)> {
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)));
         return opened.map_err(|_| wait.refused(paths));
     }
-    let open = || kernel_lock::open_existing_or_create(&paths.guard, |_| create_guard(paths));
+    let open = || {
+        match sys::open_existing(&paths.guard) {
+            Ok(file) => return kernel_lock::must_be_a_file(&paths.guard, file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => must_not_be_a_document(paths)?,
+            // The next call says what else is wrong.
+            Err(_) => {}
+        }
+        kernel_lock::open_existing_or_create(&paths.guard, |_| create_guard(paths))
+    };
     match open() {
         Err(Error::NotFound { .. }) => {
             atomic_write::create_folder(&paths.folder)
@@ -162,6 +170,21 @@ fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<(File, Metadata)> {
         }
         opened => opened,
     }
+}
+
+/// Before the first guard of a file is made: the file may be a document, under a lock file of its own.
+///
+/// Only the default name of a lock file can be known here, and only an empty file counts: every lock
+/// file is empty, and a file with content is none.
+fn must_not_be_a_document(paths: &FilePaths) -> Result<()> {
+    let in_use = paths.document_lock_file();
+    let is_lock_file = |found: Metadata| found.is_file() && found.len() == 0;
+    // Of a name without an extension that would be the lockfile, which an older argus may have made.
+    if in_use != paths.lockfile && fs::symlink_metadata(&in_use).is_ok_and(is_lock_file) {
+        let path = paths.target.clone();
+        return Err(Error::LockMismatch { path, in_use, kind: LockKind::LockFile });
+    }
+    Ok(())
 }
 
 /// Creates the guard so that whoever may write the registry may open it.
