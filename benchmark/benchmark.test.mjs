@@ -1,5 +1,4 @@
-// What the benchmark counts, and what becomes of it in tables and pictures. Not how fast anything
-// is.
+// What the benchmark counts, and how it judges that. The speed of this machine is no part of it.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -11,8 +10,6 @@ import { fileURLToPath } from 'node:url'
 import { closedLoop, Outcome, openLoop } from './loads.mjs'
 import { help, OptionError, readOptions } from './options.mjs'
 import { paceOf } from './pace.mjs'
-import { compact, filled } from './publish/publish.mjs'
-import { barPicture, linePicture, short } from './publish/svg.mjs'
 import { combine, defects } from './results.mjs'
 import { histogram, median, percentile, spread, summarise } from './statistics.mjs'
 import { checkTargets } from './targets.mjs'
@@ -167,63 +164,6 @@ test('options: what is unknown is said, with what there is', () => {
 	assert.equal(paceOf(readOptions(['--quick'])).rounds, 1)
 	assert.equal(paceOf(readOptions(['--quick', '--rounds', '5'])).rounds, 5)
 	for (const name of readOptions([]).parts) assert.match(help, new RegExp(`^ +${name} `, 'm'))
-})
-
-const bars = [
-	{ label: 'a & b', value: 1_500, low: 1_000, high: 2_000, colour: 1 },
-	{ label: '<none>', value: null, colour: 2 },
-]
-
-test('pictures: the same for the same numbers, readable in the dark and by a reader of text', () => {
-	const draw = () =>
-		barPicture({ title: 'A <b>', description: 'D', unit: 'u', groups: [{ name: 'g', bars }] })
-	const picture = draw()
-	assert.equal(picture, draw())
-	assert.match(picture, /<title id="title">A &lt;b&gt;<\/title>\n<desc id="description">D<\/desc>/)
-	assert.match(picture, /prefers-color-scheme:dark/)
-	assert.match(picture, />a &amp; b</)
-	assert.doesNotMatch(picture, /NaN|undefined|<none>/)
-	assert.match(picture, /class="whisker"/)
-	const lines = linePicture({
-		...{ title: 'T', description: 'D', across: 'x', upward: 'y' },
-		series: [
-			{
-				name: 'one',
-				colour: 1,
-				points: [
-					[1, 5],
-					[10, null],
-					[100, 50],
-				],
-			},
-			{ name: 'nothing', colour: 2, points: [] },
-		],
-	})
-	assert.equal(lines.match(/<circle/g).length, 2)
-	assert.doesNotMatch(lines, /NaN|undefined/)
-})
-
-test('numbers in pictures are short', () => {
-	assert.deepEqual([0.0123, 9_876, 12_345, 1_234_567].map(short), [
-		'0.0123',
-		'9880',
-		'12.3k',
-		'1.23M',
-	])
-})
-
-test('a page gets its sections anew and keeps the rest', () => {
-	const page = (text) =>
-		`before\n<!-- begin benchmark: sizes -->\n${text}<!-- end benchmark: sizes -->\nafter\n`
-	const once = filled(page(''), { sizes: 'NEW $1' })
-	assert.equal(once, page('\nNEW $1\n\n'))
-	assert.equal(filled(once, { sizes: 'NEW $1' }), once)
-	assert.throws(() => filled(page(''), {}), /there is no benchmark section 'sizes'/)
-})
-
-test('what is published is rounded, and without the single rounds', () => {
-	const raw = { parts: { x: { cells: [1], results: [{ a: 1.23456, b: Number.NaN, rounds: 3 }] } } }
-	assert.deepEqual(compact(raw), { parts: { x: { results: [{ a: 1.235, b: null, rounds: 3 }] } } })
 })
 
 test('a run measures with real processes, saves what it found, and leaves nothing', (t) => {

@@ -97,7 +97,7 @@ const main = async () => {
 			console.error(`\nTHE PACKAGE FAILED:\n${failures.map((text) => `  ${text}`).join('\n')}`)
 			process.exitCode = 1
 		} else if (options.publish) {
-			publish(all)
+			await publish(all)
 		}
 	} finally {
 		cleanUp()
