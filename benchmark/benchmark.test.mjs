@@ -8,10 +8,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { LatencyHistogram } from './latency-histogram.mjs'
-import { closedLoop, Outcome, openLoop } from './loads.mjs'
+import { CallRecorder, closedLoop, openLoop } from './loads.mjs'
 import { help, OptionError, readOptions } from './options.mjs'
-import { paceOf } from './pace.mjs'
 import { combine, defects } from './results.mjs'
+import { settingsOf } from './settings.mjs'
 import { median, spread } from './statistics.mjs'
 import { checkTargets } from './targets.mjs'
 
@@ -40,7 +40,7 @@ const stallOnce = (clock, which) => {
 
 test('an open loop counts the calls that a stall keeps from beginning', async () => {
 	const clock = fakeClock()
-	const recorder = new Outcome()
+	const recorder = new CallRecorder()
 	const load = { seconds: 2, periodMs: 100, phaseMs: 0 }
 	await openLoop(stallOnce(clock, 5), load, recorder, clock)
 	assert.equal(recorder.acknowledged, 20)
@@ -52,7 +52,7 @@ test('an open loop counts the calls that a stall keeps from beginning', async ()
 
 test('a closed loop shows the same stall as one slow call', async () => {
 	const clock = fakeClock()
-	const recorder = new Outcome()
+	const recorder = new CallRecorder()
 	await closedLoop(stallOnce(clock, 5), { seconds: 2 }, recorder, clock)
 	assert.equal(recorder.latencies.filter((ms) => ms > 1).length, 1)
 	assert.equal(recorder.acknowledged, 1_501)
@@ -60,7 +60,7 @@ test('a closed loop shows the same stall as one slow call', async () => {
 
 test('a phase comes first, and no call after the time is over', async () => {
 	const clock = fakeClock()
-	const recorder = new Outcome()
+	const recorder = new CallRecorder()
 	const begun = []
 	const call = async () => begun.push(clock.now() - 1_000)
 	await openLoop(call, { seconds: 1, periodMs: 400, phaseMs: 150 }, recorder, clock)
@@ -69,7 +69,7 @@ test('a phase comes first, and no call after the time is over', async () => {
 
 test('a late acknowledgement is no throughput, and a rejected call has a latency', async () => {
 	const clock = fakeClock()
-	const recorder = new Outcome()
+	const recorder = new CallRecorder()
 	let calls = 0
 	const call = async () => {
 		clock.take(400)
@@ -122,10 +122,10 @@ test('a distribution of several processes is that of all their calls, and loses 
 	one.add(other)
 	const { count, percentiles } = JSON.parse(JSON.stringify(one))
 	assert.equal(count, 4)
-	assertWithinRange(percentiles[25], 0.0001)
-	assertWithinRange(percentiles[50], 0.1)
-	assertWithinRange(percentiles[75], 0.1001)
-	assert.equal(percentiles[100], 5_000)
+	assertWithinRange(percentiles.p25, 0.0001)
+	assertWithinRange(percentiles.p50, 0.1)
+	assertWithinRange(percentiles.p75, 0.1001)
+	assert.equal(percentiles.p100, 5_000)
 	one.add(new LatencyHistogram())
 	assert.deepEqual([one.count, one.max], [4, 5_000])
 })
@@ -197,10 +197,10 @@ test('options: an error names the unknown value, and the known ones', () => {
 	refused(['--publish', '--part', 'sizes'], /--publish takes a run of all parts/)
 	const options = readOptions(['--part', 'sizes,one-process', '--processes', '8,2,8'])
 	assert.deepEqual(options.parts, ['sizes', 'one-process'])
-	assert.deepEqual(paceOf(options).processes, [2, 8])
-	assert.deepEqual(paceOf(readOptions([])).processes, [2, 4, 10, 32, 64])
-	assert.equal(paceOf(readOptions(['--quick'])).rounds, 1)
-	assert.equal(paceOf(readOptions(['--quick', '--rounds', '5'])).rounds, 5)
+	assert.deepEqual(settingsOf(options).processes, [2, 8])
+	assert.deepEqual(settingsOf(readOptions([])).processes, [2, 4, 10, 32, 64])
+	assert.equal(settingsOf(readOptions(['--quick'])).rounds, 1)
+	assert.equal(settingsOf(readOptions(['--quick', '--rounds', '5'])).rounds, 5)
 	for (const name of readOptions([]).parts) assert.match(help, new RegExp(`^ +${name} `, 'm'))
 })
 
@@ -224,8 +224,8 @@ test('a run measures with real processes, saves its results, and leaves no other
 	const rejected = Object.values(ours.errors).reduce((total, count) => total + count, 0)
 	assert.equal(ours.latencies.count, ours.acknowledged + rejected)
 	assert.equal(ours.lost, 0)
-	const [beating] = found.parts.watchers.results
+	const [heartbeats] = found.parts.watchers.results
 	// All the heartbeats that were due in that time, of ten watchers.
-	assert.equal(beating.acknowledged + (beating.errors.LOCK_TIMEOUT ?? 0), 60)
+	assert.equal(heartbeats.acknowledged + (heartbeats.errors.LOCK_TIMEOUT ?? 0), 60)
 	assert.deepEqual(readdirSync(folder), ['found.json'])
 })

@@ -2,7 +2,7 @@
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { startNode } from './children.mjs'
+import { startWorker } from './children.mjs'
 import { LatencyHistogram } from './latency-histogram.mjs'
 import { freshRegistry } from './registry-file.mjs'
 import { sum } from './statistics.mjs'
@@ -72,7 +72,7 @@ export const runCell = async ({ contestant, processes, readers = 0, load, place,
 			contestant.start({ path, index, durable, load: loadOf(load, index, processes) }),
 		)
 		const reading = Array.from({ length: readers }, (_, index) =>
-			startNode('worker', { script, role: 'read', path, index, load }),
+			startWorker({ script, role: 'read', path, index, load }),
 		)
 		const settled = await runTogether([...writers, ...reading])
 		const written = evaluate(settled.slice(0, processes))

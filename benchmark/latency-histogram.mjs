@@ -64,7 +64,10 @@ export class LatencyHistogram {
 
 	/** The distribution, for the raw data of a run. */
 	toJSON() {
-		const percentiles = STORED_PERCENTILES.map((percent) => [percent, this.percentile(percent)])
+		const percentiles = STORED_PERCENTILES.map((percent) => [
+			`p${percent}`,
+			this.percentile(percent),
+		])
 		return { count: this.count, percentiles: Object.fromEntries(percentiles) }
 	}
 }

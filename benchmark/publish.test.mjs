@@ -1,4 +1,4 @@
-// What is made of the numbers: pages, and pictures whose marks are read back from the SVG.
+// The pages and pictures that are made from the numbers. The tests read the marks back from the SVG.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -22,7 +22,7 @@ const rows = [
 	{ label: '<none>', value: null, colour: '#0a7ea4' },
 ]
 
-test('pictures: the same for the same numbers, readable in the dark and by a reader of text', async () => {
+test('a picture: equal for equal numbers, opaque, for dark pages, with a title and a description', async () => {
 	const picture = await drawRange(rows)
 	assert.equal(picture, await drawRange(rows))
 	assert.match(
@@ -245,7 +245,7 @@ test('the marks on lines are at the numbers of docs/benchmark.json', async () =>
 	)
 })
 
-test('a page gets its sections anew and keeps the rest', () => {
+test('publishing replaces the marked sections of a page and keeps the rest', () => {
 	const page = (text) =>
 		`before\n<!-- begin benchmark: sizes -->\n${text}<!-- end benchmark: sizes -->\nafter\n`
 	const once = filled(page(''), { sizes: 'NEW $1' })

@@ -78,11 +78,11 @@ const isDefect = (code) => code !== 'LOCK_TIMEOUT'
  * Failures of this package's own contestants: an acknowledged update that is not there, a crash, a torn
  * read, or an error that is not a timeout.
  */
-export const defects = (parts, isOurs) => {
+export const defects = (parts, isOwn) => {
 	const found = []
 	for (const [part, { results = [] }] of Object.entries(parts)) {
 		for (const { contestant, processes, lost = 0, errors = {}, reads, failed } of results) {
-			if (!isOurs(contestant)) continue
+			if (!isOwn(contestant)) continue
 			const cell = `${part}, ${contestant}${processes ? `, ${processes} processes` : ''}`
 			if (lost !== 0) found.push(`${cell}: lost ${lost}`)
 			if (part === 'recovery' && failed > 0) found.push(`${cell}: ${failed} failed`)

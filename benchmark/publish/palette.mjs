@@ -21,7 +21,7 @@ export const seriesPairs = [
 	['#a40e26', '#ff7b72'],
 ]
 
-/** What Vega draws with: the light page's colours. render-svg.mjs adds those of the dark page. */
+/** Vega draws with the colours of the light page. render-svg.mjs adds those of the dark page. */
 export const colours = Object.fromEntries(
 	Object.entries(pairs).map(([name, [light]]) => [name, light]),
 )

@@ -5,7 +5,7 @@ import {
 	groupsOf,
 	megabytes,
 	ms,
-	or,
+	orDash,
 	percent,
 	rate,
 	resultRows,
@@ -67,7 +67,7 @@ const machine = (data) =>
 	[
 		table([
 			['', ''],
-			...Object.entries(data.machine).map(([key, value]) => [key, or(value, String)]),
+			...Object.entries(data.machine).map(([key, value]) => [key, orDash(value, String)]),
 		]),
 		...data.notes.map((note) => `\n**${note}**`),
 		data.settings.quick ? '\n**A quick run, of one round: not for judging.**' : '',
