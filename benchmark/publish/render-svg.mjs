@@ -40,14 +40,16 @@ const rounded = (svg) =>
 		attribute.replace(/-?\d+\.\d{3,}(?:e-?\d+)?/g, (number) => String(+(+number).toFixed(2))),
 	)
 
+/** Without Vega's roles and labels of single elements: the whole picture has the role `img`. */
+const asOneImage = (svg) => svg.replace(/ (?:role|aria-\w+)="[^"]*"/g, '')
+
 /** One element a line, for readable diffs; not within a text, where a line break is a space. */
 const inLines = (svg) => svg.replace(/><(?!\/?tspan|\/text)/g, '>\n<')
 
-/** A title and a description for a reader of text. */
-const described = (svg, { text, subtitle }) => {
-	const [root] = /^<svg /.exec(svg)
-	return svg
-		.replace(root, `${root}role="img" aria-labelledby="title description" `)
+/** With a title and a description for a reader of text. */
+const described = (svg, { text, subtitle }) =>
+	svg
+		.replace('<svg ', '<svg role="img" aria-labelledby="title description" ')
 		.replace('>', () =>
 			[
 				'>',
@@ -56,7 +58,6 @@ const described = (svg, { text, subtitle }) => {
 				style,
 			].join('\n'),
 		)
-}
 
 /** Draws a Vega-Lite specification whose title is { text, subtitle: lines }. */
 export const renderSvg = async (specification) => {
@@ -64,5 +65,5 @@ export const renderSvg = async (specification) => {
 	const view = new View(parse(spec), { renderer: 'none', logger: failingLogger })
 	const svg = await view.toSVG()
 	view.finalize()
-	return `${described(inLines(rounded(svg)), specification.title)}\n`
+	return `${described(inLines(rounded(asOneImage(svg))), specification.title)}\n`
 }
