@@ -39,7 +39,7 @@ const oneProcess = (data) =>
 	rangeChart({
 		title: 'One process: updates per second',
 		lines: [
-			'More is better. Logarithmic axis. Mark: median of the rounds. Line: their range.',
+			'More is better. Logarithmic axis. Mark: median of the rounds. Whiskers: their range.',
 			originOf(data),
 		],
 		unit: 'updates per second',
@@ -83,7 +83,7 @@ const throughput = (data) =>
 	lineChart({
 		title: 'Many processes: updates per second of all together',
 		lines: [
-			'More is better. Logarithmic axes. Mark: median of the rounds. Line: their range.',
+			'More is better. Logarithmic axes. Mark: median of the rounds. Whiskers: their range.',
 			'A closed loop without pauses, not durable.',
 			originOf(data),
 		],
