@@ -1,5 +1,4 @@
-// What the benchmark counts, and what becomes of it in tables and pictures. Not how fast anything
-// is.
+// What the benchmark counts, and how it judges that. The speed of this machine is no part of it.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -8,16 +7,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { closedLoop, Outcome, openLoop } from './loads.mjs'
+import { LatencyHistogram } from './latency-histogram.mjs'
+import { CallRecorder, closedLoop, openLoop } from './loads.mjs'
 import { help, OptionError, readOptions } from './options.mjs'
-import { paceOf } from './pace.mjs'
-import { compact, filled } from './publish/publish.mjs'
-import { barPicture, linePicture, short } from './publish/svg.mjs'
 import { combine, defects } from './results.mjs'
-import { histogram, median, percentile, spread, summarise } from './statistics.mjs'
+import { settingsOf } from './settings.mjs'
+import { median, spread } from './statistics.mjs'
 import { checkTargets } from './targets.mjs'
 
-/** Time passes only when somebody waits for it or a call takes it. */
+/** Time passes only while a loop waits, or when a call takes it. */
 const fakeClock = () => {
 	let time = 1_000
 	return {
@@ -42,36 +40,36 @@ const stallOnce = (clock, which) => {
 
 test('an open loop counts the calls that a stall keeps from beginning', async () => {
 	const clock = fakeClock()
-	const outcome = new Outcome()
+	const recorder = new CallRecorder()
 	const load = { seconds: 2, periodMs: 100, phaseMs: 0 }
-	await openLoop(stallOnce(clock, 5), load, outcome, clock)
-	assert.equal(outcome.acknowledged, 20)
-	// The one that stalled, and those that were due meanwhile: after 100 to 400 of the 500 ms,
-	// each 1 ms after the one before.
-	assert.deepEqual(outcome.latencies.slice(3, 11), [1, 500, 401, 302, 203, 104, 5, 1])
-	assert.equal(outcome.latencies.filter((ms) => ms > 1).length, 6)
+	await openLoop(stallOnce(clock, 5), load, recorder, clock)
+	assert.equal(recorder.acknowledged, 20)
+	// The call that stalled, and the calls that were due meanwhile: after 100 to 400 of the 500 ms, each
+	// 1 ms after the one before.
+	assert.deepEqual(recorder.latencies.slice(3, 11), [1, 500, 401, 302, 203, 104, 5, 1])
+	assert.equal(recorder.latencies.filter((ms) => ms > 1).length, 6)
 })
 
 test('a closed loop shows the same stall as one slow call', async () => {
 	const clock = fakeClock()
-	const outcome = new Outcome()
-	await closedLoop(stallOnce(clock, 5), { seconds: 2 }, outcome, clock)
-	assert.equal(outcome.latencies.filter((ms) => ms > 1).length, 1)
-	assert.equal(outcome.acknowledged, 1_501)
+	const recorder = new CallRecorder()
+	await closedLoop(stallOnce(clock, 5), { seconds: 2 }, recorder, clock)
+	assert.equal(recorder.latencies.filter((ms) => ms > 1).length, 1)
+	assert.equal(recorder.acknowledged, 1_501)
 })
 
 test('a phase comes first, and no call after the time is over', async () => {
 	const clock = fakeClock()
-	const outcome = new Outcome()
+	const recorder = new CallRecorder()
 	const begun = []
 	const call = async () => begun.push(clock.now() - 1_000)
-	await openLoop(call, { seconds: 1, periodMs: 400, phaseMs: 150 }, outcome, clock)
+	await openLoop(call, { seconds: 1, periodMs: 400, phaseMs: 150 }, recorder, clock)
 	assert.deepEqual(begun, [150, 550, 950])
 })
 
-test('what is acknowledged too late is no throughput, and what fails has a latency', async () => {
+test('a late acknowledgement is no throughput, and a rejected call has a latency', async () => {
 	const clock = fakeClock()
-	const outcome = new Outcome()
+	const recorder = new CallRecorder()
 	let calls = 0
 	const call = async () => {
 		clock.take(400)
@@ -79,26 +77,63 @@ test('what is acknowledged too late is no throughput, and what fails has a laten
 		if (calls === 1) throw Object.assign(new Error('held'), { code: 'LOCK_TIMEOUT' })
 		if (calls === 2) throw new Error('without a code')
 	}
-	await closedLoop(call, { seconds: 1 }, outcome, clock)
-	assert.deepEqual(outcome.latencies, [400, 400, 400])
-	assert.deepEqual([outcome.acknowledged, outcome.within], [1, 0])
-	assert.deepEqual(outcome.errors, { LOCK_TIMEOUT: 1, 'without a code': 1 })
+	await closedLoop(call, { seconds: 1 }, recorder, clock)
+	assert.deepEqual(recorder.latencies, [400, 400, 400])
+	assert.deepEqual([recorder.acknowledged, recorder.within], [1, 0])
+	assert.deepEqual(recorder.errors, { LOCK_TIMEOUT: 1, 'without a code': 1 })
 })
 
-test('percentiles by nearest rank, medians, spreads, and a distribution that loses nothing', () => {
-	const hundred = Array.from({ length: 100 }, (_, n) => 100 - n)
-	assert.deepEqual(summarise(hundred), { p50: 50, p99: 99, max: 100 })
-	assert.equal(percentile([1, 2, 3, 4, 5, 6, 7], 0.5), 4)
-	assert.ok(Number.isNaN(percentile([], 0.5)))
+/** By nearest rank, of all values. */
+const exactPercentile = (values, percent) => {
+	const sorted = Float64Array.from(values).sort()
+	return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]
+}
+
+/** That a histogram's value is `exact`, in whole nanoseconds, or over it by up to a thousandth. */
+const assertWithinRange = (found, exact) =>
+	assert.ok(found >= exact * 0.9999 && found <= exact * 1.001, `${found} is not ${exact}`)
+
+test('percentiles are those of the sorted values to a thousandth; counts and maxima are exact', () => {
+	const hundred = LatencyHistogram.of(Array.from({ length: 100 }, (_, n) => 100 - n))
+	assertWithinRange(hundred.summary.p50, 50)
+	assertWithinRange(hundred.summary.p99, 99)
+	assert.equal(hundred.summary.max, 100)
+	assertWithinRange(LatencyHistogram.of([1, 2, 3, 4, 5, 6, 7]).percentile(50), 4)
+	const sixty = Array.from({ length: 60 }, (_, n) => n + 1)
+	assert.equal(LatencyHistogram.of(sixty).percentile(99), 60)
+	assert.deepEqual(LatencyHistogram.of([]).summary, {
+		...{ p50: Number.NaN, p99: Number.NaN, max: Number.NaN },
+	})
+	// From 5 microseconds to 5 seconds: from LMDB's fastest calls to a timeout.
+	const latencies = Array.from(
+		{ length: 5_000 },
+		(_, n) => 0.005 * 1.00277 ** ((n * 1_327) % 5_000),
+	)
+	const histogram = LatencyHistogram.of([...latencies, 0])
+	assert.equal(histogram.count, 5_001)
+	assert.equal(histogram.max, Math.max(...latencies))
+	for (const percent of [5, 25, 50, 90, 99, 99.9]) {
+		assertWithinRange(histogram.percentile(percent), exactPercentile([...latencies, 0], percent))
+	}
+})
+
+test('a distribution of several processes is that of all their calls, and loses no call', () => {
+	const [one, other] = [LatencyHistogram.of([0.0001, 0.1]), LatencyHistogram.of([0.1001, 5_000])]
+	one.add(other)
+	const { count, percentiles } = JSON.parse(JSON.stringify(one))
+	assert.equal(count, 4)
+	assertWithinRange(percentiles.p25, 0.0001)
+	assertWithinRange(percentiles.p50, 0.1)
+	assertWithinRange(percentiles.p75, 0.1001)
+	assert.equal(percentiles.p100, 5_000)
+	one.add(new LatencyHistogram())
+	assert.deepEqual([one.count, one.max], [4, 5_000])
+})
+
+test('medians and spreads of a few rounds are exact', () => {
 	assert.equal(median([4, 1, 3]), 3)
 	assert.equal(median([4, 1, 3, 2]), 2.5)
 	assert.equal(spread([90, 100, 120]), 0.15)
-	const steps = histogram([0.0001, 0.1, 0.1001, 5_000])
-	assert.deepEqual(steps, [
-		[1, 1],
-		[100, 2],
-		[4_466_836, 1],
-	])
 })
 
 const cell = (contestant, round, opsPerSecond, more) => ({
@@ -112,7 +147,7 @@ test('a ratio is that of the same round, place and durability', () => {
 	const results = combine([
 		cell('floor', 1, 1_000),
 		cell('argus-sync', 1, 500),
-		// A slow time of the machine, for both.
+		// A round in which the machine is slow, for both.
 		cell('floor', 2, 100),
 		cell('argus-sync', 2, 50, { max: 9, errors: { LOCK_TIMEOUT: 2 } }),
 		cell('argus-sync', 1, 7, { place: 'tmpfs' }),
@@ -125,13 +160,13 @@ test('a ratio is that of the same round, place and durability', () => {
 	assert.ok(Number.isNaN(elsewhere.timesFloor))
 })
 
-test('a lost update or an error of ours is a failure; a timeout and others’ errors are not', () => {
+test('a lost update or an error of this package fails; a timeout or another’s error does not', () => {
 	const found = (results, part = 'processes') =>
 		defects({ [part]: { results } }, (name) => name.startsWith('argus'))
 	const fine = { contestant: 'argus-sync', processes: 4, lost: 0, errors: { LOCK_TIMEOUT: 3 } }
 	assert.deepEqual(found([fine, { ...fine, contestant: 'seed-lock', lost: 5 }]), [])
 	assert.deepEqual(found([{ ...fine, lost: 1 }]), ['processes, argus-sync, 4 processes: lost 1'])
-	// Nobody could count: the file is no registry any more.
+	// The updates could not be counted: the file is no registry any more.
 	assert.equal(found([{ ...fine, lost: Number.NaN }]).length, 1)
 	assert.equal(found([{ ...fine, errors: { CRASHED: 1 } }]).length, 1)
 	assert.equal(found([{ ...fine, reads: { errors: { TORN: 1 } } }]).length, 1)
@@ -151,7 +186,7 @@ test('a target is met, missed, or not measured', () => {
 	assert.equal(verdict('the addon'), 'met')
 })
 
-test('options: what is unknown is said, with what there is', () => {
+test('options: an error names the unknown value, and the known ones', () => {
 	const refused = (args, message) => assert.throws(() => readOptions(args), message)
 	refused(['--part', 'speed'], /--part does not know 'speed'; there is start-up, /)
 	refused(['--only', 'argus'], /--only does not know 'argus'; there is floor, /)
@@ -162,89 +197,35 @@ test('options: what is unknown is said, with what there is', () => {
 	refused(['--publish', '--part', 'sizes'], /--publish takes a run of all parts/)
 	const options = readOptions(['--part', 'sizes,one-process', '--processes', '8,2,8'])
 	assert.deepEqual(options.parts, ['sizes', 'one-process'])
-	assert.deepEqual(paceOf(options).processes, [2, 8])
-	assert.deepEqual(paceOf(readOptions([])).processes, [2, 4, 10, 32, 64])
-	assert.equal(paceOf(readOptions(['--quick'])).rounds, 1)
-	assert.equal(paceOf(readOptions(['--quick', '--rounds', '5'])).rounds, 5)
+	assert.deepEqual(settingsOf(options).processes, [2, 8])
+	assert.deepEqual(settingsOf(readOptions([])).processes, [2, 4, 10, 32, 64])
+	assert.equal(settingsOf(readOptions(['--quick'])).rounds, 1)
+	assert.equal(settingsOf(readOptions(['--quick', '--rounds', '5'])).rounds, 5)
 	for (const name of readOptions([]).parts) assert.match(help, new RegExp(`^ +${name} `, 'm'))
 })
 
-const bars = [
-	{ label: 'a & b', value: 1_500, low: 1_000, high: 2_000, colour: 1 },
-	{ label: '<none>', value: null, colour: 2 },
-]
-
-test('pictures: the same for the same numbers, readable in the dark and by a reader of text', () => {
-	const draw = () =>
-		barPicture({ title: 'A <b>', description: 'D', unit: 'u', groups: [{ name: 'g', bars }] })
-	const picture = draw()
-	assert.equal(picture, draw())
-	assert.match(picture, /<title id="title">A &lt;b&gt;<\/title>\n<desc id="description">D<\/desc>/)
-	assert.match(picture, /prefers-color-scheme:dark/)
-	assert.match(picture, />a &amp; b</)
-	assert.doesNotMatch(picture, /NaN|undefined|<none>/)
-	assert.match(picture, /class="whisker"/)
-	const lines = linePicture({
-		...{ title: 'T', description: 'D', across: 'x', upward: 'y' },
-		series: [
-			{
-				name: 'one',
-				colour: 1,
-				points: [
-					[1, 5],
-					[10, null],
-					[100, 50],
-				],
-			},
-			{ name: 'nothing', colour: 2, points: [] },
-		],
-	})
-	assert.equal(lines.match(/<circle/g).length, 2)
-	assert.doesNotMatch(lines, /NaN|undefined/)
-})
-
-test('numbers in pictures are short', () => {
-	assert.deepEqual([0.0123, 9_876, 12_345, 1_234_567].map(short), [
-		'0.0123',
-		'9880',
-		'12.3k',
-		'1.23M',
-	])
-})
-
-test('a page gets its sections anew and keeps the rest', () => {
-	const page = (text) =>
-		`before\n<!-- begin benchmark: sizes -->\n${text}<!-- end benchmark: sizes -->\nafter\n`
-	const once = filled(page(''), { sizes: 'NEW $1' })
-	assert.equal(once, page('\nNEW $1\n\n'))
-	assert.equal(filled(once, { sizes: 'NEW $1' }), once)
-	assert.throws(() => filled(page(''), {}), /there is no benchmark section 'sizes'/)
-})
-
-test('what is published is rounded, and without the single rounds', () => {
-	const raw = { parts: { x: { cells: [1], results: [{ a: 1.23456, b: Number.NaN, rounds: 3 }] } } }
-	assert.deepEqual(compact(raw), { parts: { x: { results: [{ a: 1.235, b: null, rounds: 3 }] } } })
-})
-
-test('a run measures with real processes, saves what it found, and leaves nothing', (t) => {
+test('a run measures with real processes, saves its results, and leaves no other file', (t) => {
 	const folder = mkdtempSync(join(tmpdir(), 'argus-benchmark-'))
 	t.after(() => rmSync(folder, { recursive: true }))
 	const run = fileURLToPath(new URL('./run.mjs', import.meta.url))
-	const what = ['--part', 'processes,watchers', '--only', 'argus-async,seed-lock']
-	const how = ['--quick', '--seconds', '0.2', '--processes', '2', '--place', 'disk']
-	const args = [run, ...what, ...how, '--dir', folder, '--json', join(folder, 'found.json')]
+	const parts = ['--part', 'processes,watchers', '--only', 'argus-async,seed-lock']
+	const size = ['--quick', '--seconds', '0.2', '--processes', '2', '--place', 'disk']
+	const args = [run, ...parts, ...size, '--dir', folder, '--json', join(folder, 'found.json')]
 	const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
 	assert.equal(status, 0, stderr)
 	assert.match(stdout, /argus-async, one process: at most 1.6 times the floor +- +not measured/)
-	const { parts, settings } = JSON.parse(readFileSync(join(folder, 'found.json'), 'utf8'))
-	assert.equal(settings.quick, true)
-	const [ours, theirs] = parts.processes.cells
+	const found = JSON.parse(readFileSync(join(folder, 'found.json'), 'utf8'))
+	assert.equal(found.settings.quick, true)
+	const [ours, theirs] = found.parts.processes.cells
 	assert.deepEqual([ours.contestant, theirs.contestant], ['argus-async', 'seed-lock'])
 	assert.equal(ours.perProcess.length, 2)
 	assert.ok(ours.acknowledged > 0)
+	// Each call has a latency, the rejected ones too.
+	const rejected = Object.values(ours.errors).reduce((total, count) => total + count, 0)
+	assert.equal(ours.latencies.count, ours.acknowledged + rejected)
 	assert.equal(ours.lost, 0)
-	const [beating] = parts.watchers.results
-	// All that were due in that time, by ten.
-	assert.equal(beating.acknowledged + (beating.errors.LOCK_TIMEOUT ?? 0), 60)
+	const [heartbeats] = found.parts.watchers.results
+	// All the heartbeats that were due in that time, of ten watchers.
+	assert.equal(heartbeats.acknowledged + (heartbeats.errors.LOCK_TIMEOUT ?? 0), 60)
 	assert.deepEqual(readdirSync(folder), ['found.json'])
 })

@@ -1,12 +1,13 @@
-// One cell of a table: one contestant, so many processes, one load, one round.
+// One cell of a table: one contestant, a number of processes, one load, one round.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { startNode } from './children.mjs'
+import { startWorker } from './children.mjs'
+import { LatencyHistogram } from './latency-histogram.mjs'
 import { freshRegistry } from './registry-file.mjs'
-import { histogram, largest, smallest, sum, summarise } from './statistics.mjs'
+import { sum } from './statistics.mjs'
 
-/** Time for the signal to reach a process before the first call; and to each further one. */
+/** Time for the start message to reach the first process, and to reach each further one. */
 const START_DELAY_MS = 30
 const START_DELAY_EACH_MS = 2
 
@@ -18,27 +19,33 @@ const addUp = (counts) => {
 	return total
 }
 
-/** Of all that were started; one that crashed counts as an error, and the others go on. */
-const evaluate = (outcomes) => {
-	const results = outcomes.filter(({ value }) => value).map(({ value }) => value)
-	const crashes = outcomes.filter(({ reason }) => reason).map(() => ({ CRASHED: 1 }))
-	const windowMs = largest(results.map((result) => result.windowMs))
+/** Of all processes that were started. One that crashed counts as an error. */
+const evaluate = (settled) => {
+	const results = settled.filter(({ value }) => value).map(({ value }) => value)
+	const crashes = settled.filter(({ reason }) => reason).map(() => ({ CRASHED: 1 }))
+	const windowMs = Math.max(...results.map((result) => result.windowMs))
 	const within = results.map((result) => result.within)
-	const latencies = results.flatMap((result) => Array.from(result.latencies))
+	const latencies = new LatencyHistogram()
+	let worstP99 = Number.NEGATIVE_INFINITY
+	for (const result of results) {
+		const own = LatencyHistogram.of(result.latencies)
+		worstP99 = Math.max(worstP99, own.percentile(99))
+		latencies.add(own)
+	}
 	return {
 		opsPerSecond: results.length > 0 ? sum(within) / (windowMs / 1_000) : Number.NaN,
-		...summarise(latencies),
-		worstP99: largest(results.map((result) => summarise(result.latencies).p99)),
-		fairness: smallest(within) / largest(within),
+		...latencies.summary,
+		worstP99,
+		fairness: Math.min(...within) / Math.max(...within),
 		acknowledged: sum(results.map((result) => result.acknowledged)),
-		cpuMsPerCall: sum(results.map((result) => result.cpuMs ?? Number.NaN)) / latencies.length,
+		cpuMsPerCall: sum(results.map((result) => result.cpuMs ?? Number.NaN)) / latencies.count,
 		errors: addUp([...results.map(({ errors }) => errors), ...crashes]),
 		perProcess: within,
-		histogram: histogram(latencies),
+		latencies,
 	}
 }
 
-/** All are ready before one begins; those that did not get ready have crashed. */
+/** Each process is ready before any one begins. A process that did not get ready has crashed. */
 const runTogether = async (starting) => {
 	const started = await Promise.allSettled(starting)
 	const startAt = Date.now() + START_DELAY_MS + START_DELAY_EACH_MS * started.length
@@ -50,7 +57,7 @@ const runTogether = async (starting) => {
 	)
 }
 
-/** The load of one of several: in an open one, they don't all call at once. */
+/** The load of one process of several. In an open loop, their calls are spread over the period. */
 const loadOf = (load, index, count) =>
 	load.kind === 'open' ? { ...load, phaseMs: (load.periodMs * index) / count } : load
 
@@ -65,13 +72,13 @@ export const runCell = async ({ contestant, processes, readers = 0, load, place,
 			contestant.start({ path, index, durable, load: loadOf(load, index, processes) }),
 		)
 		const reading = Array.from({ length: readers }, (_, index) =>
-			startNode('worker', { script, role: 'read', path, index, load }),
+			startWorker({ script, role: 'read', path, index, load }),
 		)
-		const outcomes = await runTogether([...writers, ...reading])
-		const written = evaluate(outcomes.slice(0, processes))
+		const settled = await runTogether([...writers, ...reading])
+		const written = evaluate(settled.slice(0, processes))
 		const lost = contestant.isFloor ? null : written.acknowledged - (await countBeats(path))
 		const cell = { contestant: contestant.name, base, durable, place, processes, ...written, lost }
-		return readers > 0 ? { ...cell, readers, reads: evaluate(outcomes.slice(processes)) } : cell
+		return readers > 0 ? { ...cell, readers, reads: evaluate(settled.slice(processes)) } : cell
 	} finally {
 		rmSync(own, { recursive: true, force: true, maxRetries: 5 })
 	}

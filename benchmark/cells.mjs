@@ -1,14 +1,15 @@
-// The cells of one part, in rounds: all contestants take turns, so that what the machine does for
-// a while hits all of them. Every other round goes backwards: nobody always follows the same one.
+// The cells of one part, in rounds. Within a round the contestants run one after the other, so that
+// a slow time of the machine affects all of them. Every other round runs in reverse order, so that
+// no contestant follows one other in every round.
 
 import { spawnSync } from 'node:child_process'
 import { runCell } from './cell.mjs'
 import { cellText } from './report.mjs'
 
-/** What the cell before has left to be written is not the next one's work. */
-const settle = ({ folder }) => spawnSync('sync', ['-f', folder], { stdio: 'ignore' })
+/** Writes what the cell before has left in the page cache. The next cell would be measured with it. */
+const flush = ({ folder }) => spawnSync('sync', ['-f', folder], { stdio: 'ignore' })
 
-/** One that can't be measured at all is said to have failed, and the others go on. */
+/** A contestant that can't be measured at all gets a cell with its error, and the run goes on. */
 const measured = async (spec) => {
 	try {
 		return await runCell(spec)
@@ -20,14 +21,14 @@ const measured = async (spec) => {
 	}
 }
 
-export const runCells = async (specs, { pace, say }) => {
+export const runCells = async (specs, { settings, print }) => {
 	const cells = []
-	for (let round = 1; round <= pace.rounds; round++) {
+	for (let round = 1; round <= settings.rounds; round++) {
 		for (const spec of round % 2 === 1 ? specs : specs.toReversed()) {
-			settle(spec)
+			flush(spec)
 			const cell = { round, ...(await measured(spec)) }
 			cells.push(cell)
-			say(cellText(cell, pace.rounds))
+			print(cellText(cell, settings.rounds))
 		}
 	}
 	return cells

@@ -1,4 +1,4 @@
-// The programs that a run starts: known by their handles, so that none outlives the run.
+// The programs that a run starts. The run keeps a handle of each, so that none outlives it.
 
 import { execFileSync, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,15 +8,15 @@ import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const targetFolder = join(root, 'target')
-const ending = process.platform === 'win32' ? '.exe' : ''
+const executableSuffix = process.platform === 'win32' ? '.exe' : ''
 
-/** A process that takes this much longer than it was told hangs, and is killed. */
-const PATIENCE_MS = 120_000
+/** A process that takes this much longer than its load hangs, and is killed. */
+const HANG_TIMEOUT_MS = 120_000
 
 const running = new Set()
 
 const track = (child, { load } = {}) => {
-	const limit = (load?.seconds ?? 0) * 1_000 + PATIENCE_MS
+	const limit = (load?.seconds ?? 0) * 1_000 + HANG_TIMEOUT_MS
 	const timer = setTimeout(() => child.kill('SIGKILL'), limit)
 	running.add(child)
 	child.once('exit', () => {
@@ -30,30 +30,30 @@ export const killAll = () => {
 	for (const child of running) child.kill('SIGKILL')
 }
 
-/** Not `close`, which never comes for a child that was disconnected from here. */
+/** Waits for `exit`, as `close` never comes for a child that this process has disconnected from. */
 const whenEnded = async (child) => {
 	if (running.has(child)) await once(child, 'exit')
 }
 
-/** The next message of a child process; an error if it ends without one. */
+/** The next message of a child process. An error if the child ends without one. */
 const nextMessage = (child) =>
 	new Promise((resolve, reject) => {
 		child.once('message', resolve)
 		child.once('error', reject)
-		// Not `exit`, which may come before a long message has been read.
+		// `exit` may come before a long message has been read.
 		child.once('disconnect', () => reject(new Error('a process of the benchmark ended early')))
 	})
 
-const forkChild = (script, settings, output = 'inherit') => {
+const forkChild = (script, parameters, output = 'inherit') => {
 	const file = fileURLToPath(new URL(`./children/${script}.mjs`, import.meta.url))
 	const stdio = ['ignore', output, 'inherit', 'ipc']
 	const options = { serialization: 'advanced', stdio }
-	return track(fork(file, [JSON.stringify(settings)], options), settings)
+	return track(fork(file, [JSON.stringify(parameters)], options), parameters)
 }
 
-/** Starts a worker; resolves when it is ready, with the function that lets it go. */
-export const startNode = async (script, settings) => {
-	const child = forkChild(script, settings)
+/** Starts a worker. Resolves when it is ready, with a function that begins its load. */
+export const startWorker = async (parameters) => {
+	const child = forkChild('worker', parameters)
 	await nextMessage(child)
 	return async (startAt) => {
 		child.send({ startAt })
@@ -63,7 +63,7 @@ export const startNode = async (script, settings) => {
 	}
 }
 
-/** Starts a process that takes the lock; resolves when it has it, with how to end it. */
+/** Starts a process that takes the lock. Resolves when it holds the lock, with how to kill it. */
 export const startHolder = async (script, path) => {
 	const child = forkChild('holder', { script, path }, 'pipe')
 	const closed = once(child, 'close')
@@ -77,9 +77,9 @@ export const startHolder = async (script, path) => {
 	}
 }
 
-/** What a child process finds out. */
-export const ask = async (script, settings) => {
-	const child = forkChild(script, settings)
+/** Runs a program of children/ to its end, for its result. */
+export const runChild = async (script, parameters) => {
+	const child = forkChild(script, parameters)
 	const result = await nextMessage(child)
 	child.disconnect()
 	await whenEnded(child)
@@ -94,11 +94,11 @@ export const buildPrograms = () => {
 	execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
 }
 
-/** The same for a Rust program, which is talked to in lines. */
-export const startProgram = async (example, settings) => {
-	const program = join(targetFolder, 'release', 'examples', `${example}${ending}`)
+/** Like `startWorker`, for a Rust program. It reads and writes lines. */
+export const startProgram = async (example, parameters) => {
+	const program = join(targetFolder, 'release', 'examples', `${example}${executableSuffix}`)
 	const stdio = ['pipe', 'pipe', 'inherit']
-	const child = track(spawn(program, [JSON.stringify(settings)], { stdio }), settings)
+	const child = track(spawn(program, [JSON.stringify(parameters)], { stdio }), parameters)
 	const closed = once(child, 'close')
 	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
 	const { value } = await Promise.race([lines.next(), closed])

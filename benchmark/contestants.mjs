@@ -1,12 +1,12 @@
-// Who takes part. Each but the Rust programs is a module with
-//   prepare(path, registry)          puts the registry there, in the contestant's own form
+// The contestants. Each is a Rust program, or a module with these functions:
+//   prepare(path, registry)          stores the registry in the contestant's own format
 //   create({ durable })              makes a function (path, beat): one locked update
 //   createReader()                   makes a function (path): reads all watchers, or throws
-//   countBeats(path)                 how many updates are there
-//   hold(path, say)                  takes the lock, says so, and never lets go
-// each of which may return a promise.
+//   countBeats(path)                 how many updates are stored
+//   hold(path, whenHeld)             takes the lock, calls `whenHeld`, and never releases the lock
+// Each may return a promise.
 
-import { startNode, startProgram } from './children.mjs'
+import { startProgram, startWorker } from './children.mjs'
 import { jsonFile } from './registry-file.mjs'
 
 const urlOf = (module) => new URL(`./contestants/${module}.mjs`, import.meta.url).href
@@ -17,32 +17,32 @@ const inNode = (base, module, traits = {}) => {
 		base,
 		script,
 		load: () => import(script),
-		start: (settings) => startNode('worker', { script, role: 'write', ...settings }),
+		start: (parameters) => startWorker({ script, role: 'write', ...parameters }),
 		...traits,
 	}
 }
 
-/** A Rust program on the JSON file, whose settings and answers are those of a Node worker. */
-const program = (base, example, settings, traits) => ({
+/** A Rust program on the JSON file. Its parameters and its result are those of a Node worker. */
+const program = (base, example, parameters, traits) => ({
 	base,
 	isProgram: true,
 	load: () => jsonFile,
-	start: (more) => startProgram(example, { ...more, ...settings }),
+	start: (more) => startProgram(example, { ...more, ...parameters }),
 	...traits,
 })
 
-const ours = { ours: true }
+const ownPackage = { isOwn: true }
 const jsonLock = { keepsJson: true }
 
 const bases = [
-	// It does not wait for a lock: two at once would fail.
+	// It does not wait for a lock, so two processes at once would fail.
 	program('floor', 'syscall_floor', {}, { isFloor: true }),
-	inNode('argus-sync', 'argus-sync', ours),
-	inNode('argus-async', 'argus-async', ours),
-	inNode('argus-heartbeat', 'argus-heartbeat', ours),
-	inNode('argus-announce', 'argus-announce', ours),
-	program('crate-update', 'contestant', { operation: 'update' }, ours),
-	program('crate-heartbeat', 'contestant', { operation: 'heartbeat' }, ours),
+	inNode('argus-sync', 'argus-sync', ownPackage),
+	inNode('argus-async', 'argus-async', ownPackage),
+	inNode('argus-heartbeat', 'argus-heartbeat', ownPackage),
+	inNode('argus-announce', 'argus-announce', ownPackage),
+	program('crate-update', 'contestant', { operation: 'update' }, ownPackage),
+	program('crate-heartbeat', 'contestant', { operation: 'heartbeat' }, ownPackage),
 	inNode('seed-lock', 'seed-lock', { ...jsonLock, neverDurable: true }),
 	inNode('proper-lockfile', 'proper-lockfile', jsonLock),
 	inNode('sqlite', 'sqlite', { engine: 'better-sqlite3' }),

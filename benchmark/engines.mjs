@@ -1,6 +1,6 @@
-// SQLite and LMDB: installed here and not with the package, whose own installation stays small.
-// package.json pins msgpackr-extract, which lmdb brings: of the newest, not every platform's
-// package could be had when the lock file was made, and `npm ci` fails where the lock lacks one.
+// SQLite and LMDB: installed in this folder and not with the package, whose own installation stays
+// small. package.json pins msgpackr-extract, on which lmdb depends. When the lock file was made, the
+// newest version was not there for every platform, and `npm ci` fails where the lock file lacks one.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -26,7 +26,7 @@ export const installedVersion = (name, folder = here) => {
 	return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).version : undefined
 }
 
-/** In a process of its own: a binary of another Node's may end the one that loads it. */
+/** Why an engine can't be loaded. A binary for another Node may crash its process, so it gets its own. */
 const failure = (name) => {
 	const probes = {
 		'better-sqlite3': "new (require('better-sqlite3'))(':memory:')",
@@ -42,14 +42,14 @@ const failure = (name) => {
 	}
 }
 
-/** Newer npm runs no install scripts by itself, and not every machine gets prebuilt binaries. */
+/** Newer versions of npm run no install scripts, and not every machine gets prebuilt binaries. */
 const buildSqlite = () => {
 	const prefix = resolve(dirname(process.execPath), '..')
 	const headers = [prefix, '/usr'].find((path) => existsSync(join(path, 'include/node/node.h')))
 	const env = headers ? { npm_config_nodedir: headers } : {}
 	npm(['rebuild', 'better-sqlite3'], env)
 	if (failure('better-sqlite3')) {
-		// Its own build script, which newer npm has only said that it would not run.
+		// Newer versions of npm only print that they don't run its build script: run that here.
 		const folder = join(here, 'node_modules', 'better-sqlite3')
 		const args = ['--prefix', folder, 'exec', '--yes', 'node-gyp', '--', 'rebuild', '--release']
 		execFileSync('npm', [...args, '-C', folder], {
@@ -68,7 +68,7 @@ const attempt = (what, run) => {
 	}
 }
 
-/** What can't be had: [{ name, why }]. The benchmark goes on without, and says so. */
+/** The engines that can't be loaded: [{ name, why }]. The benchmark runs without them, and prints it. */
 export const installEngines = () => {
 	const versions = Object.entries(wanted())
 	if (versions.some(([name, version]) => installedVersion(name) !== version)) {

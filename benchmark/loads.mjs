@@ -1,28 +1,28 @@
-// The two ways to put load on a lock, and what is counted under each. The clock is an argument:
-// the accounting is tested with one that jumps.
+// The two ways to put load on a lock, and what each one counts. The clock is an argument, so
+// that a test can count with a clock that jumps.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** A timer of Node's is late by up to this; the rest is waited for by the system's own clock. */
-const TIMER_MS = 3
+/** A timer of Node's may fire late by this. The last of a pause is a wait of the system's instead. */
+const TIMER_DELAY_MS = 3
 
-const nobody = new Int32Array(new SharedArrayBuffer(4))
+const neverNotified = new Int32Array(new SharedArrayBuffer(4))
 
 export const systemClock = {
 	now: () => performance.now(),
 	until: async (at) => {
-		const early = at - performance.now() - TIMER_MS
+		const early = at - performance.now() - TIMER_DELAY_MS
 		if (early > 0) await sleep(early)
 		const rest = at - performance.now()
-		if (rest > 0) Atomics.wait(nobody, 0, 0, rest)
+		if (rest > 0) Atomics.wait(neverNotified, 0, 0, rest)
 	},
 }
 
-/** What became of the calls of one process. Rejected ones have waited like the others. */
-export class Outcome {
+/** Counts and times the calls of one process. A rejected call has waited, so it has a latency, too. */
+export class CallRecorder {
 	latencies = []
 	acknowledged = 0
-	/** Acknowledged before the time was over: what throughput is made of. */
+	/** Acknowledged within the time of the load. Throughput is computed from these. */
 	within = 0
 	errors = {}
 	windowMs = 0
@@ -52,32 +52,32 @@ export class Outcome {
 	}
 }
 
-/** One call after the other, for a time: a slow call keeps the next from being made. */
-export const closedLoop = async (call, { seconds }, outcome, clock = systemClock) => {
-	outcome.windowMs = seconds * 1_000
-	const endsAt = clock.now() + outcome.windowMs
-	while (clock.now() < endsAt) await outcome.call(call, clock.now(), endsAt, clock)
+/** One call after the other, for a time. A slow call delays the next one. */
+export const closedLoop = async (call, { seconds }, recorder, clock = systemClock) => {
+	recorder.windowMs = seconds * 1_000
+	const endsAt = clock.now() + recorder.windowMs
+	while (clock.now() < endsAt) await recorder.call(call, clock.now(), endsAt, clock)
 }
 
 /**
- * One call per period, whether or not the last one is done by then. Each counts from when it
- * should have begun: after a stall, all the calls that it kept from beginning are late, not only
- * the one that met it.
+ * One call per period, whether or not the last one is done by then. The latency of a call counts from
+ * when the call was due. So after a stall, all the calls that were due meanwhile are late, and not only
+ * the one that stalled.
  */
-export const openLoop = async (call, load, outcome, clock = systemClock) => {
+export const openLoop = async (call, load, recorder, clock = systemClock) => {
 	const { seconds, periodMs, phaseMs } = load
-	outcome.windowMs = seconds * 1_000
+	recorder.windowMs = seconds * 1_000
 	const startedAt = clock.now()
-	const endsAt = startedAt + outcome.windowMs
-	for (let after = phaseMs; after < outcome.windowMs; after += periodMs) {
+	const endsAt = startedAt + recorder.windowMs
+	for (let after = phaseMs; after < recorder.windowMs; after += periodMs) {
 		await clock.until(startedAt + after)
-		await outcome.call(call, startedAt + after, endsAt, clock)
+		await recorder.call(call, startedAt + after, endsAt, clock)
 	}
 }
 
-const once = (call, _, outcome, clock = systemClock) => {
+const once = (call, _, recorder, clock = systemClock) => {
 	const startedAt = clock.now()
-	return outcome.call(call, startedAt, startedAt, clock)
+	return recorder.call(call, startedAt, startedAt, clock)
 }
 
 export const loops = { closed: closedLoop, open: openLoop, once }

@@ -1,4 +1,4 @@
-// Where the numbers come from: they mean nothing elsewhere.
+// The machine that the numbers come from. They say nothing about another one.
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
@@ -10,7 +10,7 @@ import { installedVersion, sqliteVersion } from './engines.mjs'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const MEMORY = '/dev/shm'
 
-/** What a program prints; undefined where there is no such program. */
+/** What a program prints. Undefined where the program can't be run. */
 const output = (program, args) => {
 	try {
 		const stdio = ['ignore', 'pipe', 'ignore']
@@ -26,13 +26,13 @@ const commit = () => {
 	return hash && `${hash}${isChanged ? ' with changes' : ''}`
 }
 
-/** df names ext4 where stat only knows that it is some ext. */
+/** `df` first: it names ext4, where `stat` only says that it is one of the ext systems. */
 const fileSystem = (folder) =>
 	output('df', ['--output=fstype', folder])?.split('\n')[1] ??
 	output('stat', ['-f', '-c', '%T', folder]) ??
 	'unknown'
 
-/** Folders to work in: [{ place, folder, fileSystem }], and why one is left out. */
+/** The folders of a run: [{ place, folder, fileSystem }], and the places that are left out, with why. */
 export const makePlaces = (wanted, dir) => {
 	const disk = dir ?? join(root, 'target')
 	if (dir === undefined) mkdirSync(disk, { recursive: true })

@@ -13,28 +13,28 @@ const wrapped = (words) => words.join(', ').replace(/(.{40,70}), /g, `$1,\n${' '
 
 export const help = `Usage: npm run bench -- [OPTIONS]
 
-Measures locked updates of a small registry that processes share: this addon and crate beside a
-JavaScript lock written to argus's seed document, proper-lockfile with write-file-atomic, SQLite,
-LMDB, and the bare system calls. A full run takes a quarter of an hour.
+Measures locked updates of a small registry that processes share: this addon and this crate, beside
+a JavaScript lock written to argus's seed document, proper-lockfile with write-file-atomic, SQLite,
+LMDB, and the system calls alone. A full run takes a quarter of an hour.
 
-  --quick           a few minutes: all parts, one round; to see that all works
-  --part LIST       these parts alone, of
+  --quick           all parts in one round, in a few minutes: shows whether everything works
+  --part LIST       only these parts, of
 ${Object.entries(parts)
-	.map(([name, { what }]) => `                      ${name.padEnd(13)}${what}`)
+	.map(([name, { summary }]) => `                      ${name.padEnd(13)}${summary}`)
 	.join('\n')}
-  --only LIST       these contestants alone, of
+  --only LIST       only these contestants, of
                     ${wrapped(contestants.map(({ name }) => name))}
   --place LIST      disk, tmpfs (/dev/shm), or both (default: both)
-  --rounds N        how often the contestants take turns (default 3)
+  --rounds N        how many rounds, in each of which every contestant runs (default 3)
   --seconds S       how long a closed loop runs (default 0.8 for one process, 1.5 for several)
-  --processes LIST  how many processes at once (default 2,4,10,32,64; 10 for what is durable or
-                    on tmpfs)
-  --dir DIR         the disk to measure: works in a fresh folder there, and removes it at the
-                    end (default: target, in the repository)
-  --json FILE       where the raw data goes (default target/benchmark.json)
+  --processes LIST  how many processes at once (default 2,4,10,32,64; only 10 for durable
+                    contestants and on tmpfs)
+  --dir DIR         a folder on the disk to measure. The run works in a fresh folder there, and
+                    removes it at the end (default: target, in the repository)
+  --json FILE       the file for the raw data (default target/benchmark.json)
   --publish         afterwards writes docs/benchmark.json, the pictures, and the tables of
                     README.md and docs/performance.md
-  --help            prints this
+  --help            prints this help
 `
 
 const definitions = {
@@ -59,10 +59,10 @@ const parse = (args) => {
 	}
 }
 
-const number = (name, text, isGood, what) => {
+const number = (name, text, isValid, expected) => {
 	const value = Number(text)
-	if (text.trim() === '' || !isGood(value)) {
-		throw new OptionError(`--${name} takes ${what}, not '${text}'`)
+	if (text.trim() === '' || !isValid(value)) {
+		throw new OptionError(`--${name} takes ${expected}, not '${text}'`)
 	}
 	return value
 }
@@ -70,7 +70,7 @@ const number = (name, text, isGood, what) => {
 const isCount = (value) => Number.isSafeInteger(value) && value >= 1 && value <= 1_000
 const isTime = (value) => value > 0 && value <= 3_600
 
-/** Those of a list that are known, in the order in which they are known. */
+/** The names of a list, in the order of the known names. An unknown name is an error. */
 const chosen = (name, text, known) => {
 	if (text === undefined) return known
 	const names = text.split(',').map((each) => each.trim())

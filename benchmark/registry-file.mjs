@@ -1,5 +1,5 @@
-// The registry that is benchmarked: a watcher per process, ten at least (2.5 KB), as argus writes
-// it. Every update counts one beat of its watcher's, so that a lost one is seen.
+// The registry that is benchmarked, as argus writes it: a watcher per process, and at least ten
+// (2.5 KB). Each update adds one to its watcher's `beats`, so a lost update shows in their sum.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 
@@ -26,7 +26,7 @@ export const freshRegistry = (count = WATCHERS) => {
 	}
 }
 
-/** A heartbeat, the way argus does it: a new object, the old one untouched. */
+/** A heartbeat as argus does it: a new object, with the old one unchanged. */
 export const beatOf = (index) => {
 	const id = `watcher-${index}`
 	const inRecord = (record) => ({ ...record, updatedAt: Date.now(), beats: record.beats + 1 })
@@ -41,13 +41,13 @@ export const beatOf = (index) => {
 const parse = (path) => JSON.parse(readFileSync(path, 'utf8'))
 
 /**
- * For the entry operations, which take a whole record: a watcher that counts its own beats.
- * `send` gets the path and the next record.
+ * For the operations on entries, which take a whole record: each watcher keeps its own record, with
+ * its `beats`. `send` gets the path and the next record.
  */
 export const countingBeats = (send) => {
 	const records = new Map()
 	return async (path, beat) => {
-		// What the file begins with, so that the entry is this watcher's own.
+		// The record that is in the file at the beginning, so that the entry stays this watcher's own.
 		const last = records.get(path) ?? parse(path).watchers[beat.id]
 		records.set(path, beat.inRecord(last))
 		try {
@@ -59,7 +59,7 @@ export const countingBeats = (send) => {
 	}
 }
 
-/** The crate's program counts in `match`: it has no name for `beats`. */
+/** The crate's program counts in `match`, as its type for a record has no field `beats`. */
 const beatsIn = (watchers) =>
 	Object.values(watchers).reduce((sum, { beats, match }) => sum + beats + (match?.beats ?? 0), 0)
 
@@ -67,10 +67,10 @@ export const checkedWatchers = (count, expected = WATCHERS) => {
 	if (count < expected) throw Object.assign(new Error('a part is missing'), { code: 'TORN' })
 }
 
-/** What contestants have in common that keep the registry in a JSON file. */
+/** For contestants that keep the registry in a JSON file. */
 export const jsonFile = {
 	prepare: (path, registry) => writeFileSync(path, JSON.stringify(registry, null, 2)),
-	/** How many beats have arrived; NaN if it is no registry any more. */
+	/** How many heartbeats are in the file. NaN if it is no registry any more. */
 	countBeats: (path) => {
 		try {
 			return beatsIn(parse(path).watchers)

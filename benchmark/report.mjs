@@ -1,17 +1,17 @@
-// What is printed while the benchmark runs, and the tables at its end.
+// The text that a run prints: a line per cell, and the tables at the end.
 
 const isNothing = (value) =>
 	value === null || value === undefined || (typeof value === 'number' && !Number.isFinite(value))
 
-export const or = (value, format) => (isNothing(value) ? '-' : format(value))
+export const orDash = (value, format) => (isNothing(value) ? '-' : format(value))
 
-/** Three digits or so. */
+/** With about three digits. */
 export const ms = (value) =>
-	or(value, (found) => found.toFixed(found < 1 ? 3 : found < 10 ? 2 : found < 100 ? 1 : 0))
-export const times = (value) => or(value, (found) => `${found.toFixed(2)}x`)
-export const percent = (value) => or(value, (found) => `${Math.round(found * 100)}%`)
-export const megabytes = (bytes) => or(bytes, (found) => `${(found / 1e6).toFixed(2)} MB`)
-export const rate = (value) => or(value, (found) => String(Math.round(found)))
+	orDash(value, (found) => found.toFixed(found < 1 ? 3 : found < 10 ? 2 : found < 100 ? 1 : 0))
+export const times = (value) => orDash(value, (found) => `${found.toFixed(2)}x`)
+export const percent = (value) => orDash(value, (found) => `${Math.round(found * 100)}%`)
+export const megabytes = (bytes) => orDash(bytes, (found) => `${(found / 1e6).toFixed(2)} MB`)
+export const rate = (value) => orDash(value, (found) => String(Math.round(found)))
 
 export const errorsText = (errors = {}) =>
 	Object.entries(errors)
@@ -28,25 +28,25 @@ const table = (rows) => {
 
 export const machineText = (machine) =>
 	Object.entries(machine)
-		.map(([key, value]) => `${`${key}:`.padEnd(18)} ${or(value, String)}`)
+		.map(([key, value]) => `${`${key}:`.padEnd(18)} ${orDash(value, String)}`)
 		.join('\n')
 
 const lostText = (lost) => (lost ? `LOST ${lost}` : '')
 
 export const cellText = (cell, rounds) => {
-	const who = `${cell.contestant.padEnd(24)} ${String(cell.processes).padStart(2)} proc.`
+	const contestant = `${cell.contestant.padEnd(24)} ${String(cell.processes).padStart(2)} proc.`
 	const speed = rate(cell.opsPerSecond).padStart(6)
 	const latency = `p50 ${ms(cell.p50)} ms  p99 ${ms(cell.p99)} ms, worst ${ms(cell.worstP99)} ms`
 	const reads = cell.reads
 		? `reads ${rate(cell.reads.opsPerSecond)}/s ${errorsText(cell.reads.errors)}`
 		: ''
-	const parts = [
-		`round ${cell.round}/${rounds}  ${cell.place.padEnd(5)}  ${who}  ${speed} ops/s  ${latency}`,
+	const fields = [
+		`round ${cell.round}/${rounds}  ${cell.place.padEnd(5)}  ${contestant}  ${speed} ops/s  ${latency}`,
 		reads,
 		errorsText(cell.errors),
 		lostText(cell.lost),
 	]
-	return parts.filter((part) => part !== '').join('  ')
+	return fields.filter((field) => field !== '').join('  ')
 }
 
 export const concurrentText = (burst, rounds) =>
@@ -55,7 +55,7 @@ export const concurrentText = (burst, rounds) =>
 		`${rate(burst.opsPerSecond).padStart(6)} ops/s  ${burst.failed} failed`,
 		lostText(burst.lost),
 	]
-		.filter((part) => part !== '')
+		.filter((field) => field !== '')
 		.join('  ')
 
 export const sizeText = ({ place, entries, bytes, samples, medians }) => {
@@ -75,7 +75,7 @@ export const recoveryText = (results) =>
 
 export const waitingText = (results) =>
 	table([
-		['who waits', 'for', 'CPU ms', 'waited ms', 'and got'],
+		['waiting call', 'held by', 'CPU ms', 'waited ms', 'error'],
 		...results.map(({ contestant, holder, cpuMs, ms: waited, code }) => [
 			...[contestant, holder, ms(cpuMs), ms(waited), code],
 		]),
@@ -98,11 +98,11 @@ export const columns = [
 	['fairness', (result) => (result.processes === 1 ? '-' : percent(result.fairness))],
 	['reads/s', (result) => rate(result.reads?.opsPerSecond)],
 	['bad reads', (result) => (result.reads ? errorsText(result.reads.errors) || '0' : '-')],
-	['lost', (result) => or(result.lost, String)],
+	['lost', (result) => orDash(result.lost, String)],
 	['errors', (result) => errorsText(result.errors)],
 ]
 
-/** Without the columns that say nothing about any of them. */
+/** Without the columns that are empty in every row. */
 export const resultRows = (results) => {
 	const shown = columns.filter(([, text]) =>
 		results.some((each) => !['', '-'].includes(text(each))),
@@ -127,20 +127,23 @@ export const resultsText = (part, results) =>
 		.map(([group, own]) => `${part}: ${group}\n\n${table(resultRows(own))}\n`)
 		.join('\n')
 
-export const legend = `ops/s: acknowledged updates of all processes together, within the time. p50, p99, max: how long a
-call took, waiting included, rejected calls too; in watchers, since the time at which it should
-have begun. worst p99: that of the process that had it worst, which the p99 of all calls together
-hides where one process keeps the lock to itself. Medians of the rounds (max: the worst), +- half
-their range. time/floor: the floor's ops/s through these, each round beside its own floor (one
-process, same place, same durability). fairness: the fewest updates of a process through the most.
-lost: acknowledged, but not there; negative: there, though reported as failed.
+export const legend = `ops/s: acknowledged updates of all processes together, within the time of the load.
+p50, p99, max: latency of a call, with its waiting. Rejected calls have one, too. In watchers it counts
+from when the call was due. Percentiles are exact to a thousandth.
+worst p99: the highest p99 of any process. Where one process keeps the lock, the p99 of all calls together
+says nothing of the others.
+All of these are medians of the rounds, but max is the highest; +- is half their range.
+time/floor: the floor's ops/s divided by the contestant's, of one round, place and durability. The floor is
+of one process.
+fairness: the updates of the process with the fewest, divided by those of the process with the most.
+lost: updates that were acknowledged and are not there. Negative: reported as failed, and there.
 `
 
 export const targetRows = (rows) => [
 	['target', 'measured', 'verdict'],
 	...rows.map(({ target, measured, unit, verdict }) => [
 		target,
-		or(measured, (value) => `${value.toFixed(value < 100 ? 2 : 0)} ${unit}`),
+		orDash(measured, (value) => `${value.toFixed(value < 100 ? 2 : 0)} ${unit}`),
 		verdict,
 	]),
 ]

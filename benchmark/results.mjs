@@ -1,7 +1,7 @@
-// From the cells of all rounds to one result per place, contestant and number of processes.
+// Makes one result per place, contestant and number of processes from the cells of all rounds.
 
 import { floorOf } from './contestants.mjs'
-import { largest, median, smallest, spread, sum } from './statistics.mjs'
+import { median, spread, sum } from './statistics.mjs'
 
 const total = (cells) => {
 	const errors = {}
@@ -12,8 +12,8 @@ const total = (cells) => {
 }
 
 /**
- * How many times as long as the floor, in each round with the floor of that same round: what
- * slows the machine down for a while slows both.
+ * How many times as long as the floor. Each round is compared with the floor of that round, as a slow
+ * time of the machine slows both.
  */
 const ratios = (cells, floorCells, ratio) => {
 	const inEachRound = cells.flatMap((cell) => {
@@ -28,12 +28,12 @@ const medians = (cells) => {
 	return {
 		opsPerSecond: median(of('opsPerSecond')),
 		spread: spread(of('opsPerSecond')),
-		slowest: smallest(of('opsPerSecond')),
-		fastest: largest(of('opsPerSecond')),
+		slowest: Math.min(...of('opsPerSecond')),
+		fastest: Math.max(...of('opsPerSecond')),
 		p50: median(of('p50')),
 		p99: median(of('p99')),
 		worstP99: median(of('worstP99')),
-		max: largest(of('max')),
+		max: Math.max(...of('max')),
 		fairness: median(of('fairness')),
 		cpuMsPerCall: median(of('cpuMsPerCall')),
 		acknowledged: sum(of('acknowledged')),
@@ -71,23 +71,23 @@ export const combine = (cells) => {
 	return [...groups.values()].map((group) => result(group, cells))
 }
 
-/** A bounded wait that ran out is what was promised: slow, and a target that is missed. */
+/** A timeout is how a bounded wait is meant to end. It is slow, and a target that is missed. */
 const isDefect = (code) => code !== 'LOCK_TIMEOUT'
 
 /**
- * What must never happen to ours: an acknowledged update that is not there, a crash, a torn read,
- * or an error that is not about waiting.
+ * Failures of this package's own contestants: an acknowledged update that is not there, a crash, a torn
+ * read, or an error that is not a timeout.
  */
-export const defects = (parts, isOurs) => {
+export const defects = (parts, isOwn) => {
 	const found = []
 	for (const [part, { results = [] }] of Object.entries(parts)) {
 		for (const { contestant, processes, lost = 0, errors = {}, reads, failed } of results) {
-			if (!isOurs(contestant)) continue
-			const who = `${part}, ${contestant}${processes ? `, ${processes} processes` : ''}`
-			if (lost !== 0) found.push(`${who}: lost ${lost}`)
-			if (part === 'recovery' && failed > 0) found.push(`${who}: ${failed} failed`)
+			if (!isOwn(contestant)) continue
+			const cell = `${part}, ${contestant}${processes ? `, ${processes} processes` : ''}`
+			if (lost !== 0) found.push(`${cell}: lost ${lost}`)
+			if (part === 'recovery' && failed > 0) found.push(`${cell}: ${failed} failed`)
 			for (const [code, count] of Object.entries({ ...reads?.errors, ...errors })) {
-				if (isDefect(code)) found.push(`${who}: ${count} times ${code}`)
+				if (isDefect(code)) found.push(`${cell}: ${count} times ${code}`)
 			}
 		}
 	}

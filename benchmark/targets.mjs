@@ -1,4 +1,4 @@
-// The speed that was promised, beside what was measured.
+// The speed that the package promises, beside what was measured.
 
 const NOT_MEASURED = 'not measured'
 
@@ -71,7 +71,7 @@ const endurance = (find) => {
 	for (const name of ['argus-sync', 'argus-async']) {
 		const ours = find('endurance', name)
 		const timeouts = ours && (ours.errors.LOCK_TIMEOUT ?? 0)
-		rows.push(limit(`${name}, 64 processes: nobody times out`, timeouts, 0, 'timeouts'))
+		rows.push(limit(`${name}, 64 processes: no call times out`, timeouts, 0, 'timeouts'))
 		const half = `${name}, 64 processes: the slowest has half of the fastest's updates`
 		rows.push(atLeast(half, ours?.fairness, 0.5, 'x'))
 	}

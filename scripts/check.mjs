@@ -89,7 +89,7 @@ for (const path of [['package-lock.json'], ['benchmark', 'package-lock.json']]) 
 const cargoVersion = /^version = "(.+)"$/m.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8'))[1]
 step('Cargo.toml and package.json have the same version', cargoVersion === version)
 
-const stale = outdated()
+const stale = await outdated()
 step(
 	`tables and pictures are those of docs/benchmark.json${stale.map((path) => `; not ${path}`).join('')}`,
 	stale.length === 0,

@@ -1,4 +1,5 @@
-// Takes the lock of a registry, says so, and never lets go: to be killed, or waited for.
+// Takes the lock of a registry, reports it, and never releases it. The parent kills this process, or
+// measures another one that waits for it.
 
 import { writeSync } from 'node:fs'
 
@@ -6,7 +7,7 @@ const { script, path } = JSON.parse(process.argv[2])
 const { hold } = await import(script)
 
 process.on('disconnect', () => process.exit(1))
-// Nothing else keeps some of them alive.
+// Some of the locks keep no handle that would keep the process alive.
 setInterval(() => {}, 60_000)
-// Written at once: one that blocks its thread from now on would send no message.
+// Written synchronously: a lock that blocks its thread from now on would send no message.
 await hold(path, () => writeSync(1, 'held\n'))

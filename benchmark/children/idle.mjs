@@ -1,4 +1,4 @@
-// A process that has a heartbeat and a watch, and nothing to do.
+// A process with a heartbeat and a watch, in which nothing happens.
 
 import { mkdtempSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -16,7 +16,7 @@ const heartbeat = startRegistryHeartbeat(path, () => undefined)
 const watch = watchRegistry(path)
 await watch.next()
 const next = watch.next()
-// What starting them has begun is over by then.
+// By then the work that starting them has begun is over.
 await sleep(500)
 const before = process.cpuUsage()
 await sleep(SECONDS * 1_000)

@@ -13,13 +13,13 @@ import { dirname, join } from 'node:path'
 import { beatOf, freshRegistry, jsonFile } from '../registry-file.mjs'
 import { median } from '../statistics.mjs'
 
-const WARM_UP = 1
-/** So that a call is not measured with its code and data just driven out by the other's. */
-const CALLS_A_TURN = 4
-/** Small registries are quick: more turns in the same time. */
-const MOST_TURNS = 100
+const WARM_UP_TURNS = 1
+/** Several: the first call of a turn finds the processor's caches full of the other one's data. */
+const CALLS_PER_TURN = 4
+/** A small registry takes little time, so it gets more turns than the least. */
+const MAX_TURNS = 100
 
-const { contestant, folder, entries, leastTurns, budgetMs } = JSON.parse(process.argv[2])
+const { contestant, folder, entries, minTurns, budgetMs } = JSON.parse(process.argv[2])
 const index = Math.floor(entries / 2)
 
 const freshPath = (name) => join(mkdtempSync(join(folder, `${name}-`)), 'registry.json')
@@ -33,7 +33,7 @@ const sync = (path) => {
 	closeSync(file)
 }
 
-/** What any replacement of the file has to do, and no more. */
+/** What any replacement of the file has to do, without a lock. */
 const copyOf = (durable) => {
 	const path = freshPath('copy')
 	jsonFile.prepare(path, registry)
@@ -60,10 +60,10 @@ const turns = { copy: copyOf(contestant.durable), update: await updateOf(contest
 const taken = { copy: [], update: [] }
 const startedAt = performance.now()
 const isEnough = (done) =>
-	done >= leastTurns && (done >= MOST_TURNS || performance.now() - startedAt > budgetMs)
-for (let done = -WARM_UP; !isEnough(done); done++) {
+	done >= minTurns && (done >= MAX_TURNS || performance.now() - startedAt > budgetMs)
+for (let done = -WARM_UP_TURNS; !isEnough(done); done++) {
 	for (const [what, call] of Object.entries(turns)) {
-		for (let n = 0; n < CALLS_A_TURN; n++) {
+		for (let n = 0; n < CALLS_PER_TURN; n++) {
 			const begunAt = performance.now()
 			await call()
 			if (done >= 0) taken[what].push(performance.now() - begunAt)

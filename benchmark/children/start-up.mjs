@@ -1,11 +1,11 @@
-// What requiring a module costs this fresh process.
+// The time and memory that requiring a module takes in this fresh process.
 
 import { createRequire } from 'node:module'
 
 const { module } = JSON.parse(process.argv[2])
 const require = createRequire(import.meta.url)
 
-// The first call of each has costs of its own.
+// The first call of each function takes time and memory of its own.
 process.memoryUsage()
 performance.now()
 

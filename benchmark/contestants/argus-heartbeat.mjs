@@ -3,6 +3,6 @@ import { argus } from './argus.mjs'
 
 export { countBeats, createReader, hold, prepare } from './argus.mjs'
 
-/** By the whole record, as a running heartbeat does it. */
+/** With the whole record, as a running heartbeat does it. */
 export const create = ({ durable }) =>
 	countingBeats((path, record) => argus.heartbeatWatcher(path, record, { durable }))

@@ -1,4 +1,4 @@
-// What the addon's contestants have in common.
+// Shared by the contestants that call the addon.
 
 import { createRequire } from 'node:module'
 import { checkedWatchers, jsonFile } from '../registry-file.mjs'
@@ -13,9 +13,8 @@ export const createReader = () => async (path) => {
 	checkedWatchers(Object.keys(registry.watchers).length)
 }
 
-/** Takes the lock, says so, and never lets go. */
-export const hold = (path, say) =>
+export const hold = (path, whenHeld) =>
 	argus.updateRegistry(path, () => {
-		say()
+		whenHeld()
 		return new Promise(() => {})
 	})

@@ -1,7 +1,8 @@
-// lmdb, as one would use it for the same: a key per watcher, one of which is read and written in
-// a synchronous transaction. Durable is a sync before the transaction returns; lmdb's default,
-// `overlappingSync`, would return before that. Otherwise `noSync`: what survives the crash of a
-// process and not a power failure, as with ours. Its lock is waited for without a limit.
+// lmdb, as a program would use it for these watchers: a key per watcher, one of which is read and
+// written in a synchronous transaction. Durable, the transaction syncs before it returns; lmdb's
+// default, `overlappingSync`, would return before that. Otherwise `noSync`: the update survives the
+// crash of a process and not a power failure, as with this package. lmdb waits for its lock without a
+// limit.
 
 import { createRequire } from 'node:module'
 import { checkedWatchers } from '../registry-file.mjs'
@@ -40,7 +41,7 @@ export const create = ({ durable }) => {
 	return Object.assign(update, { connect: databaseOf })
 }
 
-/** Calls that are made at once: it commits them together. */
+/** For concurrent calls, which lmdb commits together. */
 export const createConcurrent = ({ durable }) => {
 	const databaseOf = opened(durable)
 	return (path, beat) => {
@@ -64,9 +65,9 @@ export const countBeats = (path) => {
 	return sum
 }
 
-export const hold = (path, say) => {
+export const hold = (path, whenHeld) => {
 	open(path).transactionSync(() => {
-		say()
+		whenHeld()
 		Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
 	})
 }

@@ -1,4 +1,4 @@
-// Reading a JSON file that others replace by renaming, with nothing but Node.
+// Reads a JSON file that other processes replace by renaming, with nothing but Node.
 
 import { readFile } from 'node:fs/promises'
 import { checkedWatchers } from '../registry-file.mjs'

@@ -1,5 +1,6 @@
-// proper-lockfile with write-file-atomic, with the seed's patience: 2 s of waiting with pauses
-// of 25 to 225 ms or so, stale after 10 s. write-file-atomic syncs the file, never its folder.
+// proper-lockfile with write-file-atomic, with about the timing of the seed document's lock: it waits
+// for 2 s with pauses of 25 to 225 ms, and a lock is stale after 10 s. write-file-atomic syncs the file
+// and never its folder.
 
 import { readFile } from 'node:fs/promises'
 import properLockfile from 'proper-lockfile'
@@ -32,7 +33,7 @@ export const create =
 		}
 	}
 
-export const hold = async (path, say) => {
+export const hold = async (path, whenHeld) => {
 	await properLockfile.lock(path, options)
-	say()
+	whenHeld()
 }

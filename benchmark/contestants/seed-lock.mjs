@@ -1,6 +1,6 @@
-// The lock that the seed document asks for, as it stands, with its flaws: what argus would have
-// without this package. Its pauses are argus's own, 25 to 225 ms. Files are replaced by renaming,
-// as argus does, and never synced.
+// The lock that argus's seed document asks for, to the letter and with its flaws. argus would have it
+// without this package. Its pauses are argus's own, 25 to 225 ms. It replaces files by renaming, as
+// argus does, and never syncs them.
 
 import { open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -25,7 +25,7 @@ const tryCreate = async (lockPath) => {
 	}
 }
 
-/** Says whether the way may be free now. */
+/** Whether the lockfile may be gone now, so that creating it is worth another try. */
 const removeIfStale = async (lockPath) => {
 	try {
 		const { mtimeMs } = await stat(lockPath)
@@ -77,8 +77,8 @@ export const create = () => async (path, beat) => {
 	}
 }
 
-/** An argus process of before: its lockfile is there, and fresh. */
-export const hold = async (path, say) => {
+/** Like a process of an older argus: its lockfile is there, and fresh. */
+export const hold = async (path, whenHeld) => {
 	await acquire(`${path}.lock`)
-	say()
+	whenHeld()
 }

@@ -1,7 +1,7 @@
-// better-sqlite3, as one would use it for the same: a row per watcher, one of which is read and
-// updated in an IMMEDIATE transaction, in WAL mode, with the same patience of 2 s. Durable is
-// `synchronous = FULL`, which syncs at every commit. Otherwise it is OFF: what survives the crash
-// of a process and not a power failure, as with ours, and SQLite's fastest (NORMAL syncs at
+// better-sqlite3, as a program would use it for these watchers: a row per watcher, one of which is read
+// and updated in an IMMEDIATE transaction, in WAL mode, with this package's timeout of 2 s. Durable is
+// `synchronous = FULL`, which syncs at every commit. Otherwise it is OFF: the update survives the crash
+// of a process and not a power failure, as with this package. OFF is SQLite's fastest (NORMAL syncs at
 // checkpoints).
 
 import { createRequire } from 'node:module'
@@ -28,7 +28,7 @@ export const prepare = (path, registry) => {
 	database.close()
 }
 
-/** As a program has it: opened once per file, its statements prepared. */
+/** As in a program that runs for long: each file is opened once, and its statements are prepared. */
 const opened = (connect) => {
 	const known = new Map()
 	return (path) => {
@@ -66,7 +66,7 @@ export const countBeats = (path) => {
 	return records.reduce((sum, record) => sum + JSON.parse(record).beats, 0)
 }
 
-export const hold = (path, say) => {
+export const hold = (path, whenHeld) => {
 	open(path).exec('BEGIN IMMEDIATE')
-	say()
+	whenHeld()
 }

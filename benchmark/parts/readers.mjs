@@ -1,21 +1,21 @@
-// Two processes that read without a pause, beside four that write without one.
+// Two processes that read without pauses, beside four that write without pauses.
 
 import { runCells } from '../cells.mjs'
 
-export const what = 'two readers beside four writers: reads per second, torn and failed reads'
+export const summary = 'two readers beside four writers: reads per second, torn and failed reads'
 
 const WRITERS = 4
 const READERS = 2
 
-/** Reading is the same for the others. */
-const READ_OTHERWISE = ['argus-async', 'seed-lock', 'proper-lockfile', 'sqlite', 'lmdb']
+/** One contestant for each way of reading. Those left out read as another one does. */
+const BASES = ['argus-async', 'seed-lock', 'proper-lockfile', 'sqlite', 'lmdb']
 
 export const run = async (context) => {
-	const { contestants, places, pace } = context
-	const load = { kind: 'closed', seconds: pace.readerSeconds }
+	const { contestants, places, settings } = context
+	const load = { kind: 'closed', seconds: settings.readerSeconds }
 	const [place] = places
 	const specs = contestants
-		.filter(({ base, durable }) => READ_OTHERWISE.includes(base) && !durable)
+		.filter(({ base, durable }) => BASES.includes(base) && !durable)
 		.map((contestant) => ({ contestant, ...place, processes: WRITERS, readers: READERS, load }))
 	return { cells: await runCells(specs, context) }
 }

@@ -2,22 +2,22 @@
 
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
-import { startHolder, startNode } from '../children.mjs'
+import { startHolder, startWorker } from '../children.mjs'
 import { freshRegistry } from '../registry-file.mjs'
 import { recoveryText } from '../report.mjs'
 import { median } from '../statistics.mjs'
 
-export const what = 'the next update after SIGKILL of the holder'
+export const summary = 'the next update after SIGKILL of the holder'
 
-/** These fail until a lock is 10 s old: to see that once takes long enough. */
-const SLOW = ['seed-lock', 'proper-lockfile']
-const BASES = ['argus-sync', 'argus-async', 'argus-heartbeat', 'sqlite', 'lmdb', ...SLOW]
+/** Their updates fail until the lock is 10 s old. One kill is enough to show that. */
+const KILLED_ONCE = ['seed-lock', 'proper-lockfile']
+const BASES = ['argus-sync', 'argus-async', 'argus-heartbeat', 'sqlite', 'lmdb', ...KILLED_ONCE]
 
 const recover = async ({ base, script, durable, load }, folder) => {
 	const path = join(mkdtempSync(join(folder, `${base}-`)), 'registry.json')
 	const { prepare, countBeats } = await load()
 	await prepare(path, freshRegistry())
-	const run = await startNode('worker', {
+	const run = await startWorker({
 		...{ script, path, durable, index: 0, role: 'write' },
 		load: { kind: 'once' },
 	})
@@ -28,13 +28,13 @@ const recover = async ({ base, script, durable, load }, folder) => {
 	return { ms: latencies[0], acknowledged, lost: acknowledged - (await countBeats(path)) }
 }
 
-export const run = async ({ contestants, places, pace, say }) => {
-	const taking = contestants.filter(({ base, durable }) => BASES.includes(base) && !durable)
+export const run = async ({ contestants, places, settings, print }) => {
+	const participants = contestants.filter(({ base, durable }) => BASES.includes(base) && !durable)
 	const [{ folder }] = places
-	const samples = new Map(taking.map(({ name }) => [name, []]))
-	for (let round = 0; round < pace.recoveries; round++) {
-		for (const contestant of taking) {
-			if (round > 0 && SLOW.includes(contestant.base)) continue
+	const samples = new Map(participants.map(({ name }) => [name, []]))
+	for (let round = 0; round < settings.recoveries; round++) {
+		for (const contestant of participants) {
+			if (round > 0 && KILLED_ONCE.includes(contestant.base)) continue
 			samples.get(contestant.name).push(await recover(contestant, folder))
 		}
 	}
@@ -45,6 +45,6 @@ export const run = async ({ contestants, places, pace, say }) => {
 		const [middle, max] = [median(times), Math.max(...times)]
 		return { contestant, rounds: found.length, median: middle, max, failed, lost, times }
 	})
-	say(recoveryText(results))
+	print(recoveryText(results))
 	return { results }
 }

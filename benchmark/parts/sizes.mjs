@@ -1,41 +1,49 @@
-// Registries of 1 to 10,000 entries: one beat of one entry, beside reading, writing and renaming
-// those bytes, in turns of a few calls.
+// Registries of 1 to 10,000 entries: one heartbeat of one entry, in turns with reading, writing and
+// renaming a file of that size.
 
-import { ask } from '../children.mjs'
+import { runChild } from '../children.mjs'
 import { sizeText } from '../report.mjs'
 import { median } from '../statistics.mjs'
 
-export const what = 'registries of 1, 10, 100, 1,000 and 10,000 entries'
+export const summary = 'registries of 1, 10, 100, 1,000 and 10,000 entries'
 
 const BASES = ['argus-sync', 'argus-async', 'argus-heartbeat', 'seed-lock', 'sqlite', 'lmdb']
 
-/** Each in a process of its own: the garbage of one would be collected in another's time. */
-const measure = async (taking, folder, entries, pace) => {
+/**
+ * Each contestant in a process of its own: in one process, the garbage of one contestant would be
+ * collected while another one is measured.
+ */
+const measure = async (participants, folder, entries, settings) => {
 	const found = []
-	for (const contestant of taking) {
-		const { sizeTurns: leastTurns, sizeBudgetMs: budgetMs } = pace
-		found.push(await ask('sizes', { contestant, folder, entries, leastTurns, budgetMs }))
+	for (const contestant of participants) {
+		const { sizeTurns: minTurns, sizeBudgetMs: budgetMs } = settings
+		found.push(await runChild('sizes', { contestant, folder, entries, minTurns, budgetMs }))
 	}
 	const copies = (durable) =>
-		median(found.filter((_, at) => taking[at].durable === durable).map(({ copy }) => copy))
-	const own = (what) => Object.fromEntries(taking.map(({ name }, at) => [name, what(found[at])]))
+		median(found.filter((_, at) => participants[at].durable === durable).map(({ copy }) => copy))
+	const byName = (value) =>
+		Object.fromEntries(participants.map(({ name }, at) => [name, value(found[at])]))
 	return {
 		bytes: found[0].bytes,
 		samples: found[0].samples,
-		medians: { copy: copies(false), 'copy-durable': copies(true), ...own(({ update }) => update) },
-		timesCopy: own(({ update, copy }) => update / copy),
+		medians: {
+			copy: copies(false),
+			'copy-durable': copies(true),
+			...byName(({ update }) => update),
+		},
+		timesCopy: byName(({ update, copy }) => update / copy),
 	}
 }
 
-export const run = async ({ contestants, places, pace, say }) => {
-	const taking = contestants
+export const run = async ({ contestants, places, settings, print }) => {
+	const participants = contestants
 		.filter(({ base }) => BASES.includes(base))
 		.map(({ name, script, durable }) => ({ name, script, durable }))
 	const sizes = []
-	for (const { place, folder } of taking.length > 0 ? places : []) {
-		for (const entries of pace.sizes) {
-			sizes.push({ place, entries, ...(await measure(taking, folder, entries, pace)) })
-			say(sizeText(sizes.at(-1)))
+	for (const { place, folder } of participants.length > 0 ? places : []) {
+		for (const entries of settings.sizes) {
+			sizes.push({ place, entries, ...(await measure(participants, folder, entries, settings)) })
+			print(sizeText(sizes.at(-1)))
 		}
 	}
 	return { sizes }

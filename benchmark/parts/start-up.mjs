@@ -1,13 +1,13 @@
-// What requiring the package costs, in time and memory, and how large the addon is.
+// The time and memory that requiring the package takes, and the size of the addon.
 
 import { readdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ask } from '../children.mjs'
+import { runChild } from '../children.mjs'
 import { startUpText } from '../report.mjs'
 import { median } from '../statistics.mjs'
 
-export const what = 'require time and memory, in fresh processes; size of the addon'
+export const summary = 'require time and memory, in fresh processes; size of the addon'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 
@@ -24,16 +24,16 @@ const modules = {
 	lmdb: 'lmdb',
 }
 
-export const run = async ({ contestants, pace, say }) => {
+export const run = async ({ contestants, settings, print }) => {
 	const engines = new Set(contestants.map(({ engine }) => engine))
 	const names = Object.keys(modules).filter(
 		(name) => engines.has(name) || !['better-sqlite3', 'lmdb'].includes(name),
 	)
 	const probes = new Map(names.map((name) => [name, []]))
-	// The first is not counted: it reads the files from disk, the others from the page cache.
-	for (let round = 0; round <= pace.startUps; round++) {
+	// The first round is not counted: it reads the files from disk, and the others from the page cache.
+	for (let round = 0; round <= settings.startUps; round++) {
 		for (const name of names) {
-			const probe = await ask('start-up', { module: modules[name] })
+			const probe = await runChild('start-up', { module: modules[name] })
 			if (round > 0) probes.get(name).push(probe)
 		}
 	}
@@ -49,6 +49,6 @@ export const run = async ({ contestants, pace, say }) => {
 		}
 	})
 	const found = { results, addonBytes: addonBytes() }
-	say(startUpText(found))
+	print(startUpText(found))
 	return found
 }

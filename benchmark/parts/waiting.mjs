@@ -1,4 +1,4 @@
-// How much CPU a process burns while it waits, in vain, for 2 s: the lock is held all the time.
+// How much CPU time a process uses while it waits for 2 s for a lock that is held all the time.
 
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,9 +8,9 @@ import { freshRegistry } from '../registry-file.mjs'
 import { waitingText } from '../report.mjs'
 import { median } from '../statistics.mjs'
 
-export const what = 'CPU burnt while waiting 2 s for a held lock'
+export const summary = 'CPU time of waiting 2 s for a held lock'
 
-/** Who waits, and whose process holds. LMDB is not here: its lock is waited for without an end. */
+/** The contestant that waits, and the one whose process holds. LMDB waits without a limit. */
 const PAIRS = [
 	['argus-sync', 'argus-async'],
 	['argus-async', 'argus-async'],
@@ -36,12 +36,12 @@ const wait = async (waiter, holding, folder) => {
 	return { cpuMs, ms: latencies[0], code: Object.keys(errors).join() || 'none' }
 }
 
-export const run = async ({ contestants, places, pace, say }) => {
+export const run = async ({ contestants, places, settings, print }) => {
 	const names = contestants.map(({ name }) => name)
 	const pairs = PAIRS.filter(([waiter]) => names.includes(waiter))
 	const [{ folder }] = places
 	const samples = pairs.map(() => [])
-	for (let round = 0; round < pace.waits; round++) {
+	for (let round = 0; round < settings.waits; round++) {
 		for (const [at, [waiter, holder]] of pairs.entries()) {
 			samples[at].push(await wait(contestantNamed(waiter), contestantNamed(holder), folder))
 		}
@@ -53,6 +53,6 @@ export const run = async ({ contestants, places, pace, say }) => {
 		ms: median(samples[at].map(({ ms }) => ms)),
 		code: samples[at][0].code,
 	}))
-	say(waitingText(results))
+	print(waitingText(results))
 	return { results }
 }

@@ -1,138 +1,145 @@
-// Which pictures there are, and of what: { file name: content }.
+// The pictures that are published, and the numbers that each one shows.
 
-import { barPicture, linePicture } from './svg.mjs'
-import { colourOf, nameOf, where } from './words.mjs'
+import { lineChart, lineFromLow, rangeChart, whiskers } from './charts.mjs'
+import { colourOf, nameOf, originOf, shapeOf } from './labels.mjs'
+import { renderSvg } from './render-svg.mjs'
 
-const FEW = [
+const BASES = [
 	...['floor', 'argus-sync', 'argus-async', 'argus-heartbeat', 'crate-update', 'seed-lock'],
 	...['proper-lockfile', 'sqlite', 'lmdb'],
 ]
 
-const BEATING = FEW.map((base) => (base === 'crate-update' ? 'crate-heartbeat' : base))
+const HEARTBEAT_BASES = BASES.map((base) => (base === 'crate-update' ? 'crate-heartbeat' : base))
 
-const resultsOf = (data, part, { place = 'disk', durable, processes }) =>
+const SIZE_BASES = [
+	...['copy', 'argus-sync', 'argus-async', 'argus-heartbeat', 'seed-lock', 'sqlite', 'lmdb'],
+]
+
+const onDisk = (data, part, durable) =>
 	(data.parts[part]?.results ?? []).filter(
-		(result) =>
-			result.place === place &&
-			(durable === undefined || result.durable === durable) &&
-			(processes === undefined || result.processes === processes),
+		(result) => result.place === 'disk' && result.durable === durable,
 	)
 
-const inOrder = (results, bases = FEW) =>
-	bases.flatMap((base) => results.filter((result) => result.base === base))
-
-const speeds = (results) =>
-	inOrder(results).map(({ base, opsPerSecond, slowest, fastest }) => ({
-		label: nameOf(base),
-		colour: colourOf(base),
-		value: opsPerSecond,
-		low: slowest,
-		high: fastest,
-	}))
-
-const oneProcess = (data) =>
-	barPicture({
-		title: 'One process: updates per second',
-		description: `Median and range of the rounds, logarithmic. ${where(data)}`,
-		unit: 'updates per second, logarithmic: more is better',
-		groups: [
-			{
-				name: 'survives a crash of the process',
-				bars: speeds(resultsOf(data, 'one-process', { durable: false })),
-			},
-			{
-				name: 'survives a power failure',
-				bars: speeds(resultsOf(data, 'one-process', { durable: true })),
-			},
-		],
+/** A group of rows for each durability, of the bases in their order. */
+const byDurability = (data, part, bases, numbers) =>
+	[
+		['survives a crash of the process', false],
+		['survives a power failure (durable)', true],
+	].map(([name, durable]) => {
+		const results = onDisk(data, part, durable)
+		const rows = bases.flatMap((base) =>
+			results
+				.filter((result) => result.base === base)
+				.map((result) => ({ label: nameOf(base), colour: colourOf(base), ...numbers(result) })),
+		)
+		return { name, rows }
 	})
 
-const byProcesses = (data, value) => {
-	const results = ['one-process', 'processes'].flatMap((part) =>
-		resultsOf(data, part, { durable: false }),
-	)
-	return FEW.filter((base) => base !== 'floor').map((base) => {
-		const points = results
-			.filter((result) => result.base === base)
-			.map((result) => [result.processes, value(result)])
-			.sort(([one], [other]) => one - other)
-		return { name: nameOf(base), colour: colourOf(base), points }
+const oneProcess = (data) =>
+	rangeChart({
+		title: 'One process: updates per second',
+		lines: [
+			'More is better. Logarithmic axis. Mark: median of the rounds. Whiskers: their range.',
+			originOf(data),
+		],
+		unit: 'updates per second',
+		range: whiskers,
+		groups: byDurability(data, 'one-process', BASES, ({ opsPerSecond, slowest, fastest }) => ({
+			...{ value: opsPerSecond, low: slowest, high: fastest },
+		})),
+	})
+
+const watchers = (data) =>
+	rangeChart({
+		title: 'Heartbeats of ten watchers: latency',
+		lines: [
+			'Less is better. Logarithmic axis. Hollow mark: median (p50). Filled mark: p99.',
+			'From the time at which a heartbeat was due to its end.',
+			originOf(data),
+		],
+		unit: 'milliseconds',
+		range: lineFromLow,
+		groups: byDurability(data, 'watchers', HEARTBEAT_BASES, ({ p50, p99 }) => ({
+			...{ value: p99, low: p50 },
+		})),
+	})
+
+const series = (base, points) => ({
+	...{ name: nameOf(base), colour: colourOf(base), shape: shapeOf(base), points },
+})
+
+const byProcesses = (data, numbers) => {
+	const results = ['one-process', 'processes'].flatMap((part) => onDisk(data, part, false))
+	return BASES.filter((base) => base !== 'floor').map((base) => {
+		const own = results.filter((result) => result.base === base)
+		return series(
+			base,
+			own.map((result) => ({ x: result.processes, ...numbers(result) })),
+		)
 	})
 }
 
 const throughput = (data) =>
-	linePicture({
+	lineChart({
 		title: 'Many processes: updates per second of all together',
-		description: `A closed loop without pauses, not durable, logarithmic. ${where(data)}`,
-		across: 'processes',
-		upward: 'updates per second, logarithmic: more is better',
-		series: byProcesses(data, ({ opsPerSecond }) => opsPerSecond),
-	})
-
-const tails = (data) =>
-	linePicture({
-		title: 'Many processes: p99 of the process that had it worst',
-		description: `A closed loop without pauses, not durable, logarithmic. ${where(data)}`,
-		across: 'processes',
-		upward: 'ms, logarithmic: less is better',
-		series: byProcesses(data, ({ worstP99 }) => worstP99),
-	})
-
-const latencies = (results) =>
-	inOrder(results, BEATING).map(({ base, p50, p99 }) => ({
-		label: nameOf(base),
-		colour: colourOf(base),
-		value: p99,
-		low: p50,
-		high: p99,
-	}))
-
-const watchers = (data) =>
-	barPicture({
-		title: 'Ten watchers beating: p99 of a beat, and a line from its median',
-		description: `An open loop, counted from when the beat was due, logarithmic. ${where(data)}`,
-		unit: 'ms, logarithmic: less is better',
-		groups: [
-			{
-				name: 'survives a crash of the process',
-				bars: latencies(resultsOf(data, 'watchers', { durable: false })),
-			},
-			{
-				name: 'survives a power failure',
-				bars: latencies(resultsOf(data, 'watchers', { durable: true })),
-			},
+		lines: [
+			'More is better. Logarithmic axes. Mark: median of the rounds. Whiskers: their range.',
+			'A closed loop without pauses, not durable.',
+			originOf(data),
 		],
+		across: 'processes',
+		upward: 'updates per second',
+		series: byProcesses(data, ({ opsPerSecond, slowest, fastest }) => ({
+			...{ y: opsPerSecond, low: slowest, high: fastest },
+		})),
 	})
 
-const SIZED = [
-	'copy',
-	'argus-sync',
-	'argus-async',
-	'argus-heartbeat',
-	'seed-lock',
-	'sqlite',
-	'lmdb',
-]
+const worstP99 = (data) =>
+	lineChart({
+		title: 'Many processes: the highest p99 of any process',
+		lines: [
+			'Less is better. Logarithmic axes. Mark: median of the rounds.',
+			'A closed loop without pauses, not durable.',
+			originOf(data),
+		],
+		across: 'processes',
+		upward: 'milliseconds',
+		series: byProcesses(data, (result) => ({ y: result.worstP99 })),
+	})
 
 const sizes = (data) => {
-	const own = (data.parts.sizes?.sizes ?? []).filter(({ place }) => place === 'disk')
-	return linePicture({
+	const onDisk = (data.parts.sizes?.sizes ?? []).filter(({ place }) => place === 'disk')
+	return lineChart({
 		title: 'Large registries: time of one update of one entry',
-		description: `One process, not durable, medians, logarithmic. ${where(data)}`,
-		across: 'entries',
-		upward: 'ms, logarithmic: less is better',
-		series: SIZED.map((base) => ({
-			name: nameOf(base),
-			colour: colourOf(base),
-			points: own.map(({ entries, medians }) => [entries, medians[base]]),
-		})),
+		lines: [
+			'Less is better. Logarithmic axes. Mark: median of the calls.',
+			'One process, not durable.',
+			originOf(data),
+		],
+		across: 'entries in the registry',
+		upward: 'milliseconds',
+		series: SIZE_BASES.map((base) =>
+			series(
+				base,
+				onDisk.map(({ entries, medians }) => ({ x: entries, y: medians[base] })),
+			),
+		),
 	})
 }
 
-export const picturesOf = (data) => ({
-	'one-process.svg': oneProcess(data),
-	'processes.svg': throughput(data),
-	'worst-p99.svg': tails(data),
-	'watchers.svg': watchers(data),
-	'sizes.svg': sizes(data),
-})
+const charts = {
+	'one-process.svg': oneProcess,
+	'processes.svg': throughput,
+	'worst-p99.svg': worstP99,
+	'watchers.svg': watchers,
+	'sizes.svg': sizes,
+}
+
+/** { name of the file: its text }. */
+export const picturesOf = async (data) => {
+	const pictures = {}
+	for (const [name, chartOf] of Object.entries(charts)) {
+		pictures[name] = await renderSvg(chartOf(data))
+	}
+	return pictures
+}

@@ -1,5 +1,5 @@
 // What is committed of a run: its numbers in a compact form, and the pictures and tables that are
-// made from those, and from nothing else.
+// made from these numbers and from nothing else.
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -12,8 +12,8 @@ const DATA = 'docs/benchmark.json'
 const PAGES = ['README.md', 'docs/performance.md']
 const DIGITS = 4
 
-/** What only matters to whoever looks into one round: it stays in the raw data. */
-const LEFT_OUT = ['cells', 'rounds', 'times', 'tookSeconds']
+/** The details of single rounds: they stay in the raw data. */
+const OMITTED = ['cells', 'rounds', 'times', 'tookSeconds']
 
 const rounded = (value) => (Number.isInteger(value) ? value : Number(value.toPrecision(DIGITS)))
 
@@ -22,20 +22,20 @@ export const compact = (value) => {
 	if (Array.isArray(value)) return value.map(compact)
 	if (typeof value !== 'object' || value === null) return value
 	const kept = Object.entries(value).filter(
-		([key, each]) => !(LEFT_OUT.includes(key) && typeof each === 'object') && key !== 'tookSeconds',
+		([key, each]) => !(OMITTED.includes(key) && typeof each === 'object') && key !== 'tookSeconds',
 	)
 	return Object.fromEntries(kept.map(([key, each]) => [key, compact(each)]))
 }
 
-const marks = (name) => [`<!-- begin benchmark: ${name} -->`, `<!-- end benchmark: ${name} -->`]
+const markers = (name) => [`<!-- begin benchmark: ${name} -->`, `<!-- end benchmark: ${name} -->`]
 
-/** A page with its marked sections made anew; the rest as it is. */
+/** A page with its marked sections replaced, and the rest as it is. */
 export const filled = (page, sections) =>
 	page.replace(
 		/<!-- begin benchmark: ([\w-]+) -->\n[\s\S]*?<!-- end benchmark: \1 -->/g,
 		(_, name) => {
 			if (sections[name] === undefined) throw new Error(`there is no benchmark section '${name}'`)
-			const [begin, end] = marks(name)
+			const [begin, end] = markers(name)
 			return `${begin}\n\n${sections[name]}\n\n${end}`
 		},
 	)
@@ -45,11 +45,11 @@ const read = (path) => {
 	return existsSync(file) ? readFileSync(file, 'utf8') : undefined
 }
 
-/** { path: content } of all that follows from the numbers. */
-const rendered = (data) => {
+/** { path: content } of every file that follows from the numbers. */
+const rendered = async (data) => {
 	const sections = sectionsOf(data)
 	const pages = PAGES.map((path) => [path, filled(read(path), sections)])
-	const pictures = Object.entries(picturesOf(data)).map(([name, content]) => [
+	const pictures = Object.entries(await picturesOf(data)).map(([name, content]) => [
 		`docs/pictures/${name}`,
 		content,
 	])
@@ -58,9 +58,14 @@ const rendered = (data) => {
 
 export const readPublished = () => JSON.parse(read(DATA))
 
-/** Which committed files are not of the committed numbers. */
-export const outdated = () =>
-	Object.entries(rendered(readPublished()))
+/**
+ * The committed files that are not those of the committed numbers. Each picture is drawn again and
+ * compared as a whole, which is why vega and vega-lite are among the package's devDependencies. A
+ * hash of the numbers, noted in each picture, would need neither, but it would still match after an
+ * edit of a picture, or after a change of how pictures are drawn.
+ */
+export const outdated = async () =>
+	Object.entries(await rendered(readPublished()))
 		.filter(([path, content]) => read(path) !== content)
 		.map(([path]) => path)
 
@@ -71,19 +76,19 @@ const write = (path, content) => {
 	console.log(`wrote ${path}`)
 }
 
-export const render = (data) => {
-	for (const [path, content] of Object.entries(rendered(data))) write(path, content)
+export const render = async (data) => {
+	for (const [path, content] of Object.entries(await rendered(data))) write(path, content)
 }
 
-/** One line per part, so that a diff says which has changed. */
+/** One line per part of the run, so that a diff shows which part has changed. */
 const lines = ({ parts, ...rest }) => {
 	const own = (object) =>
 		Object.entries(object).map(([key, value]) => `${JSON.stringify(key)}: ${JSON.stringify(value)}`)
 	return `{\n${own(rest).join(',\n')},\n"parts": {\n${own(parts).join(',\n')}\n}\n}\n`
 }
 
-export const publish = (all) => {
-	const data = compact(all)
+export const publish = async (run) => {
+	const data = compact(run)
 	write(DATA, lines(data))
-	render(data)
+	await render(data)
 }

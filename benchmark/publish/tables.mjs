@@ -5,14 +5,14 @@ import {
 	groupsOf,
 	megabytes,
 	ms,
-	or,
+	orDash,
 	percent,
 	rate,
 	resultRows,
 	targetRows,
 	times,
 } from '../report.mjs'
-import { allBases, fullName, nameOf, where } from './words.mjs'
+import { allBases, fullName, nameOf, originOf } from './labels.mjs'
 
 const table = ([head, ...rows]) => {
 	const line = (cells) => `| ${cells.map((cell) => cell || ' ').join(' | ')} |`
@@ -41,7 +41,7 @@ const summaryRow = (data, base) => {
 	return [nameOf(base), ...seen(on(false)), ...seen(on(true)), ...together]
 }
 
-const summary = (data) => `${where(data)} Commit ${data.machine.commit}.
+const summary = (data) => `${originOf(data)} Commit ${data.machine.commit}.
 
 ${table([
 	[
@@ -61,13 +61,13 @@ ${table([
 
 ${picture('one-process.svg', 'Updates per second of one process, for each contestant', 'docs/')}
 
-${picture('worst-p99.svg', 'The p99 of the process that had it worst, by the number of processes', 'docs/')}`
+${picture('worst-p99.svg', 'The highest p99 of any process, by the number of processes', 'docs/')}`
 
 const machine = (data) =>
 	[
 		table([
 			['', ''],
-			...Object.entries(data.machine).map(([key, value]) => [key, or(value, String)]),
+			...Object.entries(data.machine).map(([key, value]) => [key, orDash(value, String)]),
 		]),
 		...data.notes.map((note) => `\n**${note}**`),
 		data.settings.quick ? '\n**A quick run, of one round: not for judging.**' : '',
@@ -75,7 +75,7 @@ const machine = (data) =>
 		.filter((text) => text !== '')
 		.join('\n')
 
-/** Numbers to the right, and names as people know them. */
+/** The table of the terminal, with the contestants' published names. */
 const resultTable = (results) => {
 	const [head, ...rows] = resultRows(results)
 	return table([head, ...rows.map(([contestant, ...cells]) => [fullName(contestant), ...cells])])
@@ -143,9 +143,9 @@ const waiting = ({
 	},
 }) =>
 	table([
-		['who waits', 'held by', 'CPU, ms', 'waited, ms', 'and got'],
+		['waiting call', 'held by', 'CPU, ms', 'waited, ms', 'error'],
 		...results.map(({ contestant, holder, cpuMs, ms: waited, code }) => [
-			...[nameOf(contestant), holder === 'seed-lock' ? 'an older argus' : 'its own kind'],
+			...[nameOf(contestant), holder === 'seed-lock' ? 'an older argus' : 'the same package'],
 			...[ms(cpuMs), ms(waited), errorsText({ [code]: 1 }).slice(2)],
 		]),
 	])
@@ -174,8 +174,12 @@ export const sectionsOf = (data) => {
 			'Updates per second of one process, for each contestant',
 		),
 		processes: (d) =>
-			`${picture('processes.svg', 'Updates per second by the number of processes', '')}\n\n${withPicture(part('processes'), 'worst-p99.svg', 'The p99 of the process that had it worst, by the number of processes')(d)}`,
-		watchers: withPicture(part('watchers'), 'watchers.svg', 'Latency of the beats of ten watchers'),
+			`${picture('processes.svg', 'Updates per second by the number of processes', '')}\n\n${withPicture(part('processes'), 'worst-p99.svg', 'The highest p99 of any process, by the number of processes')(d)}`,
+		watchers: withPicture(
+			part('watchers'),
+			'watchers.svg',
+			'Latency of the heartbeats of ten watchers',
+		),
 		readers: part('readers'),
 		endurance: part('endurance'),
 		concurrent,

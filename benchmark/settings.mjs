@@ -1,11 +1,12 @@
-// How long things take: a full run, and a quick one that shows whether all works.
+// What a run measures and for how long: in a full run, and in a quick one that shows whether
+// everything works.
 
 const full = {
 	rounds: 3,
 	oneProcessSeconds: 0.8,
 	closedSeconds: 1.5,
 	processes: [2, 4, 10, 32, 64],
-	/** For what is durable or in memory: that their order doesn't change much is all one needs. */
+	/** Of durable contestants and on tmpfs: one number shows that their order changes little. */
 	processesElsewhere: [10],
 	watcherSeconds: 2.4,
 	watcherPeriodMs: 150,
@@ -37,8 +38,8 @@ const quick = {
 	enduranceSeconds: 3,
 }
 
-/** What the command line says outweighs both. */
-export const paceOf = ({ quick: isQuick, rounds, seconds, processes }) => ({
+/** Options of the command line take precedence over both. */
+export const settingsOf = ({ quick: isQuick, rounds, seconds, processes }) => ({
 	...(isQuick ? quick : full),
 	...(rounds && { rounds, waits: rounds }),
 	...(seconds && { oneProcessSeconds: seconds, closedSeconds: seconds, readerSeconds: seconds }),
