@@ -86,6 +86,7 @@ export const runChild = async (script, parameters) => {
 	return result
 }
 
+/** The Rust programs in programs/, which are examples to cargo. */
 const examples = ['syscall_floor', 'contestant']
 
 export const buildPrograms = () => {

@@ -1,9 +1,9 @@
 //! A number that processes share, in a JSON document: `counter PATH TIMES [--load-save]`.
 //!
-//! It counts up TIMES times and says how often that was acknowledged. With `--load-save` it does
-//! what looks the same and is not: it loads, adds one, and saves. Whoever saves in between is
-//! overwritten, and whoever meets another at it is told that the lock is busy. Run several at
-//! once and compare the number with what they say.
+//! It counts up TIMES times and says how often that was acknowledged. With `--load-save` it loads,
+//! adds one and saves, which looks like an update and is none: what another process saves in between
+//! is overwritten, and a process that meets another is told that the lock is busy. Run several at once
+//! and compare the number in the file with what they say.
 
 use std::error::Error;
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         [path, times, flag] if flag == "--load-save" => (path, times, true),
         _ => return Err("usage: counter PATH TIMES [--load-save]".into()),
     };
-    // The crash of a process does no harm without it; the power failure is not this program's topic.
+    // A process may crash without harm all the same. Only a power failure could undo an update.
     let counter = Document::json(path).empty(Counter::default).durable(false);
     let (mut acknowledged, mut busy) = (0, 0);
     for _ in 0..times.parse::<u32>()? {
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One lock from the reading to the writing.
+/// One lock from reading to writing.
 fn by_update(counter: &Document<Counter>) -> argus_registry::Result<u64> {
     let patient = LockOptions { timeout: Some(Duration::from_secs(60)), ..LockOptions::default() };
     counter.update(&patient, |counter| {
@@ -48,7 +48,7 @@ fn by_update(counter: &Document<Counter>) -> argus_registry::Result<u64> {
     })
 }
 
-/// Two locks, and everybody else in between.
+/// Two locks, and every other process in between.
 fn by_load_and_save(counter: &Document<Counter>) -> argus_registry::Result<()> {
     let mut value = match counter.load() {
         Err(argus_registry::Error::NotFound { .. }) => Counter::default(),

@@ -8,8 +8,9 @@
 //! exceptions FILE list
 //! ```
 //!
-//! Its lock file is `FILE` with the extension `lock`. Busy is an error at once for whoever reads;
-//! whoever adds or removes waits for a moment, and loses nothing that others add meanwhile.
+//! Its lock file is `FILE` with the extension `lock`. For a command that reads, a busy lock is an error
+//! at once. A command that adds or removes waits for a moment, and loses nothing that other processes
+//! add meanwhile.
 
 use std::error::Error;
 use std::fmt;
@@ -45,8 +46,8 @@ struct Exception {
 /// What an exception is worth at some instant.
 enum Status {
     Active,
-    /// Since that instant, which counts as expired itself: who says "until midnight" means that
-    /// at midnight it is over.
+    /// Since that instant, which counts as expired itself: "until midnight" means that at midnight
+    /// the exception has ended.
     Expired(Timestamp),
     NotExcepted,
 }
@@ -134,7 +135,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         [path, "check", id, now @ ..] if now.len() < 2 => {
             let now = now.first().map(|now| Timestamp::from_str(now)).transpose()?;
             let exceptions = match registry(path).load() {
-                // Nobody has made an exception yet.
+                // No exception has been made yet.
                 Err(argus_registry::Error::NotFound { .. }) => Exceptions::default(),
                 loaded => loaded?.value,
             };

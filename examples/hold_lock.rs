@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! $ cargo run --example hold_lock -- /tmp/try.lock
-//! holding /tmp/try.lock, exclusive: press Enter to let go
+//! holding /tmp/try.lock, exclusive: press Enter to release it
 //!                                   $ cargo run --example hold_lock -- /tmp/try.lock shared
 //!                                   /tmp/try.lock is locked by another process, ...
 //! ```
@@ -32,8 +32,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    println!("holding {path}, {mode}: press Enter to let go");
-    // Its end is as good as a line.
+    println!("holding {path}, {mode}: press Enter to release it");
+    // The end of the input ends the wait as a line does.
     let _ = io::stdin().read_line(&mut String::new());
     ExitCode::SUCCESS
 }

@@ -15,7 +15,7 @@ const run = (command, args) => {
 }
 
 run('cargo', ['test', '--locked', '--features', 'cli,tokio'])
-// The Rust programs that JavaScript tests run beside Node processes.
+// The programs in tests/fixtures/ that JavaScript tests run beside Node processes.
 run('cargo', ['build', '--release', '--locked', '--example', 'increment', '--example', 'claim'])
 const tests = ['__test__', 'playground', 'benchmark'].flatMap(testFiles)
 // Files in turns: the tests start more processes than the machine has cores as it is. The limit

@@ -56,7 +56,7 @@ export const puppet = (t, file = 'puppet.mjs', args = []) => {
 /** Several puppets, ready. */
 export const puppets = (t, count) => Array.from({ length: count }, () => puppet(t))
 
-/** A program of the Rust crate, as its code is now. */
+/** A program in tests/fixtures/, which is an example to cargo, from its code as it is now. */
 export const rustExample = (name) => {
 	const args = ['build', '--release', '--locked', '--quiet', '--example', name]
 	execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })

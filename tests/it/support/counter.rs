@@ -1,22 +1,14 @@
-//! A number that a test's threads and processes share.
+//! A number in a JSON document, which a test's threads and processes share.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use argus_registry::{Document, Error, LockOptions};
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counter {
     pub(crate) count: u64,
-}
-
-pub(crate) fn folder() -> (TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = fs::canonicalize(dir.path()).unwrap().join("doc.json");
-    (dir, path)
 }
 
 pub(crate) fn counter(path: &Path) -> Document<Counter> {
@@ -28,6 +20,7 @@ pub(crate) fn count_up(counter: &mut Counter) -> Result<u64, Error> {
     Ok(counter.count)
 }
 
+/// The longest wait for a lock in a test. It ends a test that hangs, not one that is slow.
 pub(crate) fn patient() -> LockOptions {
     LockOptions { timeout: Some(Duration::from_secs(60)), ..LockOptions::default() }
 }

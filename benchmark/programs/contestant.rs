@@ -2,10 +2,10 @@
 //!
 //! `contestant SETTINGS` warms up on a registry of its own, prints `ready`, waits for a line on its
 //! standard input with the instant to start at (in milliseconds since 1970), and prints in one
-//! line of JSON how long each update took. The settings and the answer are JSON, and the same as
-//! those of `benchmark/children/worker.mjs`.
+//! line of JSON how long each update took. The settings and the answer are those of
+//! `benchmark/children/worker.mjs`, in JSON.
 
-#![allow(clippy::disallowed_methods, reason = "nobody cancels the pauses of a benchmark")]
+#![allow(clippy::disallowed_methods, reason = "the pauses of a benchmark are not cancelled")]
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -52,10 +52,10 @@ enum Load {
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Outcome {
-    /// Of rejected updates too: they have waited like the others.
+    /// In milliseconds. Rejected updates are among them: they have waited like the others.
     latencies: Vec<f64>,
     acknowledged: u32,
-    /// Acknowledged before the time was over.
+    /// The updates that were acknowledged before the time was over.
     within: u32,
     window_ms: f64,
     cpu_ms: Option<f64>,
@@ -66,7 +66,7 @@ struct Watcher<'a> {
     path: &'a Path,
     operation: Operation,
     options: UpdateOptions,
-    /// Its own record, as a watcher has it in memory.
+    /// The watcher's own record, as it has it in memory.
     record: WatcherRecord,
     beats: u64,
 }
@@ -101,7 +101,7 @@ impl<'a> Watcher<'a> {
     }
 }
 
-/// The crate has no names for fields that it doesn't know, so the count is in one that it does.
+/// The crate gives no access to fields that it doesn't know, so the count is in one that it knows.
 fn set_beats(record: &mut WatcherRecord, beats: u64) {
     record.match_ = Some(json!({ "beats": beats }));
 }
@@ -111,7 +111,7 @@ fn beats_of(record: &WatcherRecord) -> u64 {
     beats.and_then(Value::as_u64).unwrap_or(0)
 }
 
-/// Watchers live for hours: what counts is a warm cache, not the first milliseconds.
+/// A watcher runs for hours: what counts is a warm cache, not the first milliseconds.
 fn warm_up(settings: &Settings) -> Result<(), Box<dyn Error>> {
     let folder = settings.path.with_file_name(format!("warm-up-{}", settings.index));
     let own = folder.join("registry.json");
@@ -132,7 +132,7 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// Of this process until now, all threads together.
+/// The processor time that all threads of this process have used until now.
 #[cfg(unix)]
 fn cpu_ms() -> Option<f64> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
@@ -161,8 +161,8 @@ fn run(watcher: &mut Watcher<'_>, load: &Load) -> Outcome {
             outcome.window_ms = seconds * 1_000.0;
             let mut after_ms = phase_ms;
             while after_ms < outcome.window_ms {
-                // Counted from when it should have begun, so that a beat that had to wait for
-                // the one before doesn't look fast.
+                // The latency counts from when the update should have begun, so that one that had
+                // to wait for the one before doesn't look fast.
                 let intended = started + Duration::from_secs_f64(after_ms / 1_000.0);
                 sleep_until(intended);
                 outcome.call(watcher, intended, end);
@@ -200,7 +200,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     output.flush()?;
     let mut start_at = String::new();
     if io::stdin().read_line(&mut start_at)? == 0 {
-        return Err("nobody gave the start signal".into());
+        return Err("the standard input ended before the start signal".into());
     }
     let start_at = UNIX_EPOCH + Duration::from_secs_f64(start_at.trim().parse::<f64>()? / 1_000.0);
     thread::sleep(start_at.duration_since(SystemTime::now()).unwrap_or_default());

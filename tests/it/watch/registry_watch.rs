@@ -1,47 +1,35 @@
-//! Watching, in Rust, on real files and threads.
+//! Watching a registry, on real files and threads.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use argus_registry::{
-    update_registry, watch_registry, Error, RegistryV1, UpdateOptions, Warning, WatcherRecord,
-};
-use tempfile::TempDir;
+use argus_registry::{watch_registry, Error, RegistryV1, Warning};
 
-/// For a test that hangs, not for one that is slow.
-const TOO_LONG: Duration = Duration::from_secs(60);
+use crate::support::files::{self, registry_path};
+use crate::support::registries::{self, patient};
 
-fn folder() -> (TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = fs::canonicalize(dir.path()).unwrap().join("registry.json");
-    (dir, path)
-}
+/// Ends a test that hangs, not one that is slow.
+const HANG_LIMIT: Duration = Duration::from_secs(60);
 
-/// Replaces a file as a program that is not ours would: no reader sees half of it.
-#[allow(clippy::disallowed_methods, reason = "it is not ours")]
-fn put(path: &Path, text: &str) {
+/// Replaces a file in one step, as a program without this crate would: no reader sees half of it.
+#[allow(clippy::disallowed_methods, reason = "a program without this crate")]
+fn replace(path: &Path, text: &str) {
     let temp = path.with_extension("other");
-    fs::File::create(&temp).unwrap().write_all(text.as_bytes()).unwrap();
+    files::put(&temp, text);
     fs::rename(temp, path).unwrap();
 }
 
 fn add(path: &Path, id: &str) {
-    let options = UpdateOptions { durable: false, ..UpdateOptions::default() };
-    update_registry(path, &options, |registry| {
-        registry.set_watcher(WatcherRecord::new(id, "127.0.0.1", 1));
-        Ok::<_, Error>(())
-    })
-    .unwrap();
+    registries::add(path, id, &patient()).unwrap();
 }
 
 type State = Result<(RegistryV1, Vec<Warning>), Error>;
 
-/// The states of a file as they come, from a thread that asks for them. It is told to end when
-/// nobody listens any more.
+/// The states of a file as they come, from a thread that asks for them. The thread ends when the
+/// receiver is gone.
 fn watched(path: &Path) -> Receiver<State> {
     let watch = watch_registry(path).unwrap();
     let (sender, receiver) = mpsc::channel();
@@ -52,7 +40,7 @@ fn watched(path: &Path) -> Receiver<State> {
 /// Waits for the state with this watcher.
 fn until_has(states: &Receiver<State>, id: &str) {
     loop {
-        let (registry, _) = states.recv_timeout(TOO_LONG).expect(id).unwrap();
+        let (registry, _) = states.recv_timeout(HANG_LIMIT).expect(id).unwrap();
         if registry.watcher(id).is_some() {
             return;
         }
@@ -60,31 +48,31 @@ fn until_has(states: &Receiver<State>, id: &str) {
 }
 
 fn warning(states: &Receiver<State>) -> Option<Warning> {
-    let (registry, warnings) = states.recv_timeout(TOO_LONG).unwrap().unwrap();
+    let (registry, warnings) = states.recv_timeout(HANG_LIMIT).unwrap().unwrap();
     assert_eq!(registry.watchers().count(), 0);
     warnings.into_iter().next()
 }
 
 #[test]
-fn every_state_comes_from_a_file_that_is_missing_to_one_that_is_gone() {
-    let (_dir, path) = folder();
+fn every_state_is_delivered_from_a_missing_file_to_a_deleted_one() {
+    let (_dir, path) = registry_path();
     let states = watched(&path);
     assert!(matches!(warning(&states), Some(Warning::Missing { .. })));
     add(&path, "one");
     until_has(&states, "one");
     add(&path, "two");
     until_has(&states, "two");
-    put(&path, "no registry");
+    replace(&path, "no registry");
     assert!(matches!(warning(&states), Some(Warning::Corrupt { .. })));
-    put(&path, r#"{"version":2}"#);
+    replace(&path, r#"{"version":2}"#);
     assert!(matches!(warning(&states), Some(Warning::UnsupportedVersion { .. })));
     fs::remove_file(&path).unwrap();
     assert!(matches!(warning(&states), Some(Warning::Missing { .. })));
 }
 
 #[test]
-fn folders_come_go_and_come_back_under_the_same_name() {
-    let (dir, _) = folder();
+fn folders_that_are_deleted_and_made_again_under_one_name_are_watched() {
+    let (dir, _) = registry_path();
     let path = dir.path().join("a").join("b").join("registry.json");
     let states = watched(&path);
     assert!(matches!(warning(&states), Some(Warning::Missing { .. })));
@@ -96,8 +84,8 @@ fn folders_come_go_and_come_back_under_the_same_name() {
 }
 
 #[test]
-fn a_late_caller_gets_the_last_state_and_no_other() {
-    let (_dir, path) = folder();
+fn a_caller_that_asks_late_gets_the_last_state_only() {
+    let (_dir, path) = registry_path();
     let mut watch = watch_registry(&path).unwrap();
     watch.next().unwrap().unwrap();
     for id in ["one", "two", "three"] {
@@ -110,42 +98,42 @@ fn a_late_caller_gets_the_last_state_and_no_other() {
 }
 
 #[test]
-fn equal_content_is_no_change() {
-    let (_dir, path) = folder();
+fn equal_content_is_not_delivered_as_a_change() {
+    let (_dir, path) = registry_path();
     let text = |number| format!(r#"{{"version":1,"updatedAt":{number},"watchers":{{}}}}"#);
-    put(&path, &text(1));
+    replace(&path, &text(1));
     let states = watched(&path);
-    let next = || states.recv_timeout(TOO_LONG).unwrap().unwrap().0.updated_at();
+    let next = || states.recv_timeout(HANG_LIMIT).unwrap().unwrap().0.updated_at();
     assert_eq!(next(), 1);
     for number in 2..6 {
-        put(&path, &text(number - 1));
-        // Long enough for it to be noticed, in a burst of its own.
+        replace(&path, &text(number - 1));
+        // Long enough for the watch to notice it, in a burst of its own.
         assert!(states.recv_timeout(Duration::from_millis(60)).is_err());
-        put(&path, &text(number));
+        replace(&path, &text(number));
         assert_eq!(next(), number);
     }
 }
 
 #[test]
 fn cancelling_ends_a_wait_and_the_iteration() {
-    let (_dir, path) = folder();
+    let (_dir, path) = registry_path();
     let mut watch = watch_registry(&path).unwrap();
     let token = watch.cancel_token();
     assert!(watch.next().unwrap().is_ok());
-    let waiter = thread::spawn(move || (watch.next().is_none(), watch.next().is_none()));
+    let waiting = thread::spawn(move || (watch.next().is_none(), watch.next().is_none()));
     token.cancel();
-    assert_eq!(waiter.join().unwrap(), (true, true));
+    assert_eq!(waiting.join().unwrap(), (true, true));
 }
 
 #[test]
-fn what_can_t_be_watched_is_said_and_ends_the_iteration() {
-    let (dir, _) = folder();
+fn a_path_that_can_not_be_watched_is_an_error_and_ends_the_iteration() {
+    let (dir, _) = registry_path();
     for bad in [Path::new(""), Path::new("/"), &dir.path().join("x/"), &dir.path().join("..")] {
         assert_eq!(watch_registry(bad).unwrap_err().code(), "INVALID_VALUE", "{}", bad.display());
     }
     let file = dir.path().join("file");
-    put(&file, "");
-    // Windows denies the one, and has nothing where the other should be.
+    replace(&file, "");
+    // Windows denies access to the first, and has no file where the second should be.
     let bad: &[&Path] = if cfg!(unix) { &[dir.path(), &file.join("registry.json")] } else { &[] };
     for bad in bad {
         let mut watch = watch_registry(bad).unwrap();
@@ -156,9 +144,9 @@ fn what_can_t_be_watched_is_said_and_ends_the_iteration() {
 
 #[cfg(unix)]
 #[test]
-fn links_are_followed_wherever_they_are_pointed() {
+fn links_are_followed_when_they_are_pointed_elsewhere() {
     use std::os::unix::fs::symlink;
-    let (dir, path) = folder();
+    let (dir, path) = registry_path();
     let point = |link: &Path, target: &Path| {
         let _ = fs::remove_file(link);
         symlink(target, link).unwrap();
@@ -180,7 +168,7 @@ fn links_are_followed_wherever_they_are_pointed() {
     assert!(matches!(warning(&states), Some(Warning::Missing { .. })));
     add(&path, "three");
     until_has(&states, "three");
-    // And a file in place of the link.
+    // A file in place of the link.
     fs::remove_file(&path).unwrap();
     add(&path, "four");
     until_has(&states, "four");

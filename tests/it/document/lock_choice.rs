@@ -9,10 +9,11 @@ use argus_registry::{
     RegistryV1, UpdateOptions,
 };
 
+use crate::support::files::{document_path, names_in};
+
 fn folder() -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = fs::canonicalize(dir.path()).unwrap().join("config.json");
-    (dir, path)
+    let (dir, path) = document_path();
+    (dir, path.with_file_name("config.json"))
 }
 
 fn counter(path: &Path) -> Document<u32> {
@@ -29,11 +30,7 @@ fn one_try() -> LockOptions {
 }
 
 fn names(path: &Path) -> Vec<String> {
-    let entries = fs::read_dir(path.parent().unwrap()).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
+    names_in(path.parent().unwrap())
 }
 
 /// What each kind of caller gets on one file.

@@ -1,17 +1,17 @@
 //! The floor of the benchmark: one locked update in bare system calls, and nothing else.
 //!
 //! `syscall_floor SETTINGS` prints `ready`, waits for a line on its standard input, updates the file
-//! again and again for a time, and prints how long each update took, as `examples/contestant.rs`.
+//! again and again for a time, and prints how long each update took, as `contestant.rs` does.
 //!
 //! What every locked update of a file by replacement has to do on the same disk: create the
 //! lockfile exclusively, read, write a temp file, rename it, unlink the lockfile; durable, also
-//! fsync the file and its folder. It parses nothing, checks nothing and would lose the lock to
-//! nobody: it has to run alone. So no program that does more than this can be faster by much,
-//! and a ratio to it says what the lock, the safety and the language cost, on any machine.
+//! fsync the file and its folder. It parses nothing, checks nothing and does not wait for a lock that
+//! is taken, so it has to run alone. No program that does more than this can be much faster. A
+//! ratio to it says what the lock, the safety and the language cost, on any machine.
 
 #![allow(
     clippy::disallowed_methods,
-    reason = "the floor is the bare calls, with none of the crate's care"
+    reason = "the floor is the bare calls, without the crate's checks"
 )]
 
 use std::error::Error;
@@ -98,7 +98,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(output, "ready")?;
     output.flush()?;
     if io::stdin().read_line(&mut String::new())? == 0 {
-        return Err("nobody gave the start signal".into());
+        return Err("the standard input ended before the start signal".into());
     }
 
     let mut latencies = Vec::with_capacity(1 << 20);

@@ -6,25 +6,23 @@ use std::time::Duration;
 
 use argus_registry::{lock_exclusive, try_lock_exclusive, CancelToken, Error, LockOptions};
 
-#[path = "support/counter.rs"]
-mod support;
+use crate::support::counter::{count_up, counter, patient, Counter};
+use crate::support::files::document_path;
 
-use support::{count_up, counter, folder, patient, Counter};
-
-/// On the only thread that this runtime has: if a call blocked it, nobody would let go.
+/// This runtime has one thread. If the waiting call blocked it, the lock would never be released.
 #[tokio::test]
-async fn whoever_waits_blocks_no_worker() {
-    let (_dir, path) = folder();
+async fn a_call_that_waits_blocks_no_worker() {
+    let (_dir, path) = document_path();
     let document = counter(&path);
     let held = try_lock_exclusive(document.lock_path().unwrap()).unwrap();
     let waiting = document.update_async(&patient(), count_up);
-    let letting_go = async {
+    let releasing = async {
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
         drop(held);
     };
-    let (count, ()) = tokio::join!(waiting, letting_go);
+    let (count, ()) = tokio::join!(waiting, releasing);
     assert_eq!(count.unwrap(), 1);
     let one_try = LockOptions::one_try();
     let mut loaded = document.load_async(&one_try).await.unwrap();
@@ -35,8 +33,8 @@ async fn whoever_waits_blocks_no_worker() {
 }
 
 #[tokio::test]
-async fn dropped_while_it_waits_it_leaves_no_lock_and_does_nothing() {
-    let (_dir, path) = folder();
+async fn an_update_that_is_dropped_while_it_waits_leaves_no_lock_and_writes_nothing() {
+    let (_dir, path) = document_path();
     let document = counter(&path);
     let lock_file = document.lock_path().unwrap();
     let held = try_lock_exclusive(&lock_file).unwrap();
@@ -46,13 +44,13 @@ async fn dropped_while_it_waits_it_leaves_no_lock_and_does_nothing() {
     let waited = tokio::time::timeout(Duration::from_millis(50), &mut waiting).await;
     assert!(waited.is_err(), "it waits");
     drop(waiting);
-    assert!(!parent.is_cancelled(), "the caller's own token is the caller's");
+    assert!(!parent.is_cancelled(), "the caller's own token is not cancelled");
     drop(held);
-    // The thread that stood in the kernel's queue lets go as soon as it gets there.
+    // The thread that waits in the kernel's queue releases the lock as soon as it gets it.
     let lock = lock_exclusive(&lock_file, &patient()).unwrap();
     assert!(!path.exists());
     drop(lock);
-    // And the token ends it, too.
+    // The token ends a wait, too.
     let held = try_lock_exclusive(&lock_file).unwrap();
     let waiting = document.update_async(&options, count_up);
     let cancelling = async { parent.cancel() };
@@ -61,10 +59,10 @@ async fn dropped_while_it_waits_it_leaves_no_lock_and_does_nothing() {
     drop(held);
 }
 
-/// A save that waits, and whose caller has left, must not overwrite what was saved since.
+/// A save that waits, and whose caller has dropped it, must not overwrite what was saved since.
 #[tokio::test]
 async fn a_dropped_save_does_not_write_later() {
-    let (_dir, path) = folder();
+    let (_dir, path) = document_path();
     let document = counter(&path);
     let lock_file = document.lock_path().unwrap();
     let held = try_lock_exclusive(&lock_file).unwrap();
@@ -78,23 +76,23 @@ async fn a_dropped_save_does_not_write_later() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "{\n  \"count\": 2\n}");
 }
 
-/// Waiting calls took all threads of the runtime's pool, so that one for a document whose lock was
-/// free was late, timeout or not.
+/// Waiting calls took all threads of the runtime's pool. A call for a document whose lock was free
+/// came late then, with and without a timeout.
 #[test]
-fn calls_that_wait_for_one_lock_hold_up_no_other_document() {
+fn calls_that_wait_for_one_lock_do_not_delay_another_document() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(2)
         .enable_time()
         .build()
         .unwrap();
-    let (_dir, path) = folder();
+    let (_dir, path) = document_path();
     let (busy, free) = (counter(&path), counter(&path.with_file_name("free.json")));
     let held = try_lock_exclusive(busy.lock_path().unwrap()).unwrap();
     let waiting: Vec<_> =
         (0..20).map(|_| runtime.spawn(busy.update_async(&patient(), count_up))).collect();
     let both = async {
         free.update_async(&patient(), count_up).await.unwrap();
-        // Whoever holds it needs the pool to let go.
+        // The holder needs the pool to release the lock.
         tokio::task::spawn_blocking(move || drop(held)).await.unwrap();
         for update in waiting {
             update.await.unwrap().unwrap();
@@ -104,10 +102,10 @@ fn calls_that_wait_for_one_lock_hold_up_no_other_document() {
     assert_eq!(busy.load().unwrap().value.count, 20);
 }
 
-/// Before it writes, it looks whether anybody still wants it.
+/// Before it writes, the update checks whether its caller still waits for it.
 #[tokio::test]
-async fn dropped_while_the_updater_runs_it_writes_nothing() {
-    let (_dir, path) = folder();
+async fn an_update_that_is_dropped_while_its_updater_runs_writes_nothing() {
+    let (_dir, path) = document_path();
     let document = counter(&path);
     let (entered, inside) = mpsc::channel();
     let (go_on, wait) = mpsc::channel::<()>();
@@ -125,10 +123,10 @@ async fn dropped_while_the_updater_runs_it_writes_nothing() {
     assert!(!path.exists());
 }
 
-/// Dropped at any moment: the file is whole, the lock comes free, and what was acknowledged is in.
+/// The file is whole, the lock is released, and every acknowledged update is in the file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dropped_at_any_moment_nothing_is_torn() {
-    let (_dir, path) = folder();
+async fn a_file_is_whole_whenever_an_update_of_it_is_dropped() {
+    let (_dir, path) = document_path();
     let document = counter(&path);
     let (mut acknowledged, mut dropped) = (0, 0);
     for round in 0..400_u64 {
@@ -158,7 +156,7 @@ async fn dropped_at_any_moment_nothing_is_torn() {
 
 #[tokio::test]
 async fn a_panic_reaches_its_caller_and_frees_the_lock() {
-    let (_dir, path) = folder();
+    let (_dir, path) = document_path();
     let document = counter(&path);
     let other = document.clone();
     let panicked = tokio::spawn(async move {

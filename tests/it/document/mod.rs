@@ -1,0 +1,14 @@
+#[cfg(feature = "tokio")]
+mod async_operations;
+mod definition;
+mod errors;
+#[cfg(target_os = "linux")]
+mod faults;
+#[cfg(feature = "toml")]
+mod format;
+mod lock;
+mod lock_choice;
+mod operations;
+#[cfg(unix)]
+mod permissions;
+mod processes;

@@ -1,0 +1,57 @@
+//! In which order a file is written, made durable and given its mode.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::support::altered_calls::{touch, AlteredCalls};
+use crate::support::files::put;
+use crate::support::processes::{this_test, PART};
+
+/// No test here can cut the power; what is asked of the disk, and when, can be seen.
+#[test]
+fn a_durable_update_syncs_the_file_before_the_rename_and_the_folder_after_it() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["RECORDS_CALLS"]).again(this_test!());
+    };
+    touch(path.as_ref()).unwrap();
+    let calls = fs::read_to_string(format!("{path}.calls")).unwrap();
+    let calls: Vec<_> = calls.lines().filter_map(|line| line.split_once(' ')).collect();
+    let [("sync", file), ("rename", target), ("sync", folder)] = calls[..] else {
+        panic!("{calls:?}")
+    };
+    assert!(file.ends_with(".tmp"), "{file}");
+    assert_eq!(target, path);
+    assert_eq!(Path::new(folder), Path::new(&path).parent().unwrap());
+}
+
+#[test]
+fn a_folder_is_created_durably() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["RECORDS_CALLS"]).again(this_test!());
+    };
+    let parent = Path::new(&path).parent().unwrap();
+    touch(&parent.join("not").join("yet").join("registry.json")).unwrap();
+    let calls = fs::read_to_string(format!("{path}.calls")).unwrap();
+    for holds_a_new_name in [parent, &parent.join("not")] {
+        let line = format!("sync {}", holds_a_new_name.display());
+        assert!(calls.lines().any(|call| call == line), "{line} in {calls}");
+    }
+}
+
+/// If the mode were set after the content was written, every user could open the file in between.
+#[test]
+fn the_new_content_of_a_private_registry_is_private_from_the_beginning() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["RECORDS_CALLS"]).again(this_test!());
+    };
+    put(path.as_ref(), r#"{"version":1,"updatedAt":0,"watchers":{}}"#);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    touch(path.as_ref()).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let calls = fs::read_to_string(format!("{path}.calls")).unwrap();
+    let new_content = calls.lines().find_map(|line| line.strip_prefix("sync ")).unwrap();
+    let later = format!("chmod {new_content}");
+    assert!(!calls.contains(&later), "its mode was set afterwards: {calls}");
+}

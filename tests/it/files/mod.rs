@@ -1,0 +1,4 @@
+#[cfg(target_os = "linux")]
+mod atomic_write;
+#[cfg(target_os = "linux")]
+mod shared_file;

@@ -1,0 +1,45 @@
+//! A lockfile that an older argus takes away, or makes, at the worst moment.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use crate::support::altered_calls::{touch, AlteredCalls};
+use crate::support::processes::{this_test, PART};
+
+#[test]
+fn the_new_lockfile_of_an_older_argus_is_never_removed() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["LOCKFILE_REPLACED_AFTER_LINK"]).again(this_test!());
+    };
+    assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_BUSY");
+    let lockfile = Path::new(&path).with_extension("json.lock");
+    assert_eq!(fs::metadata(lockfile).unwrap().len(), 0, "the older argus's is there");
+    assert!(!Path::new(&path).exists());
+}
+
+/// Writing and syncing the new content takes time. What counts is which process holds the lock after
+/// that.
+#[test]
+fn a_lock_that_is_lost_while_the_new_content_is_written_replaces_nothing() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["LOCKFILE_REPLACED_AT_FSYNC"]).again(this_test!());
+    };
+    assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_LOST");
+    assert!(!Path::new(&path).exists());
+    let lockfile = Path::new(&path).with_extension("json.lock");
+    assert_eq!(fs::metadata(lockfile).unwrap().len(), 0, "the older argus's is there");
+}
+
+#[test]
+fn a_lockfile_of_an_older_argus_that_was_moved_aside_by_mistake_is_put_back() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["LOCKFILE_REPLACED_BEFORE_MOVE"]).again(this_test!());
+    };
+    let lockfile = Path::new(&path).with_extension("json.lock");
+    let abandoned = fs::File::create(&lockfile).unwrap();
+    abandoned.set_modified(UNIX_EPOCH).unwrap();
+    assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_BUSY");
+    assert!(fs::metadata(&lockfile).unwrap().modified().unwrap() > UNIX_EPOCH);
+}

@@ -1,0 +1,10 @@
+#[cfg(target_os = "linux")]
+mod guard;
+#[cfg(target_os = "linux")]
+mod lockfile;
+mod registry_lock;
+mod stale_lockfile;
+#[cfg(target_os = "linux")]
+mod without_hard_links;
+#[cfg(target_os = "linux")]
+mod without_kernel_locks;

@@ -1,0 +1,130 @@
+//! File systems that have no kernel locks, where the lockfile alone has to do.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use argus_registry::{
+    inspect_lock, read_registry, try_lock_exclusive, update_registry, Error, Guarantee, LockState,
+    RegistryLock,
+};
+
+use crate::support::altered_calls::{durable_one_try, touch, AlteredCalls};
+use crate::support::files::put;
+use crate::support::processes::{this_test, PART};
+
+#[test]
+fn processes_count_exactly_without_kernel_locks() {
+    AlteredCalls::new(&["NO_KERNEL_LOCKS"]).four_processes_count_exactly();
+}
+
+#[test]
+fn processes_count_exactly_without_kernel_locks_and_hard_links() {
+    AlteredCalls::new(&["NO_KERNEL_LOCKS", "NO_HARD_LINKS"]).four_processes_count_exactly();
+}
+
+/// Two processes judge a dead holder's lockfile at once. The slower process must not move away the
+/// new lockfile of the faster one: a third process would get in while the faster one is about to
+/// commit. An acknowledged update was lost that way.
+#[test]
+fn two_processes_that_judge_a_dead_holders_lockfile_lose_nothing_without_kernel_locks() {
+    let altered = AlteredCalls::new(&["NO_KERNEL_LOCKS", "SLOW_RENAMES"]);
+    let port = || read_registry(altered.path()).unwrap().0.watcher("counter").unwrap().port;
+    altered.leave_a_dead_holders_lockfile();
+    let expected = port().wrapping_add(3);
+    #[allow(clippy::disallowed_methods, reason = "the windows are made of pauses")]
+    let pause = |ms| thread::sleep(Duration::from_millis(ms));
+    let slower = altered.increment(&["1"], &[("BEFORE_MOVE", "300"), ("AFTER_MOVE", "900")]);
+    pause(100);
+    let faster = altered.increment(&["1"], &[("BEFORE_COMMIT", "1500")]);
+    pause(400);
+    let third = altered.increment(&["1"], &[]);
+    for mut child in [slower, faster, third] {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(port(), expected);
+}
+
+/// Without kernel locks other processes may be at work. So a takeover removes the temp files that are
+/// known to be the dead holder's, and no others.
+#[test]
+fn a_takeover_removes_the_dead_holders_litter_and_no_other_without_kernel_locks() {
+    let Ok(path) = env::var(PART) else {
+        let altered = AlteredCalls::new(&["NO_KERNEL_LOCKS"]);
+        altered.leave_a_dead_holders_lockfile();
+        return altered.again(this_test!());
+    };
+    let folder = Path::new(&path).parent().unwrap();
+    let record = fs::read_to_string(format!("{path}.lock")).unwrap();
+    let (_, nonce) = record.split_once("\"nonce\":\"").unwrap();
+    let temp = |nonce: &str| folder.join(format!(".registry.json.{nonce}.tmp"));
+    let (dead_holders, others) = (temp(&nonce[..32]), temp(&"0".repeat(32)));
+    // A holder that was killed in just that moment has left the lockfile under this name, too.
+    let _ = fs::remove_file(&dead_holders);
+    put(&dead_holders, "half");
+    put(&others, "half");
+    touch(path.as_ref()).unwrap();
+    assert!(!dead_holders.exists());
+    assert!(others.exists());
+}
+
+/// A process was killed between claiming a dead holder's lockfile and dropping the claim.
+#[test]
+fn the_claim_of_a_dead_process_keeps_others_off_until_it_is_stale_and_no_longer() {
+    let Ok(path) = env::var(PART) else {
+        let altered = AlteredCalls::new(&["NO_KERNEL_LOCKS"]);
+        altered.leave_a_dead_holders_lockfile();
+        return altered.again(this_test!());
+    };
+    let lockfile = Path::new(&path).with_extension("json.lock");
+    let found = fs::metadata(&lockfile).unwrap();
+    let nanos = found.mtime() * 1_000_000_000 + found.mtime_nsec();
+    let claim = format!(".registry.json.{:016x}{nanos:016x}.tmp", found.ino());
+    let claim = lockfile.with_file_name(claim);
+    #[allow(clippy::disallowed_methods, reason = "a crash's leftover is made by hand")]
+    fs::hard_link(&lockfile, &claim).unwrap();
+    assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_BUSY");
+    let mut impatient = durable_one_try();
+    impatient.lock.timeout = None;
+    impatient.lock.stale_after = Duration::from_nanos(1);
+    update_registry(&path, &impatient, |registry| {
+        registry.set_updated_at(8);
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+    assert!(!claim.exists());
+}
+
+#[test]
+fn a_dead_holder_costs_no_waiting_without_kernel_locks() {
+    let Ok(path) = env::var(PART) else {
+        let altered = AlteredCalls::new(&["NO_KERNEL_LOCKS"]);
+        altered.leave_a_dead_holders_lockfile();
+        return altered.again(this_test!());
+    };
+    let status = inspect_lock(&path, Duration::from_secs(10)).unwrap();
+    assert_eq!(status.guarantee, Guarantee::LockfileOnly);
+    assert_eq!(status.state, LockState::Stale);
+    assert_eq!(status.holder.unwrap().alive, Some(false));
+    touch(path.as_ref()).unwrap();
+}
+
+#[test]
+fn a_live_holder_does_not_lose_its_lock_by_age_without_kernel_locks() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["NO_KERNEL_LOCKS"]).again(this_test!());
+    };
+    let lock = RegistryLock::acquire(&path, &durable_one_try().lock).unwrap();
+    let lockfile = fs::File::open(Path::new(&path).with_extension("json.lock")).unwrap();
+    lockfile.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let busy = touch(path.as_ref()).unwrap_err();
+    assert_eq!(busy.code(), "LOCK_BUSY");
+    assert_eq!(busy.holder().unwrap().pid, Some(std::process::id()));
+    drop(lock);
+    touch(path.as_ref()).unwrap();
+    let unsupported = try_lock_exclusive(format!("{path}.x")).unwrap_err();
+    assert_eq!(unsupported.code(), "UNSUPPORTED_FILE_SYSTEM");
+}

@@ -1,0 +1,13 @@
+//! The library as its callers have it: real files, threads and processes. The modules have the names of
+//! the folders in `src/`.
+
+mod document;
+mod examples;
+mod files;
+mod layering;
+mod litter;
+mod lock;
+mod registry;
+mod support;
+#[cfg(feature = "watch")]
+mod watch;

@@ -1,0 +1,5 @@
+mod entries;
+mod heartbeat;
+mod large_registry;
+mod prune;
+mod update;

@@ -1,0 +1,167 @@
+/* Calls to the operating system that fail, are late, or meet another process at an exact moment.
+
+   This library is loaded before libc's, into real programs. Each test compiles it with the names of
+   the changes that it wants. ARGUS_REGISTRY_TEST_PART holds the path of the file under test. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#ifdef NO_KERNEL_LOCKS
+int flock(int fd, int operation) { errno = ENOLCK; return -1; }
+#endif
+#ifdef NO_HARD_LINKS
+int linkat(int d1, const char *p1, int d2, const char *p2, int flags) { errno = EPERM; return -1; }
+#endif
+#ifdef LOCKFILE_REPLACED_AFTER_LINK
+/* An older argus that takes our new lockfile for the stale one which it found there before. */
+int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {
+    int (*real)(int, const char *, int, const char *, int) = dlsym(RTLD_NEXT, "linkat");
+    int result = real(d1, p1, d2, p2, flags);
+    if (result == 0 && strstr(p2, ".lock")) {
+        unlink(p2);
+        close(open(p2, O_CREAT | O_EXCL | O_WRONLY, 0644));
+    }
+    return result;
+}
+#endif
+#ifdef KILLED_AT_LINK
+/* A crash just before a hard link is made whose name ends as the variable KILLED_AT says. */
+int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {
+    const char *ending = getenv("KILLED_AT");
+    size_t length = strlen(p2), wanted = ending ? strlen(ending) : 0;
+    if (ending && length >= wanted && !strcmp(p2 + length - wanted, ending)) {
+        kill(getpid(), SIGKILL);
+        pause();
+    }
+    int (*real)(int, const char *, int, const char *, int) = dlsym(RTLD_NEXT, "linkat");
+    return real(d1, p1, d2, p2, flags);
+}
+#endif
+#ifdef LOCKFILE_REPLACED_AT_FSYNC
+/* An older argus that judges our lockfile stale while our new content goes to the disk. */
+int fsync(int fd) {
+    int (*real)(int) = dlsym(RTLD_NEXT, "fsync");
+    char lockfile[4096];
+    snprintf(lockfile, sizeof lockfile, "%s.lock", getenv("ARGUS_REGISTRY_TEST_PART"));
+    unlink(lockfile);
+    close(open(lockfile, O_CREAT | O_EXCL | O_WRONLY, 0644));
+    return real(fd);
+}
+#endif
+#ifdef RECORDS_CALLS
+/* Writes down, in order, what is made durable, renamed and given another mode. */
+static void record(const char *what, const char *path) {
+    char calls[4096];
+    snprintf(calls, sizeof calls, "%s.calls", getenv("ARGUS_REGISTRY_TEST_PART"));
+    FILE *file = fopen(calls, "a");
+    fprintf(file, "%s %s\n", what, path);
+    fclose(file);
+}
+static void record_open_file(const char *what, int fd) {
+    char name[64], path[4096];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(name, path, sizeof path - 1);
+    path[length < 0 ? 0 : length] = 0;
+    record(what, path);
+}
+int fsync(int fd) {
+    int (*real)(int) = dlsym(RTLD_NEXT, "fsync");
+    record_open_file("sync", fd);
+    return real(fd);
+}
+int fchmod(int fd, mode_t mode) {
+    int (*real)(int, mode_t) = dlsym(RTLD_NEXT, "fchmod");
+    record_open_file("chmod", fd);
+    return real(fd, mode);
+}
+int rename(const char *p1, const char *p2) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    record("rename", p2);
+    return real(p1, p2);
+}
+#endif
+#ifdef GUARD_BUSY_THREE_TIMES
+/* Another process inspects the guard, for which it locks it, at our first three tries. */
+int flock(int fd, int operation) {
+    static int tries = 0;
+    int (*real)(int, int) = dlsym(RTLD_NEXT, "flock");
+    if (operation == (LOCK_EX | LOCK_NB) && ++tries <= 3) {
+        errno = EWOULDBLOCK;
+        return -1;
+    }
+    return real(fd, operation);
+}
+#endif
+#ifdef DOCUMENT_DELETED_AT_LOCK
+/* Another process deletes the document while we take its lock. */
+int flock(int fd, int operation) {
+    int (*real)(int, int) = dlsym(RTLD_NEXT, "flock");
+    unlink(getenv("ARGUS_REGISTRY_TEST_PART"));
+    return real(fd, operation);
+}
+#endif
+#ifdef DOCUMENT_DELETED_AFTER_REALPATH
+/* Another process deletes the document as soon as its path has been resolved. */
+char *realpath(const char *path, char *resolved) {
+    char *(*real)(const char *, char *) = dlsym(RTLD_NEXT, "realpath");
+    char *result = real(path, resolved);
+    if (result && !strcmp(result, getenv("ARGUS_REGISTRY_TEST_PART"))) unlink(result);
+    return result;
+}
+#endif
+#ifdef TEMP_FILE_DELETED_BEFORE_RENAME
+/* Before our first commit another process deletes the document's lock file and, as litter, our temp
+   file. */
+int rename(const char *p1, const char *p2) {
+    static int times = 0;
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    if (times++ == 0) {
+#ifndef KEEPS_THE_LOCK_FILE
+        char lock_file[4096];
+        snprintf(lock_file, sizeof lock_file, "%s", getenv("ARGUS_REGISTRY_TEST_PART"));
+        strcpy(strrchr(lock_file, '.'), ".lock");
+        if (unlink(lock_file)) abort();
+#endif
+        unlink(p1);
+    }
+    return real(p1, p2);
+}
+#endif
+#ifdef LOCKFILE_REPLACED_BEFORE_MOVE
+/* An older argus that takes over the stale lockfile just before we move it aside. */
+int rename(const char *p1, const char *p2) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    if (strstr(p1, ".lock")) {
+        unlink(p1);
+        close(open(p1, O_CREAT | O_EXCL | O_WRONLY, 0644));
+    }
+    return real(p1, p2);
+}
+#endif
+#ifdef DESCRIPTORS_STAY_OPEN
+/* Another process has a copy of every descriptor, as a child has until its exec. */
+int close(int fd) { return 0; }
+#endif
+#ifdef SLOW_RENAMES
+/* Widens the windows before and after a lockfile is moved, and the one between the last check of a
+   commit and its rename: by milliseconds from the environment. */
+static void pause_for(const char *name) {
+    const char *ms = getenv(name);
+    if (ms) usleep(atoi(ms) * 1000);
+}
+int rename(const char *p1, const char *p2) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    int moves_lockfile = strstr(p1, ".lock") != NULL;
+    pause_for(moves_lockfile ? "BEFORE_MOVE" : "BEFORE_COMMIT");
+    int result = real(p1, p2);
+    if (moves_lockfile) pause_for("AFTER_MOVE");
+    return result;
+}
+#endif

@@ -1,0 +1,42 @@
+//! A folder for each test, and its files.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+/// A new folder, which is deleted with the first value, and the path of a registry in it.
+pub(crate) fn registry_path() -> (TempDir, PathBuf) {
+    path_in_new_folder("registry.json")
+}
+
+/// A new folder, which is deleted with the first value, and the path of a document in it.
+pub(crate) fn document_path() -> (TempDir, PathBuf) {
+    path_in_new_folder("doc.json")
+}
+
+fn path_in_new_folder(name: &str) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = fs::canonicalize(dir.path()).unwrap().join(name);
+    (dir, path)
+}
+
+/// Writes a file in place, unlike the crate.
+pub(crate) fn put(path: &Path, text: &str) {
+    fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+pub(crate) fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+/// The names of all files in a folder, sorted.
+pub(crate) fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}

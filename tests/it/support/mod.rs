@@ -1,0 +1,12 @@
+//! What tests of several folders need.
+
+pub(crate) mod counter;
+pub(crate) mod files;
+pub(crate) mod processes;
+pub(crate) mod registries;
+
+#[cfg(target_os = "linux")]
+pub(crate) mod altered_calls;
+#[cfg(target_os = "linux")]
+#[path = "../../support/shim.rs"]
+mod shim;

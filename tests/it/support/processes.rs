@@ -1,0 +1,74 @@
+//! Other processes that take part in a test.
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// Set in a process that runs this test program again: which part of the test that process takes.
+/// The library in `altered_calls.c` reads it, too.
+pub(crate) const PART: &str = "ARGUS_REGISTRY_TEST_PART";
+
+/// The name by which the test harness knows the test that calls this. A written name could become
+/// that of no test, and the process that was to run it would succeed without having done anything.
+macro_rules! this_test {
+    () => {{
+        fn here() {}
+        let name = std::any::type_name_of_val(&here);
+        let (_crate, name) = name.split_once("::").unwrap();
+        name.strip_suffix("::here").unwrap()
+    }};
+}
+pub(crate) use this_test;
+
+/// This test program once more, in one test, as another process of that test.
+pub(crate) fn again(program: &Path, test: &str, part: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.args(["--exact", test, "--nocapture"]).env(PART, part).stdin(Stdio::piped());
+    command
+}
+
+/// A program from `examples/` or `tests/fixtures/`, which cargo builds into one folder.
+pub(crate) fn example(name: &str) -> Command {
+    let program = env::current_exe().unwrap();
+    let program = program.ancestors().nth(2).unwrap().join("examples").join(name);
+    let program = program.with_extension(env::consts::EXE_EXTENSION);
+    let command = "cargo build --examples --features toml";
+    assert!(program.exists(), "{} is missing: run `{command}` first", program.display());
+    Command::new(program)
+}
+
+/// The id of a process that has ended.
+pub(crate) fn dead_pid() -> u32 {
+    let mut child = Command::new(env::current_exe().unwrap())
+        .arg("--list")
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = child.id();
+    child.wait().unwrap();
+    pid
+}
+
+/// A child process that prints a line, and ends when its standard input does.
+pub(crate) struct Holder {
+    pub(crate) child: Child,
+    /// The line that it printed.
+    pub(crate) said: String,
+}
+
+impl Holder {
+    /// Starts the process, and waits until it prints a line that contains `begins`.
+    pub(crate) fn start(mut command: Command, begins: &str) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+        let said = lines.map(|line| line.unwrap()).find(|line| line.contains(begins));
+        let said = said.unwrap_or_else(|| panic!("the process ended without {begins}"));
+        Holder { child, said }
+    }
+
+    pub(crate) fn end(mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap();
+    }
+}
