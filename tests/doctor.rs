@@ -302,7 +302,7 @@ fn a_read_only_folder() {
             said.says_of(&temp, "warn", "safe to delete");
         } else {
             // He found the lock free, and could delete nothing all the same.
-            assert!(said.text.contains("FAIL  litter: could not be cleared"), "{}", said.text);
+            assert!(said.text.contains("FAIL  litter: could not be deleted"), "{}", said.text);
         }
         assert_eq!(folder.names(), before);
     }
