@@ -39,13 +39,7 @@ impl LockTarget {
                 Ok(LockTarget::Registry(protected()))
             }
             "lock" if !path.exists() && may_be_registry(&protected()) => {
-                Err(usage_error(&format!(
-                "{} would be created, and if {} is a registry, whose lockfile has that name, every \
-                 update would wait for it: name the registry itself, or a document's lock file \
-                 with --lock-file",
-                path.display(),
-                protected().display()
-            )))
+                Err(ambiguous_lock_file(path, &protected()))
             }
             "lock" => Ok(LockTarget::LockFile { lock_file: path.to_path_buf(), document: None }),
             extension if extension == "toml" || path.with_extension("lock").is_file() => {
@@ -108,6 +102,16 @@ pub(crate) fn path_from_args(
 /// The error of a command line that clap accepts and this program does not.
 pub(crate) fn usage_error(message: &str) -> CommandError {
     Cli::command().error(ErrorKind::ArgumentConflict, message).into()
+}
+
+fn ambiguous_lock_file(lock_file: &Path, registry: &Path) -> CommandError {
+    usage_error(&format!(
+        "{} does not exist, and if {} is a registry, that is the name of its lockfile: a lock file \
+         of this name would block the registry's updates. Name the registry itself, or name a \
+         document's lock file with --lock-file",
+        lock_file.display(),
+        registry.display()
+    ))
 }
 
 /// The error of an operation on a lock file, with its next step.

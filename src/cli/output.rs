@@ -143,7 +143,7 @@ mod tests {
             ｗ字  10 s  b:2\n\
             a\u{301}\\t         c:3\n";
         assert_eq!(columns(rows).unwrap(), expected);
-        assert_eq!(columns([[String::new(); 0]; 0]).unwrap(), "");
+        assert_eq!(columns::<3>([]).unwrap(), "");
     }
 
     #[test]
