@@ -65,8 +65,11 @@ fn a_table_has_no_colour_and_cuts_nothing_however_narrow_the_terminal_is() {
     let table = String::from_utf8(command.output().unwrap().stdout).unwrap();
     let lines: Vec<_> = table.lines().collect();
     assert_eq!(lines.len(), 3, "{table}");
-    assert!(lines[1].starts_with(&format!("{long}  ")), "{table}");
-    assert!(lines[2].starts_with(&format!("字{}", " ".repeat(long.len()))), "{table}");
+    let pid = std::process::id();
+    assert!(lines[1].starts_with(&format!("{long}  {pid}  ")), "{table}");
+    // This character is two columns wide.
+    let padding = " ".repeat(long.len());
+    assert!(lines[2].starts_with(&format!("字{padding}{pid}  ")), "{table}");
     assert!(lines.iter().all(|line| !line.ends_with(' ')), "{table:?}");
     assert!(!table.contains('\u{1b}'), "{table:?}");
 }

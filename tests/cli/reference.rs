@@ -22,7 +22,9 @@ fn the_reference_page_names_every_command_option_and_variable() {
         .skip_while(|line| *line != "Commands:")
         .skip(1)
         .map_while(|line| line.strip_prefix("  "))
-        .filter_map(|line| line.split_whitespace().next())
+        // A line that is indented further continues the description above it.
+        .filter(|line| !line.starts_with(' '))
+        .filter_map(|line| line.split(' ').next())
         .collect();
     assert!(commands.contains(&"list") && commands.contains(&"man"), "{commands:?}");
     for command in commands {
