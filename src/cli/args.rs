@@ -55,8 +55,8 @@ pub(crate) enum CliCommand {
     /// List the watchers
     ///
     /// A table of all watchers: id, process, whether the process is alive (? if this process can't
-    /// tell), how long ago the last heartbeat was, whether that is longer than the time to live, and
-    /// the address. A registry that does not exist is empty.
+    /// tell), how long ago the last heartbeat was, whether that is longer than the time to live,
+    /// and the address. A registry that does not exist is empty.
     List(ListArgs),
     /// List the watchers now, and again after every change, until interrupted
     ///
@@ -79,11 +79,11 @@ pub(crate) enum CliCommand {
     ///
     /// A PATH with a guard (PATH.guard) beside it is a registry. A PATH that ends in `.toml`, or
     /// beside which there is a file with the extension `lock`, is a document with that lock file. A
-    /// PATH that ends in `.lock` is a lock file itself, unless it is the lockfile of a registry. Every
-    /// other PATH is a registry: a document with another lock file needs --lock-file.
+    /// PATH that ends in `.lock` is a lock file itself, unless it is the lockfile of a registry.
+    /// Every other PATH is a registry: a document with another lock file needs --lock-file.
     ///
-    /// Nothing is created. The inspection takes the lock for a moment, so another program that tries
-    /// the lock only once may find it busy at that moment.
+    /// Nothing is created. The inspection takes the lock for a moment, so another program that
+    /// tries the lock only once may find it busy at that moment.
     Status(StatusArgs),
     /// Run a command while holding the lock of a file
     ///
@@ -91,31 +91,32 @@ pub(crate) enum CliCommand {
     /// exit code. For the meaning of PATH see `status --help`.
     ///
     /// SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1 and SIGUSR2 are forwarded to the command, except a
-    /// signal that the terminal has sent to the command already. (Only Linux tells which process sent
-    /// SIGINT or SIGQUIT; on other systems these two are not forwarded in the foreground of a
+    /// signal that the terminal has sent to the command already. (Only Linux tells which process
+    /// sent SIGINT or SIGQUIT; on other systems these two are not forwarded in the foreground of a
     /// terminal.) Before the command runs, a signal ends this program.
     ///
     /// The command does not inherit the lock. If this program is killed with SIGKILL, the lock is
     /// free at once, and the command goes on without it.
     ///
     /// The command's environment variable ARGUS_REGISTRY_LOCKED lists the locks that are held
-    /// exclusively, ARGUS_REGISTRY_SHARED those that are held shared. With these a nested `run` of one
-    /// of those files fails at once instead of waiting for itself.
+    /// exclusively, ARGUS_REGISTRY_SHARED those that are held shared. With these a nested `run` of
+    /// one of those files fails at once instead of waiting for itself.
     Run(RunArgs),
     /// Find what is wrong with a registry, or with a document of exceptions in TOML
     ///
-    /// A registry: errors are a corrupt file, a file of a newer version, and a file that this user may
-    /// not read; entries can be past their time to live; warnings are a missing file, an entry that
-    /// is no watcher's record, entries of dead processes, a lockfile that a dead process left, and a
-    /// file system without kernel locks.
+    /// A registry: errors are a corrupt file, a file of a newer version, and a file that this user
+    /// may not read; entries can be past their time to live; warnings are a missing file, an entry
+    /// that is no watcher's record, entries of dead processes, a lockfile that a dead process left,
+    /// and a file system without kernel locks.
     ///
     /// A document (a PATH that ends in `.toml`): `version = 1`, and `[[exceptions]]` with `id`,
-    /// `reason` and, optionally, `created_at`, `created_by` and `expires_at`. An exception is expired
-    /// from the instant that `expires_at` names, that instant included.
+    /// `reason` and, optionally, `created_at`, `created_by` and `expires_at`. An exception is
+    /// expired from the instant that `expires_at` names, that instant included.
     ///
     /// Exit code 2 for errors, else 3 if anything has expired, else 0.
     Check(CheckArgs),
-    /// Test what locks and files can do in a folder, and find the files that dead processes left there
+    /// Test what locks and files can do in a folder, and find the files that dead processes left
+    /// there
     ///
     /// Shows with real processes that locks exclude, that replacing a file is atomic for readers,
     /// and that data reaches the disk.
@@ -187,8 +188,8 @@ pub(crate) struct StatusArgs {
 pub(crate) struct RunArgs {
     /// The registry, document or lock file. Default: the registry
     pub(crate) path: Option<PathBuf>,
-    /// Use this file as the lock file, whatever its name. It is created if it is missing, and is not
-    /// deleted afterwards
+    /// Use this file as the lock file, whatever its name. It is created if it is missing, and is
+    /// not deleted afterwards
     #[arg(long, value_name = "FILE", conflicts_with = "path")]
     pub(crate) lock_file: Option<PathBuf>,
     /// Share the lock with other processes that share it. For lock files only: reading a registry

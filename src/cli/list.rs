@@ -34,7 +34,8 @@ pub(crate) fn watch(path: &Path, args: &ListArgs) -> Result<Exit, CommandError> 
         if !any_shown {
             return Err(error.into());
         }
-        // A watch that has begun goes on, whatever the file has become: a registry may be back soon.
+        // A watch that has begun goes on, whatever the file has become: a registry may be back
+        // soon.
         watch = loop {
             let message = error.to_string();
             if last_error.as_ref() != Some(&message) {
@@ -108,7 +109,8 @@ struct ListedWarning {
 impl Listing {
     fn new(path: &Path, registry: &RegistryV1, warnings: &[Warning], ttl: Duration) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // The id is the entry's name in the file, which `remove` takes: the record may name another.
+        // The id is the entry's name in the file, which `remove` takes: the record may name
+        // another.
         let records = registry.ids().filter_map(|id| Some((id, registry.watcher(id)?)));
         let watchers = records.map(|(id, record)| ListedWatcher::new(id, record, now, ttl));
         let mut listed_warnings: Vec<_> = warnings

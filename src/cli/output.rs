@@ -1,5 +1,5 @@
-//! Printing: JSON, text and tables on standard output, notices on standard error, and the spelling of
-//! ages and instants.
+//! Printing: JSON, text and tables on standard output, notices on standard error, and the spelling
+//! of ages and instants.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -17,7 +17,8 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     out.flush()
 }
 
-/// Prints text on standard output. Unlike `print!` it does not panic when standard output is closed.
+/// Prints text on standard output. Unlike `print!` it does not panic when standard output is
+/// closed.
 pub(crate) fn text(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(printable_lines(text).as_bytes())?;
@@ -39,8 +40,8 @@ pub(crate) fn next_step(next: &str) {
 
 /// Like [`printable`], but the ends of lines stay.
 ///
-/// All text that this program prints passes through this: it has names and content of files in it,
-/// and their control characters would reach the terminal.
+/// All text about files passes through this: names and content of files are in it, and their
+/// control characters would reach the terminal.
 fn printable_lines(text: &str) -> String {
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
@@ -54,7 +55,8 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// Prints rows of cells on standard output, in columns as wide as their widest cell.
 ///
-/// Cells are neither cut nor wrapped, however narrow the terminal is: a script gets every value whole.
+/// Cells are neither cut nor wrapped, however narrow the terminal is: a script gets every value
+/// whole.
 pub(crate) fn table<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> io::Result<()> {
     text(&columns(rows)?)
 }

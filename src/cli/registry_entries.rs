@@ -37,7 +37,8 @@ pub(crate) fn read(path: &Path) -> Result<(RegistryV1, Vec<Warning>), Error> {
 /// The entries that are no watchers' records.
 pub(crate) struct NonRecords {
     pub(crate) count: usize,
-    /// Their ids, printable. An id that is no Unicode (a lone surrogate in the JSON) is missing here.
+    /// Their ids, printable. An id that is no Unicode (a lone surrogate in the JSON) is missing
+    /// here.
     pub(crate) ids: Vec<String>,
 }
 

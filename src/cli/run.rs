@@ -17,8 +17,8 @@ use crate::output;
 #[cfg(unix)]
 use crate::signals::SignalForwarder;
 
-/// The environment variable that tells the command which locks are held exclusively while it runs. It
-/// is a list as the variable `PATH` is, because one `run` may run inside another.
+/// The environment variable that tells the command which locks are held exclusively while it runs.
+/// It is a list as the variable `PATH` is, because one `run` may run inside another.
 const EXCLUSIVE_LOCKS_VARIABLE: &str = "ARGUS_REGISTRY_LOCKED";
 /// Like [`EXCLUSIVE_LOCKS_VARIABLE`], for the locks that are held shared: a nested `run` may share
 /// them, too.
@@ -106,7 +106,8 @@ fn refuse_nested_lock(path: &Path, variable: &str, locks: &OsStr) -> Result<(), 
         return Ok(());
     }
     let message = format!(
-        "the outer `run` that started this one holds the lock of {}, so this one would wait for itself",
+        "the outer `run` that started this one holds the lock of {}, so this one would wait for \
+         itself",
         path.display()
     );
     Err(CommandError::new(Exit::Registry, message).next(format!(

@@ -1,5 +1,5 @@
-//! Signals: those that `run` forwards to its command, and the ends of this program with the reader of
-//! its output and with its launcher.
+//! Signals: those that `run` forwards to its command, and the ends of this program with the reader
+//! of its output and with its launcher.
 
 use std::fs::{self, File};
 use std::io;
@@ -73,7 +73,8 @@ fn await_end(pid: Pid) -> io::Result<()> {
 
 struct CaughtSignal {
     signal: i32,
-    /// The pid of the process that sent it; `None` if the kernel did, or if the system does not tell.
+    /// The pid of the process that sent it; `None` if the kernel did, or if the system does not
+    /// tell.
     sender: Option<i32>,
 }
 
@@ -106,14 +107,16 @@ fn is_for_the_command(signal: Signal, caught: &CaughtSignal) -> bool {
     }
 }
 
-/// Whether this process is in the foreground of its terminal, so that the terminal sends it signals.
+/// Whether this process is in the foreground of its terminal, so that the terminal sends it
+/// signals.
 fn is_in_foreground() -> bool {
     let terminal = File::open("/dev/tty");
     let group = terminal.and_then(|terminal| Ok(rustix::termios::tcgetpgrp(terminal)?));
     group.is_ok_and(|group| group == getpgrp())
 }
 
-/// The signals that this process ignores since its start, as bits. Only Linux tells: elsewhere none.
+/// The signals that this process ignores since its start, as bits. Only Linux tells: elsewhere
+/// none.
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -143,8 +146,8 @@ const LAUNCHER_VARIABLE: &str = "ARGUS_REGISTRY_LAUNCHER";
 /// Whether the parent process is a launcher.
 static HAS_LAUNCHER: AtomicBool = AtomicBool::new(false);
 
-/// Ends this program with the launcher that started it, if there is one. The launcher passes signals
-/// on, but it can't pass on SIGKILL; for that there is a call on Linux only.
+/// Ends this program with the launcher that started it, if there is one. The launcher passes
+/// signals on, but it can't pass on SIGKILL; for that there is a call on Linux only.
 pub(crate) fn end_with_launcher() -> Result<(), CommandError> {
     let Some(launcher) = std::env::var_os(LAUNCHER_VARIABLE) else { return Ok(()) };
     // It is meant for this process alone, and not for the processes that it starts.

@@ -26,8 +26,8 @@ pub(crate) fn plain_fs2(path: &Path, exclusive: bool) -> std::io::Result<PlainFs
 }
 
 impl Drop for PlainFs2 {
-    /// To close the file is not enough: another test may be starting a process at this moment, which
-    /// has the descriptor until its exec.
+    /// To close the file is not enough: another test may be starting a process at this moment,
+    /// which has the descriptor until its exec.
     #[allow(clippy::disallowed_methods, reason = "it stands for a program without this crate")]
     fn drop(&mut self) {
         fs2::FileExt::unlock(&self.0).unwrap();

@@ -1,5 +1,6 @@
-//! The program as it is: each test starts the real program, and checks its exit code, its output, its
-//! signals and what becomes of its locks. The commands that the tests let it run are those of Unix.
+//! The program as it is: each test starts the real program, and checks its exit code, its output,
+//! its signals and what becomes of its locks. The commands that the tests let it run are those of
+//! Unix.
 #![cfg(unix)]
 
 mod doctor;

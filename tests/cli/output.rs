@@ -79,8 +79,10 @@ fn text_out_of_files_is_printed_with_its_control_characters_escaped() {
     folder.put("\u{1b}[31m.json", "{");
     let corrupt = Outcome::of(program().args(["list", "--registry"]).arg(&odd).output().unwrap());
     assert!(corrupt.code == Some(2) && !corrupt.stderr.contains('\u{1b}'), "{corrupt:?}");
-    let status = Outcome::of(program().arg("status").arg(odd).output().unwrap());
+    let status = Outcome::of(program().arg("status").arg(&odd).output().unwrap());
     assert!(status.code == Some(0) && !status.stdout.contains('\u{1b}'), "{status:?}");
+    let doctor = Outcome::of(program().arg("doctor").arg(odd).output().unwrap());
+    assert!(doctor.code == Some(0) && !doctor.stdout.contains('\u{1b}'), "{doctor:?}");
 }
 
 #[test]

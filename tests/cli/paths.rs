@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::fixtures::plain_fs2;
 use crate::support::{Folder, Outcome};
 
-/// The rules in their order: for each the files that are there, and what `status PATH` takes PATH for.
+/// The rules in their order: for each the files that are there, and what `status PATH` takes PATH
+/// for.
 #[test]
 fn the_first_rule_that_fits_decides_what_a_path_stands_for() {
     for (files, path, kind, named, lock_file) in [
@@ -54,8 +55,8 @@ fn the_first_rule_that_fits_decides_what_a_path_stands_for() {
     }
 }
 
-/// A document in JSON was taken for a registry, which got a guard, and with that was no document any
-/// more.
+/// A document in JSON was taken for a registry, which got a guard, and with that was no document
+/// any more.
 #[test]
 fn a_document_in_json_has_its_own_lock() {
     let folder = Folder::new();

@@ -1,5 +1,5 @@
-//! Litter, the files that crashed processes left: reports each, and with `--fix` deletes those that are
-//! safe to delete.
+//! Litter, the files that crashed processes left: reports each, and with `--fix` deletes those that
+//! are safe to delete.
 
 use std::collections::BTreeSet;
 

@@ -83,8 +83,8 @@ fn not_writable(folder: &Path, error: &Error) -> DoctorCheck {
     match error {
         Error::PermissionDenied { source, .. } => {
             let message = format!(
-                "{shown} can't be written by this user ({source}): readers work, since they take no \
-                 lock and create no file; updates fail with PERMISSION_DENIED"
+                "{shown} can't be written by this user ({source}): readers work, since they take \
+                 no lock and create no file; updates fail with PERMISSION_DENIED"
             );
             DoctorCheck::fail("folder", message).next(
                 "if this user is to update, give it the right to write into the folder, or mount \

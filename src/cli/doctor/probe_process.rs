@@ -1,6 +1,6 @@
 //! A probe process: a second process of this program, which tries locks and files on request over a
-//! pipe. The doctor tests locks in no other way: a call that never returns (a network file system whose
-//! lock server is gone) then blocks a probe process, and the doctor reports that.
+//! pipe. The doctor tests locks in no other way: a call that never returns (a network file system
+//! whose lock server is gone) then blocks a probe process, and the doctor reports that.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};

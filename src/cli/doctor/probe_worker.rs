@@ -14,7 +14,8 @@ pub(super) const REPLACED_FILE_SIZE: usize = 16 * 4096;
 /// Each version of that file consists of one of these bytes, in turn, so that a mix shows.
 pub(super) const FILL_BYTES: [u8; 2] = *b"ab";
 
-/// How often a replacement is tried again that Windows refuses while another process reads the file.
+/// How often a replacement is tried again that Windows refuses while another process reads the
+/// file.
 const MAX_RENAME_RETRIES: u32 = 10_000;
 
 /// The paths of the files in the probe folder that the doctor and its probe processes share.
@@ -27,8 +28,9 @@ impl ProbeFiles {
         ProbeFiles { folder: folder.to_path_buf() }
     }
 
-    /// Spells names as [`ProbeFolder::file`](argus_registry::ProbeFolder::file) does, which needs the
-    /// value that only the doctor has. Files of other names would stay when the folder is removed.
+    /// Spells names as [`ProbeFolder::file`](argus_registry::ProbeFolder::file) does, which needs
+    /// the value that only the doctor has. Files of other names would stay when the folder is
+    /// removed.
     fn file(&self, name: &str) -> PathBuf {
         self.folder.join(format!("probe-{name}"))
     }
@@ -153,8 +155,8 @@ fn done(result: io::Result<()>) -> String {
     }
 }
 
-/// Syncs the folder. An error that the library ignores (file systems without this call keep the names
-/// in order without it) is "unsupported", and no failure.
+/// Syncs the folder. An error that the library ignores (file systems without this call keep the
+/// names in order without it) is "unsupported", and no failure.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> String {
     use rustix::io::Errno;

@@ -1,4 +1,5 @@
-//! The doctor's report: a line for each check as soon as it is done, or all of it as JSON at the end.
+//! The doctor's report: a line for each check as soon as it is done, or all of it as JSON at the
+//! end.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use argus_registry::Litter;
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::output;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -33,7 +35,7 @@ impl DoctorCheck {
         DoctorCheck { name, level: DoctorLevel::Ok, message: message.into(), next: None }
     }
 
-    /// For what works with a restriction that one should know.
+    /// For something that works, with a restriction to know about.
     pub(super) fn warn(name: &'static str, message: impl Into<String>) -> Self {
         DoctorCheck { level: DoctorLevel::Warn, ..DoctorCheck::ok(name, message) }
     }
@@ -103,14 +105,12 @@ impl DoctorReport {
                 DoctorLevel::Warn => "warn",
                 DoctorLevel::Fail => "FAIL",
             };
-            // One write: a program that reads along gets whole lines.
             let mut line = format!("{level}  {}: {}\n", check.name, check.message);
             if let Some(next) = &check.next {
                 line.push_str(&format!("      next: {next}\n"));
             }
-            let mut output = io::stdout();
-            output.write_all(line.as_bytes())?;
-            output.flush()?;
+            // At once, and in one write: a program that reads along gets whole lines.
+            output::text(&line)?;
         }
         self.checks.push(check);
         Ok(())

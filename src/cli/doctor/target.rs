@@ -85,7 +85,8 @@ impl DoctorTarget {
             let opened = || OpenOptions::new().read(true).write(true).open(&lock);
             if let Some(error) = is_file.then(opened).and_then(Result::err) {
                 let message = format!(
-                    "{} can't be opened for writing by this user ({error}), so this user's updates fail",
+                    "{} can't be opened for writing by this user ({error}), so this user's updates \
+                     fail",
                     lock.display()
                 );
                 let next =

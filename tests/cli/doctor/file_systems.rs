@@ -1,5 +1,5 @@
-//! File systems that lack something. None can be counted on here, so a library that is loaded before
-//! libc takes the calls away from the program and all processes that it starts.
+//! File systems that lack something. None can be counted on here, so a library that is loaded
+//! before libc takes the calls away from the program and all processes that it starts.
 
 use super::{doctor, folder_with_registry, registry, temp_file, DoctorOutcome};
 use crate::shim;

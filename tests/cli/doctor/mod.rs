@@ -1,5 +1,5 @@
-//! `doctor`, as the real program in real folders: healthy ones, ones that lack something, and ones in
-//! which crashed processes left files.
+//! `doctor`, as the real program in real folders: healthy ones, ones that lack something, and ones
+//! in which crashed processes left files.
 
 #[cfg(target_os = "linux")]
 mod file_systems;
