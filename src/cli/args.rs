@@ -7,42 +7,43 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-const EXIT_CODES: &str = "\
+const EXIT_CODES_HELP: &str = "\
 Exit codes:
-  0  fine
+  0  success
   1  usage: the command line can't be understood
   2  registry error: busy, denied, corrupt, of a newer version, missing (check --strict) ...
   3  expired: check found entries past their time to live, or exceptions past their expiry
 `run` passes on the exit code of its command; 128 + N if signal N ended it, 127 if there is no such
 command, 126 if it can't be executed.
 
-What is meant for programs (--json) goes to standard output; failures and warnings go to standard
-error. Whoever stops reading the output ends the program quietly, with exit code 0.";
+Results, as tables or as JSON (--json), go to standard output; failures and warnings go to standard
+error. If the reader of standard output closes it, the program ends quietly, with exit code 0.";
 
-/// See into, lock and clean up a small state file that several processes share: an argus registry,
-/// or a document with a lock file of its own, as veil has it.
+/// Inspect, lock and clean up a small state file that several processes share: an argus registry
+/// (JSON with one entry per watcher process), or a document with a lock file of its own (such as
+/// veil's exceptions in TOML).
 #[derive(Debug, Parser)]
 #[command(
     name = "argus-registry",
     version,
-    after_help = EXIT_CODES,
+    after_help = EXIT_CODES_HELP,
     max_term_width = 100
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) registry: RegistryArgs,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: CliCommand,
 }
 
-/// Which registry, where a command is given no PATH.
+/// Which registry a command uses if its command line has no PATH.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RegistryArgs {
     /// Use this registry. Without it: $ARGUS_REGISTRY_PATH, else registry.json in $ARGUS_HOME,
     /// else ~/.argus/registry.json
     #[arg(long, value_name = "PATH", global = true, conflicts_with = "system_registry")]
     pub(crate) registry: Option<PathBuf>,
-    /// Use the registry of the whole system: /var/lib/argus/registry.json; on macOS
+    /// Use the system-wide registry: /var/lib/argus/registry.json; on macOS
     /// /Library/Application Support/argus/registry.json; on Windows
     /// %ProgramData%\argus\registry.json
     #[arg(long, global = true)]
@@ -50,82 +51,84 @@ pub(crate) struct RegistryArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum CliCommand {
     /// List the watchers
     ///
-    /// A table of all watchers: id, process, whether that is alive (? if it can't be told from
-    /// here), how long ago its last heartbeat was, whether that is longer than the time to live,
-    /// and its address. A registry that does not exist is empty.
+    /// A table of all watchers: id, process, whether the process is alive (? if this process can't
+    /// tell), how long ago the last heartbeat was, whether that is longer than the time to live,
+    /// and the address. A registry that does not exist is empty.
     List(ListArgs),
     /// List the watchers now, and again after every change, until interrupted
     ///
-    /// The system's file events wake it; waiting costs no CPU. With --json, each state is one line.
+    /// The system's file events wake the program; waiting costs no CPU. With --json, each state is
+    /// one line.
     Watch(ListArgs),
     /// Remove entries that are past their time to live
     ///
-    /// Prints what it removed. Where there is nothing to remove, it takes no lock.
+    /// Prints the removed entries. If there is nothing to remove, it takes no lock.
     Prune(PruneArgs),
-    /// Remove one entry, whosever it is
+    /// Remove one entry, whichever process it belongs to
     ///
-    /// If there is no such entry, it says so; that is no error.
+    /// If there is no such entry, the program says so; that is no error.
     Remove(RemoveArgs),
-    /// Show who holds the lock of a file
+    /// Show which process holds the lock of a file
     ///
-    /// For a registry: whether its lock is held, by which process, since when, whether that lives,
-    /// and what the file system guarantees. For a lock file (veil's way): whether it is free, shared
-    /// or held exclusively, and by which processes, where the system tells.
+    /// For a registry: whether its lock is held, by which process, since when, whether that process
+    /// is alive, and what the file system guarantees. For a lock file of a document: whether it is
+    /// free, shared or held exclusively, and by which processes, where the system tells.
     ///
-    /// A PATH with a guard beside it is a registry. One that ends in `.toml`, or beside which there
-    /// is a file with the extension `lock`, has that lock file. One that ends in `.lock` is a lock
-    /// file itself, unless it is the lockfile of a registry. All else is a registry: a document with
-    /// another lock file needs --lock-file.
+    /// A PATH with a guard (PATH.guard) beside it is a registry. A PATH that ends in `.toml`, or
+    /// beside which there is a file with the extension `lock`, is a document with that lock file. A
+    /// PATH that ends in `.lock` is a lock file itself, unless it is the lockfile of a registry.
+    /// Every other PATH is a registry: a document with another lock file needs --lock-file.
     ///
-    /// Nothing is created. The look takes the lock for a moment, so another program that tries it
-    /// just once may find it busy just then.
+    /// Nothing is created. The inspection takes the lock for a moment, so another program that
+    /// tries the lock only once may find it busy at that moment.
     Status(StatusArgs),
     /// Run a command while holding the lock of a file
     ///
-    /// The lock is taken, the command run, the lock released, and the command's exit code passed
-    /// on. What PATH stands for: see `status --help`.
+    /// The program takes the lock, runs the command, releases the lock, and passes on the command's
+    /// exit code. For the meaning of PATH see `status --help`.
     ///
-    /// SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1 and SIGUSR2 are forwarded to the command, but not
-    /// what its terminal has sent it already. (Only Linux tells who sent SIGINT and SIGQUIT; elsewhere
-    /// they are not forwarded in the foreground of a terminal.) Before the command runs, signals just
-    /// end this program.
+    /// SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1 and SIGUSR2 are forwarded to the command, except a
+    /// signal that the terminal has sent to the command already. (Only Linux tells which process
+    /// sent SIGINT or SIGQUIT; on other systems these two are not forwarded in the foreground of a
+    /// terminal.) Before the command runs, a signal ends this program.
     ///
     /// The command does not inherit the lock. If this program is killed with SIGKILL, the lock is
     /// free at once, and the command goes on without it.
     ///
-    /// For the command, ARGUS_REGISTRY_LOCKED names what is locked (ARGUS_REGISTRY_SHARED what is
-    /// shared), so that a `run` of the same file from inside fails at once instead of waiting for
-    /// itself.
+    /// The command's environment variable ARGUS_REGISTRY_LOCKED lists the locks that are held
+    /// exclusively, ARGUS_REGISTRY_SHARED those that are held shared. With these a nested `run` of
+    /// one of those files fails at once instead of waiting for itself.
     Run(RunArgs),
     /// Find what is wrong with a registry, or with a document of exceptions in TOML
     ///
-    /// A registry: errors are a corrupt file, one of a newer version, or one that may not be read;
-    /// entries can be past their time to live; warnings are a missing file, an entry that is no
-    /// watcher's record, entries of dead processes, a lockfile that a dead process left, and a file
-    /// system without kernel locks.
+    /// A registry: errors are a corrupt file, a file of a newer version, and a file that this user
+    /// may not read; entries can be past their time to live; warnings are a missing file, an entry
+    /// that is no watcher's record, entries of dead processes, a lockfile that a dead process left,
+    /// and a file system without kernel locks.
     ///
     /// A document (a PATH that ends in `.toml`): `version = 1`, and `[[exceptions]]` with `id`,
-    /// `reason` and, if they like, `created_at`, `created_by` and `expires_at`. An exception is
-    /// expired from the very instant on that `expires_at` names.
+    /// `reason` and, optionally, `created_at`, `created_by` and `expires_at`. An exception is
+    /// expired from the instant that `expires_at` names, that instant included.
     ///
     /// Exit code 2 for errors, else 3 if anything has expired, else 0.
     Check(CheckArgs),
-    /// Try out what locks and files can do in a folder, and find what dead processes left there
+    /// Test what locks and files can do in a folder, and find the files that dead processes left
+    /// there
     ///
-    /// Proves with real processes that locks exclude, that replacing a file is atomic for readers,
+    /// Shows with real processes that locks exclude, that replacing a file is atomic for readers,
     /// and that data reaches the disk.
     Doctor(DoctorArgs),
     /// Print a shell's completions
     Completions {
-        /// The shell
+        /// The shell that will read them
         shell: Shell,
     },
-    /// Print a man page
+    /// Print the man page of the program, or of one command
     Man {
-        /// The command whose page it is. Without it: the program's
+        /// The command to describe. Without it: the program
         command: Option<String>,
     },
 }
@@ -145,14 +148,14 @@ pub(crate) struct PruneArgs {
     /// An entry whose last heartbeat is longer ago is removed
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) ttl: Duration,
-    /// Remove younger entries, too, if their process is gone. Not for a registry that several
-    /// hosts or containers share
+    /// Also remove younger entries whose process is dead. Not for a registry that several hosts or
+    /// containers share
     #[arg(long)]
     pub(crate) liveness: bool,
-    /// Remove nothing; print what would be removed
+    /// Remove nothing; print the entries that would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// How long to wait for the lock; 0 is one try
+    /// How long to wait for the lock; 0 means one try
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(crate) wait: Duration,
     /// Print JSON
@@ -164,7 +167,7 @@ pub(crate) struct PruneArgs {
 pub(crate) struct RemoveArgs {
     /// The entry's id
     pub(crate) id: String,
-    /// How long to wait for the lock; 0 is one try
+    /// How long to wait for the lock; 0 means one try
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(crate) wait: Duration,
 }
@@ -173,7 +176,7 @@ pub(crate) struct RemoveArgs {
 pub(crate) struct StatusArgs {
     /// The registry, document or lock file. Default: the registry
     pub(crate) path: Option<PathBuf>,
-    /// This very file carries the lock, whatever its name
+    /// Use this file as the lock file, whatever its name
     #[arg(long, value_name = "FILE", conflicts_with = "path")]
     pub(crate) lock_file: Option<PathBuf>,
     /// Print JSON
@@ -185,15 +188,15 @@ pub(crate) struct StatusArgs {
 pub(crate) struct RunArgs {
     /// The registry, document or lock file. Default: the registry
     pub(crate) path: Option<PathBuf>,
-    /// This very file carries the lock, whatever its name. It is created if it is missing, and
-    /// stays
+    /// Use this file as the lock file, whatever its name. It is created if it is missing, and is
+    /// not deleted afterwards
     #[arg(long, value_name = "FILE", conflicts_with = "path")]
     pub(crate) lock_file: Option<PathBuf>,
-    /// Share the lock with others that share it. For lock files only: whoever reads a registry
+    /// Share the lock with other processes that share it. For lock files only: reading a registry
     /// takes no lock
     #[arg(long, conflicts_with = "exclusive")]
     pub(crate) shared: bool,
-    /// Have the lock alone. This is the default
+    /// Hold the lock exclusively. This is the default
     #[arg(long)]
     pub(crate) exclusive: bool,
     /// How long to wait for the lock. Without it: one try
@@ -208,7 +211,7 @@ pub(crate) struct RunArgs {
 pub(crate) struct CheckArgs {
     /// The registry or document. Default: the registry
     pub(crate) path: Option<PathBuf>,
-    /// Take warnings for errors
+    /// Treat warnings as errors
     #[arg(long)]
     pub(crate) strict: bool,
     /// A registry's entry whose last heartbeat is longer ago is expired
@@ -223,7 +226,7 @@ pub(crate) struct CheckArgs {
 pub(crate) struct DoctorArgs {
     /// The registry, document or folder. Default: the registry
     pub(crate) path: Option<PathBuf>,
-    /// Delete what is safe to delete, and nothing else
+    /// Delete the files that are safe to delete, and nothing else
     #[arg(long)]
     pub(crate) fix: bool,
     /// Print JSON
@@ -231,11 +234,11 @@ pub(crate) struct DoctorArgs {
     pub(crate) json: bool,
 }
 
-/// A time in seconds, or a fraction of them.
+/// Parses a duration in seconds, with or without a fraction.
 fn seconds(text: &str) -> Result<Duration, String> {
-    let wrong = || "it has to be a number of seconds, such as 2 or 0.5".to_owned();
-    let seconds: f64 = text.parse().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
+    let invalid = || "it has to be a number of seconds, such as 2 or 0.5".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| invalid())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| invalid())
 }
 
 #[cfg(test)]
@@ -244,7 +247,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_definitions_hold_together() {
+    fn clap_accepts_the_definitions() {
         Cli::command().debug_assert();
     }
 

@@ -1,31 +1,30 @@
-//! How the program ends: its exit codes, and what it says of a failure.
+//! How the program ends: its exit codes, and what it prints about an error.
 
-use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use argus_registry::Error;
 
 use crate::output;
 
-/// An exit code.
+/// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    Fine,
+    Success,
     /// The command line can't be understood.
     Usage,
     /// Busy, denied, corrupt, of a newer version, ...
     Registry,
-    /// Entries past their time to live, exceptions past their expiry.
+    /// Entries are past their time to live, or exceptions past their expiry.
     Expired,
-    /// Of the command that was run.
+    /// The exit code of the command that `run` has run.
     Command(i32),
 }
 
 impl Exit {
     pub(crate) fn code(self) -> i32 {
         match self {
-            Exit::Fine => 0,
+            Exit::Success => 0,
             Exit::Usage => 1,
             Exit::Registry => 2,
             Exit::Expired => 3,
@@ -34,76 +33,77 @@ impl Exit {
     }
 }
 
-/// Why a command did not end well.
+/// Why a command ended early.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum CommandError {
     Failed {
         exit: Exit,
         /// What happened, with the path and, if there is one, the holder.
         message: String,
-        /// What to do, unless the message says that.
+        /// What the person at the shell can do, unless the message says so.
         next: Option<String>,
     },
-    /// The command line asks for what does not go together.
+    /// The arguments can't be understood or don't go together, or help was asked for.
     Usage(clap::Error),
-    /// Whoever read the output has seen enough.
-    Unread,
+    /// The reader of standard output has closed it, as `head` does after its last line.
+    OutputClosed,
 }
 
-impl Failure {
+impl CommandError {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Failure::Failed { exit, message: message.into(), next: None }
+        CommandError::Failed { exit, message: message.into(), next: None }
     }
 
-    /// Adds what to do next; a command is best named as [`hint`] does it.
+    /// Adds the next step. Name a command of this program by [`hint`].
     pub(crate) fn next(self, next: impl Into<String>) -> Self {
         match self {
-            Failure::Failed { exit, message, .. } => {
-                Failure::Failed { exit, message, next: Some(next.into()) }
+            CommandError::Failed { exit, message, .. } => {
+                CommandError::Failed { exit, message, next: Some(next.into()) }
             }
             other => other,
         }
     }
 
-    /// Says what failed; returns the exit code.
-    pub(crate) fn tell(&self) -> Exit {
+    /// Prints the error on standard error, and returns how the program ends.
+    ///
+    /// A standard error that can't be written changes nothing about that.
+    pub(crate) fn print(&self) -> Exit {
         match self {
-            Failure::Failed { exit, message, next } => {
-                say(message);
+            CommandError::Failed { exit, message, next } => {
+                output::notice(message);
                 if let Some(next) = next {
-                    // Nobody to tell it to is no reason to fail otherwise.
-                    let _ = writeln!(io::stderr(), "  next: {}", output::harmless(next));
+                    output::next_step(next);
                 }
                 *exit
             }
-            Failure::Usage(error) => {
+            CommandError::Usage(error) => {
                 let _ = error.print();
                 match error.use_stderr() {
                     true => Exit::Usage,
-                    // Help was asked for.
-                    false => Exit::Fine,
+                    // Help or the version was asked for.
+                    false => Exit::Success,
                 }
             }
-            Failure::Unread => Exit::Fine,
+            CommandError::OutputClosed => Exit::Success,
         }
     }
 }
 
-impl From<clap::Error> for Failure {
+impl From<clap::Error> for CommandError {
     fn from(error: clap::Error) -> Self {
-        Failure::Usage(error)
+        CommandError::Usage(error)
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         let path = error.path();
         let next = match &error {
             Error::LockBusy { .. } | Error::LockTimeout { .. } => {
-                format!("{} shows who holds it", hint(&["status"], path))
+                format!("{} shows which process holds it", hint(&["status"], path))
             }
             Error::PermissionDenied { .. } => {
-                "run this as somebody who may, or name another file".to_owned()
+                "run this as a user with that permission, or name another file".to_owned()
             }
             Error::NotFound { .. } | Error::InvalidValue { .. } => "check the path".to_owned(),
             Error::Corrupt { .. } => {
@@ -113,35 +113,29 @@ impl From<Error> for Failure {
             }
             Error::Parse { .. } => "correct the file".to_owned(),
             Error::UnsupportedVersion { .. } => {
-                "`argus-registry --version` shows which this is".to_owned()
+                "`argus-registry --version` shows the version of this program".to_owned()
             }
             Error::UnsupportedFileSystem { .. } | Error::Io { .. } => {
-                format!("{} finds out what this folder can do", hint(&["doctor"], path))
+                format!("{} tests what works in this folder", hint(&["doctor"], path))
             }
             _ => "run it again".to_owned(),
         };
-        Failure::new(Exit::Registry, error.to_string()).next(next)
+        CommandError::new(Exit::Registry, error.to_string()).next(next)
     }
 }
 
-/// A failure to print.
-impl From<io::Error> for Failure {
+/// An error while the output was written.
+impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Failure::Unread;
+            return CommandError::OutputClosed;
         }
-        Failure::new(Exit::Registry, format!("cannot write the output: {error}"))
+        CommandError::new(Exit::Registry, format!("cannot write the output: {error}"))
             .next("check where standard output goes to")
     }
 }
 
-/// A line on standard error. Nobody to tell it to is no reason to fail.
-pub(crate) fn say(message: impl Display) {
-    let message = output::harmless(&message.to_string());
-    let _ = writeln!(io::stderr(), "argus-registry: {message}");
-}
-
-/// A command of this program, to be copied into a shell.
+/// A command of this program with a path, quoted so that it can be pasted into a shell.
 pub(crate) fn hint(words: &[&str], path: &Path) -> String {
     let path = path.display().to_string();
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%\\".contains(c);
@@ -157,15 +151,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hint_can_be_pasted() {
+    fn a_hint_can_be_pasted_into_a_shell() {
         assert_eq!(hint(&["status"], Path::new("/a/b.json")), "`argus-registry status /a/b.json`");
         assert_eq!(hint(&["status"], Path::new("/it's")), r"`argus-registry status '/it'\''s'`");
     }
 
     #[test]
-    fn whoever_stops_reading_is_no_failure() {
-        let failure = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert_eq!(failure.tell(), Exit::Fine);
-        assert!(matches!(failure.next("x"), Failure::Unread));
+    fn a_closed_output_is_success() {
+        let error = CommandError::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(error.print(), Exit::Success);
+        assert!(matches!(error.next("x"), CommandError::OutputClosed));
     }
 }

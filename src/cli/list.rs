@@ -4,61 +4,60 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use argus_registry::{
-    read_registry, watch_registry, Error, RegistryV1, RegistryWatch, Warning, WatcherRecord,
-    REGISTRY_VERSION,
-};
+use argus_registry::{watch_registry, Error, RegistryV1, RegistryWatch, Warning, WatcherRecord};
 use serde::Serialize;
 
 use crate::args::ListArgs;
-use crate::exit::{say, Exit, Failure};
+use crate::exit::{CommandError, Exit};
 use crate::output;
+use crate::registry_entries::{self, NonRecords};
 
-/// How long after a failure a watch is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+/// How long `watch` waits after a failure before it watches again.
+const WATCH_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-pub(crate) fn list(path: &Path, args: &ListArgs) -> Result<Exit, Failure> {
-    let (registry, warnings) = read(path)?;
+pub(crate) fn list(path: &Path, args: &ListArgs) -> Result<Exit, CommandError> {
+    let (registry, warnings) = registry_entries::read(path)?;
     let listing = Listing::new(path, &registry, &warnings, args.ttl);
     listing.print(args.json)?;
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
-pub(crate) fn watch(path: &Path, args: &ListArgs) -> Result<Exit, Failure> {
+pub(crate) fn watch(path: &Path, args: &ListArgs) -> Result<Exit, CommandError> {
     let mut watch = watch_registry(path)?;
     #[cfg(unix)]
     crate::signals::end_with_reader();
-    let (mut shown, mut told) = (false, None);
+    let (mut any_shown, mut last_error) = (false, None);
     loop {
-        let failed = show_states(path, watch, args, &mut shown)?;
-        let Some(mut error) = failed else { return Ok(Exit::Fine) };
-        // One that can't even begin is told at once.
-        if !shown {
+        let failed = show_states(path, watch, args, &mut any_shown)?;
+        let Some(mut error) = failed else { return Ok(Exit::Success) };
+        // A watch that can't even begin fails at once: the path is probably wrong.
+        if !any_shown {
             return Err(error.into());
         }
-        // A watch goes on, whatever somebody has made of the file: it may be back soon.
+        // A watch that has begun goes on, whatever the file has become: a registry may be back
+        // soon.
         watch = loop {
             let message = error.to_string();
-            if told.as_ref() != Some(&message) {
-                say(&message);
-                told = Some(message);
+            if last_error.as_ref() != Some(&message) {
+                output::notice(&message);
+                last_error = Some(message);
             }
-            thread::park_timeout(RETRY);
+            thread::park_timeout(WATCH_RETRY_INTERVAL);
             match watch_registry(path) {
                 Ok(watch) => break watch,
-                Err(again) => error = again,
+                Err(next_error) => error = next_error,
             }
         };
     }
 }
 
-/// Prints state after state, until nobody reads them; the error if they can't be had any more.
+/// Prints each state of the registry until the watch ends; returns the error that ended it.
 fn show_states(
     path: &Path,
     watch: RegistryWatch,
     args: &ListArgs,
-    shown: &mut bool,
-) -> Result<Option<Error>, Failure> {
+    any_shown: &mut bool,
+) -> Result<Option<Error>, CommandError> {
     for state in watch {
         let (registry, warnings) = match state {
             Ok(state) => state,
@@ -71,46 +70,26 @@ fn show_states(
             output::text(&format!("\n{now} {}: {watchers}\n", path.display()))?;
         }
         listing.print(args.json)?;
-        *shown = true;
+        *any_shown = true;
     }
     Ok(None)
 }
 
-/// Reads a registry; what is none, or one of a newer version, is a failure here.
-pub(crate) fn read(path: &Path) -> Result<(RegistryV1, Vec<Warning>), Error> {
-    let (registry, warnings) = read_registry(path)?;
-    for warning in &warnings {
-        match warning.clone() {
-            Warning::Corrupt { path, reason, .. } => return Err(Error::Corrupt { path, reason }),
-            Warning::UnsupportedVersion { path, found } => {
-                return Err(Error::UnsupportedVersion { path, found, expected: REGISTRY_VERSION })
-            }
-            _ => {}
-        }
-    }
-    Ok((registry, warnings))
-}
-
-/// How many entries are no watchers' records, and how those are called whose name can be said.
-pub(crate) fn odd_entries(registry: &RegistryV1) -> (usize, Vec<String>) {
-    let named = registry.ids().filter(|id| registry.watcher(id).is_none());
-    (registry.len() - registry.watchers().count(), named.map(output::printable).collect())
-}
-
+/// What `list` prints, and `watch` after each change.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Listing {
     path: String,
-    watchers: Vec<Watcher>,
-    warnings: Vec<Notice>,
+    watchers: Vec<ListedWatcher>,
+    warnings: Vec<ListedWarning>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Watcher {
+struct ListedWatcher {
     id: String,
     pid: u32,
-    /// `null` if it can't be told from here.
+    /// `null` if this process can't tell.
     alive: Option<bool>,
     age_ms: u64,
     expired: bool,
@@ -122,7 +101,7 @@ struct Watcher {
 }
 
 #[derive(Serialize)]
-struct Notice {
+struct ListedWarning {
     code: &'static str,
     message: String,
 }
@@ -130,40 +109,39 @@ struct Notice {
 impl Listing {
     fn new(path: &Path, registry: &RegistryV1, warnings: &[Warning], ttl: Duration) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        // By the name that every command knows it by, whatever its record says.
-        let named = registry.ids().filter_map(|id| Some((id, registry.watcher(id)?)));
-        let watchers = named.map(|(id, record)| Watcher::new(id, record, now, ttl));
-        let mut notices: Vec<_> = warnings
+        // The id is the entry's name in the file, which `remove` takes: the record may name
+        // another.
+        let records = registry.ids().filter_map(|id| Some((id, registry.watcher(id)?)));
+        let watchers = records.map(|(id, record)| ListedWatcher::new(id, record, now, ttl));
+        let mut listed_warnings: Vec<_> = warnings
             .iter()
-            .map(|warning| Notice { code: warning.code(), message: warning.to_string() })
+            .map(|warning| ListedWarning { code: warning.code(), message: warning.to_string() })
             .collect();
-        let (count, named) = odd_entries(registry);
+        let NonRecords { count, ids } = NonRecords::of(registry);
         if count > 0 {
-            let what = output::count(count, "entry is", "entries are");
-            let names =
-                if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) };
-            let message = format!("{}: {what} no watcher's record{names}", path.display());
-            notices.push(Notice { code: "NOT_A_RECORD", message });
+            let entries = output::count(count, "entry is", "entries are");
+            let ids = if ids.is_empty() { String::new() } else { format!(": {}", ids.join(", ")) };
+            let message = format!("{}: {entries} no watcher's record{ids}", path.display());
+            listed_warnings.push(ListedWarning { code: "NOT_A_RECORD", message });
         }
         let path = path.display().to_string();
-        Listing { path, watchers: watchers.collect(), warnings: notices }
+        Listing { path, watchers: watchers.collect(), warnings: listed_warnings }
     }
 
-    fn print(&self, json: bool) -> Result<(), Failure> {
+    fn print(&self, json: bool) -> Result<(), CommandError> {
         for warning in &self.warnings {
-            say(&warning.message);
+            output::notice(&warning.message);
         }
         if json {
             return Ok(output::json(self)?);
         }
-        let header = ["ID", "PID", "ALIVE", "AGE", "STATE", "ADDRESS"].map(str::to_owned).to_vec();
-        let rows = self.watchers.iter().map(Watcher::row);
-        let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
-        Ok(output::text(&output::table(&rows))?)
+        let header = ["ID", "PID", "ALIVE", "AGE", "STATE", "ADDRESS"].map(str::to_owned);
+        let rows = self.watchers.iter().map(ListedWatcher::row);
+        Ok(output::table(std::iter::once(header).chain(rows))?)
     }
 }
 
-impl Watcher {
+impl ListedWatcher {
     fn new(id: &str, record: WatcherRecord, now: Duration, ttl: Duration) -> Self {
         let alive = record.is_alive();
         let age = now.saturating_sub(Duration::from_millis(record.updated_at));
@@ -171,22 +149,22 @@ impl Watcher {
         let expired = age.as_millis() > ttl.as_millis();
         let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         let id = id.to_owned();
-        Watcher { id, pid, alive, age_ms, expired, host, port, cwd, started_at, updated_at }
+        ListedWatcher { id, pid, alive, age_ms, expired, host, port, cwd, started_at, updated_at }
     }
 
-    fn row(&self) -> Vec<String> {
+    fn row(&self) -> [String; 6] {
         let alive = match self.alive {
             Some(true) => "yes",
             Some(false) => "no",
             None => "?",
         };
-        vec![
-            output::printable(&self.id),
+        [
+            self.id.clone(),
             self.pid.to_string(),
             alive.to_owned(),
             output::age(Duration::from_millis(self.age_ms)),
             if self.expired { "expired" } else { "fresh" }.to_owned(),
-            format!("{}:{}", output::printable(&self.host), self.port),
+            format!("{}:{}", self.host, self.port),
         ]
     }
 }

@@ -5,17 +5,17 @@
 mod args;
 mod check;
 mod doctor;
-mod exceptions;
 mod exit;
 mod list;
+mod lock_target;
 mod output;
 mod prune;
+mod registry_entries;
 mod run;
 mod shell;
 #[cfg(unix)]
 mod signals;
 mod status;
-mod target;
 
 use std::env;
 use std::ffi::OsString;
@@ -23,41 +23,46 @@ use std::process;
 
 use clap::Parser;
 
-use crate::args::{Cli, Command};
-use crate::exit::{Exit, Failure};
-use crate::target::{choose, Target};
+use crate::args::{Cli, CliCommand};
+use crate::exit::{CommandError, Exit};
+use crate::lock_target::{path_from_args, LockTarget};
 
 fn main() {
-    let exit = start().unwrap_or_else(|failure| failure.tell());
-    // All locks are released by now: `exit` drops nothing.
+    let exit = start().unwrap_or_else(|error| error.print());
+    // `exit` drops nothing; every lock was released when `start` returned.
     process::exit(exit.code());
 }
 
-fn start() -> Result<Exit, Failure> {
+fn start() -> Result<Exit, CommandError> {
     #[cfg(unix)]
     signals::end_with_launcher()?;
     let words: Vec<OsString> = env::args_os().skip(1).collect();
     if let [first, rest @ ..] = words.as_slice() {
-        // What `doctor` starts: for nobody else, so in no help and no completion.
+        // The doctor's probe process. It is no command for people, so it is in no help text and no
+        // completion.
         if first == "doctor-probe" {
             return doctor::probe(rest);
         }
     }
     let Cli { registry, command } = Cli::try_parse()?;
     match command {
-        Command::List(args) => list::list(&choose(None, &registry)?, &args),
-        Command::Watch(args) => list::watch(&choose(None, &registry)?, &args),
-        Command::Prune(args) => prune::prune(&choose(None, &registry)?, &args),
-        Command::Remove(args) => prune::remove(&choose(None, &registry)?, &args),
-        Command::Status(args) => {
-            status::status(&Target::choose(args.path, args.lock_file, &registry)?, args.json)
+        CliCommand::List(args) => list::list(&path_from_args(None, &registry)?, &args),
+        CliCommand::Watch(args) => list::watch(&path_from_args(None, &registry)?, &args),
+        CliCommand::Prune(args) => prune::prune(&path_from_args(None, &registry)?, &args),
+        CliCommand::Remove(args) => prune::remove(&path_from_args(None, &registry)?, &args),
+        CliCommand::Status(args) => {
+            let target = LockTarget::from_args(args.path, args.lock_file, &registry)?;
+            status::status(&target, args.json)
         }
-        Command::Run(args) => run::run(args, &registry),
-        Command::Check(args) => {
-            check::check(&Target::choose(args.path.clone(), None, &registry)?, &args)
+        CliCommand::Run(args) => run::run(args, &registry),
+        CliCommand::Check(args) => {
+            let target = LockTarget::from_args(args.path.clone(), None, &registry)?;
+            check::run(&target, &args)
         }
-        Command::Doctor(args) => doctor::run(&choose(args.path, &registry)?, args.fix, args.json),
-        Command::Completions { shell } => shell::completions(shell),
-        Command::Man { command } => shell::man(command.as_deref()),
+        CliCommand::Doctor(args) => {
+            doctor::run(&path_from_args(args.path, &registry)?, args.fix, args.json)
+        }
+        CliCommand::Completions { shell } => shell::completions(shell),
+        CliCommand::Man { command } => shell::man(command.as_deref()),
     }
 }

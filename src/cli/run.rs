@@ -1,4 +1,4 @@
-//! `run`: a command under a lock.
+//! `run`: runs a command while holding a lock.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -11,114 +11,129 @@ use argus_registry::{
 };
 
 use crate::args::{RegistryArgs, RunArgs};
-use crate::exit::{say, Exit, Failure};
+use crate::exit::{CommandError, Exit};
+use crate::lock_target::{lock_file_error, usage_error, LockTarget};
+use crate::output;
 #[cfg(unix)]
-use crate::signals::Signals;
-use crate::target::{explain, usage, Target};
+use crate::signals::SignalForwarder;
 
-/// Tells the command what is locked around it. A list, as `PATH` is one, since one `run` may be
-/// inside another's.
-const LOCKED: &str = "ARGUS_REGISTRY_LOCKED";
-/// The same of what is shared, which others may share, too.
-const SHARED: &str = "ARGUS_REGISTRY_SHARED";
+/// The environment variable that tells the command which locks are held exclusively while it runs.
+/// It is a list as the variable `PATH` is, because one `run` may run inside another.
+const EXCLUSIVE_LOCKS_VARIABLE: &str = "ARGUS_REGISTRY_LOCKED";
+/// Like [`EXCLUSIVE_LOCKS_VARIABLE`], for the locks that are held shared: a nested `run` may share
+/// them, too.
+const SHARED_LOCKS_VARIABLE: &str = "ARGUS_REGISTRY_SHARED";
 
-/// A lock, held while the command runs. The command does not inherit it: every file is opened
-/// close-on-exec.
-enum Held {
+/// The lock that is held while the command runs. The command does not inherit it: every file is
+/// opened close-on-exec.
+enum CommandLock {
     Registry(Box<RegistryLock>),
     LockFile(KernelLock),
 }
 
-pub(crate) fn run(args: RunArgs, registry: &RegistryArgs) -> Result<Exit, Failure> {
-    let target = Target::choose(args.path, args.lock_file, registry)?;
-    if args.shared && matches!(target, Target::Registry(_)) {
-        return Err(usage(
-            "--shared is for lock files: whoever reads a registry takes no lock, so there is \
-             nothing to share; leave it out, or name a lock file with --lock-file",
+pub(crate) fn run(args: RunArgs, registry: &RegistryArgs) -> Result<Exit, CommandError> {
+    let target = LockTarget::from_args(args.path, args.lock_file, registry)?;
+    if args.shared && matches!(target, LockTarget::Registry(_)) {
+        return Err(usage_error(
+            "--shared is for lock files: reading a registry takes no lock, so there is nothing to \
+             share; leave it out, or name a lock file with --lock-file",
         ));
     }
-    let path = identity(&target)?;
-    let told = if args.shared { SHARED } else { LOCKED };
-    // Who would only share it can do so inside of one who shares it.
-    let excluding: &[_] = if args.shared { &[LOCKED] } else { &[LOCKED, SHARED] };
-    for variable in excluding {
-        refuse_to_wait_for_oneself(&path, variable, &env::var_os(variable).unwrap_or_default())?;
+    let path = lock_identity(&target)?;
+    // A shared lock excludes only the exclusive one.
+    let (variable, conflicting): (_, &[_]) = match args.shared {
+        true => (SHARED_LOCKS_VARIABLE, &[EXCLUSIVE_LOCKS_VARIABLE]),
+        false => (EXCLUSIVE_LOCKS_VARIABLE, &[EXCLUSIVE_LOCKS_VARIABLE, SHARED_LOCKS_VARIABLE]),
+    };
+    for variable in conflicting {
+        refuse_nested_lock(&path, variable, &env::var_os(variable).unwrap_or_default())?;
     }
     let options = LockOptions { timeout: Some(args.wait), ..LockOptions::default() };
-    let held = match &target {
-        Target::Registry(path) => Held::Registry(Box::new(RegistryLock::acquire(path, &options)?)),
-        Target::LockFile { lock_file, .. } => {
-            let lock = if args.shared { lock_shared } else { lock_exclusive };
-            Held::LockFile(lock(lock_file, &options).map_err(explain)?)
+    let lock = match &target {
+        LockTarget::Registry(path) => {
+            CommandLock::Registry(Box::new(RegistryLock::acquire(path, &options)?))
+        }
+        LockTarget::LockFile { lock_file, .. } => {
+            let acquire = if args.shared { lock_shared } else { lock_exclusive };
+            CommandLock::LockFile(acquire(lock_file, &options).map_err(lock_file_error)?)
         }
     };
-    // Whoever is signalled until here just ends, and leaves no lock behind.
-    let locked = with(&path, &env::var_os(told).unwrap_or_default());
-    let status = execute(&args.command, told, &locked)?;
+    // Until here a signal ends this process, and no lock stays behind.
+    let locks = append(&path, &env::var_os(variable).unwrap_or_default());
+    let status = execute(&args.command, variable, &locks)?;
     let exit = exit_of(status);
-    if held.is_kept() {
-        held.release();
+    if lock.is_still_held() {
+        lock.release();
         return Ok(exit);
     }
     let message = format!(
-        "the lock of {} was taken away while the command ran, so others may have been at the file",
+        "the lock of {} was taken away while the command ran, so other processes may have changed \
+         the file meanwhile",
         path.display()
     );
     if exit != Exit::Command(0) {
-        say(message);
+        output::notice(message);
         return Ok(exit);
     }
-    Err(Failure::new(Exit::Registry, message).next(
-        "look at what the command has done, and find out who deletes the lock's files: an argus \
-         without this library, or a clean-up",
+    Err(CommandError::new(Exit::Registry, message).next(
+        "look at what the command has done, and find the program that deletes the lock's files: an \
+         argus version without this library, or a clean-up script",
     ))
 }
 
-/// By what name a lock is known from inside: one name, however it was reached.
-fn identity(target: &Target) -> Result<PathBuf, Failure> {
+/// The path by which a lock is listed in the environment: the one path, whichever PATH led to it.
+fn lock_identity(target: &LockTarget) -> Result<PathBuf, CommandError> {
     match target {
-        Target::Registry(path) => Ok(inspect_lock(path, LockOptions::default().stale_after)?.path),
-        Target::LockFile { lock_file, .. } => {
+        LockTarget::Registry(path) => {
+            Ok(inspect_lock(path, LockOptions::default().stale_after)?.path)
+        }
+        LockTarget::LockFile { lock_file, .. } => {
             let folder = lock_file.parent().filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or(Path::new(".")).canonicalize();
             Ok(match (folder, lock_file.file_name()) {
                 (Ok(folder), Some(name)) => folder.join(name),
-                // To lock it will fail, and say why.
+                // The attempt to lock it will fail, with the reason.
                 _ => lock_file.clone(),
             })
         }
     }
 }
 
-fn refuse_to_wait_for_oneself(path: &Path, variable: &str, locked: &OsStr) -> Result<(), Failure> {
-    let is_locked = locked == path.as_os_str() || env::split_paths(locked).any(|one| one == path);
-    if !is_locked {
+/// Refuses a lock that an outer `run` holds: it is released only after this process has ended.
+fn refuse_nested_lock(path: &Path, variable: &str, locks: &OsStr) -> Result<(), CommandError> {
+    let is_held = locks == path.as_os_str() || env::split_paths(locks).any(|lock| lock == path);
+    if !is_held {
         return Ok(());
     }
     let message = format!(
-        "this is the command of a `run` that holds the lock of {}, so it would wait for itself",
+        "the outer `run` that started this one holds the lock of {}, so this one would wait for \
+         itself",
         path.display()
     );
-    Err(Failure::new(Exit::Registry, message).next(format!(
-        "run the inner command directly: the lock is held around it. If that `run` is over, \
-         unset {variable}"
+    Err(CommandError::new(Exit::Registry, message).next(format!(
+        "run the inner command directly: the outer `run` holds the lock for it. If that `run` has \
+         ended, unset {variable}"
     )))
 }
 
-/// The list with one more. A path that no list can hold stands alone.
-fn with(path: &Path, locked: &OsStr) -> OsString {
-    let others = env::split_paths(locked).filter(|other| !other.as_os_str().is_empty());
+/// The list with one more path. A path with a separator in it, which no list can hold, replaces the
+/// list.
+fn append(path: &Path, locks: &OsStr) -> OsString {
+    let others = env::split_paths(locks).filter(|other| !other.as_os_str().is_empty());
     env::join_paths(others.chain([path.to_path_buf()])).unwrap_or_else(|_| path.into())
 }
 
-fn execute(words: &[OsString], told: &str, locked: &OsStr) -> Result<ExitStatus, Failure> {
-    let [program, arguments @ ..] = words else { return Err(usage("there is no command to run")) };
+fn execute(words: &[OsString], variable: &str, locks: &OsStr) -> Result<ExitStatus, CommandError> {
+    let [program, arguments @ ..] = words else {
+        return Err(usage_error("there is no command to run"));
+    };
     let mut command = Command::new(program);
-    command.args(arguments).env(told, locked);
-    // Before the command is there, or a signal in between would end only this program.
+    command.args(arguments).env(variable, locks);
+    // Before the command starts: a signal between its start and this call would end only this
+    // program, and the command would go on without its lock.
     #[cfg(unix)]
-    let signals = Signals::catch().map_err(|error| {
-        Failure::new(Exit::Registry, format!("cannot catch signals: {error}"))
+    let signals = SignalForwarder::new().map_err(|error| {
+        CommandError::new(Exit::Registry, format!("cannot catch signals: {error}"))
             .next("nothing was run; run it again")
     })?;
     let child = command.spawn().map_err(|error| not_run(program, &error))?;
@@ -131,21 +146,20 @@ fn execute(words: &[OsString], told: &str, locked: &OsStr) -> Result<ExitStatus,
     };
     ended.map_err(|error| {
         let message = format!("cannot wait for {}: {error}", program.to_string_lossy());
-        Failure::new(Exit::Registry, message).next("find out whether it still runs")
+        CommandError::new(Exit::Registry, message).next("find out whether it still runs")
     })
 }
 
-/// As shells have it.
-fn not_run(program: &OsStr, error: &io::Error) -> Failure {
+/// The error of a command that can't be started, with the exit code that shells use for it.
+fn not_run(program: &OsStr, error: &io::Error) -> CommandError {
     let name = program.to_string_lossy();
-    match error.kind() {
+    let (code, reason, next) = match error.kind() {
         io::ErrorKind::NotFound => {
-            Failure::new(Exit::Command(127), format!("cannot run {name}: there is no such command"))
-                .next("check its name, and PATH")
+            (127, "there is no such command".to_owned(), "check its name, and the variable PATH")
         }
-        _ => Failure::new(Exit::Command(126), format!("cannot run {name}: {error}"))
-            .next("check whether it may be executed"),
-    }
+        _ => (126, error.to_string(), "check whether it may be executed"),
+    };
+    CommandError::new(Exit::Command(code), format!("cannot run {name}: {reason}")).next(next)
 }
 
 fn exit_of(status: ExitStatus) -> Exit {
@@ -156,23 +170,23 @@ fn exit_of(status: ExitStatus) -> Exit {
     Exit::Command(status.code().unwrap_or(1))
 }
 
-impl Held {
-    /// Whether it has excluded others all along.
-    fn is_kept(&self) -> bool {
+impl CommandLock {
+    /// Whether its files are still in place, so that it has excluded other processes until now.
+    fn is_still_held(&self) -> bool {
         match self {
-            Held::Registry(lock) => lock.check().is_ok(),
-            Held::LockFile(lock) => lock.is_in_place().unwrap_or(false),
+            CommandLock::Registry(lock) => lock.check().is_ok(),
+            CommandLock::LockFile(lock) => lock.is_in_place().unwrap_or(false),
         }
     }
 
     fn release(self) {
         let released = match self {
-            Held::Registry(lock) => lock.release(),
-            Held::LockFile(lock) => lock.release(),
+            CommandLock::Registry(lock) => lock.release(),
+            CommandLock::LockFile(lock) => lock.release(),
         };
-        // The kernel lets go of it in any case.
+        // The kernel releases its lock in any case, so this is no failure.
         if let Err(error) = released {
-            say(error);
+            output::notice(error);
         }
     }
 }
@@ -182,21 +196,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_locked_around_a_command_is_a_list() {
-        let one = with(Path::new("/a"), OsStr::new(""));
+    fn the_locks_that_are_held_for_a_command_are_a_list() {
+        let one = append(Path::new("/a"), OsStr::new(""));
         assert_eq!(one, "/a");
-        let two = with(Path::new("/b"), &one);
+        let two = append(Path::new("/b"), &one);
+        let refuse = |path: &str, locks: &OsStr| {
+            refuse_nested_lock(Path::new(path), EXCLUSIVE_LOCKS_VARIABLE, locks)
+        };
         for path in ["/a", "/b"] {
-            assert!(refuse_to_wait_for_oneself(Path::new(path), LOCKED, &two).is_err(), "{path}");
+            assert!(refuse(path, &two).is_err(), "{path}");
         }
-        refuse_to_wait_for_oneself(Path::new("/c"), LOCKED, &two).unwrap();
-        refuse_to_wait_for_oneself(Path::new("/a"), LOCKED, OsStr::new("")).unwrap();
+        refuse("/c", &two).unwrap();
+        refuse("/a", OsStr::new("")).unwrap();
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_path_that_no_list_can_hold_is_refused_all_the_same() {
-        let odd = with(Path::new("/a:b"), OsStr::new("/x"));
-        assert!(refuse_to_wait_for_oneself(Path::new("/a:b"), LOCKED, &odd).is_err());
+    fn a_path_that_no_list_can_hold_is_refused_too() {
+        let path = Path::new("/a:b");
+        let locks = append(path, OsStr::new("/x"));
+        assert!(refuse_nested_lock(path, EXCLUSIVE_LOCKS_VARIABLE, &locks).is_err());
     }
 }

@@ -1,4 +1,5 @@
-//! Signals: those for a command that this program runs, and the one that ends it with its reader.
+//! Signals: those that `run` forwards to its command, and the ends of this program with the reader
+//! of its output and with its launcher.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,25 +16,25 @@ use signal_hook::iterator::exfiltrator::SignalOnly as Exfiltrator;
 use signal_hook::iterator::exfiltrator::{origin::Origin, WithOrigin as Exfiltrator};
 use signal_hook::iterator::SignalsInfo;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{CommandError, Exit};
 
-const FORWARDED: [i32; 6] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2];
+const FORWARDED_SIGNALS: [i32; 6] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2];
 
-/// Signals, caught from now on.
-pub(crate) struct Signals(SignalsInfo<Exfiltrator>);
+/// Catches signals from its creation on, to forward them to a command.
+pub(crate) struct SignalForwarder(SignalsInfo<Exfiltrator>);
 
-impl Signals {
-    pub(crate) fn catch() -> io::Result<Self> {
+impl SignalForwarder {
+    pub(crate) fn new() -> io::Result<Self> {
         let ignored = ignored();
         let is_ignored = |signal: &i32| ignored & (1 << (signal - 1)) != 0;
-        // What is ignored here (`nohup`, a shell's background job) is ignored by the command, too,
-        // unless it is caught: then the command would get the default action.
-        let caught = FORWARDED.into_iter().filter(|signal| !is_ignored(signal));
-        // Not for its own sake: where it is ignored, nobody can wait for a child.
-        SignalsInfo::new(caught.chain([SIGCHLD])).map(Signals)
+        // The command inherits which signals this process ignores (`nohup`, a shell's background
+        // job). A signal that is caught here would have its default action there, and end it.
+        let caught = FORWARDED_SIGNALS.into_iter().filter(|signal| !is_ignored(signal));
+        // SIGCHLD is caught because a process that ignores it can't wait for a child.
+        SignalsInfo::new(caught.chain([SIGCHLD])).map(SignalForwarder)
     }
 
-    /// Passes on what comes until the child has ended.
+    /// Forwards signals until the child has ended, and returns how it ended.
     pub(crate) fn forward_to(mut self, mut child: Child) -> io::Result<ExitStatus> {
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let Some(pid) = pid else { return child.wait() };
@@ -41,16 +42,17 @@ impl Signals {
         thread::scope(|scope| {
             scope.spawn(|| {
                 for caught in self.0.forever() {
-                    let caught = Caught::from(caught);
+                    let caught = CaughtSignal::from(caught);
                     let signal = Signal::from_named_raw(caught.signal);
-                    let is_meant = |signal: &Signal| is_for_the_command(*signal, &caught);
-                    if let Some(signal) = signal.filter(is_meant) {
-                        // It may have ended: that is told soon enough.
+                    let is_forwarded = |signal: &Signal| is_for_the_command(*signal, &caught);
+                    if let Some(signal) = signal.filter(is_forwarded) {
+                        // It fails if the child has ended, which `await_end` is about to report.
                         let _ = kill_process(pid, signal);
                     }
                 }
             });
-            // Not reaped before nobody signals it any more: its pid could be another's by then.
+            // The child is reaped only after the last signal to it: once it is reaped, its pid can
+            // be that of another process.
             let ended = await_end(pid);
             handle.close();
             ended
@@ -69,33 +71,35 @@ fn await_end(pid: Pid) -> io::Result<()> {
     }
 }
 
-/// A signal, and the process that sent it: none if the kernel did, or if the system does not tell.
-struct Caught {
+struct CaughtSignal {
     signal: i32,
+    /// The pid of the process that sent it; `None` if the kernel did, or if the system does not
+    /// tell.
     sender: Option<i32>,
 }
 
 #[cfg(target_os = "linux")]
-impl From<Origin> for Caught {
+impl From<Origin> for CaughtSignal {
     fn from(origin: Origin) -> Self {
-        Caught { signal: origin.signal, sender: origin.process.map(|process| process.pid) }
+        CaughtSignal { signal: origin.signal, sender: origin.process.map(|process| process.pid) }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-impl From<i32> for Caught {
+impl From<i32> for CaughtSignal {
     fn from(signal: i32) -> Self {
-        Caught { signal, sender: None }
+        CaughtSignal { signal, sender: None }
     }
 }
 
-fn is_for_the_command(signal: Signal, caught: &Caught) -> bool {
+fn is_for_the_command(signal: Signal, caught: &CaughtSignal) -> bool {
     match signal {
         Signal::CHILD => false,
-        // The terminal has sent it to the command as well, which would get it twice: from the
-        // terminal it comes by the kernel, or by a launcher that got it, too, and passes it on.
+        // The terminal sends it to every process in the foreground, the command included, which
+        // would get it twice. Such a signal has no sender (the kernel), or it comes from the
+        // launcher, which got it from the terminal and passes it on.
         Signal::INT | Signal::QUIT if is_in_foreground() => {
-            let launcher = getppid().filter(|_| LAUNCHED.load(Ordering::Relaxed));
+            let launcher = getppid().filter(|_| HAS_LAUNCHER.load(Ordering::Relaxed));
             let launcher = launcher.map(|launcher| launcher.as_raw_nonzero().get());
             caught.sender.is_some_and(|sender| Some(sender) != launcher)
         }
@@ -103,22 +107,24 @@ fn is_for_the_command(signal: Signal, caught: &Caught) -> bool {
     }
 }
 
-/// Whether this process is one of those that its terminal sends signals to.
+/// Whether this process is in the foreground of its terminal, so that the terminal sends it
+/// signals.
 fn is_in_foreground() -> bool {
     let terminal = File::open("/dev/tty");
     let group = terminal.and_then(|terminal| Ok(rustix::termios::tcgetpgrp(terminal)?));
     group.is_ok_and(|group| group == getpgrp())
 }
 
-/// The signals that this process was started to ignore, as bits. Only Linux tells.
+/// The signals that this process ignores since its start, as bits. Only Linux tells: elsewhere
+/// none.
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Ends the program when nobody reads standard output any more: with nothing to write it would not be
-/// noticed. Not for what holds a lock, or has anything else to finish.
+/// Ends the program when the reader closes standard output: while there is nothing to write, the
+/// program would not notice. Not for a command that holds a lock, or has something else to finish.
 pub(crate) fn end_with_reader() {
     thread::spawn(move || loop {
         let stdout = io::stdout();
@@ -126,36 +132,37 @@ pub(crate) fn end_with_reader() {
         match poll(&mut polled, None) {
             Err(rustix::io::Errno::INTR) => {}
             Ok(_) if polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) => {
-                process::exit(Exit::Fine.code());
+                process::exit(Exit::Success.code());
             }
-            // It is nothing that could be asked.
+            // This standard output can't be polled.
             _ => return,
         }
     });
 }
 
-/// How the npm package's launcher calls itself, by its pid.
-const LAUNCHER: &str = "ARGUS_REGISTRY_LAUNCHER";
+/// The environment variable in which the npm package's launcher names itself, by its pid.
+const LAUNCHER_VARIABLE: &str = "ARGUS_REGISTRY_LAUNCHER";
 
-/// Whether the parent is one.
-static LAUNCHED: AtomicBool = AtomicBool::new(false);
+/// Whether the parent process is a launcher.
+static HAS_LAUNCHER: AtomicBool = AtomicBool::new(false);
 
-/// If a launcher has started this program, it is ended with it: the launcher passes signals on,
-/// but can't pass on that it was killed. Only Linux has that.
-pub(crate) fn end_with_launcher() -> Result<(), Failure> {
-    let Some(launcher) = std::env::var_os(LAUNCHER) else { return Ok(()) };
-    // It is nobody else's: not for what this program starts.
-    std::env::remove_var(LAUNCHER);
-    // Where that is refused it is as on other systems.
+/// Ends this program with the launcher that started it, if there is one. The launcher passes
+/// signals on, but it can't pass on SIGKILL; for that there is a call on Linux only.
+pub(crate) fn end_with_launcher() -> Result<(), CommandError> {
+    let Some(launcher) = std::env::var_os(LAUNCHER_VARIABLE) else { return Ok(()) };
+    // It is meant for this process alone, and not for the processes that it starts.
+    std::env::remove_var(LAUNCHER_VARIABLE);
+    // If the call is refused, this program goes on after its launcher, as on other systems.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
-    // It may have been killed before it was asked for.
-    LAUNCHED.store(true, Ordering::Relaxed);
+    HAS_LAUNCHER.store(true, Ordering::Relaxed);
+    // The launcher may have been killed before that call, which then has no effect.
     let parent = getppid().map(|pid| pid.as_raw_nonzero().to_string());
     if parent.as_deref().map(AsRef::as_ref) != Some(launcher.as_os_str()) {
-        let signalled = Exit::Command(128 + SIGTERM);
-        return Err(Failure::new(signalled, "whoever has started this program is gone")
-            .next(format!("unset {LAUNCHER}, if nobody but you has started it")));
+        let terminated = Exit::Command(128 + SIGTERM);
+        let message = "the launcher that started this program is gone";
+        return Err(CommandError::new(terminated, message)
+            .next(format!("unset {LAUNCHER_VARIABLE} if you started this program yourself")));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `status`: who holds a lock.
+//! `status`: which processes hold a lock.
 
 use std::fs::File;
 use std::io;
@@ -10,55 +10,57 @@ use argus_registry::{
 };
 use serde::Serialize;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{CommandError, Exit};
+use crate::lock_target::{add_extension, describe_holder, LockTarget};
 use crate::output;
-use crate::target::{beside, describe, Target};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Status {
+struct StatusReport {
     /// `registry` or `lock-file`.
     kind: &'static str,
     path: String,
     exists: bool,
-    /// `free`, `held`, `stale`; of a lock file `free`, `shared`, `exclusive`.
+    /// `free`, `held` or `stale`; of a lock file `free`, `shared` or `exclusive`.
     state: &'static str,
-    holders: Vec<Process>,
-    /// `kernel-lock`, `lockfile-only`, `none`, `unknown`.
+    holders: Vec<HolderReport>,
+    /// `kernel-lock`, `lockfile-only`, `none` or `unknown`.
     guarantee: &'static str,
-    /// The files that carry the lock.
+    /// The paths of the files that carry the lock.
     lock_files: Vec<String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Process {
+struct HolderReport {
     pid: Option<u32>,
     host: Option<String>,
     alive: Option<bool>,
-    /// Since when it holds the lock. No system tells that of a lock file.
+    /// Since when the process holds the lock. No system tells that for a lock file.
     since: Option<String>,
     running_since: Option<String>,
     #[serde(skip)]
     text: String,
 }
 
-pub(crate) fn status(target: &Target, json: bool) -> Result<Exit, Failure> {
-    let status = match target {
-        Target::Registry(path) => of_registry(path)?,
-        Target::LockFile { lock_file, document } => of_lock_file(lock_file, document.as_deref())?,
+pub(crate) fn status(target: &LockTarget, json: bool) -> Result<Exit, CommandError> {
+    let report = match target {
+        LockTarget::Registry(path) => registry_status(path)?,
+        LockTarget::LockFile { lock_file, document } => {
+            lock_file_status(lock_file, document.as_deref())?
+        }
     };
     match json {
-        true => output::json(&status)?,
-        false => output::text(&status.text())?,
+        true => output::json(&report)?,
+        false => output::table(report.rows())?,
     }
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
-fn of_registry(path: &Path) -> Result<Status, Failure> {
+fn registry_status(path: &Path) -> Result<StatusReport, CommandError> {
     let status = inspect_lock(path, LockOptions::default().stale_after)?;
-    let lock_files = ["guard", "lock"].map(|ending| beside(&status.path, ending));
-    Ok(Status {
+    let lock_files = ["guard", "lock"].map(|extension| add_extension(&status.path, extension));
+    Ok(StatusReport {
         kind: "registry",
         exists: exists(&status.path),
         state: match status.state {
@@ -70,9 +72,9 @@ fn of_registry(path: &Path) -> Result<Status, Failure> {
         holders: status
             .holder
             .iter()
-            .map(|holder| match is_closed(&lock_files[1]) {
-                true => Process::unreadable(holder),
-                false => Process::of_registry(holder),
+            .map(|holder| match is_unreadable(&lock_files[1]) {
+                true => HolderReport::of_unreadable_lockfile(holder),
+                false => HolderReport::of_registry(holder),
             })
             .collect(),
         guarantee: match status.guarantee {
@@ -85,10 +87,13 @@ fn of_registry(path: &Path) -> Result<Status, Failure> {
     })
 }
 
-fn of_lock_file(lock_file: &Path, document: Option<&Path>) -> Result<Status, Failure> {
+fn lock_file_status(
+    lock_file: &Path,
+    document: Option<&Path>,
+) -> Result<StatusReport, CommandError> {
     let status = inspect_lock_file(lock_file)?;
     let path = document.unwrap_or(lock_file);
-    Ok(Status {
+    Ok(StatusReport {
         kind: "lock-file",
         path: path.display().to_string(),
         exists: exists(path),
@@ -101,13 +106,13 @@ fn of_lock_file(lock_file: &Path, document: Option<&Path>) -> Result<Status, Fai
         holders: status
             .holders
             .iter()
-            .map(|holder| Process {
+            .map(|holder| HolderReport {
                 pid: Some(holder.pid),
                 host: None,
                 alive: Some(true),
                 since: None,
                 running_since: holder.running_since.and_then(output::instant),
-                text: describe(holder),
+                text: describe_holder(holder),
             })
             .collect(),
         guarantee: match status.kernel_locks {
@@ -119,35 +124,35 @@ fn of_lock_file(lock_file: &Path, document: Option<&Path>) -> Result<Status, Fai
     })
 }
 
-/// Nothing is called missing that only can't be looked at.
+/// Whether there is a file. One that this user may not look for counts as there: `status` must not
+/// report a file as missing that is not.
 fn exists(path: &Path) -> bool {
     path.try_exists().unwrap_or(true)
 }
 
-/// Whether this user may not read who holds a lock.
-fn is_closed(lockfile: &Path) -> bool {
+/// Whether this user may not read a lockfile, which names the holder.
+fn is_unreadable(lockfile: &Path) -> bool {
     File::open(lockfile).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
-impl Process {
-    fn unreadable(holder: &Holder) -> Self {
-        Process {
+impl HolderReport {
+    fn of_unreadable_lockfile(holder: &Holder) -> Self {
+        HolderReport {
             pid: None,
             host: None,
             alive: holder.alive,
             since: None,
             running_since: None,
-            text: "unknown: this user may not read the lockfile, which says it".to_owned(),
+            text: "unknown: this user may not read the lockfile, which names it".to_owned(),
         }
     }
 
     fn of_registry(holder: &Holder) -> Self {
         let since = holder.since.and_then(output::instant);
-        let for_so_long =
-            holder.since.and_then(|since| SystemTime::now().duration_since(since).ok());
+        let held_for = holder.since.and_then(|since| SystemTime::now().duration_since(since).ok());
         let mut text = match holder.pid {
             Some(pid) => format!("process {pid}"),
-            None => "unknown: an older program's lockfile names none".to_owned(),
+            None => "unknown: the lockfile of an older argus version names no process".to_owned(),
         };
         if let Some(host) = &holder.host {
             text.push_str(&format!(" on {}", output::printable(host)));
@@ -157,10 +162,10 @@ impl Process {
             Some(false) => ", dead",
             None => ", alive or not can't be told from here",
         });
-        if let (Some(since), Some(long)) = (&since, for_so_long) {
-            text.push_str(&format!(", since {since} ({})", output::age(long)));
+        if let (Some(since), Some(held_for)) = (&since, held_for) {
+            text.push_str(&format!(", since {since} ({})", output::age(held_for)));
         }
-        Process {
+        HolderReport {
             pid: holder.pid,
             host: holder.host.clone(),
             alive: holder.alive,
@@ -171,19 +176,19 @@ impl Process {
     }
 }
 
-impl Status {
-    fn text(&self) -> String {
-        let mut rows: Vec<Vec<String>> = Vec::new();
-        let mut row = |name: &str, text: &str| rows.push(vec![name.to_owned(), text.to_owned()]);
-        let what = if self.kind == "registry" { "registry" } else { "file" };
-        row(what, &format!("{}{}", self.path, if self.exists { "" } else { " (missing)" }));
+impl StatusReport {
+    fn rows(&self) -> Vec<[String; 2]> {
+        let mut rows = Vec::new();
+        let mut row = |name: &str, text: &str| rows.push([name.to_owned(), text.to_owned()]);
+        let kind = if self.kind == "registry" { "registry" } else { "file" };
+        row(kind, &format!("{}{}", self.path, if self.exists { "" } else { " (missing)" }));
         row(
             "lock",
             match self.state {
                 "free" => "free",
                 "held" => "held",
                 "stale" => "stale: its holder is gone, and the next update takes it over",
-                "shared" => "shared: readers hold it",
+                "shared" => "shared: one or more readers hold it",
                 "exclusive" => "exclusive: one writer holds it",
                 other => other,
             },
@@ -195,23 +200,23 @@ impl Status {
             if self.holders.is_empty() {
                 row("holder", "unknown: the system does not tell");
             }
-            row("since", "unknown: a kernel lock has no date");
+            row("since", "unknown: a kernel lock does not record it");
         }
         row(
             "guarantee",
             match self.guarantee {
                 "kernel-lock" => "kernel lock: exact, and free as soon as its holder is gone",
                 "lockfile-only" => {
-                    "lockfile only: this file system has no kernel locks, so a dead holder is \
-                     judged by its process or by age"
+                    "lockfile only: this file system has no kernel locks, so whether a holder is \
+                     dead is judged by its process or by the lockfile's age"
                 }
                 "none" => "none: this file system has no kernel locks; use a local disk",
-                _ => "unknown: there is no file and no folder that could be asked",
+                _ => "unknown: neither the file nor its folder exists to test it with",
             },
         );
         for lock_file in &self.lock_files {
             row("lock file", lock_file);
         }
-        output::table(&rows)
+        rows
     }
 }

@@ -1,4 +1,4 @@
-//! The checks, each with its verdict in words.
+//! The checks of the folder's file system, each with its outcome in words.
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -7,103 +7,107 @@ use std::time::{Duration, Instant};
 
 use argus_registry::ProbeFolder;
 
-use super::helper::{Helper, Silence, PATIENCE};
-use super::probe::{Files, LETTERS, SIZE};
-use super::report::{Check, Report};
+use super::probe_process::{NoAnswer, ProbeProcess, ANSWER_TIMEOUT};
+use super::probe_worker::{ProbeFiles, FILL_BYTES, REPLACED_FILE_SIZE};
+use super::report::{DoctorCheck, DoctorReport};
 
-/// How often the file is replaced, and how often it has to have been read meanwhile.
-const REPLACEMENTS: u32 = 300;
-const READS: u32 = 300;
-/// Each batch has to be done within the patience for one answer, on slow file systems too.
-const BATCH: u32 = 20;
+/// How often the file is replaced at least, and how often it is read meanwhile at least.
+const MIN_REPLACEMENTS: u32 = 300;
+const MIN_READS: u32 = 300;
+/// Few enough that a slow file system, too, does them within the timeout for one answer.
+const REPLACEMENTS_PER_REQUEST: u32 = 20;
 
-const LOCAL_DISK: &str = "keep the file on a local disk, and see docs/operations.md";
+const USE_LOCAL_DISK: &str = "keep the file on a local disk, and see docs/operations.md";
 
 /// What can be expected of kernel locks here.
-pub(super) enum Locks {
-    Work,
-    /// There are none, and everybody is told so.
+pub(super) enum LockSupport {
+    Reliable,
+    /// There are none, and every program that asks for one gets an error.
     Unsupported,
-    /// They lie, or never answer.
-    Broken,
+    /// They don't exclude, or the call for one never returns.
+    Unreliable,
 }
 
-/// Locks, between two processes, within one, and after a death.
-pub(super) fn locks(probe: &ProbeFolder, report: &mut Report) -> io::Result<Locks> {
-    let (locks, check) = match try_locks(probe.path()) {
+/// Tests kernel locks between two processes, within one, and after the death of a holder.
+pub(super) fn locks(probe: &ProbeFolder, report: &mut DoctorReport) -> io::Result<LockSupport> {
+    let (support, check) = match try_locks(probe.path()) {
         Ok(()) => {
             let message = "processes exclude each other, and so do two handles in one process; \
-                           readers go together; a killed process's lock is free at once";
-            (Locks::Work, Check::ok("locks", message))
+                           readers share a lock; a killed process's lock is free at once";
+            (LockSupport::Reliable, DoctorCheck::ok("locks", message))
         }
-        Err(Flaw::Unsupported(error)) => (Locks::Unsupported, unsupported(&error)),
-        Err(Flaw::Wrong(what)) if is_full(&what) => (Locks::Broken, full("locks", &what)),
-        Err(Flaw::Wrong(what)) => {
+        Err(ProbeError::Unsupported(error)) => (LockSupport::Unsupported, unsupported(&error)),
+        Err(ProbeError::Failed(reason)) if is_disk_full(&reason) => {
+            (LockSupport::Unreliable, disk_full("locks", &reason))
+        }
+        Err(ProbeError::Failed(reason)) => {
             let message = format!(
-                "kernel locks can't be relied on here: {what}. Two writers can be at work at once \
-                 and lose each other's updates"
+                "kernel locks are unreliable here: {reason}. Two writers can write at once, and \
+                 lose each other's updates"
             );
-            (Locks::Broken, Check::fail("locks", message).next(LOCAL_DISK))
+            (LockSupport::Unreliable, DoctorCheck::fail("locks", message).next(USE_LOCAL_DISK))
         }
-        Err(Flaw::Silent(silence)) => (Locks::Broken, silent("locks", silence)),
+        Err(ProbeError::NoAnswer(reason)) => (LockSupport::Unreliable, no_answer("locks", reason)),
     };
     report.add(check)?;
-    Ok(locks)
+    Ok(support)
 }
 
-/// Where nothing can be made: by asking for a lock on the folder itself.
-pub(super) fn locks_by_looking(folder: &Path, report: &mut Report) -> io::Result<Locks> {
-    let looked = Helper::start(folder).and_then(|mut helper| helper.ask("look"));
-    let (locks, check) = match looked.as_deref() {
-        Ok("locks") => {
-            let message = "this file system has kernel locks; whether they exclude can't be tried \
-                           without a file";
-            (Locks::Work, Check::warn("locks", message))
-        }
-        Ok("unsupported") => (Locks::Unsupported, unsupported("it says so")),
-        Ok(answer) => {
-            let why = answer.strip_prefix("failed ").unwrap_or(answer);
-            let message = format!("whether this file system has kernel locks is not known: {why}");
-            (Locks::Broken, Check::warn("locks", message))
-        }
-        Err(_) => {
-            let silence = looked.expect_err("it is one");
-            (Locks::Broken, silent("locks", silence))
-        }
+/// Asks for a lock on the folder itself, for a folder in which this user can create no file.
+pub(super) fn locks_without_writing(
+    folder: &Path,
+    report: &mut DoctorReport,
+) -> io::Result<LockSupport> {
+    let answer = ProbeProcess::start(folder).and_then(|mut process| process.ask("inspect"));
+    let (support, check) = match answer {
+        Ok(answer) => match answer.as_str() {
+            "supported" => {
+                let message = "this file system has kernel locks; whether they exclude can't be \
+                               tried without a file";
+                (LockSupport::Reliable, DoctorCheck::warn("locks", message))
+            }
+            "unsupported" => (LockSupport::Unsupported, unsupported("the system reports it")),
+            answer => {
+                let reason = failure_reason(answer);
+                let message =
+                    format!("whether this file system has kernel locks is not known: {reason}");
+                (LockSupport::Unreliable, DoctorCheck::warn("locks", message))
+            }
+        },
+        Err(reason) => (LockSupport::Unreliable, no_answer("locks", reason)),
     };
     report.add(check)?;
-    Ok(locks)
+    Ok(support)
 }
 
-fn unsupported(error: &str) -> Check {
+fn unsupported(error: &str) -> DoctorCheck {
     let message = format!(
         "this file system has no kernel locks ({error}): registries go on with the lockfile \
          alone, which is weaker (a holder on another host is judged by age); documents can be read \
          but not written, and lock files fail with UNSUPPORTED_FILE_SYSTEM"
     );
-    Check::fail("locks", message).next(LOCAL_DISK)
+    DoctorCheck::fail("locks", message).next(USE_LOCAL_DISK)
 }
 
-fn silent(check: &'static str, silence: Silence) -> Check {
-    match silence {
-        Silence::Hangs => {
+fn no_answer(name: &'static str, reason: NoAnswer) -> DoctorCheck {
+    match reason {
+        NoAnswer::TimedOut => {
             let message = format!(
-                "no answer within {} s: every program that asks the same of this file system may \
+                "no answer within {} s: every program that makes this call on this file system may \
                  hang",
-                PATIENCE.as_secs()
+                ANSWER_TIMEOUT.as_secs()
             );
-            Check::fail(check, message).next(
+            DoctorCheck::fail(name, message).next(
                 "check the server of the network file system, or keep the file on a local disk",
             )
         }
-        Silence::Ended(why) => {
-            Check::fail(check, format!("could not be tried: {why}")).next("run doctor again")
-        }
+        NoAnswer::Ended(reason) => DoctorCheck::fail(name, format!("could not be tried: {reason}"))
+            .next("run doctor again"),
     }
 }
 
-/// What systems call a full disk, or one on which a user has used up his share.
-const FULL: &[&str] = if cfg!(windows) {
+/// The numbers of the errors for a full disk and for a quota that is used up, as they are printed.
+const DISK_FULL_ERRORS: &[&str] = if cfg!(windows) {
     &["(os error 112)", "(os error 39)", "(os error 1295)"]
 } else if cfg!(target_os = "linux") {
     &["(os error 28)", "(os error 122)"]
@@ -111,45 +115,51 @@ const FULL: &[&str] = if cfg!(windows) {
     &["(os error 28)", "(os error 69)"]
 };
 
-fn is_full(answer: &str) -> bool {
-    FULL.iter().any(|error| answer.contains(error))
+fn is_disk_full(answer: &str) -> bool {
+    DISK_FULL_ERRORS.iter().any(|error| answer.contains(error))
 }
 
-/// It tells nothing of what could be done if there were room.
-fn full(check: &'static str, answer: &str) -> Check {
-    let why = answer.strip_prefix("failed ").unwrap_or(answer);
+/// A full disk tells nothing about what the file system can do when there is room.
+fn disk_full(name: &'static str, answer: &str) -> DoctorCheck {
     let message = format!(
-        "could not be tried: the disk is full, or this user's share of it ({why}). Updates fail, \
-         and leave the old file"
+        "could not be tried: the disk is full, or this user's quota is used up ({}). Updates fail, \
+         and leave the old file",
+        failure_reason(answer)
     );
-    Check::fail(check, message).next("make room, and run doctor again")
+    DoctorCheck::fail(name, message).next("make room, and run doctor again")
 }
 
-enum Flaw {
+/// The reason in the answer of a probe process.
+fn failure_reason(answer: &str) -> &str {
+    answer.strip_prefix("failed ").unwrap_or(answer)
+}
+
+/// Why a test in the probe folder did not pass.
+enum ProbeError {
     Unsupported(String),
-    Wrong(String),
-    Silent(Silence),
+    Failed(String),
+    NoAnswer(NoAnswer),
 }
 
-impl From<Silence> for Flaw {
-    fn from(silence: Silence) -> Self {
-        Flaw::Silent(silence)
+impl From<NoAnswer> for ProbeError {
+    fn from(reason: NoAnswer) -> Self {
+        ProbeError::NoAnswer(reason)
     }
 }
 
-fn try_locks(folder: &Path) -> Result<(), Flaw> {
-    let (mut first, mut second) = (Helper::start(folder)?, Helper::start(folder)?);
-    let after = |helper: &mut Helper, question: &str, expected: &str, if_not: &str| {
-        let answer = helper.ask(question)?;
+fn try_locks(folder: &Path) -> Result<(), ProbeError> {
+    let (mut first, mut second) = (ProbeProcess::start(folder)?, ProbeProcess::start(folder)?);
+    let expect = |process: &mut ProbeProcess, request: &str, expected: &str, otherwise: &str| {
+        let answer = process.ask(request)?;
         let (word, rest) = answer.split_once(' ').unwrap_or((&answer, ""));
         match word {
             word if word == expected => Ok(()),
-            "unsupported" => Err(Flaw::Unsupported(rest.to_owned())),
-            "failed" => Err(Flaw::Wrong(rest.to_owned())),
-            _ => Err(Flaw::Wrong(if_not.to_owned())),
+            "unsupported" => Err(ProbeError::Unsupported(rest.to_owned())),
+            "failed" => Err(ProbeError::Failed(rest.to_owned())),
+            _ => Err(ProbeError::Failed(otherwise.to_owned())),
         }
     };
-    let not_free = "a lock that nobody holds can't be had";
+    let not_free = "a lock that no process holds can't be taken";
     let writers = "while one process held the lock exclusively, another got it exclusively, too";
     let reader = "while one process held the lock exclusively, another got it shared";
     let not_shared = "while one process held the lock shared, another could not share it";
@@ -162,79 +172,84 @@ fn try_locks(folder: &Path) -> Result<(), Flaw> {
             0 => (&mut first, &mut second),
             _ => (&mut second, &mut first),
         };
-        after(holder, "exclusive", "held", not_free)?;
-        after(other, "exclusive", "busy", writers)?;
-        after(other, "shared", "busy", reader)?;
-        after(holder, "exclusive", "busy", within)?;
-        after(holder, "shared", "busy", within)?;
-        after(holder, "release", "released", not_free)?;
-        after(holder, "shared", "held", not_free)?;
-        after(other, "shared", "held", not_shared)?;
-        after(other, "exclusive", "busy", writer)?;
-        after(holder, "release", "released", not_free)?;
-        after(other, "release", "released", not_free)?;
+        expect(holder, "exclusive", "held", not_free)?;
+        expect(other, "exclusive", "busy", writers)?;
+        expect(other, "shared", "busy", reader)?;
+        expect(holder, "exclusive", "busy", within)?;
+        expect(holder, "shared", "busy", within)?;
+        expect(holder, "release", "released", not_free)?;
+        expect(holder, "shared", "held", not_free)?;
+        expect(other, "shared", "held", not_shared)?;
+        expect(other, "exclusive", "busy", writer)?;
+        expect(holder, "release", "released", not_free)?;
+        expect(other, "release", "released", not_free)?;
     }
-    after(&mut first, "exclusive", "held", not_free)?;
+    expect(&mut first, "exclusive", "held", not_free)?;
     first.kill()?;
-    after(&mut second, "exclusive", "held", not_after_death)
+    expect(&mut second, "exclusive", "held", not_after_death)
 }
 
-/// A process replaces a file over and over while this one reads it.
-pub(super) fn rename(probe: &ProbeFolder, report: &mut Report) -> io::Result<()> {
+/// Tests whether a reader ever finds less than a whole version of a file that is being replaced.
+pub(super) fn rename(probe: &ProbeFolder, report: &mut DoctorReport) -> io::Result<()> {
     let check = match replace_and_read(probe.path()) {
-        Ok((replaced, reads)) => Check::ok(
-            "rename",
-            format!(
-                "a reader sees the old file or the new one: {replaced} replacements, {reads} reads"
-            ),
-        ),
-        Err(Flaw::Silent(silence)) => silent("rename", silence),
-        Err(Flaw::Wrong(what) | Flaw::Unsupported(what)) if is_full(&what) => full("rename", &what),
-        Err(Flaw::Wrong(what) | Flaw::Unsupported(what)) => {
+        Ok((replacements, reads)) => {
             let message = format!(
-                "replacing a file is not atomic here: {what}. Readers, and a crash, can find such \
-                 a file"
+                "a reader sees the old file or the new one: {replacements} replacements, {reads} \
+                 reads"
             );
-            Check::fail("rename", message).next(LOCAL_DISK)
+            DoctorCheck::ok("rename", message)
+        }
+        Err(ProbeError::NoAnswer(reason)) => no_answer("rename", reason),
+        Err(ProbeError::Failed(reason) | ProbeError::Unsupported(reason)) => {
+            if is_disk_full(&reason) {
+                disk_full("rename", &reason)
+            } else {
+                let message = format!(
+                    "replacing a file is not atomic here: {reason}. A reader can find such a file, \
+                     and so can a process after a crash"
+                );
+                DoctorCheck::fail("rename", message).next(USE_LOCAL_DISK)
+            }
         }
     };
     report.add(check)
 }
 
-fn replace_and_read(folder: &Path) -> Result<(u32, u32), Flaw> {
-    let mut helper = Helper::start(folder)?;
-    let file = Files::new(folder).replaced();
-    let (mut replaced, mut reads, mut flaw) = (0, 0, None);
-    let mut told = Instant::now();
+/// A probe process replaces a file over and over while this process reads it.
+fn replace_and_read(folder: &Path) -> Result<(u32, u32), ProbeError> {
+    let mut process = ProbeProcess::start(folder)?;
+    let file = ProbeFiles::new(folder).replaced();
+    let (mut replacements, mut reads, mut defect) = (0, 0, None);
+    let mut last_progress = Instant::now();
     let expect_done = |answer: String| match answer.as_str() {
         "done" => Ok(()),
-        other => Err(Flaw::Wrong(other.strip_prefix("failed ").unwrap_or(other).to_owned())),
+        answer => Err(ProbeError::Failed(failure_reason(answer).to_owned())),
     };
-    expect_done(helper.ask("replace 1")?)?;
-    while replaced < REPLACEMENTS || reads < READS {
-        let answer = helper.ask_while(&format!("replace {BATCH}"), || {
+    expect_done(process.ask("replace 1")?)?;
+    while replacements < MIN_REPLACEMENTS || reads < MIN_READS {
+        let answer = process.ask_while(&format!("replace {REPLACEMENTS_PER_REQUEST}"), || {
             reads += 1;
-            flaw = flaw.take().or_else(|| flaw_of(&file));
+            defect = defect.take().or_else(|| find_defect(&file));
         })?;
         expect_done(answer)?;
-        if let Some(flaw) = flaw {
-            return Err(Flaw::Wrong(flaw));
+        if let Some(defect) = defect {
+            return Err(ProbeError::Failed(defect));
         }
-        replaced += BATCH;
-        if told.elapsed() > Duration::from_secs(1) && io::stderr().is_terminal() {
-            told = Instant::now();
-            // Nobody to tell it to is no reason to stop.
-            let _ = writeln!(io::stderr(), "... {replaced} of {REPLACEMENTS} replacements");
+        replacements += REPLACEMENTS_PER_REQUEST;
+        if last_progress.elapsed() > Duration::from_secs(1) && io::stderr().is_terminal() {
+            last_progress = Instant::now();
+            // The progress is for a person alone: that it can't be printed is no reason to stop.
+            let _ = writeln!(io::stderr(), "... {replacements} of {MIN_REPLACEMENTS} replacements");
         }
     }
-    Ok((replaced, reads))
+    Ok((replacements, reads))
 }
 
 /// What is wrong with the file that a reader finds, if anything is.
-fn flaw_of(file: &Path) -> Option<String> {
+fn find_defect(file: &Path) -> Option<String> {
     let bytes = match fs::read(file) {
         Ok(bytes) => bytes,
-        // Windows lets nobody in for the moment in which a file is replaced.
+        // Windows refuses readers for the moment in which a file is replaced.
         Err(error) if cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied => {
             return None
         }
@@ -243,43 +258,47 @@ fn flaw_of(file: &Path) -> Option<String> {
         }
         Err(error) => return Some(format!("the file could not be read for a moment ({error})")),
     };
-    let first = bytes.first().copied().filter(|letter| LETTERS.contains(letter));
-    if bytes.len() != SIZE {
-        return Some(format!("the file had {} of its {SIZE} bytes for a moment", bytes.len()));
+    if bytes.len() != REPLACED_FILE_SIZE {
+        let length = bytes.len();
+        return Some(format!(
+            "the file had {length} of its {REPLACED_FILE_SIZE} bytes for a moment"
+        ));
     }
-    let whole = first.is_some_and(|first| bytes.iter().all(|byte| *byte == first));
-    (!whole).then(|| "the file was a mix of two versions for a moment".to_owned())
+    let first = bytes.first().filter(|byte| FILL_BYTES.contains(byte));
+    let is_whole = first.is_some_and(|first| bytes.iter().all(|byte| byte == first));
+    (!is_whole).then(|| "the file was a mix of two versions for a moment".to_owned())
 }
 
-/// Whether data and names can be made to reach the disk.
-pub(super) fn fsync(probe: &ProbeFolder, report: &mut Report) -> io::Result<()> {
-    let answers = Helper::start(probe.path())
-        .and_then(|mut helper| Ok((helper.ask("sync-file")?, helper.ask("sync-folder")?)));
+/// Tests whether data and names can be made to reach the disk.
+pub(super) fn fsync(probe: &ProbeFolder, report: &mut DoctorReport) -> io::Result<()> {
+    let answers = ProbeProcess::start(probe.path())
+        .and_then(|mut process| Ok((process.ask("sync-file")?, process.ask("sync-folder")?)));
     let (file, folder) = match answers {
         Ok(answers) => answers,
-        Err(silence) => return report.add(silent("fsync", silence)),
+        Err(reason) => return report.add(no_answer("fsync", reason)),
     };
     let failed = |what: &str, answer: &str| {
-        let why = answer.strip_prefix("failed ").unwrap_or(answer);
-        if is_full(why) {
-            return full("fsync", why);
+        let reason = failure_reason(answer);
+        if is_disk_full(reason) {
+            return disk_full("fsync", reason);
         }
-        let message = format!("{what} can't be synced ({why}): every durable update fails");
-        Check::fail("fsync", message).next(
+        let message = format!("{what} can't be synced ({reason}): every durable update fails");
+        DoctorCheck::fail("fsync", message).next(
             "look for errors of the disk in the system's log; where durability is not wanted, \
              write with `durable` off",
         )
     };
     report.add(match (file.as_str(), folder.as_str()) {
-        ("done", "done") => {
-            Check::ok("fsync", "file and folder can be synced, so updates survive a power failure")
-        }
+        ("done", "done") => DoctorCheck::ok(
+            "fsync",
+            "file and folder can be synced, so updates survive a power failure",
+        ),
         ("done", answer) => match answer.strip_prefix("unsupported ") {
-            Some(why) => Check::warn(
+            Some(reason) => DoctorCheck::warn(
                 "fsync",
                 format!(
-                    "files can be synced, the folder can't ({why}): after a power failure the last \
-                     update may be undone, but the file is whole"
+                    "files can be synced, the folder can't ({reason}): a power failure may undo \
+                     the last update, but the file stays whole"
                 ),
             ),
             None => failed("the folder", answer),
@@ -288,26 +307,30 @@ pub(super) fn fsync(probe: &ProbeFolder, report: &mut Report) -> io::Result<()> 
     })
 }
 
-/// Whether files can have two names, and what follows from it for the lockfile.
-pub(super) fn links(probe: &ProbeFolder, report: &mut Report) -> io::Result<()> {
-    let answer = Helper::start(probe.path()).and_then(|mut helper| helper.ask("link"));
-    report.add(match answer.as_deref() {
-        Err(_) => silent("links", answer.expect_err("it is one")),
-        Ok("done") if cfg!(windows) => {
-            Check::ok("links", "files can have two names; a registry's lockfile is a file of its own")
-        }
-        Ok("done") => Check::ok(
-            "links",
-            "files can have two names: a registry's lockfile is its guard under a second one",
-        ),
-        Ok(answer) if is_full(answer) => full("links", answer),
-        Ok(answer) => Check::warn(
-            "links",
-            format!(
-                "files can't have two names ({}): a registry's lockfile is a file of its own, and a \
-                 holder that is killed while it makes it is waited for until the lockfile is stale",
-                answer.strip_prefix("failed ").unwrap_or(answer)
+/// Tests whether files can have two names, and says what follows for the lockfile.
+pub(super) fn links(probe: &ProbeFolder, report: &mut DoctorReport) -> io::Result<()> {
+    let answer = ProbeProcess::start(probe.path()).and_then(|mut process| process.ask("link"));
+    report.add(match answer {
+        Err(reason) => no_answer("links", reason),
+        Ok(answer) => match answer.as_str() {
+            "done" if cfg!(windows) => DoctorCheck::ok(
+                "links",
+                "files can have two names; a registry's lockfile is a file of its own",
             ),
-        ),
+            "done" => DoctorCheck::ok(
+                "links",
+                "files can have two names: a registry's lockfile is a second name of its guard",
+            ),
+            answer if is_disk_full(answer) => disk_full("links", answer),
+            answer => DoctorCheck::warn(
+                "links",
+                format!(
+                    "files can't have two names ({}): a registry's lockfile is a file of its own, \
+                     and if its holder is killed while it creates the lockfile, other processes \
+                     wait until that lockfile is stale",
+                    failure_reason(answer)
+                ),
+            ),
+        },
     })
 }

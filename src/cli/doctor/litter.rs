@@ -1,19 +1,24 @@
-//! Litter: what it is, whether it is safe to delete, and deleting what is.
+//! Litter, the files that crashed processes left: reports each, and with `--fix` deletes those that
+//! are safe to delete.
 
 use std::collections::BTreeSet;
 
 use argus_registry::{clear_litter, find_litter, Error, Litter, LitterKind, LockOptions};
 
-use super::report::{Check, Report};
-use super::target::Target;
-use crate::exit::{hint, Failure};
+use super::report::{DoctorCheck, DoctorReport};
+use super::target::DoctorTarget;
+use crate::exit::{hint, CommandError};
 
-pub(super) fn look(target: &Target, fix: bool, report: &mut Report) -> Result<(), Failure> {
+pub(super) fn check(
+    target: &DoctorTarget,
+    fix: bool,
+    report: &mut DoctorReport,
+) -> Result<(), CommandError> {
     let stale_after = LockOptions::default().stale_after;
     let find = || find_litter(target.path(), stale_after);
     let mut found = match find() {
         Ok(found) => found,
-        Err(error) => return Ok(report.add(not_looked(&error))?),
+        Err(error) => return Ok(report.add(not_listed(&error))?),
     };
     let mut deleted_any = false;
     if fix && found.iter().any(|litter| litter.safe_to_delete) {
@@ -24,44 +29,43 @@ pub(super) fn look(target: &Target, fix: bool, report: &mut Report) -> Result<()
                 Ok(cleared) => {
                     for litter in cleared {
                         deleted_any = true;
-                        report.found(&litter, true);
-                        report
-                            .add(Check::ok("litter", format!("deleted {}", in_words(&litter))))?;
+                        report.add_litter(&litter, true);
+                        let message = format!("deleted {}", describe(&litter));
+                        report.add(DoctorCheck::ok("litter", message))?;
                     }
                 }
-                Err(error) => report.add(not_cleared(&error))?,
+                Err(error) => report.add(not_deleted(&error))?,
             }
         }
         found = match find() {
             Ok(found) => found,
-            Err(error) => return Ok(report.add(not_looked(&error))?),
+            Err(error) => return Ok(report.add(not_listed(&error))?),
         };
     }
     if found.is_empty() && !deleted_any {
-        report.add(Check::ok("litter", "none"))?;
+        report.add(DoctorCheck::ok("litter", "none"))?;
     }
     for litter in found {
-        let line = in_words(&litter);
+        let line = describe(&litter);
         let check = match (litter.kind, litter.safe_to_delete) {
-            (LitterKind::InTheWay, _) => {
-                Check::fail("litter", line).next("look at it, and move it to where it belongs")
-            }
-            (_, true) => Check::warn("litter", format!("{line}; safe to delete"))
+            (LitterKind::InTheWay, _) => DoctorCheck::fail("litter", line)
+                .next("look at it, and move it to where it belongs"),
+            (_, true) => DoctorCheck::warn("litter", format!("{line}; safe to delete"))
                 .next(hint(&["doctor", "--fix"], target.path())),
-            (_, false) => Check::warn("litter", format!("{line}; not to be deleted now")),
+            (_, false) => DoctorCheck::warn("litter", format!("{line}; not to be deleted now")),
         };
-        report.found(&litter, false);
+        report.add_litter(&litter, false);
         report.add(check)?;
     }
     Ok(())
 }
 
-fn in_words(litter: &Litter) -> String {
+fn describe(litter: &Litter) -> String {
     let kind = match litter.kind {
         LitterKind::TempFile => "temp file",
         LitterKind::Lockfile => "lockfile",
         LitterKind::Guard => "guard",
-        LitterKind::InTheWay => "something in the way",
+        LitterKind::InTheWay => "unrelated file",
         LitterKind::Keepsake => "kept content",
         LitterKind::ProbeFolder => "doctor's probe folder",
         _ => litter.kind.code(),
@@ -69,15 +73,17 @@ fn in_words(litter: &Litter) -> String {
     format!("{} ({kind}): {}", litter.path.display(), litter.reason)
 }
 
-fn not_looked(error: &Error) -> Check {
+fn not_listed(error: &Error) -> DoctorCheck {
     let next = "give this user the right to list the folder";
-    Check::fail("litter", format!("could not be looked for: {error}")).next(next)
+    DoctorCheck::fail("litter", format!("could not be looked for: {error}")).next(next)
 }
 
-fn not_cleared(error: &Error) -> Check {
+fn not_deleted(error: &Error) -> DoctorCheck {
     let next = match error {
-        Error::LockBusy { path, .. } => format!("{} shows who holds it", hint(&["status"], path)),
-        _ => "run this as somebody who may delete it".to_owned(),
+        Error::LockBusy { path, .. } => {
+            format!("{} shows which process holds it", hint(&["status"], path))
+        }
+        _ => "run this as a user who may delete it".to_owned(),
     };
-    Check::fail("litter", format!("could not be cleared away: {error}")).next(next)
+    DoctorCheck::fail("litter", format!("could not be deleted: {error}")).next(next)
 }

@@ -1,4 +1,5 @@
-//! What the doctor says: a line for each check as soon as it is made, or all of it as JSON.
+//! The doctor's report: a line for each check as soon as it is done, or all of it as JSON at the
+//! end.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -6,49 +7,52 @@ use std::path::{Path, PathBuf};
 use argus_registry::Litter;
 use serde::Serialize;
 
-use super::target::Target;
 use crate::exit::Exit;
+use crate::output;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Level {
+enum DoctorLevel {
     Ok,
     Warn,
     Fail,
 }
 
-/// What came of one check.
+/// The outcome of one check.
 #[derive(Debug, Serialize)]
-pub(super) struct Check {
-    check: &'static str,
-    level: Level,
-    /// What it means.
+pub(super) struct DoctorCheck {
+    #[serde(rename = "check")]
+    name: &'static str,
+    level: DoctorLevel,
+    /// What was found, and what follows from it.
     message: String,
-    /// What to do.
+    /// What the person at the shell can do about it.
     next: Option<String>,
 }
 
-impl Check {
-    pub(super) fn ok(check: &'static str, message: impl Into<String>) -> Self {
-        Check { check, level: Level::Ok, message: message.into(), next: None }
+impl DoctorCheck {
+    pub(super) fn ok(name: &'static str, message: impl Into<String>) -> Self {
+        DoctorCheck { name, level: DoctorLevel::Ok, message: message.into(), next: None }
     }
 
-    pub(super) fn warn(check: &'static str, message: impl Into<String>) -> Self {
-        Check { level: Level::Warn, ..Check::ok(check, message) }
+    /// For something that works, with a restriction to know about.
+    pub(super) fn warn(name: &'static str, message: impl Into<String>) -> Self {
+        DoctorCheck { level: DoctorLevel::Warn, ..DoctorCheck::ok(name, message) }
     }
 
-    pub(super) fn fail(check: &'static str, message: impl Into<String>) -> Self {
-        Check { level: Level::Fail, ..Check::ok(check, message) }
+    pub(super) fn fail(name: &'static str, message: impl Into<String>) -> Self {
+        DoctorCheck { level: DoctorLevel::Fail, ..DoctorCheck::ok(name, message) }
     }
 
     pub(super) fn next(self, next: impl Into<String>) -> Self {
-        Check { next: Some(next.into()), ..self }
+        DoctorCheck { next: Some(next.into()), ..self }
     }
 }
 
+/// A file that a crashed process left, in the JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Found {
+struct ReportedLitter {
     path: PathText,
     kind: &'static str,
     beside: PathText,
@@ -57,7 +61,7 @@ struct Found {
     reason: String,
 }
 
-/// A path in JSON, which has no place for what is no Unicode.
+/// A path in JSON. What is no Unicode in it is replaced: JSON can't hold it.
 #[derive(Debug, Serialize)]
 struct PathText(String);
 
@@ -69,63 +73,64 @@ impl From<&Path> for PathText {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Report {
+pub(super) struct DoctorReport {
     #[serde(skip)]
     json: bool,
     folder: Option<PathText>,
     file: Option<PathText>,
-    /// No check failed.
+    /// Whether no check failed.
     fine: bool,
-    checks: Vec<Check>,
-    litter: Vec<Found>,
+    checks: Vec<DoctorCheck>,
+    litter: Vec<ReportedLitter>,
 }
 
-impl Report {
+impl DoctorReport {
     pub(super) fn new(json: bool) -> Self {
         let (checks, litter) = (Vec::new(), Vec::new());
-        Report { json, folder: None, file: None, fine: true, checks, litter }
+        DoctorReport { json, folder: None, file: None, fine: true, checks, litter }
     }
 
-    pub(super) fn about(&mut self, target: &Target) {
-        self.folder = Some(target.folder.as_path().into());
-        self.file = target.file.as_deref().map(PathText::from);
+    /// Sets which folder, and which file in it, the report is about.
+    pub(super) fn set_target(&mut self, folder: &Path, file: Option<&Path>) {
+        self.folder = Some(folder.into());
+        self.file = file.map(PathText::from);
     }
 
-    pub(super) fn add(&mut self, check: Check) -> io::Result<()> {
-        self.fine &= check.level != Level::Fail;
+    /// Adds a check, and prints its line unless JSON was asked for.
+    pub(super) fn add(&mut self, check: DoctorCheck) -> io::Result<()> {
+        self.fine &= check.level != DoctorLevel::Fail;
         if !self.json {
             let level = match check.level {
-                Level::Ok => "ok  ",
-                Level::Warn => "warn",
-                Level::Fail => "FAIL",
+                DoctorLevel::Ok => "ok  ",
+                DoctorLevel::Warn => "warn",
+                DoctorLevel::Fail => "FAIL",
             };
-            // One write, so that the line of who is told of each check as it is made is whole.
-            let mut line = format!("{level}  {}: {}\n", check.check, check.message);
+            let mut line = format!("{level}  {}: {}\n", check.name, check.message);
             if let Some(next) = &check.next {
                 line.push_str(&format!("      next: {next}\n"));
             }
-            let mut output = io::stdout();
-            output.write_all(line.as_bytes())?;
-            output.flush()?;
+            // At once, and in one write: a program that reads along gets whole lines.
+            output::text(&line)?;
         }
         self.checks.push(check);
         Ok(())
     }
 
-    /// For the JSON; the line is a check of its own.
-    pub(super) fn found(&mut self, litter: &Litter, deleted: bool) {
+    /// Adds a left file to the JSON. Its line is that of a check, which the caller adds.
+    pub(super) fn add_litter(&mut self, litter: &Litter, deleted: bool) {
         let Litter { path, kind, beside, safe_to_delete, reason, .. } = litter;
         let (path, beside) = (PathBuf::as_path(path).into(), PathBuf::as_path(beside).into());
         let (kind, safe_to_delete, reason) = (kind.code(), *safe_to_delete, reason.clone());
-        self.litter.push(Found { path, kind, beside, safe_to_delete, deleted, reason });
+        self.litter.push(ReportedLitter { path, kind, beside, safe_to_delete, deleted, reason });
     }
 
+    /// Prints the JSON if it was asked for, and returns how the program ends.
     pub(super) fn end(self) -> io::Result<Exit> {
         if self.json {
             let mut text = serde_json::to_string_pretty(&self)?;
             text.push('\n');
             io::stdout().write_all(text.as_bytes())?;
         }
-        Ok(if self.fine { Exit::Fine } else { Exit::Registry })
+        Ok(if self.fine { Exit::Success } else { Exit::Registry })
     }
 }

@@ -1,37 +1,43 @@
-//! What the doctor is asked about: a folder, and perhaps one file in it.
+//! What the doctor examines: a folder, and perhaps one file in it.
 
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::report::Check;
+use super::report::DoctorCheck;
 use crate::exit::hint;
-use crate::target::beside;
+use crate::lock_target::add_extension;
 
-/// As many symbolic links as Linux follows before it calls them a loop.
-const LINK_LIMIT: u32 = 40;
+/// As many symbolic links as Linux follows before it reports a loop.
+const MAX_SYMLINKS: u32 = 40;
 
-pub(super) struct Target {
+pub(super) struct DoctorTarget {
     pub(super) folder: PathBuf,
-    /// A registry or a document, which need not exist.
+    /// A registry or a document, which need not exist; `None` if the folder itself was named.
     pub(super) file: Option<PathBuf>,
 }
 
-impl Target {
-    /// Follows symbolic links to the file itself, as every update does.
-    pub(super) fn find(path: &Path) -> Result<Self, Check> {
+impl DoctorTarget {
+    /// Finds the file that a path names, through symbolic links, as every update does.
+    ///
+    /// # Errors
+    ///
+    /// A failed check if there is no such folder, or if the path names neither a file nor a folder.
+    pub(super) fn find(path: &Path) -> Result<Self, DoctorCheck> {
         let mut path = path.to_path_buf();
-        for _ in 0..LINK_LIMIT {
+        for _ in 0..MAX_SYMLINKS {
             match fs::canonicalize(&path) {
-                Ok(found) if found.is_dir() => return Ok(Target { folder: found, file: None }),
+                Ok(found) if found.is_dir() => {
+                    return Ok(DoctorTarget { folder: found, file: None })
+                }
                 Ok(found) if !found.is_file() => {
                     let message = format!("{} is neither a file nor a folder", found.display());
-                    return Err(Check::fail("path", message)
+                    return Err(DoctorCheck::fail("path", message)
                         .next("name a registry, a document or a folder"));
                 }
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    let message = format!("{} can't be looked at: {error}", path.display());
-                    return Err(Check::fail("path", message)
+                    let message = format!("{} can't be examined: {error}", path.display());
+                    return Err(DoctorCheck::fail("path", message)
                         .next("check the path, and the rights on each folder of it"));
                 }
                 _ => {}
@@ -48,30 +54,30 @@ impl Target {
                 Ok(target) => path = folder.join(target),
                 Err(_) => {
                     let file = folder.join(name);
-                    // Of the files that carry locks, the folder tells more than they do.
+                    // A guard or a lock file stands for its folder: hints name such files.
                     let carries_a_lock = file
                         .extension()
                         .is_some_and(|ending| ending == "guard" || ending == "lock");
-                    return Ok(Target { file: (!carries_a_lock).then_some(file), folder });
+                    return Ok(DoctorTarget { file: (!carries_a_lock).then_some(file), folder });
                 }
             }
         }
         let message = format!("{} names no file", path.display());
-        Err(Check::fail("path", message).next("name a registry, a document or a folder"))
+        Err(DoctorCheck::fail("path", message).next("name a registry, a document or a folder"))
     }
 
-    /// What this user may do with the files that are there.
-    pub(super) fn access(&self) -> Vec<Check> {
+    /// Checks which of the existing files this user may read and lock.
+    pub(super) fn check_access(&self) -> Vec<DoctorCheck> {
         let Some(file) = &self.file else { return Vec::new() };
         let shown = file.display();
         let mut checks = vec![match fs::read(file) {
-            Ok(_) => Check::ok("read", format!("{shown} can be read by this user")),
+            Ok(_) => DoctorCheck::ok("read", format!("{shown} can be read by this user")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Check::ok("read", format!("{shown} does not exist yet"))
+                DoctorCheck::ok("read", format!("{shown} does not exist yet"))
             }
             Err(error) => {
                 let message = format!("{shown} can't be read by this user: {error}");
-                Check::fail("read", message).next("give it the right to read the file")
+                DoctorCheck::fail("read", message).next("give this user the right to read the file")
             }
         }];
         for lock in self.lock_files() {
@@ -79,33 +85,35 @@ impl Target {
             let opened = || OpenOptions::new().read(true).write(true).open(&lock);
             if let Some(error) = is_file.then(opened).and_then(Result::err) {
                 let message = format!(
-                    "{} can't be opened for writing by this user ({error}), so its updates fail",
+                    "{} can't be opened for writing by this user ({error}), so this user's updates \
+                     fail",
                     lock.display()
                 );
-                let next = "give it the right to write this file, and leave the file where it is";
-                checks.push(Check::fail("access", message).next(next));
+                let next =
+                    "give this user the right to write this file, and leave the file in place";
+                checks.push(DoctorCheck::fail("access", message).next(next));
             }
         }
         checks
     }
 
-    /// The files that carry its kernel lock, whichever of them there is.
+    /// The paths of the files that can carry the kernel lock; not each of them exists.
     fn lock_files(&self) -> Vec<PathBuf> {
         let Some(file) = &self.file else { return Vec::new() };
-        let candidates = [beside(file, "guard"), file.with_extension("lock")];
+        let candidates = [add_extension(file, "guard"), file.with_extension("lock")];
         candidates.into_iter().filter(|lock| lock != file).collect()
     }
 
-    /// What was asked about, for hints.
+    /// The path to name in hints.
     pub(super) fn path(&self) -> &Path {
         self.file.as_deref().unwrap_or(&self.folder)
     }
 }
 
-fn missing(folder: &Path, what: &str) -> Check {
+fn missing(folder: &Path, problem: &str) -> DoctorCheck {
     let next = format!(
-        "make it (the first update of a file in it does that, too), then {} again",
+        "create it (as the first update of a file in it would), then {} again",
         hint(&["doctor"], folder)
     );
-    Check::fail("folder", format!("{} {what}", folder.display())).next(next)
+    DoctorCheck::fail("folder", format!("{} {problem}", folder.display())).next(next)
 }

@@ -1,4 +1,4 @@
-//! A document of exceptions in TOML, as veil has it.
+//! The check of a document of exceptions in TOML, as veil has it.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
-use crate::check::{Level, Report};
+use super::report::{CheckReport, Severity};
 use crate::output;
 
-const VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 struct Exceptions {
@@ -29,16 +29,17 @@ struct Exception {
     expires_at: Option<Value>,
 }
 
-/// Reads it as veil does: under the shared lock, in one try; without it where the lock file may
-/// neither be opened nor made.
-pub(crate) fn check(path: &Path) -> Report {
-    let mut report = Report::new(path);
-    let exceptions = match Document::<Exceptions, Toml>::toml(path).version(VERSION).load() {
+/// Reads the document as veil does: under the shared lock, in one try; without a lock if this user
+/// may neither open nor create the lock file.
+pub(super) fn check(path: &Path) -> CheckReport {
+    let mut report = CheckReport::new(path);
+    let document = Document::<Exceptions, Toml>::toml(path).version(SCHEMA_VERSION);
+    let exceptions = match document.load() {
         Ok(loaded) => loaded.value,
         Err(error @ Error::NotFound { .. }) => {
             let message = format!("{} does not exist", path.display());
             let next = "if it should be there, check the path";
-            report.add(Level::Warning, error.code(), message, next);
+            report.add(Severity::Warning, error.code(), message, next);
             return report;
         }
         Err(error) => {
@@ -47,40 +48,38 @@ pub(crate) fn check(path: &Path) -> Report {
         }
     };
     if exceptions.version.is_none() {
-        let next = format!("add `version = {VERSION}`");
-        report.add(Level::Warning, "NO_VERSION", "it does not say its version", next);
+        let next = format!("add `version = {SCHEMA_VERSION}`");
+        report.add(Severity::Warning, "NO_VERSION", "it has no `version`", next);
     }
     report.entries = exceptions.exceptions.len();
     for exception in &exceptions.exceptions {
-        report.judge(exception, Timestamp::now());
+        check_expiry(&mut report, exception, Timestamp::now());
     }
     report
 }
 
-impl Report {
-    /// Who says "until midnight" means that at midnight it is over.
-    fn judge(&mut self, exception: &Exception, now: Timestamp) {
-        let id = output::printable(&exception.id);
-        let Some(expires_at) = &exception.expires_at else { return };
-        match instant(expires_at) {
-            Ok(at) if at <= now => self.add(
-                Level::Expired,
-                "EXPIRED",
-                format!("the exception {id} has expired at {at}"),
-                "remove it, or renew it",
-            ),
-            Ok(_) => {}
-            Err(reason) => self.add(
-                Level::Error,
-                "INVALID_VALUE",
-                format!("the expires_at of the exception {id} can't be read: {reason}"),
-                "write it as 2026-12-31T23:59:59Z",
-            ),
-        }
+/// An exception is expired from the instant of its expiry on: "until midnight" ends at midnight.
+fn check_expiry(report: &mut CheckReport, exception: &Exception, now: Timestamp) {
+    let id = output::printable(&exception.id);
+    let Some(expires_at) = &exception.expires_at else { return };
+    match instant(expires_at) {
+        Ok(at) if at <= now => report.add(
+            Severity::Expired,
+            "EXPIRED",
+            format!("the exception {id} has expired at {at}"),
+            "remove it, or renew it",
+        ),
+        Ok(_) => {}
+        Err(reason) => report.add(
+            Severity::Error,
+            "INVALID_VALUE",
+            format!("the expires_at of the exception {id} can't be read: {reason}"),
+            "write it as 2026-12-31T23:59:59Z",
+        ),
     }
 }
 
-/// An instant as a string or as TOML's own.
+/// Reads an instant, which is a string or TOML's own date and time.
 fn instant(value: &Value) -> Result<Timestamp, String> {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -88,7 +87,7 @@ fn instant(value: &Value) -> Result<Timestamp, String> {
         other => return Err(format!("it is a {}", other.type_str())),
     };
     text.parse().or_else(|error: jiff::Error| {
-        // The last instants of the calendar, which stand for "never", are beyond the library's.
+        // The last instants of the year 9999 stand for "never", and are beyond jiff's calendar.
         match Pieces::parse(&text) {
             Ok(pieces) if pieces.date().year() == 9999 && pieces.offset().is_some() => {
                 Ok(Timestamp::MAX)
@@ -102,24 +101,24 @@ fn instant(value: &Value) -> Result<Timestamp, String> {
 mod tests {
     use super::*;
 
-    fn findings(expires_at: &str, now: &str) -> Vec<Level> {
+    fn findings(expires_at: &str, now: &str) -> Vec<Severity> {
         let text = format!("id = 'x'\nreason = 'y'\nexpires_at = {expires_at}");
-        let mut report = Report::new(Path::new("e.toml"));
-        report.judge(&toml::from_str(&text).unwrap(), now.parse().unwrap());
-        report.findings.iter().map(|finding| finding.level).collect()
+        let mut report = CheckReport::new(Path::new("e.toml"));
+        check_expiry(&mut report, &toml::from_str(&text).unwrap(), now.parse().unwrap());
+        report.findings.iter().map(|finding| finding.severity).collect()
     }
 
     #[test]
-    fn an_exception_is_expired_from_the_very_instant_on() {
+    fn an_exception_is_expired_from_the_instant_of_its_expiry_on() {
         for at in ["'2026-01-01T00:00:00Z'", "2026-01-01T00:00:00Z", "2026-01-01 01:00:00+01:00"] {
             assert_eq!(findings(at, "2025-12-31T23:59:59.999999999Z"), [], "{at}");
-            assert_eq!(findings(at, "2026-01-01T00:00:00Z"), [Level::Expired], "{at}");
-            assert_eq!(findings(at, "2026-01-01T00:00:00.000000001Z"), [Level::Expired], "{at}");
+            assert_eq!(findings(at, "2026-01-01T00:00:00Z"), [Severity::Expired], "{at}");
+            assert_eq!(findings(at, "2026-01-01T00:00:00.000000001Z"), [Severity::Expired], "{at}");
         }
     }
 
     #[test]
-    fn the_end_of_the_calendar_is_never() {
+    fn the_end_of_the_year_9999_means_never() {
         for at in ["'9999-12-31T23:59:59Z'", "9999-12-31T23:59:59.999Z"] {
             assert_eq!(findings(at, "2026-01-01T00:00:00Z"), [], "{at}");
         }
@@ -137,7 +136,7 @@ mod tests {
             "''",
             "[]",
         ] {
-            assert_eq!(findings(at, "2020-01-01T00:00:00Z"), [Level::Error], "{at}");
+            assert_eq!(findings(at, "2020-01-01T00:00:00Z"), [Severity::Error], "{at}");
         }
     }
 }

@@ -1,0 +1,48 @@
+//! A `run` or a `watch` under way, with its standard streams at hand.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use crate::support::Folder;
+
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    pub(crate) lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Running { child, lines }
+    }
+
+    /// Starts `run` with a shell script as its command.
+    pub(crate) fn shell(folder: &Folder, arguments: &str, script: &str) -> Self {
+        let mut command = folder.command(arguments);
+        command.args(["--", "sh", "-c", script]);
+        Running::start(command)
+    }
+
+    /// Waits for the next line of its output.
+    pub(crate) fn line(&mut self) -> String {
+        self.lines.next().expect("it ended before it printed a line").unwrap()
+    }
+
+    /// Writes a line to its standard input.
+    pub(crate) fn send_line(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+}
+
+/// Waits until a process is in the kernel's queue for a lock.
+#[cfg(target_os = "linux")]
+pub(crate) fn wait_until_queued(child: &mut Child) {
+    let pid = child.id().to_string();
+    let is_queued =
+        |line: &str| line.contains("->") && line.split_whitespace().any(|word| word == pid);
+    while !std::fs::read_to_string("/proc/locks").unwrap().lines().any(is_queued) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended, so it does not wait");
+        std::thread::yield_now();
+    }
+}
