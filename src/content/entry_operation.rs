@@ -96,7 +96,6 @@ impl PrunedWatcher {
     }
 
     /// `{ id, watcher, reason }` as JSON, for which every name is good.
-    #[cfg(feature = "node")]
     pub(crate) fn to_json(&self) -> String {
         let reason = match self.reason {
             PruneReason::Expired => "expired",

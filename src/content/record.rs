@@ -87,7 +87,6 @@ impl WatcherRecord {
     }
 
     /// The record as compact JSON.
-    #[cfg(feature = "node")]
     pub(crate) fn to_json(&self) -> String {
         self.clone().into_raw().get().to_owned()
     }

@@ -1,4 +1,4 @@
-//! CommitOptions a document is spelled: JSON, TOML, or a caller's own format.
+//! How a document is spelled: JSON, TOML, or a caller's own format.
 //!
 //! A leaf: it knows bytes and values, and no file.
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::FormatError;
 
-/// CommitOptions a [`Document`](crate::Document) is spelled. Source: ours.
+/// How a [`Document`](crate::Document) is spelled. Source: ours.
 ///
 /// ```
 /// use argus_registry::{Document, Format, FormatError};

@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::sys;
 
-/// CommitOptions to replace a file.
+/// How to replace a file.
 pub(crate) struct Replacement<'a> {
     pub(crate) target: &'a Path,
     pub(crate) folder: &'a Path,

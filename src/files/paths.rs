@@ -91,6 +91,12 @@ impl FilePaths {
         if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(invalid("the path names a folder"));
         }
+        // Most paths are their file's one name already, which one system call shows on Linux.
+        let is_final = is_spelled_out(path)
+            && sys::look_without_links(path).is_some_and(|found| found.is_file());
+        if is_final {
+            return Self::of_resolved(path);
+        }
         if let Ok(registry) = fs::canonicalize(path) {
             // What has vanished since is no other thing: it is missing.
             match sys::patiently(|| fs::metadata(&registry)) {
@@ -128,18 +134,9 @@ impl FilePaths {
         })
     }
 
-    /// The same in one look, for a file that is there and a path that is its one name already, as
-    /// it mostly is. `None` is no answer: [`resolve`](Self::resolve) has it.
-    #[cfg(feature = "node")]
-    pub(crate) fn resolve_at_once(path: &Path) -> Option<Self> {
-        let found = is_spelled_out(path).then(|| sys::look_without_links(path))??;
-        found.is_file().then(|| Self::beside(path.to_path_buf()).ok())?
-    }
-
-    /// The same for a name that was resolved before.
-    #[cfg(feature = "node")]
-    pub(crate) fn of_resolved(registry: &Path) -> Result<Self> {
-        Self::beside(registry.to_path_buf())
+    /// The files of a path that [`resolve`](Self::resolve) has returned before.
+    pub(crate) fn of_resolved(target: &Path) -> Result<Self> {
+        Self::beside(target.to_path_buf())
     }
 
     fn beside(registry: PathBuf) -> Result<Self> {
@@ -208,7 +205,6 @@ impl FilePaths {
 }
 
 /// Whether a path is absolute and spelled as the system would: no `.`, `..` or `//` in it.
-#[cfg(feature = "node")]
 fn is_spelled_out(name: &Path) -> bool {
     let plain: PathBuf = name.components().collect();
     let has_detour = name.components().any(|part| part == path::Component::ParentDir);
@@ -276,10 +272,10 @@ pub(crate) fn belongs_to(name: &str) -> Option<&str> {
     of_temp().or_else(of_keepsake).or_else(of_lock).filter(|of| !of.is_empty())
 }
 
-/// CommitOptions much of a hold's nonce the name of what it kept carries.
+/// How much of a hold's nonce the name of what it kept carries.
 const KEEPSAKE_DIGITS: usize = 8;
 
-/// CommitOptions long [`nonce`] is.
+/// How long [`nonce`] is.
 const NONCE_DIGITS: usize = 32;
 
 /// A name that nobody else has used or can guess.

@@ -1,6 +1,6 @@
 //! The bytes of a shared file: read without a lock, replaced under one.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(crate) trait WriteLock {
     fn replaces(&self, old: &Metadata, file: Option<Arc<File>>);
 }
 
-/// CommitOptions a file is replaced.
+/// How a file is replaced.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CommitOptions {
     /// Whether to wait until the new content would survive a power failure.
@@ -55,6 +55,11 @@ pub(crate) fn read(path: &Path) -> Result<Option<Content>> {
     open(path)?.map(Opened::read).transpose()
 }
 
+/// How many bytes a file has; `None` if that can't be found out.
+pub(crate) fn size(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|metadata| metadata.len())
+}
+
 /// A file that is about to be read.
 pub(crate) struct Opened<'a> {
     path: &'a Path,
@@ -76,8 +81,7 @@ pub(crate) fn open(path: &Path) -> Result<Option<Opened<'_>>> {
 }
 
 impl Opened<'_> {
-    /// CommitOptions many bytes it has.
-    #[cfg(feature = "node")]
+    /// How many bytes it has.
     pub(crate) fn len(&self) -> u64 {
         self.metadata.len()
     }
@@ -171,7 +175,6 @@ mod tests {
     use super::*;
     use crate::lock::registry_lock::RegistryLock;
     use crate::lock::wait::LockOptions;
-    use std::fs;
 
     #[test]
     fn whoever_lost_the_lock_does_not_even_begin_to_write() {

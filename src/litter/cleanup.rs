@@ -14,7 +14,7 @@ use crate::litter::survey::{Beside, Litter, LitterKind};
 use crate::lock::file_lock;
 use crate::lock::kernel_lock::Mode;
 use crate::lock::registry_lock::RegistryLock;
-use crate::lock::wait::LockOptions;
+use crate::lock::wait::{LockOptions, Wait};
 use crate::sys;
 
 /// Finds what dead processes and accidents left beside a registry or a document, or beside all
@@ -131,7 +131,7 @@ fn clear_beside(paths: &FilePaths, stale_after: Duration) -> Result<Vec<Litter>>
         locks.push(file_lock::lock(lock_file, Mode::Exclusive, &options, none)?);
     }
     let lock = match beside.registry {
-        Some(_) => Some(RegistryLock::acquire_at(paths, &options)?),
+        Some(_) => Some(RegistryLock::acquire_at(paths, &Wait::start(&options))?),
         None => None,
     };
     litter.retain(|litter| litter.safe_to_delete);

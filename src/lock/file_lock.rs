@@ -15,7 +15,7 @@ use crate::lock::wait::{LockOptions, Wait};
 use crate::sys;
 use crate::sys::FileId;
 
-/// CommitOptions often a lock file may be replaced under our hands before we give up on it.
+/// How often a lock file may be replaced under our hands before we give up on it.
 const REPLACED_LIMIT: u32 = 100;
 
 /// What a new lock file may be read and written by, less the umask.
@@ -157,8 +157,7 @@ pub(crate) fn lock(
         let file = open_or_create(path, mode, &create)?;
         let id = file.metadata().and_then(|metadata| sys::id_of(&file, &metadata));
         let id = id.map_err(|error| fail("look at", error))?;
-        let file = match kernel_queue::lock(file, id, mode, wait.deadline, &wait.token, wait.stands)
-        {
+        let file = match kernel_queue::lock(file, id, mode, &wait) {
             Ok(Waited::AtOnce(file) | Waited::InTurn(file)) => file,
             Ok(Waited::TimedOut) => return Err(over(path, &wait, another_holder(id))),
             Ok(Waited::Cancelled) => return Err(aborted()),
@@ -297,7 +296,7 @@ mod tests {
                 let patient = LockOptions { timeout: None, ..LockOptions::default() };
                 lock_exclusive(&path, &patient).unwrap()
             });
-            while !kernel_queue::somebody_waits(id) {
+            while !kernel_queue::has_waiters(id) {
                 std::thread::yield_now();
             }
             std::fs::remove_file(&path).unwrap();

@@ -19,11 +19,11 @@ use crate::lock::wait::Wait;
 use crate::sys;
 use crate::sys::FileId;
 
-/// CommitOptions often in a row a guard may turn out replaced before the next look is put off.
+/// How often in a row a guard may turn out replaced before the next look is put off.
 const REPLACED_LIMIT: u32 = 10;
 const REPLACED_PAUSE: Duration = Duration::from_millis(1);
 
-/// CommitOptions often, and how long apart, a one-try caller looks again at a guard that is locked though
+/// How often, and how long apart, a one-try caller looks again at a guard that is locked though
 /// nobody holds the registry's lock.
 const PASSING_LIMIT: u32 = 50;
 const PASSING_PAUSE: Duration = Duration::from_micros(100);
@@ -46,19 +46,17 @@ impl Guard {
         let mut replaced = 0;
         loop {
             wait.check_cancelled(paths)?;
-            let (file, metadata) = open_guard(paths)?;
+            let (file, metadata) = open_guard(paths, wait)?;
+            let answers_at_once = || metadata.is_file() && sys::is_local(&file);
+            if !wait.may_block() && !answers_at_once() {
+                return Err(wait.refused(paths));
+            }
             let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
             let id = sys::id_of(&file, &metadata).map_err(|error| io_error("look at", error))?;
-            let (file, contended) = match kernel_queue::lock(
-                file,
-                id,
-                Mode::Exclusive,
-                wait.deadline,
-                &wait.token,
-                wait.stands,
-            ) {
+            let (file, contended) = match kernel_queue::lock(file, id, Mode::Exclusive, wait) {
                 Ok(Waited::AtOnce(file)) => (file, false),
                 Ok(Waited::InTurn(file)) => (file, true),
+                Ok(Waited::TimedOut) if !wait.may_block() => return Err(wait.refused(paths)),
                 Ok(Waited::TimedOut) if wait.one_try && passing < PASSING_LIMIT => {
                     // Without a lockfile nobody holds the registry's lock: somebody is just looking at
                     // it (inspect), or gets it after he has given up. That is not what busy means.
@@ -82,6 +80,7 @@ impl Guard {
                 // Deleted or replaced while we waited: our lock excludes nobody.
                 Ok(false) => {
                     guard.unlock();
+                    wait.before_blocking(paths)?;
                     // Not for ever, though: there are file systems whose inode numbers don't stay.
                     replaced += 1;
                     if replaced > REPLACED_LIMIT {
@@ -94,26 +93,6 @@ impl Guard {
                 }
             }
         }
-    }
-
-    /// Locks a guard that is there and that nobody else has or waits for, on a file system of this
-    /// machine. `None` is no answer: [`take`](Self::take) has it.
-    #[cfg(feature = "node")]
-    pub(crate) fn take_at_once(paths: &FilePaths) -> Option<Self> {
-        let file = sys::open_existing(&paths.guard).ok()?;
-        let metadata = file.metadata().ok()?;
-        let id = sys::id_of(&file, &metadata).ok()?;
-        let may_try =
-            metadata.is_file() && sys::is_local(&file) && !kernel_queue::somebody_waits(id);
-        if !may_try || !kernel_lock::attempt(&file, Mode::Exclusive).ok()? {
-            return None;
-        }
-        let guard = Guard { file: Arc::new(file), id, metadata, contended: false };
-        if !matches!(guard.check(paths), Ok(true)) {
-            guard.unlock();
-            return None;
-        }
-        Some(guard)
     }
 
     /// Whether it still has its name, now that it is locked. Fails for what is no guard.
@@ -168,7 +147,12 @@ pub(crate) fn is_something_else(path: &Path) -> bool {
 }
 
 /// Opens the guard; creates it, and its folder, if they are missing.
-fn open_guard(paths: &FilePaths) -> Result<(File, Metadata)> {
+fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<(File, Metadata)> {
+    if !wait.may_block() {
+        let opened = sys::open_existing(&paths.guard)
+            .and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+        return opened.map_err(|_| wait.refused(paths));
+    }
     let open = || kernel_lock::open_existing_or_create(&paths.guard, |_| create_guard(paths));
     match open() {
         Err(Error::NotFound { .. }) => {

@@ -93,7 +93,7 @@ pub(crate) struct Seen {
     pub(crate) guard_held: Option<io::Result<bool>>,
 }
 
-/// CommitOptions often a lockfile may change under our eyes before what was seen last has to do.
+/// How often a lockfile may change under our eyes before what was seen last has to do.
 const LOOKS: u32 = 10;
 
 /// Looks at a registry's lock.
@@ -168,7 +168,7 @@ pub struct LockFileStatus {
     pub kernel_locks: Option<bool>,
 }
 
-/// CommitOptions a lock file is locked.
+/// How a lock file is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockFileState {

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::sys;
 
-/// CommitOptions often a lock file may be replaced under our hands before we give up on it.
+/// How often a lock file may be replaced under our hands before we give up on it.
 const REPLACED_LIMIT: u32 = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

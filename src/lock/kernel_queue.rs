@@ -1,13 +1,15 @@
-//! Waiting for a guard, or a lock file: in the kernel's own queue, bounded and cancellable.
+//! Waiting for a guard or a lock file in the kernel's own queue, with a deadline and cancellation.
 //!
-//! A blocking lock call hands over in microseconds and in order of arrival, where polling is
-//! slow, unfair and burns CPU. But it can be neither timed out nor cancelled without signals,
-//! and an addon must not touch those of its host. So one thread per guard and process stands in
-//! the queue for all callers of the process that wait, and hands them the lock in order. A caller
-//! that gives up just leaves; the thread stays in the queue, at no cost, for whoever comes next,
-//! and lets go at once if there is nobody. So ten thousand timed-out calls leave one thread.
+//! A blocking lock call hands the lock over in microseconds and in order of arrival, where polling is
+//! slow, unfair and burns CPU. But a blocking call can be neither timed out nor cancelled without
+//! signals, and an addon must not touch the signals of its host. So one thread per file and process
+//! blocks in the kernel for all callers of the process that wait, and hands the lock to them in order
+//! of arrival. A caller that gives up only removes its request. The thread stays blocked, at no cost,
+//! and serves the next caller; if the lock comes and no caller waits, the thread unlocks it at once.
+//! So ten thousand timed-out calls leave one thread behind.
 //!
-//! A caller whose thread nobody waits for stands there itself, which saves two changes of thread.
+//! A caller on a thread of the addon's own pool blocks in the kernel itself, which saves two changes of
+//! thread: another thread tells JavaScript in time when the deadline passes.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -16,160 +18,158 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::lock::kernel_lock::{self, Mode};
+use crate::lock::wait::{Wait, WaitPolicy};
 use crate::sys::FileId;
 use crate::util::cancel::CancelToken;
 use crate::util::thread_pool::{Called, ThreadPool};
 
-/// One caller's place in the line of its process.
+/// One caller that waits.
 struct Request {
     token: CancelToken,
     deadline: Option<Instant>,
-    state: Mutex<State>,
+    state: Mutex<RequestState>,
 }
 
-enum State {
+enum RequestState {
     /// Holds the caller's own descriptor, which is as good as any other to wait with.
     Waiting(File),
-    /// The thread has the descriptor in its hands.
-    AtTheCounter,
+    /// A thread is blocked in the kernel with the caller's descriptor.
+    InKernel,
     Ready(io::Result<File>),
-    Left,
+    /// The caller gave up.
+    Abandoned,
 }
 
-type Line = VecDeque<Arc<Request>>;
+/// A queue is for one file and one mode: shared and exclusive waiters block separately.
+type QueueKey = (FileId, Mode);
 
-/// Where one stands in line: for a file, to share it or to have it alone.
-type Counter = (FileId, Mode);
+/// The waiting callers of this process. A key is in here exactly while a thread blocks in the kernel
+/// for it.
+static QUEUES: LazyLock<Mutex<HashMap<QueueKey, VecDeque<Arc<Request>>>>> =
+    LazyLock::new(Mutex::default);
 
-/// The lines of this process. A file is in here exactly while a thread stands in its queue.
-static LINES: LazyLock<Mutex<HashMap<Counter, Line>>> = LazyLock::new(Mutex::default);
-
-/// The threads that stand there. Where several processes take turns each waits again and again:
-/// a new thread each time would cost more than the update.
-static STANDERS: ThreadPool = ThreadPool::new(usize::MAX, 256 * 1024);
+/// The threads that block in the kernel. Where several processes take turns, each process waits again
+/// and again: a new thread each time would cost more than the update.
+static QUEUE_THREADS: ThreadPool = ThreadPool::new(usize::MAX, 256 * 1024);
 
 /// What became of a wait.
 pub(crate) enum Waited {
-    /// It was free.
+    /// The lock was free.
     AtOnce(File),
-    /// Somebody else had it first.
+    /// Another caller or process held it first.
     InTurn(File),
     TimedOut,
     Cancelled,
 }
 
-/// Locks a file, at once or in turn. `deadline` none: no bound. Who `stands` may be kept beyond its
-/// deadline, and beyond being cancelled: as long as somebody else holds the lock.
-pub(crate) fn lock(
-    file: File,
-    id: FileId,
-    mode: Mode,
-    deadline: Option<Instant>,
-    token: &CancelToken,
-    stands: bool,
-) -> io::Result<Waited> {
-    let one_try = deadline.is_some_and(|deadline| deadline <= Instant::now());
-    // Whoever finds a line of its own process joins it: jumping it would starve the first in it.
-    // One who does not wait at all jumps it, or could never get a lock that others wait for.
-    if (one_try || !somebody_waits(id)) && kernel_lock::attempt(&file, mode)? {
+/// Locks a file, at once or in order of arrival, as the caller's wait allows.
+pub(crate) fn lock(file: File, id: FileId, mode: Mode, wait: &Wait) -> io::Result<Waited> {
+    let is_over = wait.deadline.is_some_and(|deadline| deadline <= Instant::now());
+    let one_try = is_over && wait.may_block();
+    // A caller that finds others of its process waiting joins them: overtaking them would starve the
+    // first. A one-try caller overtakes them, or it could never get a lock that others wait for. A
+    // caller that must not block does not: another thread makes its call anew, and waits then.
+    if (one_try || !has_waiters(id)) && kernel_lock::attempt(&file, mode)? {
         return Ok(Waited::AtOnce(file));
     }
-    if one_try {
+    if is_over || !wait.may_block() {
         return Ok(Waited::TimedOut);
     }
+    let token = &wait.token;
     if token.is_cancelled() {
         return Ok(Waited::Cancelled);
     }
-    let state = Mutex::new(State::Waiting(file));
-    let request = Arc::new(Request { token: token.clone(), deadline, state });
-    let counter = (id, mode);
-    let is_first = join(counter, &request);
-    if is_first && stands {
-        serve_next(counter);
-        pass_on(counter);
+    let state = Mutex::new(RequestState::Waiting(file));
+    let request = Arc::new(Request { token: token.clone(), deadline: wait.deadline, state });
+    let key = (id, mode);
+    let is_first = enqueue(key, &request);
+    if is_first && wait.policy.waiting == WaitPolicy::BlockInKernel {
+        serve_next(key);
+        pass_on(key);
     } else {
         if is_first {
-            send_stander(counter);
+            start_queue_thread(key);
         }
-        token.wait_until(deadline, || matches!(*request.lock(), State::Ready(_)));
+        token.wait_until(wait.deadline, || matches!(*request.lock(), RequestState::Ready(_)));
     }
-    let outcome = std::mem::replace(&mut *request.lock(), State::Left);
-    match outcome {
-        State::Ready(locked) => locked.map(Waited::InTurn),
+    let state = std::mem::replace(&mut *request.lock(), RequestState::Abandoned);
+    match state {
+        RequestState::Ready(locked) => locked.map(Waited::InTurn),
         _ if token.is_cancelled() => Ok(Waited::Cancelled),
         _ => Ok(Waited::TimedOut),
     }
 }
 
-/// Whether a thread of this process stands in the queue for a file.
-pub(crate) fn somebody_waits(id: FileId) -> bool {
-    let lines = lines();
-    [Mode::Shared, Mode::Exclusive].iter().any(|mode| lines.contains_key(&(id, *mode)))
+/// Whether a thread of this process is blocked in the kernel for a file.
+pub(crate) fn has_waiters(id: FileId) -> bool {
+    let queues = queues();
+    [Mode::Shared, Mode::Exclusive].iter().any(|mode| queues.contains_key(&(id, *mode)))
 }
 
-/// Joins a line; says whether there was none, so that nobody stands in the queue yet.
-fn join(counter: Counter, request: &Arc<Request>) -> bool {
-    let mut lines = lines();
-    let line = lines.get_mut(&counter);
-    let is_first = line.is_none();
-    match line {
-        Some(line) => line.push_back(request.clone()),
-        None => _ = lines.insert(counter, VecDeque::from([request.clone()])),
+/// Adds a request; says whether its queue is new, so that no thread blocks in the kernel for it yet.
+fn enqueue(key: QueueKey, request: &Arc<Request>) -> bool {
+    let mut queues = queues();
+    let queue = queues.get_mut(&key);
+    let is_new = queue.is_none();
+    match queue {
+        Some(queue) => queue.push_back(request.clone()),
+        None => _ = queues.insert(key, VecDeque::from([request.clone()])),
     }
-    is_first
+    is_new
 }
 
-fn send_stander(counter: Counter) {
-    STANDERS.run(Box::new(move |called| match called {
-        Called::ByThread => while serve_next(counter) {},
-        Called::Refused => turn_away(counter),
+fn start_queue_thread(key: QueueKey) {
+    QUEUE_THREADS.run(Box::new(move |called| match called {
+        Called::ByThread => while serve_next(key) {},
+        Called::Refused => fail_all(key),
     }));
 }
 
-/// Leaves the counter to another thread, if anybody is in line.
-fn pass_on(counter: Counter) {
-    let mut lines = lines();
-    if lines.get(&counter).is_some_and(Line::is_empty) {
-        lines.remove(&counter);
+/// Leaves a queue to a thread of the pool, if any caller waits in it.
+fn pass_on(key: QueueKey) {
+    let mut queues = queues();
+    if queues.get(&key).is_some_and(VecDeque::is_empty) {
+        queues.remove(&key);
         return;
     }
-    drop(lines);
-    send_stander(counter);
+    drop(queues);
+    start_queue_thread(key);
 }
 
-/// Nobody can stand for those in line.
-fn turn_away(counter: Counter) {
-    for request in lines().remove(&counter).unwrap_or_default() {
+/// Fails all requests of a queue: the system gave the process no thread that could wait for them.
+fn fail_all(key: QueueKey) {
+    for request in queues().remove(&key).unwrap_or_default() {
         let refused = io::Error::other("the system refused another thread to this process");
-        *request.lock() = State::Ready(Err(refused));
+        *request.lock() = RequestState::Ready(Err(refused));
         request.token.wake();
     }
 }
 
-/// Takes the first in line to the kernel's queue, and hands the lock to whoever is the first when
-/// it comes. Says whether there was anybody; if not, the line has ended.
-fn serve_next(counter: Counter) -> bool {
-    let Some(request) = next(counter) else { return false };
-    let taken = std::mem::replace(&mut *request.lock(), State::AtTheCounter);
-    let State::Waiting(file) = taken else {
-        *request.lock() = State::Left;
+/// Blocks in the kernel with the first request's descriptor, and hands the lock to the request that
+/// is first when it comes. Says whether there was a request; if not, the queue has ended.
+fn serve_next(key: QueueKey) -> bool {
+    let Some(request) = next(key) else { return false };
+    let taken = std::mem::replace(&mut *request.lock(), RequestState::InKernel);
+    let RequestState::Waiting(file) = taken else {
+        *request.lock() = RequestState::Abandoned;
         return true;
     };
-    let mut locked = kernel_lock::wait(&file, counter.1).map(|()| file);
-    // The first caller may have left while we stood in the queue: the next one gets its turn.
+    let mut locked = kernel_lock::wait(&file, key.1).map(|()| file);
+    // The first caller may have given up while this thread was blocked: the next one gets its turn.
     let mut served = request;
     loop {
-        // Asked before, not under the lock: who waits looks at the request under his token's lock.
+        // Asked before the request is locked: a waiting caller looks at its request under its token's
+        // lock, so the opposite order could deadlock.
         let is_over = served.is_over();
         let mut state = served.lock();
-        if !matches!(*state, State::Left) && !is_over {
-            *state = State::Ready(locked);
+        if !matches!(*state, RequestState::Abandoned) && !is_over {
+            *state = RequestState::Ready(locked);
             drop(state);
             served.token.wake();
             return true;
         }
         drop(state);
-        match next_waiting(counter) {
+        match next_waiting(key) {
             Some(other) => served = other,
             None => {
                 if let Ok(file) = &mut locked {
@@ -181,40 +181,41 @@ fn serve_next(counter: Counter) -> bool {
     }
 }
 
-/// The first in line, or the end of the line and of its thread.
-fn next(counter: Counter) -> Option<Arc<Request>> {
-    let mut lines = lines();
-    let request = lines.get_mut(&counter)?.pop_front();
+/// The first request, which leaves the queue; if there is none, the queue ends, and with it the work
+/// of its thread.
+fn next(key: QueueKey) -> Option<Arc<Request>> {
+    let mut queues = queues();
+    let request = queues.get_mut(&key)?.pop_front();
     if request.is_none() {
-        lines.remove(&counter);
+        queues.remove(&key);
     }
     request
 }
 
-/// The first who has not left, if any; leaves the line itself in place.
-fn next_waiting(counter: Counter) -> Option<Arc<Request>> {
-    let mut lines = lines();
-    let line = lines.get_mut(&counter)?;
-    while let Some(request) = line.pop_front() {
-        if matches!(*request.lock(), State::Waiting(_)) {
+/// The first request whose caller has not given up, if any; the queue itself stays.
+fn next_waiting(key: QueueKey) -> Option<Arc<Request>> {
+    let mut queues = queues();
+    let queue = queues.get_mut(&key)?;
+    while let Some(request) = queue.pop_front() {
+        if matches!(*request.lock(), RequestState::Waiting(_)) {
             return Some(request);
         }
     }
     None
 }
 
-fn lines() -> MutexGuard<'static, HashMap<Counter, Line>> {
-    LINES.lock().unwrap_or_else(PoisonError::into_inner)
+fn queues() -> MutexGuard<'static, HashMap<QueueKey, VecDeque<Arc<Request>>>> {
+    QUEUES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Request {
-    /// Whether its time is over, or it is cancelled: also of one who stands at the counter itself,
-    /// and can't leave.
+    /// Whether its deadline has passed, or its caller has cancelled it. A caller that blocks in the
+    /// kernel itself can't give up before the lock comes.
     fn is_over(&self) -> bool {
         self.token.is_cancelled() || self.deadline.is_some_and(|end| end <= Instant::now())
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, RequestState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

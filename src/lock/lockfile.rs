@@ -4,7 +4,7 @@
 //! Who calls this holds the guard, so that one process at a time decides what becomes of a
 //! lockfile. (Where there are no kernel locks, nobody does, and the lockfile is all there is.)
 //!
-//! CommitOptions it is made: on Unix the lockfile *is* the guard, under a second name. The owner record is
+//! How it is made: on Unix the lockfile *is* the guard, under a second name. The owner record is
 //! written into the guard first, then linked: so there is no moment in which the lockfile exists
 //! without its record, a leftover of ours is known by its inode alone and taken over by writing
 //! a record, and no file is created or freed per update. A lockfile of its own, which takes all

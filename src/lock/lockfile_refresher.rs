@@ -21,7 +21,7 @@ const REFRESHES_PER_STALE: u32 = 4;
 /// A threshold of next to nothing is not met by writing without a pause.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// CommitOptions long the thread stays around for the next hold.
+/// How long the thread stays around for the next hold.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// A lockfile in the keeper's care; it leaves the keeper when this is dropped.

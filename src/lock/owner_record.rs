@@ -15,7 +15,7 @@ use crate::sys::{FileId, ProcessLocation, ProcessState};
 /// permanent guard never has to be truncated.
 pub(crate) const RECORD_SIZE: usize = 1024;
 
-/// CommitOptions every record starts: what tells a file of ours from anybody else's.
+/// How every record starts: what tells a file of ours from anybody else's.
 pub(crate) const MAGIC: &[u8] = b"{\"argusRegistryLock\":1,";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,6 +21,7 @@ use crate::lock::stale_lockfile::Stamp;
 use crate::lock::sweep;
 use crate::lock::wait::{LockOptions, Wait};
 use crate::sys;
+use crate::util::deferred_drop;
 
 /// A lockfile may be in the way, and gone when we look, this often before the clock is asked
 /// whether that can go on: even a one-try caller gets to try again after a takeover.
@@ -28,30 +29,6 @@ const CLEARING_LIMIT: u32 = 10;
 
 /// An old argus's lockfile is judged anew this often; in between it is only seen to be there still.
 const JUDGED_EVERY: Duration = Duration::from_millis(500);
-
-/// The files that were replaced under a lock that is released by now. Closing the last descriptor
-/// of a deleted file frees it, which can cost as much as all the rest of an update.
-#[derive(Debug)]
-pub(crate) struct Replaced {
-    _files: Vec<Arc<File>>,
-    /// Whether others waited for the lock.
-    #[cfg(feature = "node")]
-    pub(crate) contended: bool,
-}
-
-/// CommitOptions an update gets its lock and gets rid of it.
-#[derive(Clone, Copy)]
-pub(crate) struct Locking {
-    pub(crate) take: fn(&FilePaths, &LockOptions) -> Result<RegistryLock>,
-    /// Gets what is left to be closed when the lock is released.
-    pub(crate) close: fn(Replaced),
-}
-
-impl Default for Locking {
-    fn default() -> Self {
-        Locking { take: RegistryLock::acquire_at, close: drop }
-    }
-}
 
 /// The lock of one registry, held. Dropping it releases it.
 #[derive(Debug)]
@@ -62,9 +39,13 @@ pub struct RegistryLock {
     /// `None` once released.
     kept: Option<RefreshedLockfile>,
     took_over: bool,
-    /// The files that were replaced under this lock: not to be closed while others wait for it.
-    /// Dropped after it is released.
+    was_contended: bool,
+    /// The files that were replaced under this lock. They are closed after the release: closing the
+    /// last descriptor of a deleted file frees it, which can cost as much as the rest of an update,
+    /// and other processes may be waiting.
     replaced: Mutex<Vec<Arc<File>>>,
+    /// Whether another thread closes them.
+    defers_close: bool,
 }
 
 impl RegistryLock {
@@ -80,40 +61,49 @@ impl RegistryLock {
     /// [`Error::InvalidValue`] or [`Error::Io`] if the guard or the lockfile can't be made. A thread
     /// that waits for a lock it holds itself waits until the timeout.
     pub fn acquire(path: impl AsRef<Path>, options: &LockOptions) -> Result<Self> {
-        Self::acquire_at(&FilePaths::resolve(path.as_ref())?, options)
+        Self::acquire_at(&FilePaths::resolve(path.as_ref())?, &Wait::start(options))
     }
 
-    /// The same for a name that was resolved before.
-    pub(crate) fn acquire_at(paths: &FilePaths, options: &LockOptions) -> Result<Self> {
-        Self::acquire_after(&Wait::start(options), paths, options)
+    /// Like [`acquire`](Self::acquire), for a path that is already resolved, as the wait's policy
+    /// allows.
+    pub(crate) fn acquire_at(paths: &FilePaths, wait: &Wait) -> Result<Self> {
+        if !wait.may_block() && !sweep::was_held(paths) {
+            return Err(wait.refused(paths));
+        }
+        let acquired = Self::acquire_by(paths, wait);
+        if wait.may_block() {
+            return acquired;
+        }
+        // Whatever was in the way is the blocking call's to deal with and to name.
+        acquired.map_err(|_| wait.refused(paths))
     }
 
-    /// The same for a wait that has begun.
-    pub(crate) fn acquire_after(
-        wait: &Wait,
-        paths: &FilePaths,
-        options: &LockOptions,
-    ) -> Result<Self> {
+    fn acquire_by(paths: &FilePaths, wait: &Wait) -> Result<Self> {
         let mut took_over = false;
         loop {
             let guard = Guard::take(paths, wait)?;
+            if guard.is_none() {
+                wait.before_blocking(paths)?;
+            }
             // Unlocks on every way out of this round but the one that keeps it.
             let mut lock = RegistryLock {
                 paths: paths.clone(),
+                was_contended: guard.as_ref().is_some_and(|guard| guard.contended),
                 guard,
                 kept: None,
                 took_over,
                 replaced: Mutex::default(),
+                defers_close: wait.policy.defers_close,
             };
             let mut rounds = 0;
-            let mut delays = options.backoff.delays(sys::random_fraction);
+            let mut delays = wait.backoff.delays(sys::random_fraction);
             loop {
-                match Lockfile::create(paths, lock.guard.as_ref(), options.stale_after)? {
+                match Lockfile::create(paths, lock.guard.as_ref(), wait.stale_after)? {
                     Creation::Ours { lockfile, took_over } => {
                         lock.took_over |= took_over;
-                        lock.kept = Some(RefreshedLockfile::new(lockfile, options.stale_after));
+                        lock.kept = Some(RefreshedLockfile::new(lockfile, wait.stale_after));
                         if lock.took_over || sweep::is_first_hold(paths) {
-                            sweep::run(paths, lock.guard.is_none().then_some(options.stale_after));
+                            sweep::run(paths, lock.guard.is_none().then_some(wait.stale_after));
                         }
                         return Ok(lock);
                     }
@@ -126,48 +116,18 @@ impl RegistryLock {
                     }
                     Creation::GuardReplaced => break,
                     Creation::Held(holder) => {
-                        outwait(&holder, paths, wait, options.stale_after, &mut delays)?;
+                        wait.before_blocking(paths)?;
+                        outwait(&holder, paths, wait, &mut delays)?;
                     }
                 }
             }
             took_over = lock.took_over;
+            wait.before_blocking(paths)?;
             wait.check(paths)?;
         }
     }
 
-    /// Takes the lock if nothing stands in the way, and nothing has to be done that is done once:
-    /// making a folder or a guard, looking for what a crash has left. `None` is no answer: ask
-    /// [`acquire_at`](Self::acquire_at). Does not block on a file system of this machine, and does
-    /// nothing on others.
-    #[cfg(feature = "node")]
-    pub(crate) fn acquire_at_once(paths: &FilePaths, stale_after: Duration) -> Option<Self> {
-        if !sweep::was_held(paths) {
-            return None;
-        }
-        let guard = Guard::take_at_once(paths)?;
-        let mut lock = RegistryLock {
-            paths: paths.clone(),
-            guard: Some(guard),
-            kept: None,
-            took_over: false,
-            replaced: Mutex::default(),
-        };
-        let created = Lockfile::create(paths, lock.guard.as_ref(), stale_after);
-        let (lockfile, took_over) = match created.ok()? {
-            Creation::Ours { lockfile, took_over } => (Some(lockfile), took_over),
-            Creation::Free { took_over } => (None, took_over),
-            Creation::Held(_) | Creation::GuardReplaced => return None,
-        };
-        lock.took_over = took_over;
-        if took_over {
-            sweep::run(paths, None);
-        }
-        lock.kept = Some(RefreshedLockfile::new(lockfile?, stale_after));
-        Some(lock)
-    }
-
     /// Whether its files are of this machine, as far as can be told.
-    #[cfg(feature = "node")]
     pub(crate) fn is_local(&self) -> bool {
         self.guard.as_ref().is_some_and(|guard| sys::is_local(&guard.file))
     }
@@ -187,7 +147,7 @@ impl RegistryLock {
     /// Whether somebody else had the lock when it was asked for.
     #[must_use]
     pub fn was_contended(&self) -> bool {
-        self.guard.as_ref().is_some_and(|guard| guard.contended)
+        self.was_contended
     }
 
     /// The fence: fails if the lockfile was taken away by a program that knows no better, in
@@ -200,19 +160,6 @@ impl RegistryLock {
         match &self.kept {
             Some(kept) if kept.lockfile().is_ours()? => Ok(()),
             _ => Err(Error::LockLost { path: self.paths.target.clone() }),
-        }
-    }
-
-    /// Releases the lock and hands out what may be closed at leisure.
-    pub(crate) fn release_only(mut self) -> Replaced {
-        #[cfg(feature = "node")]
-        let contended = self.was_contended();
-        let _ = self.let_go();
-        let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
-        Replaced {
-            _files: std::mem::take(&mut replaced),
-            #[cfg(feature = "node")]
-            contended,
         }
     }
 
@@ -235,7 +182,18 @@ impl RegistryLock {
                 .map_err(|error| Error::from_io(&self.paths.guard, "unlock", error)),
             None => Ok(()),
         };
+        self.close_replaced();
         removed.and(unlocked)
+    }
+
+    fn close_replaced(&mut self) {
+        let replaced =
+            std::mem::take(self.replaced.get_mut().unwrap_or_else(PoisonError::into_inner));
+        // Where other processes wait, the files are closed here: a holder that came back for the lock
+        // at once would get it before the waiting process that the kernel has just woken.
+        if self.defers_close && !self.was_contended && !replaced.is_empty() {
+            deferred_drop::drop_later(replaced);
+        }
     }
 }
 
@@ -274,7 +232,6 @@ fn outwait(
     holder: &Holder,
     paths: &FilePaths,
     wait: &Wait,
-    stale_after: Duration,
     delays: &mut impl Iterator<Item = Duration>,
 ) -> Result<()> {
     // Whether an owner lives is asked at every look. An old argus's lockfile names none: as long as
@@ -284,7 +241,7 @@ fn outwait(
     let judged = Instant::now();
     loop {
         wait.sleep(delays.next().unwrap_or_default(), paths, Some(holder.clone()))?;
-        let is_due = judged.elapsed() > JUDGED_EVERY.min(stale_after / 4);
+        let is_due = judged.elapsed() > JUDGED_EVERY.min(wait.stale_after / 4);
         if is_due || stamp.is_none() || look() != stamp {
             return Ok(());
         }

@@ -18,7 +18,6 @@ pub(crate) fn is_first_hold(paths: &FilePaths) -> bool {
 }
 
 /// Whether this process has held the lock of this file before.
-#[cfg(feature = "node")]
 pub(crate) fn was_held(paths: &FilePaths) -> bool {
     held_files().contains(&paths.target)
 }

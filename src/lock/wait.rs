@@ -9,10 +9,10 @@ use crate::lock::stale_lockfile::Found;
 use crate::util::backoff::Backoff;
 use crate::util::cancel::CancelToken;
 
-/// CommitOptions to wait for a lock.
+/// How to wait for a lock.
 #[derive(Debug, Clone)]
 pub struct LockOptions {
-    /// CommitOptions long to wait for the lock; zero is one try, `None` waits without bound. Default 2 s,
+    /// How long to wait for the lock; zero is one try, `None` waits without bound. Default 2 s,
     /// as in argus.
     pub timeout: Option<Duration>,
     /// Since when the timeout counts, for a caller that has waited elsewhere already. Default: the
@@ -48,18 +48,48 @@ impl LockOptions {
     }
 }
 
-/// One caller's patience.
+/// What a call may do on the thread that makes it. The addon decides this for its own threads and for
+/// JavaScript's; the core obeys.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ThreadPolicy {
+    pub(crate) waiting: WaitPolicy,
+    /// Whether another thread closes the files that the call replaces.
+    pub(crate) defers_close: bool,
+}
+
+/// How a thread may wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum WaitPolicy {
+    /// The thread may sleep until its deadline, at which it returns.
+    #[default]
+    Block,
+    /// The thread may also block in the kernel, beyond its deadline: another thread tells the caller
+    /// when the time is over.
+    BlockInKernel,
+    /// The thread must not block, as that of an event loop. A call that would wait, or would make or
+    /// remove what is made or removed once, is refused with [`Error::LockBusy`]; so is one on a file
+    /// system that may be slow to answer. The caller then makes the call on another thread.
+    DontBlock,
+}
+
+/// One caller's wait: its policy, its deadline, and how it can be cancelled.
 pub(crate) struct Wait {
     started: Instant,
     pub(crate) one_try: bool,
     pub(crate) deadline: Option<Instant>,
     pub(crate) token: CancelToken,
-    /// Whether somebody else sees to it that the caller hears in time: his thread may be late.
-    pub(crate) stands: bool,
+    pub(crate) policy: ThreadPolicy,
+    /// When a lockfile that can't be judged otherwise counts as abandoned.
+    pub(crate) stale_after: Duration,
+    pub(crate) backoff: Backoff,
 }
 
 impl Wait {
     pub(crate) fn start(options: &LockOptions) -> Self {
+        Self::start_with(options, ThreadPolicy::default())
+    }
+
+    pub(crate) fn start_with(options: &LockOptions, policy: ThreadPolicy) -> Self {
         let started = options.since.unwrap_or_else(Instant::now);
         Wait {
             started,
@@ -67,14 +97,28 @@ impl Wait {
             // A timeout beyond what a clock can hold is none.
             deadline: options.timeout.and_then(|timeout| started.checked_add(timeout)),
             token: options.cancel.clone().unwrap_or_default(),
-            stands: false,
+            policy,
+            stale_after: options.stale_after,
+            backoff: options.backoff,
         }
     }
 
-    /// The same on a thread that nobody waits for.
-    #[cfg(feature = "node")]
-    pub(crate) fn start_standing(options: &LockOptions) -> Self {
-        Wait { stands: true, ..Wait::start(options) }
+    pub(crate) fn may_block(&self) -> bool {
+        self.policy.waiting != WaitPolicy::DontBlock
+    }
+
+    /// The error of a call that would block on a thread that must not. It names no holder: to look
+    /// for one takes further system calls, and the blocking call that follows says it.
+    pub(crate) fn refused(&self, paths: &FilePaths) -> Error {
+        Error::LockBusy { path: paths.target.clone(), holder: None }
+    }
+
+    /// To be called before anything that may block, or that is done once.
+    pub(crate) fn before_blocking(&self, paths: &FilePaths) -> Result<()> {
+        if self.may_block() {
+            return Ok(());
+        }
+        Err(self.refused(paths))
     }
 
     pub(crate) fn elapsed(&self) -> Duration {

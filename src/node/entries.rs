@@ -11,15 +11,14 @@ use napi_derive::napi;
 use serde::Deserialize;
 
 use super::convert::{millis, outcome, Failure};
-use super::hold::{close, lock_options};
+use super::hold::{allows_inline, lock_options, policy};
 use super::thread_end::Owner;
 use super::threads::{in_background, Pool};
 use crate::content::entry_operation::{Operation, Outcome, WatcherRef};
 use crate::content::record::{WatcherClaim, WatcherRecord};
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
-use crate::lock::registry_lock::{Locking, RegistryLock, Replaced};
-use crate::lock::wait::LockOptions;
+use crate::lock::wait::{LockOptions, WaitPolicy};
 use crate::registry::entries::{apply_once, check_id, Job};
 use crate::registry::update::{Attempt, UpdateOptions};
 use crate::util::cancel::CancelToken;
@@ -217,32 +216,22 @@ pub fn apply_entries<'env>(
     let mut lock = lock_options(timeout_ms, elapsed_ms, stale_ms);
     lock.cancel = all.first().map(|first| first.token.clone());
     if !durable && may_be_done_at_once(&path, &all) {
-        let locking = Locking { take: take_at_once, close: close_replaced };
-        match inline_budget::try_it(|| apply(&path, &all, &lock, durable, locking)) {
+        let attempt = || apply(&path, &all, &lock, durable, WaitPolicy::DontBlock);
+        match inline_budget::spend(attempt) {
             // Somebody has it, or it needs more than is done at once.
             Err(Error::LockBusy { .. }) => {}
             applied => return outcome(applied, |applied| applied).into_unknown(env),
         }
     }
     in_background(env, Pool::Waits, move || {
-        let locking = Locking { close: close_replaced, ..Locking::default() };
-        outcome(apply(&path, &all, &lock, durable, locking), |applied| applied)
+        outcome(apply(&path, &all, &lock, durable, WaitPolicy::Block), |applied| applied)
     })
 }
 
 /// Whether none of them looks at anything but its own entry: others ask the system for processes.
 fn may_be_done_at_once(path: &str, all: &[Arc<Shared>]) -> bool {
     all.iter().all(|shared| shared.job.operation.only_entry().is_some())
-        && inline_budget::is_to_be_tried_on(path.as_ref())
-}
-
-fn take_at_once(paths: &FilePaths, options: &LockOptions) -> Result<RegistryLock> {
-    let busy = || Error::LockBusy { path: paths.target.clone(), holder: None };
-    RegistryLock::acquire_at_once(paths, options.stale_after).ok_or_else(busy)
-}
-
-fn close_replaced(replaced: Replaced) {
-    close(replaced, None);
+        && allows_inline(path.as_ref())
 }
 
 fn apply(
@@ -250,7 +239,7 @@ fn apply(
     all: &[Arc<Shared>],
     lock: &LockOptions,
     durable: bool,
-    locking: Locking,
+    waiting: WaitPolicy,
 ) -> Result<Applied> {
     let paths = FilePaths::of_resolved(path.as_ref())?;
     let replaced = Arc::new(Mutex::new(None));
@@ -263,7 +252,7 @@ fn apply(
     let options = UpdateOptions { lock: lock.clone(), durable, on_warning };
     let jobs: Vec<_> = all.iter().map(|shared| &shared.job).collect();
     let may_begin = |index: usize| all[index].move_to(Phase::Begun) == Phase::Begun;
-    let outcomes = match apply_once(&paths, &jobs, &options, locking, may_begin) {
+    let outcomes = match apply_once(&paths, &jobs, &options, policy(waiting), may_begin) {
         // Each may be done again as long as its own time allows, which JavaScript knows.
         Err(Attempt::Lost(error)) => {
             all.iter().for_each(|shared| shared.wait_again());

@@ -1,5 +1,6 @@
 //! Taking a registry's lock, and what can be done while it is held.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,6 @@ use napi::bindgen_prelude::Either;
 use napi::{Env, Unknown};
 use napi_derive::napi;
 
-use super::closing::close_later;
 use super::convert::{millis, outcome, Failure};
 use super::thread_end::Owner;
 use super::threads::{conversion, in_background, promise, run, Convert, Pool, Settle};
@@ -15,8 +15,8 @@ use super::Text;
 use crate::error::Result;
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, Content, NEW_FILE_MODE};
-use crate::lock::registry_lock::{RegistryLock, Replaced};
-use crate::lock::wait::{LockOptions, Wait};
+use crate::lock::registry_lock::RegistryLock;
+use crate::lock::wait::{LockOptions, ThreadPolicy, Wait, WaitPolicy};
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
 
@@ -33,20 +33,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn acquire(path: &str, wait: &Wait, options: &LockOptions) -> Result<Held> {
+/// What a call may do on a thread that may wait this way. The files that it replaces are always closed
+/// by another thread: JavaScript waits for the call.
+pub(super) fn policy(waiting: WaitPolicy) -> ThreadPolicy {
+    ThreadPolicy { waiting, defers_close: true }
+}
+
+fn acquire(path: &str, options: &LockOptions, waiting: WaitPolicy) -> Result<Held> {
     let paths = FilePaths::of_resolved(path.as_ref())?;
-    let lock = RegistryLock::acquire_after(wait, &paths, options)?;
+    let lock = RegistryLock::acquire_at(&paths, &Wait::start_with(options, policy(waiting)))?;
     let content = shared_file::read(lock.path())?;
     Ok(Held { lock, content })
 }
 
 /// Takes a lock if that needs no wait, and reads what does not take long.
-fn try_to_acquire(path: &str, stale_after: Duration) -> Option<Held> {
+fn acquire_without_blocking(path: &str, options: &LockOptions) -> Option<Held> {
     let paths = FilePaths::of_resolved(path.as_ref()).ok()?;
-    let lock = RegistryLock::acquire_at_once(&paths, stale_after)?;
+    let wait = Wait::start_with(options, policy(WaitPolicy::DontBlock));
+    let lock = RegistryLock::acquire_at(&paths, &wait).ok()?;
     let opened = shared_file::open(&paths.target)
         .ok()?
-        .filter(|opened| opened.len() <= inline_budget::LARGE);
+        .filter(|opened| inline_budget::allows_size(opened.len()));
     // One that is missing or large has more to it than this.
     let content = Some(opened?.read().ok()?);
     Some(Held { lock, content })
@@ -110,7 +117,7 @@ impl Acquisition {
         let settle = self.settle.clone();
         let wait = move || {
             // JavaScript watches the clock, and takes what there is.
-            let acquired = acquire(&path, &Wait::start_standing(&options), &options);
+            let acquired = acquire(&path, &options, WaitPolicy::BlockInKernel);
             let mut slot = lock(&slot);
             // A lock that nobody wants is released right here, as it is dropped.
             if matches!(*slot, Slot::Waiting) {
@@ -199,9 +206,9 @@ impl Hold {
     /// was acquired at once it is known.
     #[napi]
     pub fn commits_at_once(&self) -> bool {
-        lock(&self.shared).as_ref().is_some_and(|held| {
-            inline_budget::is_to_be_tried_on(held.lock.path()) && held.lock.is_local()
-        })
+        lock(&self.shared)
+            .as_ref()
+            .is_some_and(|held| allows_inline(held.lock.path()) && held.lock.is_local())
     }
 
     /// Replaces the content, off the calling thread; then, with `release`, releases the lock.
@@ -232,7 +239,7 @@ impl Hold {
         if durable {
             return commit();
         }
-        inline_budget::try_it(commit)
+        inline_budget::spend(commit)
     }
 
     /// Fails if the lock was taken away.
@@ -250,13 +257,9 @@ impl Hold {
     }
 }
 
-/// Closes what was replaced under a lock that is released by now.
-pub(super) fn close(replaced: Replaced, content: Option<Content>) {
-    // Where others wait, it is closed right here: who came back for the lock at once would get it
-    // before those whom the kernel has just woken.
-    if !replaced.contended {
-        close_later((replaced, content));
-    }
+/// Whether a call on this file may be made on a thread that must not block.
+pub(super) fn allows_inline(file: &Path) -> bool {
+    inline_budget::is_available() && shared_file::size(file).is_none_or(inline_budget::allows_size)
 }
 
 fn commit(shared: &Shared, text: &str, durable: bool, keep_old: bool, release: bool) -> Committed {
@@ -272,8 +275,10 @@ fn commit(shared: &Shared, text: &str, durable: bool, keep_old: bool, release: b
         held.content = shared_file::read(held.lock.path()).ok().flatten();
         *shared = Some(held);
     } else {
-        let replaced = held.lock.release_only();
-        close(replaced, held.content);
+        // First: the lock keeps the replaced file open, and decides which thread closes it.
+        held.content = None;
+        // The update is committed; the kernel releases the lock in any case.
+        let _ = held.lock.release();
     }
     outcome(committed, |kept| kept.map(|path| path.to_string_lossy().into_owned()))
 }
@@ -281,11 +286,11 @@ fn commit(shared: &Shared, text: &str, durable: bool, keep_old: bool, release: b
 /// Takes a lock on the calling thread if that needs no wait and nothing else that may block.
 #[napi]
 pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<Hold> {
-    if !inline_budget::is_to_be_tried() {
+    if !inline_budget::is_available() {
         return None;
     }
-    let stale_after = millis(stale_ms).unwrap_or(Duration::MAX);
-    inline_budget::try_it(|| try_to_acquire(&path, stale_after)).map(Hold::new)
+    let options = lock_options(0.0, 0.0, stale_ms);
+    inline_budget::spend(|| acquire_without_blocking(&path, &options)).map(Hold::new)
 }
 
 /// Waits for a lock on the calling thread, and takes it.
@@ -297,5 +302,5 @@ pub fn acquire_sync(
     stale_ms: f64,
 ) -> Either<Hold, Failure> {
     let options = lock_options(timeout_ms, elapsed_ms, stale_ms);
-    outcome(acquire(&path, &Wait::start(&options), &options), Hold::new)
+    outcome(acquire(&path, &options, WaitPolicy::Block), Hold::new)
 }

@@ -4,7 +4,6 @@
 //! `lib/errors.js` turns into a `RegistryError`. And no JavaScript is called back: the updater
 //! runs in JavaScript, between the call that takes the lock and the one that commits.
 
-mod closing;
 mod convert;
 mod entries;
 mod hold;
@@ -74,9 +73,7 @@ pub fn read(env: &Env, path: String) -> napi::Result<Unknown<'_>> {
 /// The one name of a registry: absolute, with symbolic links followed.
 #[napi]
 pub fn resolve(path: String) -> Either<String, Failure> {
-    let path = path.as_ref();
-    let paths = FilePaths::resolve_at_once(path).map_or_else(|| FilePaths::resolve(path), Ok);
-    let name = paths.and_then(|paths| {
+    let name = FilePaths::resolve(path.as_ref()).and_then(|paths| {
         // A name that is nearly the same would be another file.
         paths.target.into_os_string().into_string().map_err(|name| Error::InvalidValue {
             path: name.into(),

@@ -9,12 +9,12 @@ use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file;
-use crate::lock::registry_lock::Locking;
+use crate::lock::wait::ThreadPolicy;
 use crate::registry::liveness::Coroner;
 use crate::registry::update::{self, Attempt, UpdateOptions};
 use crate::sys;
 
-/// CommitOptions old an entry gets before it is pruned, in milliseconds. Source: argus.
+/// How old an entry gets before it is pruned, in milliseconds. Source: argus.
 pub const DEFAULT_TTL_MS: u64 = 60_000;
 
 /// What to prune. Source: argus; `liveness` is ours.
@@ -37,7 +37,7 @@ impl Default for PruneOptions {
     }
 }
 
-/// CommitOptions to claim an id. Source: ours.
+/// How to claim an id. Source: ours.
 #[derive(Debug, Clone)]
 pub struct ClaimOptions {
     /// Whether an id that is taken gets a suffix. If not, the claim fails with
@@ -204,8 +204,9 @@ fn apply(path: &Path, operation: Operation, options: &UpdateOptions) -> Result<O
 
 fn apply_job(path: &Path, job: &Job, options: &UpdateOptions) -> Result<Outcome> {
     let paths = FilePaths::resolve(path)?;
-    let once =
-        |options: &UpdateOptions| apply_once(&paths, &[job], options, Locking::default(), |_| true);
+    let once = |options: &UpdateOptions| {
+        apply_once(&paths, &[job], options, ThreadPolicy::default(), |_| true)
+    };
     let outcome = update::while_lost(options, once)?.into_iter().next().flatten();
     Ok(outcome.expect("there is one for each job that may begin"))
 }
@@ -216,7 +217,7 @@ pub(crate) fn apply_once(
     paths: &FilePaths,
     jobs: &[&Job],
     options: &UpdateOptions,
-    locking: Locking,
+    policy: ThreadPolicy,
     may_begin: impl Fn(usize) -> bool,
 ) -> Result<Vec<Option<Outcome>>, Attempt<Error>> {
     let begin = |(index, outcome)| may_begin(index).then_some(outcome);
@@ -224,7 +225,7 @@ pub(crate) fn apply_once(
         return Ok(outcomes.into_iter().enumerate().map(begin).collect());
     }
     let only: Option<Vec<_>> = jobs.iter().map(|job| job.operation.only_entry()).collect();
-    update::update_entries(paths, options, locking, only.as_deref(), |registry| {
+    update::update_entries(paths, options, policy, only.as_deref(), |registry| {
         let coroner = Coroner::default();
         let outcomes: Vec<_> = jobs
             .iter()

@@ -21,13 +21,13 @@ const JITTER: f64 = 0.25;
 /// Longer ones are none, and would overflow the clock.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// CommitOptions to beat. Source: argus; the jitter and the errors' way are ours.
+/// How to beat. Source: argus; the jitter and the errors' way are ours.
 #[derive(Debug, Clone)]
 pub struct HeartbeatOptions {
     /// The longest pause between two beats; each is up to a quarter shorter, at random. Default
     /// 15 s. Not zero.
     pub interval: Duration,
-    /// CommitOptions to update.
+    /// How to update.
     pub update: UpdateOptions,
     /// Told of beats that failed; the next comes all the same. By default such an error goes to
     /// standard error.

@@ -9,14 +9,14 @@ use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, Content, NEW_FILE_MODE};
 use crate::lock::reentry::ReentryCheck;
-use crate::lock::registry_lock::{Locking, RegistryLock};
-use crate::lock::wait::{LockOptions, Wait};
+use crate::lock::registry_lock::RegistryLock;
+use crate::lock::wait::{LockOptions, ThreadPolicy, Wait};
 use crate::warning::{OnWarning, Warning};
 
-/// CommitOptions to update a registry.
+/// How to update a registry.
 #[derive(Debug, Clone)]
 pub struct UpdateOptions {
-    /// CommitOptions to wait for the lock. Its timeout also bounds how long an update that lost its lock
+    /// How to wait for the lock. Its timeout also bounds how long an update that lost its lock
     /// is run again.
     pub lock: LockOptions,
     /// Whether an update returns only when it would survive a power failure (fsync of file and
@@ -111,7 +111,7 @@ fn update<T, E: From<Error>>(
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
 ) -> Result<T, E> {
     while_lost(options, |options| {
-        under_lock(paths, &options.lock, Locking::default(), |lock| {
+        under_lock(paths, &options.lock, ThreadPolicy::default(), |lock| {
             update_under(lock, options, updater)
         })
     })
@@ -141,11 +141,11 @@ pub(crate) fn while_lost<T, E: From<Error>>(
 pub(crate) fn update_entries<T>(
     paths: &FilePaths,
     options: &UpdateOptions,
-    locking: Locking,
+    policy: ThreadPolicy,
     only: Option<&[OnlyEntry<'_>]>,
     operate: impl FnOnce(&mut RegistryV1) -> (T, bool),
 ) -> Result<T, Attempt<Error>> {
-    under_lock(paths, &options.lock, locking, |lock| {
+    under_lock(paths, &options.lock, policy, |lock| {
         let mut content = shared_file::read(lock.path())?;
         let bytes = content.as_mut().map(|content| &mut content.bytes);
         // Whoever takes entries in or out gains nothing by a text that is kept.
@@ -200,7 +200,7 @@ pub fn with_registry_lock<T, E: From<Error>>(
     options: &LockOptions,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    under_lock(&FilePaths::resolve(path.as_ref())?, options, Locking::default(), |lock| {
+    under_lock(&FilePaths::resolve(path.as_ref())?, options, ThreadPolicy::default(), |lock| {
         let value = body(lock)?;
         lock.check()?;
         Ok(value)
@@ -212,14 +212,12 @@ pub fn with_registry_lock<T, E: From<Error>>(
 fn under_lock<T, E: From<Error>>(
     paths: &FilePaths,
     options: &LockOptions,
-    locking: Locking,
+    policy: ThreadPolicy,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
     let _entered = ReentryCheck::enter(&paths.target, &paths.target)?;
-    let lock = (locking.take)(paths, options)?;
-    let result = body(&lock);
-    (locking.close)(lock.release_only());
-    result
+    let lock = RegistryLock::acquire_at(paths, &Wait::start_with(options, policy))?;
+    body(&lock)
 }
 
 impl RegistryLock {

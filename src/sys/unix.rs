@@ -42,7 +42,7 @@ pub(crate) fn open_for_look(path: &Path) -> io::Result<File> {
 /// What a path leads to, if no symbolic link is on the way: then it is the file's own name, as
 /// far as it is spelled like one. One walk along the path, where following it takes one for each
 /// of its parts. `None` is no answer.
-#[cfg(all(feature = "node", target_os = "linux"))]
+#[cfg(target_os = "linux")]
 pub(crate) fn look_without_links(path: &Path) -> Option<Metadata> {
     use rustix::fs::{openat2, Mode, ResolveFlags, CWD};
     let flags = OFlags::PATH | OFlags::CLOEXEC;
@@ -51,7 +51,7 @@ pub(crate) fn look_without_links(path: &Path) -> Option<Metadata> {
 }
 
 /// The same: there is no such call.
-#[cfg(all(feature = "node", not(target_os = "linux")))]
+#[cfg(not(target_os = "linux"))]
 pub(crate) fn look_without_links(_path: &Path) -> Option<Metadata> {
     None
 }
@@ -86,7 +86,7 @@ pub(crate) fn id_of(_file: &File, metadata: &Metadata) -> io::Result<FileId> {
 
 /// Whether a file is on a file system of this machine, which answers without a network or another
 /// program in between. Of those that are not known it is not assumed.
-#[cfg(all(feature = "node", target_os = "linux"))]
+#[cfg(target_os = "linux")]
 pub(crate) fn is_local(file: &File) -> bool {
     // As in Linux's magic.h: ext2 to ext4, XFS, Btrfs, F2FS, bcachefs, ZFS, tmpfs, ramfs, overlayfs.
     const LOCAL: [u32; 9] = [
@@ -104,7 +104,7 @@ pub(crate) fn is_local(file: &File) -> bool {
 }
 
 /// The same: macOS and the BSDs tell.
-#[cfg(all(feature = "node", not(target_os = "linux")))]
+#[cfg(not(target_os = "linux"))]
 pub(crate) fn is_local(file: &File) -> bool {
     const MNT_LOCAL: u64 = 0x1000;
     rustix::fs::fstatfs(file).is_ok_and(|system| u64::from(system.f_flags) & MNT_LOCAL != 0)

@@ -63,14 +63,12 @@ pub(crate) fn id_of(file: &File, _metadata: &Metadata) -> io::Result<FileId> {
 }
 
 /// What a path leads to, if no link is on the way: there is no such call here.
-#[cfg(feature = "node")]
 pub(crate) fn look_without_links(_path: &Path) -> Option<Metadata> {
     None
 }
 
 /// Whether a file's calls are answered without delay. Nothing is known of that here, where other
 /// programs look into every file that is opened.
-#[cfg(feature = "node")]
 pub(crate) fn is_local(_file: &File) -> bool {
     false
 }

@@ -6,7 +6,6 @@
 
 pub(crate) mod backoff;
 pub(crate) mod cancel;
-#[cfg(any(feature = "node", test))]
+pub(crate) mod deferred_drop;
 pub(crate) mod inline_budget;
-// Only the addon and the kernel queue use it; its tests need no addon.
 pub(crate) mod thread_pool;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::lock::wait::{LockOptions, ThreadPolicy};
 use crate::sys;
 use std::path::Path;
 use std::sync::mpsc;
@@ -13,13 +14,18 @@ fn open(path: &Path) -> (File, FileId) {
 
 fn wait(path: &Path, timeout: Option<Duration>, token: &CancelToken) -> Waited {
     let (file, id) = open(path);
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    lock(file, id, Mode::Exclusive, deadline, token, false).unwrap()
+    lock(file, id, Mode::Exclusive, &wait_of(timeout, token, WaitPolicy::Block)).unwrap()
 }
 
-/// CommitOptions many wait behind the one for whom the thread stands; `None` if nobody stands.
-fn in_line(id: FileId) -> Option<usize> {
-    lines().get(&(id, Mode::Exclusive)).map(VecDeque::len)
+fn wait_of(timeout: Option<Duration>, token: &CancelToken, waiting: WaitPolicy) -> Wait {
+    let options = LockOptions { timeout, cancel: Some(token.clone()), ..LockOptions::default() };
+    Wait::start_with(&options, ThreadPolicy { waiting, ..ThreadPolicy::default() })
+}
+
+/// How many requests wait behind the one with which a thread blocks in the kernel; `None` if no thread
+/// does.
+fn waiting(id: FileId) -> Option<usize> {
+    queues().get(&(id, Mode::Exclusive)).map(VecDeque::len)
 }
 
 fn until(condition: impl Fn() -> bool) {
@@ -45,62 +51,65 @@ fn waiters_get_the_lock_in_order_of_arrival() {
                 arrived.send(index).unwrap();
                 kernel_lock::unlock(&file).unwrap();
             });
-            until(|| in_line(id) == Some(index));
+            until(|| waiting(id) == Some(index));
         }
         kernel_lock::unlock(&holder).unwrap();
     });
     drop(arrived);
     assert_eq!(order.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
-    until(|| in_line(id).is_none());
+    until(|| waiting(id).is_none());
 }
 
 #[test]
-fn whoever_stands_himself_for_too_long_leaves_the_lock_to_the_next() {
+fn a_caller_blocked_in_the_kernel_beyond_its_deadline_leaves_the_lock_to_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("guard");
     let (holder, id) = open(&path);
     assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
-    let (stander, _) = open(&path);
-    let patience = Instant::now() + Duration::from_millis(20);
+    let (blocked, _) = open(&path);
+    let patience = Duration::from_millis(20);
+    let deadline = Instant::now() + patience;
     let late = thread::spawn(move || {
-        lock(stander, id, Mode::Exclusive, Some(patience), &CancelToken::new(), true).unwrap()
+        let wait = wait_of(Some(patience), &CancelToken::new(), WaitPolicy::BlockInKernel);
+        lock(blocked, id, Mode::Exclusive, &wait).unwrap()
     });
-    until(|| in_line(id) == Some(0));
+    until(|| waiting(id) == Some(0));
     let next = thread::spawn(move || wait(&path, None, &CancelToken::new()));
-    until(|| in_line(id) == Some(1) && Instant::now() > patience);
-    assert!(!late.is_finished(), "nothing can call it back");
+    until(|| waiting(id) == Some(1) && Instant::now() > deadline + patience);
+    assert!(!late.is_finished(), "a blocked thread can't give up");
     kernel_lock::unlock(&holder).unwrap();
     assert!(matches!(late.join().unwrap(), Waited::TimedOut));
     let Waited::InTurn(file) = next.join().unwrap() else { panic!("it has no deadline") };
     assert!(!kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
     kernel_lock::unlock(&file).unwrap();
-    until(|| in_line(id).is_none());
+    until(|| waiting(id).is_none());
 }
 
 #[test]
-fn whoever_stands_himself_passes_the_counter_on() {
+fn a_caller_blocked_in_the_kernel_passes_the_queue_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("guard");
     let (holder, id) = open(&path);
     assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
-    let (stander, _) = open(&path);
+    let (blocked, _) = open(&path);
     let first = thread::spawn(move || {
-        lock(stander, id, Mode::Exclusive, None, &CancelToken::new(), true).unwrap()
+        let wait = wait_of(None, &CancelToken::new(), WaitPolicy::BlockInKernel);
+        lock(blocked, id, Mode::Exclusive, &wait).unwrap()
     });
-    until(|| in_line(id) == Some(0));
+    until(|| waiting(id) == Some(0));
     let next = thread::spawn(move || wait(&path, None, &CancelToken::new()));
-    until(|| in_line(id) == Some(1));
+    until(|| waiting(id) == Some(1));
     kernel_lock::unlock(&holder).unwrap();
     let Waited::InTurn(file) = first.join().unwrap() else { panic!("it has no deadline") };
-    // Somebody else stands there for the next one by now, or will.
+    // A thread of the pool blocks in the kernel for the next caller by now, or soon will.
     assert!(!next.is_finished());
     kernel_lock::unlock(&file).unwrap();
     assert!(matches!(next.join().unwrap(), Waited::InTurn(_)));
-    until(|| in_line(id).is_none());
+    until(|| waiting(id).is_none());
 }
 
 #[test]
-fn those_who_give_up_leave_one_thread_and_no_lock() {
+fn callers_that_give_up_leave_one_thread_and_no_lock() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("guard");
     let (holder, id) = open(&path);
@@ -112,46 +121,47 @@ fn those_who_give_up_leave_one_thread_and_no_lock() {
         assert!(matches!(wait(&path, timeout, &CancelToken::new()), Waited::TimedOut));
         assert!(matches!(wait(&path, None, &cancelled), Waited::Cancelled));
     }
-    assert!(in_line(id).is_some(), "the one thread still stands in the queue");
+    assert!(waiting(id).is_some(), "the one thread is still blocked in the kernel");
     kernel_lock::unlock(&holder).unwrap();
-    // It gets the lock now that nobody wants it, lets it go, and ends.
-    until(|| in_line(id).is_none());
+    // The thread gets the lock now that no caller waits, unlocks it, and ends.
+    until(|| waiting(id).is_none());
     let (other, _) = open(&path);
     assert!(kernel_lock::attempt(&other, Mode::Exclusive).unwrap());
 }
 
-/// A line in which somebody stands, though the guard is free: it has just been let go.
-fn with_a_line(mode: Mode, test: impl FnOnce(&Path)) {
+/// A queue for which a thread blocks in the kernel, though the guard is free: it was just released.
+fn with_a_queue(mode: Mode, test: impl FnOnce(&Path)) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("guard");
     let (_file, id) = open(&path);
-    lines().insert((id, mode), Line::new());
+    queues().insert((id, mode), VecDeque::new());
     test(&path);
-    lines().remove(&(id, mode));
+    queues().remove(&(id, mode));
 }
 
 #[test]
-fn whoever_can_wait_does_not_jump_the_line() {
-    // Whoever is in line: the first would have to wait for him, too.
-    for (line, newcomer) in [
+fn a_caller_that_can_wait_does_not_overtake() {
+    // In either mode: the first of the waiting callers would have to wait for the newcomer, too.
+    for (waiting, newcomer) in [
         (Mode::Exclusive, Mode::Exclusive),
         (Mode::Exclusive, Mode::Shared),
         (Mode::Shared, Mode::Exclusive),
     ] {
-        with_a_line(line, |path| {
-            // He gives up at once, or he would wait for somebody who does not stand there.
+        with_a_queue(waiting, |path| {
+            // Cancelled, or it would wait for a thread that does not exist in this test.
             let cancelled = CancelToken::new();
             cancelled.cancel();
             let (file, id) = open(path);
-            let waited = lock(file, id, newcomer, None, &cancelled, false).unwrap();
-            assert!(matches!(waited, Waited::Cancelled), "{line:?} {newcomer:?}");
+            let waited =
+                lock(file, id, newcomer, &wait_of(None, &cancelled, WaitPolicy::Block)).unwrap();
+            assert!(matches!(waited, Waited::Cancelled), "{waiting:?} {newcomer:?}");
         });
     }
 }
 
 #[test]
-fn one_try_jumps_the_line_or_it_could_never_get_a_lock_that_others_wait_for() {
-    with_a_line(Mode::Exclusive, |path| {
+fn one_try_overtakes_or_it_could_never_get_a_lock_that_others_wait_for() {
+    with_a_queue(Mode::Exclusive, |path| {
         let one_try = Some(Duration::ZERO);
         assert!(matches!(wait(path, one_try, &CancelToken::new()), Waited::AtOnce(_)));
     });
@@ -168,10 +178,11 @@ fn one_try_does_not_wait() {
     assert!(matches!(wait(&path, one_try, &CancelToken::new()), Waited::TimedOut));
 }
 
-/// The one who hands over asked a token under a request's lock, the one who waits asks for the
-/// request under his token's: each waited for the other, with the lock in the hands of the dead.
+/// The thread that hands the lock over asked a token while it had a request locked; a waiting caller
+/// asks for its request while it has its token locked. Each waited for the other, for ever, and the
+/// kernel lock stayed held.
 #[test]
-fn many_who_share_a_token_hand_over_without_an_end() {
+fn many_callers_that_share_a_token_hand_over_without_a_deadlock() {
     let dir = tempfile::tempdir().unwrap();
     let path = &dir.path().join("guard");
     open(path);
