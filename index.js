@@ -1,24 +1,34 @@
 'use strict'
 
-// What JavaScript imports. See index.d.ts for what each does.
+// What JavaScript imports. index.d.ts says what each export does.
 
-const { RegistryError, unwrap } = require('./lib/errors.js')
 const native = require('./lib/addon/load.js')
+const { listWatchers, removeWatcherEntry, setWatcherEntry } = require('./lib/api/values.js')
 const {
 	DEFAULT_TTL_MS,
 	REGISTRY_VERSION,
 	createEmptyRegistry,
 } = require('./lib/codec/registry-schema.js')
-const { listWatchers, removeWatcherEntry, setWatcherEntry } = require('./lib/api/values.js')
+const { RegistryError, unwrap } = require('./lib/errors.js')
 
 /**
- * A function whose module is loaded by its first call: nobody needs all of them, and a command line
- * that only looks should not wait for the rest. The addon is loaded now, so that one that is missing
- * is noticed at once.
+ * A function whose module is loaded by its first call: few programs need all modules, and a command
+ * that only reads should not load the rest. The addon is loaded now, so that one that is missing is
+ * noticed at once.
+ *
+ * @template {string} N
+ * @template {Record<N, (...args: never[]) => unknown>} M
+ * @param {() => M} load
+ * @param {N} name
+ * @returns {M[N]}
  */
 const later = (load, name) => {
+	/** @param {Parameters<M[N]>} args */
 	const call = (...args) => load()[name](...args)
-	return Object.defineProperty(call, 'name', { value: name })
+	// A cast, because tsc can't see that a function which only passes its arguments on has the type of
+	// the other.
+	const named = Object.defineProperty(call, 'name', { value: name })
+	return /** @type {M[N]} */ (/** @type {unknown} */ (named))
 }
 
 const entries = () => require('./lib/api/entries.js')
@@ -28,10 +38,8 @@ const heartbeatWatcher = later(entries, 'heartbeatWatcher')
 const pruneStaleWatchers = later(entries, 'pruneStaleWatchers')
 const removeWatcher = later(entries, 'removeWatcher')
 
-const startRegistryHeartbeat = later(
-	() => require('./lib/api/heartbeat.js'),
-	'startRegistryHeartbeat',
-)
+const heartbeat = () => require('./lib/api/heartbeat.js')
+const startRegistryHeartbeat = later(heartbeat, 'startRegistryHeartbeat')
 
 const reads = () => require('./lib/api/reads.js')
 const inspectLock = later(reads, 'inspectLock')
@@ -48,11 +56,13 @@ const updateRegistrySync = later(updates, 'updateRegistrySync')
 const withRegistryLock = later(updates, 'withRegistryLock')
 const writeRegistry = later(updates, 'writeRegistry')
 
-const watchRegistry = later(() => require('./lib/api/watch.js'), 'watchRegistry')
+const watches = () => require('./lib/api/watch.js')
+const watchRegistry = later(watches, 'watchRegistry')
 
 const registryPath = () => unwrap(native.defaultPath({ ...process.env }))
 
-module.exports = {
+/** Just what index.d.ts declares, and of the types that it declares. */
+module.exports = /** @satisfies {typeof import('./index.js')} */ ({
 	DEFAULT_TTL_MS,
 	REGISTRY_VERSION,
 	RegistryError,
@@ -77,4 +87,4 @@ module.exports = {
 	watchRegistry,
 	withRegistryLock,
 	writeRegistry,
-}
+})

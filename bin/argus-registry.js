@@ -2,45 +2,50 @@
 'use strict'
 
 // Starts the native program: the one that was built here, else the one that came with the package of
-// this platform. Its signals, its end and its standard streams are this process's.
+// this platform. The program gets this process's signals and standard streams, and this process ends as
+// the program does.
 
 const { spawn } = require('node:child_process')
 const { existsSync } = require('node:fs')
 const { constants } = require('node:os')
 const { dirname, join } = require('node:path')
-
-const kinds = { linux: ['-gnu', '-musl'], darwin: [''], win32: ['-msvc'] }
-const exe = process.platform === 'win32' ? '.exe' : ''
-const platforms = (kinds[process.platform] ?? []).map(
-	(kind) => `${process.platform}-${process.arch}${kind}`,
-)
+const { packageOf, platformsHere, programFile } = require('../lib/addon/platforms.js')
 
 /** All programs that are there. npm may have installed those of two C libraries. */
 const programs = () =>
-	platforms.flatMap((platform) => {
-		const file = `argus-registry.${platform}${exe}`
-		const places = [join(__dirname, '..', file)]
+	platformsHere().flatMap((platform) => {
+		const file = programFile(platform)
+		const candidates = [join(__dirname, '..', file)]
 		try {
-			places.push(join(dirname(require.resolve(`argus-registry-${platform}/package.json`)), file))
+			const manifest = require.resolve(`${packageOf(platform)}/package.json`)
+			candidates.push(join(dirname(manifest), file))
 		} catch {
 			// Not installed.
 		}
-		return places.filter((place) => existsSync(place))
+		return candidates.filter((each) => existsSync(each))
 	})
 
+/** @type {import('node:child_process').ChildProcess | undefined} */
 let child
 
-/** Not by `child.kill`: Deno would tell of that signal as what ended the program. */
+/**
+ * Passes a signal on. Not by `child.kill`: Deno would report that signal as the one that ended the
+ * program.
+ *
+ * @param {NodeJS.Signals} signal
+ */
 const pass = (signal) => {
 	try {
 		if (child?.pid !== undefined) process.kill(child.pid, signal)
 	} catch {
-		// It has just ended.
+		// The program has just ended.
 	}
 }
 
 // SIGKILL can't be caught; on Linux the program asks to be ended with this process.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']) {
+/** @type {NodeJS.Signals[]} */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2']
+for (const signal of signals) {
 	try {
 		process.on(signal, () => pass(signal))
 	} catch {
@@ -48,13 +53,24 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGU
 	}
 }
 
+/**
+ * @param {string} what
+ * @param {string} next
+ * @returns {never}
+ */
 const fail = (what, next) => {
 	console.error(`argus-registry: ${what}\n  next: ${next}`)
 	process.exit(2)
 }
 
+/**
+ * Starts the first of the programs that can be started.
+ *
+ * @param {string[]} candidates
+ * @param {NodeJS.ErrnoException} [failure] Why the one before could not be started.
+ */
 const start = ([program, ...others], failure) => {
-	if (!program) {
+	if (program === undefined) {
 		const what = `no program for ${process.platform} on ${process.arch}`
 		return fail(
 			failure ? `${what} that runs: ${failure.message}` : `${what} beside ${__dirname}`,
@@ -64,12 +80,15 @@ const start = ([program, ...others], failure) => {
 		)
 	}
 	const env = { ...process.env, ARGUS_REGISTRY_LAUNCHER: String(process.pid) }
-	child = spawn(program, process.argv.slice(2), { stdio: 'inherit', env })
+	const started = spawn(program, process.argv.slice(2), { stdio: 'inherit', env })
+	child = started
 	// It is for another C library, or may not be executed.
-	child.on('error', (error) => {
-		if (child.pid === undefined) start(others, error)
+	started.on('error', (error) => {
+		if (started.pid === undefined) start(others, error)
 	})
-	child.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]))
+	started.on('exit', (code, signal) =>
+		process.exit(code ?? 128 + (signal ? constants.signals[signal] : 0)),
+	)
 }
 
 start(programs())

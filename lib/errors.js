@@ -2,8 +2,15 @@
 
 // RegistryError, and how the addon's failures become one.
 
-/** What every call of this package throws or rejects with, unless the caller's own code did. */
+/** @import { AddonFailure, AddonResult, HolderInfo } from './addon/addon.d.ts' */
+/** @import { LockHolder, RegistryErrorCode } from '../index.js' */
+
 class RegistryError extends Error {
+	/**
+	 * @param {RegistryErrorCode} code
+	 * @param {string} message
+	 * @param {{ path?: string, holder?: LockHolder | undefined, cause?: unknown }} [details]
+	 */
 	constructor(code, message, { path, holder, cause } = {}) {
 		super(message, cause === undefined ? undefined : { cause })
 		this.code = code
@@ -17,14 +24,25 @@ Object.defineProperty(RegistryError.prototype, 'name', {
 	configurable: true,
 })
 
-/** The system's name of an error number, as Node's own errors have it. Windows has other numbers. */
+/**
+ * The class as callers see it. A cast, because tsc sees neither the name that the prototype has nor
+ * that every error of this package has a path.
+ */
+const DeclaredError = /** @type {typeof import('../index.js').RegistryError} */ (RegistryError)
+
+/**
+ * The system's name of an error number, as the errors of Node have it. Windows has other numbers.
+ *
+ * @param {number | undefined} number
+ */
 const errnoName = (number) => {
 	if (process.platform === 'win32') return undefined
-	// Not loaded before something has failed.
+	// Loaded here: most processes never see such an error.
 	const { errno } = require('node:os').constants
-	return Object.keys(errno).find((name) => errno[name] === number)
+	return Object.entries(errno).find(([, each]) => each === number)?.[0]
 }
 
+/** @param {AddonFailure} failure */
 const systemError = ({ cause, causeCode, errno: number }) => {
 	if (cause === undefined) return undefined
 	const error = new Error(cause)
@@ -32,54 +50,105 @@ const systemError = ({ cause, causeCode, errno: number }) => {
 	return Object.assign(error, number !== undefined && { errno: -number }, code && { code })
 }
 
-/** A holder as callers see it. */
+/**
+ * A holder as callers see it.
+ *
+ * @param {HolderInfo} holder
+ * @returns {LockHolder}
+ */
 const holderOf = (holder) => ({ ...holder, alive: holder.alive ?? null })
 
-const fromFailure = (failure) =>
-	new RegistryError(failure.code, failure.message, {
+/**
+ * The error of a failure of the addon. Nothing else makes one of it.
+ *
+ * @param {AddonFailure} failure
+ * @param {unknown} [cause] Default: the system's error.
+ */
+const registryError = (failure, cause = systemError(failure)) =>
+	new DeclaredError(failure.code, failure.message, {
 		path: failure.path,
-		holder: failure.holder && holderOf(failure.holder),
-		cause: systemError(failure),
+		...(failure.holder && { holder: holderOf(failure.holder) }),
+		cause,
 	})
 
-/** The addon never throws: a failure is a value with a code. */
-const isFailure = (outcome) => typeof outcome?.code === 'string'
+/**
+ * @param {unknown} result
+ * @returns {result is AddonFailure}
+ */
+const isFailure = (result) =>
+	typeof result === 'object' && result !== null && 'failed' in result && result.failed === true
 
-/** The value of an outcome; throws if it is a failure. */
-const unwrap = (outcome) => {
-	if (isFailure(outcome)) throw fromFailure(outcome)
-	return outcome
+/**
+ * The value of a result of the addon; throws if it is a failure.
+ *
+ * @template T
+ * @param {AddonResult<T>} result
+ * @returns {T}
+ */
+const unwrap = (result) => {
+	if (isFailure(result)) throw registryError(result)
+	return result
 }
 
-/** What was thrown, in words. Anything can be. */
+/**
+ * A property of any value, also of none.
+ *
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {unknown}
+ */
+const propertyOf = (value, name) =>
+	// A cast, because every object has properties, if only undefined ones.
+	value === undefined || value === null
+		? undefined
+		: /** @type {Record<string, unknown>} */ (Object(value))[name]
+
+/** @param {unknown} value */
+const isThenable = (value) => typeof propertyOf(value, 'then') === 'function'
+
+/**
+ * What was thrown, in words. Any value can be thrown.
+ *
+ * @param {unknown} error
+ * @returns {string}
+ */
 const messageOf = (error) => {
 	if (typeof error === 'string') return error
 	try {
-		return typeof error?.message === 'string' ? error.message : require('node:util').inspect(error)
+		const message = propertyOf(error, 'message')
+		return typeof message === 'string' ? message : require('node:util').inspect(error)
 	} catch {
 		return 'something that can not be printed'
 	}
 }
 
-/** Has the process warn. Only of codes of ours: Node throws over others that are no strings. */
+/**
+ * Emits a warning of the process. `code` must be one of this package's: Node throws over others that
+ * are no strings.
+ *
+ * @param {string} message
+ * @param {string} [code]
+ */
 const emitProcessWarning = (message, code) =>
-	process.emitWarning(message, { type: 'RegistryWarning', code })
+	process.emitWarning(message, { type: 'RegistryWarning', ...(code !== undefined && { code }) })
 
+/**
+ * @param {string} path
+ * @param {string} reason
+ * @param {unknown} [cause]
+ */
 const invalid = (path, reason, cause) =>
-	new RegistryError('INVALID_VALUE', `${path} was not written: ${reason}`, { path, cause })
-
-const aborted = (path, signal, what = 'update') =>
-	new RegistryError('ABORTED', `the ${what} of ${path} was aborted by its caller`, {
-		path,
-		cause: signal.reason,
-	})
+	new DeclaredError('INVALID_VALUE', `${path} was not written: ${reason}`, { path, cause })
 
 module.exports = {
-	RegistryError,
-	aborted,
+	RegistryError: DeclaredError,
+	emitProcessWarning,
 	holderOf,
 	invalid,
+	isFailure,
+	isThenable,
 	messageOf,
+	propertyOf,
+	registryError,
 	unwrap,
-	emitProcessWarning,
 }

@@ -49,9 +49,9 @@ test('two copies do their operations on one registry in order of arrival, each i
 		const native = require('./lib/addon/load.js')
 		const { applyEntries, EntryOperation } = native
 		// The other one may be of another version, with other objects in its memory.
-		native.applyEntries = (path, operations, ...rest) => {
+		native.applyEntries = (request, operations, durable) => {
 			strangers.push(...operations.filter((each) => !(each instanceof EntryOperation)))
-			return applyEntries(path, operations, ...rest)
+			return applyEntries(request, operations, durable)
 		}
 		return require('./index.js')
 	})

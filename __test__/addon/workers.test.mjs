@@ -66,8 +66,8 @@ test('a worker that asks for the end of its work gets the same', {
 		t,
 		`const native = require(${JSON.stringify(join(packageFile, '..', 'lib', 'addon', 'load.js'))})
 		let taken = 0
-		const { take } = native.Ticket.prototype
-		native.Ticket.prototype.take = function () {
+		const { take } = native.PolledWork.prototype
+		native.PolledWork.prototype.take = function () {
 			taken += 1
 			return take.call(this)
 		};

@@ -60,7 +60,7 @@ const askedOf = (t) => {
 	const { applyEntries } = native
 	const asked = []
 	native.applyEntries = (...args) => {
-		const [, operations, , elapsedMs, , durable] = args
+		const [{ elapsedMs }, operations, durable] = args
 		asked.push({ count: operations.length, elapsedMs, durable })
 		return applyEntries(...args)
 	}

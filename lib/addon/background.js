@@ -1,33 +1,51 @@
 'use strict'
 
-// The addon's work off the JavaScript thread, as a promise of what comes of it.
+// The addon's work off the JavaScript thread, as a promise of its result.
+
+/** @import { Background, PolledWork } from './addon.d.ts' */
 
 const native = require('./load.js')
 
 const LONGEST_PAUSE_MS = 32
 
-const [major, minor] = (process.versions.bun ?? '').split('.').map(Number)
+const [major, minor = 0] = (process.versions.bun ?? '').split('.').map(Number)
 
 /**
- * Bun before 1.4 crashes, with its whole process, when a worker ends just after an addon has
- * settled a promise of it. In its workers ours settles none: it is asked whether the work is over.
+ * Whether this thread has to poll. Bun before 1.4 crashes, with its whole process, when a worker ends
+ * just after an addon has settled a promise of it: Bun 1.3.14 did so in each of three runs of
+ * __test__/addon/workers.test.mjs without this. In workers of such a Bun the addon settles no promise,
+ * and this module asks it whether the work is over.
  */
 const isOldBun = major === 1 && minor < 4
-const mustAsk = isOldBun && !require('node:worker_threads').isMainThread
-if (mustAsk) native.returnTickets()
+const mustPoll = isOldBun && !require('node:worker_threads').isMainThread
+if (mustPoll) native.returnPolledWork()
 
+/** @param {number} ms */
 const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-const ask = async (ticket) => {
-	// It was done at once.
-	if (!(ticket instanceof native.Ticket)) return ticket
-	for (let pause = 1; !ticket.isOver(); pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+/**
+ * @template T
+ * @param {Background<T>} background
+ * @returns {Promise<T>}
+ */
+const poll = async (background) => {
+	// The call had its result at once.
+	if (!(background instanceof native.PolledWork)) return background
+	for (let pause = 1; !background.isOver(); pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
 		await delay(pause)
 	}
-	return ticket.take()
+	// Its type, because one class of the addon stands for the work of every kind of call.
+	return /** @type {T} */ (background.take())
 }
 
-/** A promise of what comes of work that the addon has begun, or what has come of it already. */
-const outcomeOf = mustAsk ? ask : (promise) => promise
+/**
+ * A promise of the result of work that the addon has begun; or that result, if it is there already.
+ *
+ * @type {<T>(background: Background<T>) => T | Promise<T>}
+ */
+const resultOf = mustPoll
+	? poll
+	: // Only a thread that has asked for polled work gets it.
+		(background) => /** @type {Exclude<typeof background, PolledWork>} */ (background)
 
-module.exports = { outcomeOf }
+module.exports = { resultOf }

@@ -8,20 +8,31 @@ const { createRequire } = require('node:module')
 const { dirname, join } = require('node:path')
 const { fileURLToPath } = require('node:url')
 const { name: ownName, version } = require('../../package.json')
+const { addonFile, packageOf, platformsHere } = require('./platforms.js')
 
-const kinds = { linux: ['-gnu', '-musl'], darwin: [''], win32: ['-msvc'] }
+/** @typedef {typeof import('./addon.d.ts')} Addon */
+
+/** Where an addon may be: what to require, and with which `require`. @typedef {[NodeJS.Require, string]} Candidate */
 
 /**
- * The file that this code is in. `__filename` doesn't tell: in a bundle it is undefined, or the
- * file's place on the machine that made the bundle, where anybody may have put anything here.
+ * The file that this code is in; undefined if the engine does not say. `__filename` doesn't tell: in a
+ * bundle it is undefined, or the file's path on the machine that made the bundle, where another user
+ * of this machine may have put a file.
+ *
+ * @returns {string | undefined}
  */
 const ownFile = () => {
 	const { prepareStackTrace, stackTraceLimit } = Error
+	/** @type {string | null | undefined} */
+	let file
 	try {
 		Error.stackTraceLimit = 1
-		Error.prepareStackTrace = (_, [frame]) => frame.getFileName()
-		const file = new Error().stack
-		return file.startsWith('file:') ? fileURLToPath(file) : file
+		Error.prepareStackTrace = (_, [frame]) => {
+			file = frame?.getFileName()
+		}
+		// Reading the stack makes it.
+		void new Error().stack
+		return file?.startsWith('file:') ? fileURLToPath(file) : (file ?? undefined)
 	} catch {
 		return undefined
 	} finally {
@@ -30,6 +41,7 @@ const ownFile = () => {
 	}
 }
 
+/** @param {string} file */
 const realFile = (file) => {
 	try {
 		return realpathSync(file)
@@ -38,31 +50,37 @@ const realFile = (file) => {
 	}
 }
 
-/** The folders to search from: this code's, then the running program's. */
+/** The folders to search from: that of this code, then that of the running program. */
 const startFolders = () => {
 	const program = process.argv[1]
 	const files = [ownFile(), program && realFile(program)]
-	return [...new Set(files.filter((file) => typeof file === 'string').map((file) => dirname(file)))]
+	return [...new Set(files.flatMap((file) => (file ? [dirname(file)] : [])))]
 }
 
 /**
- * Where an addon may be: what to require, by whom. One after the other: to search for a package that
- * is not there takes Node longer than to load all of this.
+ * The candidates next to this code and where Node's resolution finds them. A generator, because Node
+ * takes longer to look for a package that is not there than to load all of this package.
+ *
+ * @param {string} start
+ * @param {string} platform
+ * @returns {Iterable<Candidate>}
  */
 const candidates = function* (start, platform) {
-	const file = `argus-registry.${platform}.node`
-	const addonPackage = `argus-registry-${platform}`
-	// Not the bundler's require: a computed name is none of its business.
+	const file = addonFile(platform)
+	const addonPackage = packageOf(platform)
+	// Not the bundler's require, which would try to resolve the name when it makes the bundle.
 	const requireHere = createRequire(join(start, 'here.js'))
 	yield [requireHere, join(start, file)]
 	yield [requireHere, join(start, '..', file)]
+	// Where the build puts it: this code is in a folder of a folder of the package.
+	yield [requireHere, join(start, '..', '..', file)]
 	yield [requireHere, addonPackage]
 	let manifest
 	try {
-		// A package manager may let nobody but this package see the packages that it needs.
+		// A package manager may let only this package resolve the packages that it needs.
 		manifest = requireHere.resolve(`${ownName}/package.json`)
 	} catch {
-		// Not installed where this start can see it.
+		// Not installed where this folder can see it.
 		return
 	}
 	const requireThere = createRequire(manifest)
@@ -70,10 +88,16 @@ const candidates = function* (start, platform) {
 	yield [requireThere, addonPackage]
 }
 
-/** A folder and those around it. */
+/**
+ * A folder and those around it.
+ *
+ * @param {string} folder
+ * @returns {string[]}
+ */
 const upwards = (folder) =>
 	dirname(folder) === folder ? [folder] : [folder, ...upwards(dirname(folder))]
 
+/** @param {string} folder */
 const namesIn = (folder) => {
 	try {
 		return readdirSync(folder)
@@ -82,19 +106,23 @@ const namesIn = (folder) => {
 	}
 }
 
-/** The packages in a `node_modules`, those in scopes too. */
+/** The packages in a `node_modules`, also those in scopes. @param {string} modules */
 const packagesIn = (modules) =>
 	namesIn(modules).flatMap((name) =>
 		name.startsWith('@') ? namesIn(join(modules, name)).map((each) => join(name, each)) : [name],
 	)
 
 /**
- * Where else it may be for a bundle: this package has come with a library, and its own packages are
- * with that library, or in a package manager's store, where no name that the bundle could ask for
- * leads to.
+ * Further candidates, for a bundle whose application has this package through a library. Its addon is
+ * then in the library's own `node_modules` or in a package manager's store, where Node's resolution
+ * does not look for code of the bundle. Without these candidates such a bundle can't be started.
+ *
+ * @param {string} start
+ * @param {string} platform
+ * @returns {Iterable<Candidate>}
  */
 const installedCandidates = (start, platform) => {
-	const addonPackage = `argus-registry-${platform}`
+	const addonPackage = packageOf(platform)
 	const found = []
 	for (const folder of upwards(start)) {
 		const modules = join(folder, 'node_modules')
@@ -111,25 +139,30 @@ const installedCandidates = (start, platform) => {
 	return found.filter((each) => existsSync(each)).map((each) => [load, each])
 }
 
+/** All candidates, those that take least to look at first. @returns {Iterable<[string, Candidate]>} */
+const allCandidates = function* () {
+	const starts = startFolders()
+	for (const search of [candidates, installedCandidates]) {
+		for (const start of starts) {
+			for (const platform of platformsHere()) {
+				for (const candidate of search(start, platform)) yield [start, candidate]
+			}
+		}
+	}
+}
+
+/** @returns {Addon} */
 const loadAddon = () => {
 	const failures = []
-	// The candidates that cost nothing to look at come first.
-	const starts = startFolders()
-	const searches = [candidates, installedCandidates].flatMap((search) =>
-		starts.map((start) => [search, start]),
-	)
-	for (const [search, start] of searches) {
-		for (const kind of kinds[process.platform] ?? []) {
-			for (const [load, what] of search(start, `${process.platform}-${process.arch}${kind}`)) {
-				try {
-					const addon = load(what)
-					// A bundle may meet another version than the one that it was made with.
-					if (addon.version() === version) return addon
-					throw new Error(`it is of version ${addon.version()}, this is ${version}`)
-				} catch (error) {
-					failures.push({ what, start, error })
-				}
-			}
+	for (const [start, [load, what]] of allCandidates()) {
+		try {
+			/** @type {Addon} */
+			const addon = load(what)
+			// A bundle may meet another version than the one that it was made with.
+			if (addon.version() === version) return addon
+			throw new Error(`it is of version ${addon.version()}, this is ${version}`)
+		} catch (error) {
+			failures.push({ what, start, error: /** @type {Error} */ (error) })
 		}
 	}
 	const tried = failures.map(

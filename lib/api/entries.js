@@ -1,60 +1,109 @@
 'use strict'
 
-// The entry operations. The addon does them, lock and all, without coming back in between; those
-// of one registry that wait together are done together.
+// The entry operations. The addon does each as a whole, with the lock; those of one registry that wait
+// in one thread are done together.
 
-const { outcomeOf } = require('../addon/background.js')
-const { registryCodec } = require('../codec/registry-codec.js')
-const { DEFAULT_TTL_MS } = require('../codec/registry-schema.js')
-const { RegistryError, aborted, messageOf, unwrap } = require('../errors.js')
-const { mayRunAgain, reportReplaced } = require('../locking/held-lock.js')
-const { isDue, letLoopTurn } = require('../locking/event-loop.js')
+/** @import { EntryOptions, PrunedWatcher, WatcherRecord, WatcherRef } from '../../index.js' */
+/** @import { EntryOperation } from '../addon/addon.d.ts' */
+/** @import { LockCall } from '../options.js' */
+/** @import { Settlements } from '../locking/batch-member.js' */
+/** @import { QueuedCall } from '../locking/queue.js' */
+
+/**
+ * An operation as the addon reads it, from JSON. JSON carries every string and number of JavaScript's.
+ *
+ * @typedef {{ announce: WatcherRecord }
+ *   | { claim: { watcher: WatcherRecord, suffix: boolean, liveness: boolean } }
+ *   | { heartbeat: RequestedEntry }
+ *   | { remove: RequestedEntry }
+ *   | { prune: { ttlMs: number, liveness: boolean } }} RequestedOperation
+ */
+
+/**
+ * The entry that an operation is about.
+ *
+ * @typedef {{ id: string }
+ *   | { claim: { id: string, pid: number, startedAt: number } }
+ *   | { record: WatcherRecord }} RequestedEntry
+ */
+
+const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
+const { DEFAULT_TTL_MS } = require('../codec/registry-schema.js')
+const { RegistryError, messageOf, propertyOf, registryError, unwrap } = require('../errors.js')
+const { updateAborted } = require('../locking/abort-signal.js')
+const { BatchMember, submit } = require('../locking/batch-member.js')
+const { isTurnDue, letLoopTurn } = require('../locking/event-loop.js')
+const { mayRunAgain, reportReplaced } = require('../locking/held-lock.js')
+const { onTimeoutOrAbort, takeForBatch } = require('../locking/queue.js')
 const {
-	invalidArgument,
-	elapsedMs,
 	flag,
 	instant,
+	invalidArgument,
+	lockRequest,
 	milliseconds,
 	prepare,
 	refuseCodec,
 } = require('../options.js')
-const { onTimeoutOrAbort, runQueued, takeForBatch } = require('../locking/queue.js')
 
-/** Which calls may be batched: another copy of this package has an addon, and objects, of its own. */
-const KIND = Symbol('operation')
+/** The number of operations that are done under one lock: other processes wait for it, too. */
+const BATCH_SIZE = 500
 
-/** So many are done under one lock: other processes wait for it, too. */
-const BATCH_LIMIT = 500
+/**
+ * An operation in a batch. Its result is JSON that the addon has written, of a type that its kind of
+ * operation determines.
+ *
+ * @extends {BatchMember<unknown>}
+ */
+class OperationMember extends BatchMember {
+	/**
+	 * @param {LockCall<unknown>} call
+	 * @param {EntryOperation} operation
+	 */
+	constructor(call, operation) {
+		super(call)
+		this.operation = operation
+	}
+}
 
-/** Has a member give up when its timeout is over or its caller aborts it, unless stopped. */
-const watchTimeoutAndAbort = ({ call, operation, reject }, index) => {
-	// The first one's time is the addon's to watch, which says more of who holds the lock.
+/**
+ * Has a member give up when its timeout is over or its caller aborts it. Returns how to stop that.
+ *
+ * @param {OperationMember} member
+ * @param {number} index
+ */
+const watchTimeoutAndAbort = (member, index) => {
+	const { call, operation } = member
+	// The addon watches the timeout of the first one, and knows more about the holder of the lock.
 	const watched = index === 0 ? { ...call, timeoutMs: Number.POSITIVE_INFINITY } : call
 	return onTimeoutOrAbort(watched, (error) => {
-		// One that has begun can't be taken back: what came of it is the answer.
-		if (operation.cancel()) reject(error)
+		// An operation that has begun can't be taken back: its result is the answer.
+		if (operation.cancel()) member.reject(error)
 	})
 }
 
-/** Does operations together. Returns those that are still to be done. */
-const apply = async (members, settlements) => {
-	const [{ call }] = members
+/**
+ * Does operations together. Returns those that are still to be done.
+ *
+ * @param {OperationMember} first
+ * @param {OperationMember[]} members Of which it is the first.
+ * @param {Settlements} settlements
+ */
+const apply = async (first, members, settlements) => {
+	const { call } = first
 	const operations = members.map(({ operation }) => operation)
 	const durable = members.some((member) => member.call.durable)
-	const { path, timeoutMs, staleMs } = call
-	while (isDue()) await letLoopTurn()
-	const elapsed = elapsedMs(call)
+	while (isTurnDue()) await letLoopTurn()
 	try {
-		const { outcomes, kept, reason } = unwrap(
-			await outcomeOf(native.applyEntries(path, operations, timeoutMs, elapsed, staleMs, durable)),
-		)
-		if (reason !== undefined) {
-			reportReplaced(call, { code: 'CORRUPT', path, noun: registryCodec.noun, reason }, kept)
-		}
-		for (const [index, { resolve }] of members.entries()) {
-			// Who was cancelled knows already.
-			if (outcomes[index] !== null) settlements.push(() => resolve(JSON.parse(outcomes[index])))
+		const applied = native.applyEntries(lockRequest(call), operations, durable)
+		const { outcomes, kept, reason } = unwrap(await resultOf(applied))
+		if (reason !== undefined) reportReplaced(call, reason, kept)
+		for (const [index, member] of members.entries()) {
+			const outcome = outcomes[index]
+			// An operation that was cancelled has none, and is rejected already.
+			if (typeof outcome === 'string') {
+				settlements.push(() => member.resolve(JSON.parse(outcome)))
+			}
 		}
 		return []
 	} catch (error) {
@@ -62,136 +111,197 @@ const apply = async (members, settlements) => {
 	}
 }
 
-/** What a failure means for one of those who were to be done together; says whether it ends it. */
-const isOver = ({ call, operation, reject }, index, error) => {
-	if (error.code === 'LOCK_LOST') {
-		// Nothing was written. Who has left meanwhile could not be let go, and is now.
+/**
+ * What a failure means for one of the operations that were to be done together; returns whether it ends
+ * that operation.
+ *
+ * @param {OperationMember} member
+ * @param {number} index
+ * @param {unknown} error
+ */
+const isOver = (member, index, error) => {
+	const { call, operation } = member
+	if (error instanceof RegistryError && error.code === 'LOCK_LOST') {
+		// Nothing was written. A caller that has aborted meanwhile could not be answered, and is now.
 		if (!call.signal?.aborted && mayRunAgain(call, error)) return false
 		operation.cancel()
-		reject(call.signal?.aborted ? aborted(call.path, call.signal) : error)
+		member.reject(call.signal?.aborted ? updateAborted(call.path, call.signal) : error)
 		return true
 	}
-	// It was the first one's wait. If it came to more than waiting, it is everybody's failure.
+	// The wait was the first one's. A failure after the wait is one of all that had begun.
 	if (index > 0 && !operation.hasBegun()) return false
-	reject(error)
+	member.reject(error)
 	return true
 }
 
 /**
- * Does an operation and those behind it in the queue; returns the settlements for when the call has
- * left its queue.
+ * Does operations that wait together, as often as it takes.
+ *
+ * @param {OperationMember[]} members
  */
-const runBatch = async (first, queued) => {
-	queued.finishesOffThread = true
-	/** The first one decides for all when an old argus's lockfile is stale. */
-	const isAsPatient = ({ call }) => call.staleMs === first.call.staleMs
-	const members = [first]
-	while (first.mayBeBatched && members.length < BATCH_LIMIT) {
-		const member = takeForBatch(first.call.path, KIND, isAsPatient)
-		if (!member) break
-		members.push(member)
-	}
+const applyAll = async (members) => {
 	const watches = members.map(watchTimeoutAndAbort)
+	/** @type {Settlements} */
 	const settlements = []
 	try {
-		for (let left = members; left.length > 0; ) left = await apply(left, settlements)
+		let left = members
+		for (let first = left[0]; first; first = left[0]) left = await apply(first, left, settlements)
 	} finally {
 		for (const stop of watches) stop()
 	}
 	return settlements
 }
 
-/** An operation as the addon reads it. JSON carries every string and number of JavaScript's. */
-const serializeOperation = (path, what, now) => {
+/**
+ * Does an operation and those behind it in the queue.
+ *
+ * @param {OperationMember} first
+ * @param {QueuedCall} queued
+ */
+const runBatch = (first, queued) => {
+	queued.finishesOffThread = true
+	/**
+	 * The first one decides for all when the lockfile of an older argus is stale.
+	 *
+	 * @param {OperationMember} member
+	 */
+	const isAsPatient = ({ call }) => call.staleMs === first.call.staleMs
+	const members = [first]
+	while (members.length < BATCH_SIZE) {
+		const member = takeForBatch(first.call.path, OperationMember, isAsPatient)
+		if (!member) break
+		members.push(member)
+	}
+	return applyAll(members)
+}
+
+/**
+ * Does an operation alone.
+ *
+ * @param {OperationMember} member
+ * @param {QueuedCall} queued
+ */
+const runAlone = (member, queued) => {
+	queued.finishesOffThread = true
+	return applyAll([member])
+}
+
+/**
+ * @param {string} path
+ * @param {RequestedOperation} operation
+ * @param {number | undefined} now
+ */
+const serializeOperation = (path, operation, now) => {
 	try {
-		return JSON.stringify({ what, now })
+		return JSON.stringify({ operation, now })
 	} catch (error) {
-		throw invalidArgument(path, `a watcher must be a value that JSON can hold: ${messageOf(error)}`)
+		const reason = `a watcher must be a value that JSON can hold: ${messageOf(error)}`
+		throw invalidArgument(path, reason)
 	}
 }
 
-const operate = (call, what, options, mayBeBatched = true) => {
-	const { path } = call
-	const request = serializeOperation(path, what, instant(path, 'now', options?.now))
-	const operation = unwrap(native.entryOperation(path, request))
-	const member = { kind: KIND, call, operation, mayBeBatched }
-	const promise = new Promise((resolve, reject) => Object.assign(member, { resolve, reject }))
-	// Settled when the call has left its queue: a caller whose promise has settled may count on a free
-	// lock.
-	runQueued(call, (queued) => runBatch(member, queued), mayBeBatched ? member : undefined).then(
-		(settlements) => {
-			for (const settle of settlements ?? []) settle()
-		},
-		member.reject,
-	)
-	return promise
+/**
+ * @param {LockCall<unknown>} call
+ * @param {RequestedOperation} operation
+ * @param {EntryOptions | undefined} options
+ */
+const memberOf = (call, operation, options) => {
+	const now = instant(call.path, 'now', options?.now)
+	const request = serializeOperation(call.path, operation, now)
+	return new OperationMember(call, unwrap(native.entryOperation(call.path, request)))
 }
 
+/**
+ * Queues an operation, which is done alone or in a batch.
+ *
+ * @param {LockCall<unknown>} call
+ * @param {RequestedOperation} operation
+ * @param {EntryOptions | undefined} options
+ */
+const submitOperation = (call, operation, options) =>
+	submit(memberOf(call, operation, options), runBatch)
+
+/** @param {string} path @param {WatcherRecord} watcher */
 const checkWatcher = (path, watcher) => {
-	if (typeof watcher !== 'object' || watcher === null)
-		throw invalidArgument(path, 'a watcher must be an object')
-	return watcher
+	if (typeof watcher === 'object' && watcher !== null) return watcher
+	throw invalidArgument(path, 'a watcher must be an object')
 }
 
-/** Whose entry is meant: an id, a claim, or a whole record. */
-const watcherRef = (path, who) => {
+/**
+ * The entry that is meant by an id, a claim, or a whole record.
+ *
+ * @param {string} path
+ * @param {WatcherRef} who
+ * @returns {RequestedEntry}
+ */
+const requestedEntry = (path, who) => {
 	if (typeof who === 'string') return { id: who }
-	const { id, pid, startedAt } = who ?? {}
 	if (Object(who) === who && 'host' in who) return { record: who }
-	if (typeof id !== 'string' || !(pid >= 0) || !(startedAt >= 0)) {
-		throw invalidArgument(
-			path,
-			'whose entry is meant must be said by id, by claim (id, pid and startedAt) or by record',
-		)
+	const [id, pid, startedAt] = ['id', 'pid', 'startedAt'].map((name) => propertyOf(who, name))
+	const isNumber = (/** @type {unknown} */ value) => Number(value) >= 0
+	if (typeof id !== 'string' || !isNumber(pid) || !isNumber(startedAt)) {
+		const ways = 'by id, by claim (id, pid and startedAt) or by record'
+		throw invalidArgument(path, `whose entry is meant must be said ${ways}`)
 	}
-	return { claim: { id, pid, startedAt } }
+	return { claim: { id, pid: who.pid, startedAt: who.startedAt } }
 }
 
-const idTaken = (path, id, pid) => {
-	const holder = pid === undefined ? '' : ` (process ${pid})`
-	const message = `the id '${id}' is another watcher's in ${path}${holder}; end that watcher, or choose another id`
-	return new RegistryError('ID_TAKEN', message, { path })
-}
-
-/** Entries are of registries only. */
+/**
+ * Entries are of registries only.
+ *
+ * @param {string} path
+ * @param {EntryOptions | undefined} options
+ */
 const prepareEntry = (path, options) => {
 	refuseCodec(path, options)
 	return prepare(path, options)
 }
 
+/** @type {typeof import('../../index.js').announceWatcher} */
 const announceWatcher = async (path, watcher, options) => {
 	const call = prepareEntry(path, options)
-	await operate(call, { announce: checkWatcher(call.path, watcher) }, options)
+	await submitOperation(call, { announce: checkWatcher(call.path, watcher) }, options)
 }
 
+/** @type {typeof import('../../index.js').claimWatcher} */
 const claimWatcher = async (path, record, options) => {
 	const call = prepareEntry(path, options)
 	const suffix = flag(call.path, 'suffix', options?.suffix, true)
 	const liveness = flag(call.path, 'liveness', options?.liveness, true)
-	const what = { claim: { watcher: checkWatcher(call.path, record), suffix, liveness } }
-	const watcher = await operate(call, what, options)
-	// In its place, the process that has the id.
-	if (Array.isArray(watcher)) throw idTaken(call.path, record.id, watcher[0])
-	const { id, pid, startedAt } = watcher
-	return { watcher, claim: { id, pid, startedAt } }
+	const operation = { claim: { watcher: checkWatcher(call.path, record), suffix, liveness } }
+	/** The record as it was entered; or a list with the process that has the id, if it names one. */
+	const result = /** @type {WatcherRecord | [number?]} */ (
+		await submitOperation(call, operation, options)
+	)
+	if (Array.isArray(result)) {
+		throw registryError(native.idTaken(call.path, record.id, result[0]))
+	}
+	const { id, pid, startedAt } = result
+	return { watcher: result, claim: { id, pid, startedAt } }
 }
 
+/** @type {typeof import('../../index.js').heartbeatWatcher} */
 const heartbeatWatcher = async (path, who, options) => {
 	const call = prepareEntry(path, options)
-	return operate(call, { heartbeat: watcherRef(call.path, who) }, options)
+	const operation = { heartbeat: requestedEntry(call.path, who) }
+	return /** @type {boolean} */ (await submitOperation(call, operation, options))
 }
 
+/** @type {typeof import('../../index.js').removeWatcher} */
 const removeWatcher = async (path, who, options) => {
 	const call = prepareEntry(path, options)
-	return operate(call, { remove: watcherRef(call.path, who) }, options)
+	const operation = { remove: requestedEntry(call.path, who) }
+	return /** @type {boolean} */ (await submitOperation(call, operation, options))
 }
 
+/** @type {typeof import('../../index.js').pruneStaleWatchers} */
 const pruneStaleWatchers = async (path, options) => {
 	const call = prepareEntry(path, options)
 	const ttlMs = milliseconds(call.path, 'ttlMs', options?.ttlMs, DEFAULT_TTL_MS)
 	const liveness = flag(call.path, 'liveness', options?.liveness, false)
+	const member = memberOf(call, { prune: { ttlMs, liveness } }, options)
 	// Alone: with nothing to remove it needs no write access, and others would.
-	return operate(call, { prune: { ttlMs, liveness } }, options, false)
+	return /** @type {PrunedWatcher[]} */ (await submit(member, runAlone, { alone: true }))
 }
 
 module.exports = {

@@ -2,57 +2,56 @@
 
 // A watcher's heartbeat: its entry, renewed until it is stopped.
 
+/** @import { WatcherRecord } from '../../index.js' */
+
 const { resolve } = require('node:path')
 const timers = require('node:timers')
-const { heartbeatWatcher, removeWatcher } = require('./entries.js')
-const { RegistryError, emitProcessWarning, messageOf } = require('../errors.js')
+const { heartbeatJitter } = require('../addon/core-constants.js')
+const native = require('../addon/load.js')
+const { RegistryError, emitProcessWarning, messageOf, registryError } = require('../errors.js')
+const { runOutsideScopes } = require('../locking/queue.js')
 const {
-	invalidArgument,
 	checkCall,
 	checkFunction,
 	flag,
 	interval,
-	optional,
+	invalidArgument,
+	optionalFunction,
 	refuseCodec,
 } = require('../options.js')
-const { runOutsideScopes } = require('../locking/queue.js')
-
-/** Source: argus. */
-const DEFAULT_INTERVAL_MS = 15_000
+const { heartbeatWatcher, removeWatcher } = require('./entries.js')
 
 /**
- * A pause is shorter than the interval by a random part of this share: ten watchers that were
- * started together don't beat together for long.
+ * The default `onError`.
+ *
+ * @param {string} path
  */
-const JITTER = 0.25
-
-const warnAbout = (path) => (error) => {
+const warnAbout = (path) => (/** @type {unknown} */ error) => {
 	const code = error instanceof RegistryError ? error.code : undefined
 	emitProcessWarning(`heartbeat of ${path}: ${messageOf(error)}`, code)
 }
 
-const lost = (path, id) =>
-	new RegistryError(
-		'ENTRY_LOST',
-		`the entry '${id}' in ${path} was removed, or is another watcher's by now, so it was not renewed; announce the watcher again, or stop its heartbeat`,
-		{ path },
-	)
-
+/** @type {typeof import('../../index.js').startRegistryHeartbeat} */
 const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
-	// Checked now: a beat has nobody to throw at. What the file system says is for a beat to tell.
+	// Checked now: a heartbeat has no caller to throw at. What the file system says, a heartbeat tells.
 	checkCall(path, options)
 	refuseCodec(path, options)
 	checkFunction(path, 'getWatcher', getWatcher)
-	const intervalMs = interval(path, options.intervalMs, DEFAULT_INTERVAL_MS)
+	const intervalMs = interval(path, options.intervalMs)
 	const warn = warnAbout(path)
-	const onError = optional(path, 'onError', options.onError, 'function', 'a function') ?? warn
+	const onError = optionalFunction(path, 'onError', options.onError) ?? warn
 	const keepAlive = flag(path, 'keepAlive', options.keepAlive, false)
-	// The working folder may be another by the time of a beat.
+	// The working folder may be another at the time of a heartbeat.
 	const file = resolve(path)
-	// To end it there is `stop`: a signal that is aborted would only make all beats fail.
-	const update = { ...options, signal: undefined }
+	// To end the heartbeat there is `stop`: an aborted signal would only make all updates fail.
+	const { signal: _, ...update } = /** @type {{ signal?: unknown }} */ (options)
 
-	/** Tells of an error, whatever that does: a watcher must not end of it. */
+	/**
+	 * Tells `onError` of an error. If that fails too, the process is warned: a watcher must not end
+	 * because of it.
+	 *
+	 * @param {unknown} error
+	 */
 	const report = async (error) => {
 		try {
 			await onError(error)
@@ -62,6 +61,7 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	}
 
 	const getRecord = async () => {
+		/** @type {WatcherRecord | undefined} */
 		const watcher = await getWatcher()
 		// An id or a claim would do for the addon, but is not what was asked for.
 		if (typeof watcher?.host === 'string') return watcher
@@ -71,44 +71,48 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	const beat = async () => {
 		try {
 			const watcher = await getRecord()
-			if (!(await heartbeatWatcher(file, watcher, update))) throw lost(file, watcher.id)
+			if (!(await heartbeatWatcher(file, watcher, update))) {
+				throw registryError(native.entryLost(file, watcher.id))
+			}
 		} catch (error) {
-			// Not waited for: who stops the heartbeat from in there would wait for itself.
+			// Not awaited: an `onError` that awaits `stop` would wait for itself.
 			report(error)
 		}
 	}
 
+	/** @type {NodeJS.Timeout | undefined} */
 	let timer
+	/** @type {Promise<void> | undefined} */
 	let beating
 	let isStopped = false
 	const schedule = () => {
 		const run = async () => {
-			// Known to `stop` before `getWatcher` is called, which may call it.
+			// Known to `stop` before `getWatcher` is called, which may call `stop`.
 			beating = Promise.resolve().then(beat)
 			await beating
 			if (!isStopped) schedule()
 		}
-		// Whoever starts it inside of an update is not inside any more when it beats.
-		timer = runOutsideScopes(() =>
-			timers.setTimeout(run, intervalMs * (1 - JITTER * Math.random())),
-		)
+		const pauseMs = intervalMs * (1 - heartbeatJitter * Math.random())
+		// An update that starts the heartbeat may be over when the heartbeat updates.
+		timer = runOutsideScopes(() => timers.setTimeout(run, pauseMs))
 		if (!keepAlive) timer.unref()
 	}
 	schedule()
 
-	const stop = async (how) => {
-		isStopped = true
-		timers.clearTimeout(timer)
-		await beating
-		if (!how?.remove) return false
-		try {
-			return await removeWatcher(file, await getRecord(), update)
-		} catch (error) {
-			await report(error)
-			return false
-		}
+	return {
+		stop: async (how) => {
+			isStopped = true
+			timers.clearTimeout(timer)
+			await beating
+			if (!how?.remove) return false
+			try {
+				return await removeWatcher(file, await getRecord(), update)
+			} catch (error) {
+				await report(error)
+				return false
+			}
+		},
 	}
-	return { stop }
 }
 
 module.exports = { startRegistryHeartbeat }

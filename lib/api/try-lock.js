@@ -2,27 +2,43 @@
 
 // Kernel locks on files of the caller's own, in one try.
 
-const { unwrap } = require('../errors.js')
+/** @import { KernelLock } from '../../index.js' */
+/** @import { TryLock } from '../addon/addon.d.ts' */
+
 const native = require('../addon/load.js')
+const { unwrap } = require('../errors.js')
 const { checkPath } = require('../options.js')
 
-/** The collector would take a lock whose object nobody kept for garbage, and release it. */
+/**
+ * The locks that are held. Without a reference from here the garbage collector would release a lock
+ * whose object the caller did not keep.
+ *
+ * @type {Set<TryLock>}
+ */
 const heldLocks = new Set()
 
+/**
+ * @param {string} path
+ * @param {boolean} shared
+ * @returns {KernelLock}
+ */
 const tryLock = (path, shared) => {
-	const lock = unwrap(native.tryLock(checkPath(path, 'lockPath'), shared))
-	heldLocks.add(lock)
+	const held = unwrap(native.tryLock(checkPath(path, 'lockPath'), shared))
+	heldLocks.add(held)
 	const release = () => {
-		heldLocks.delete(lock)
-		const failure = lock.release()
-		if (failure) unwrap(failure)
+		heldLocks.delete(held)
+		unwrap(held.release())
 	}
-	// Older runtimes have no Symbol.dispose; they have no `using` either.
-	return { path, release, ...(Symbol.dispose ? { [Symbol.dispose]: release } : {}) }
+	const lock = { path, release, ...(Symbol.dispose && { [Symbol.dispose]: release }) }
+	// A cast, because index.d.ts declares Symbol.dispose, which older runtimes don't have. They have no
+	// `using` either.
+	return /** @type {KernelLock} */ (lock)
 }
 
+/** @param {string} lockPath */
 const tryLockShared = (lockPath) => tryLock(lockPath, true)
 
+/** @param {string} lockPath */
 const tryLockExclusive = (lockPath) => tryLock(lockPath, false)
 
 module.exports = { tryLockExclusive, tryLockShared }

@@ -1,10 +1,16 @@
 'use strict'
 
-// The calls that update a registry.
+// The calls that update a registry, or a document.
 
-const { submit } = require('../locking/batch.js')
+/** @import { HeldLock } from '../addon/addon.d.ts' */
+/** @import { Content } from '../codec/content.js' */
+/** @import { HeldRegistryLock } from '../../index.js' */
+/** @import { LockCall, CallOptions } from '../options.js' */
+
 const { look, open } = require('../codec/content.js')
-const { aborted, invalid, unwrap } = require('../errors.js')
+const { invalid, isThenable, unwrap } = require('../errors.js')
+const { unlessAborted, updateAborted } = require('../locking/abort-signal.js')
+const { submitUpdate } = require('../locking/batch.js')
 const {
 	acquire,
 	acquireSync,
@@ -13,35 +19,56 @@ const {
 	contentOf,
 	mayRunAgain,
 	release,
-	unlessAborted,
 } = require('../locking/held-lock.js')
-const { checkFunction, prepare } = require('../options.js')
 const {
+	markHolding,
+	refuseSync,
 	runInScope,
 	runInSyncScope,
 	runQueued,
-	refuseSync,
-	markHolding,
 } = require('../locking/queue.js')
+const { checkFunction, prepare } = require('../options.js')
 
+/**
+ * @template T
+ * @param {string} path
+ * @param {(given: T) => T | Promise<T>} updater
+ * @param {CallOptions<T>} [options]
+ * @returns {Promise<T>}
+ */
 const updateRegistry = async (path, updater, options) => {
 	const call = prepare(path, options)
-	return submit(call, { updater: checkFunction(path, 'updater', updater) })
+	return submitUpdate(call, { updater: checkFunction(path, 'updater', updater) })
 }
 
+/**
+ * @template T
+ * @param {string} path
+ * @param {T} registry
+ * @param {CallOptions<T>} [options]
+ * @returns {Promise<void>}
+ */
 const writeRegistry = async (path, registry, options) => {
 	const call = prepare(path, options)
-	// Now, not when the lock is free: the caller may change the object meanwhile.
-	return submit(call, { text: call.codec.encode(call.path, registry) })
+	// Encoded now, not when the lock is free: the caller may change the object meanwhile.
+	await submitUpdate(call, { text: call.codec.encode(call.path, registry) })
 }
 
-/** Runs the caller's code, of which the codec is a part: what to return, and what to write. */
+/**
+ * Runs the caller's code, of which the codec is a part: the value to return, and the text to write if
+ * it has changed.
+ *
+ * @template T
+ * @param {LockCall<T>} call
+ * @param {Content} content
+ * @param {(given: T) => T} updater
+ */
 const runSync = (call, content, updater) => {
 	const { path, codec } = call
 	const { given, corrupt, isChanged } = open(call, content)
 	const next = updater(given)
-	if (typeof next?.then === 'function') {
-		// Nobody will ever wait for it.
+	if (isThenable(next)) {
+		// No code waits for this promise, so its rejection must not count as unhandled.
 		Promise.resolve(next).catch(() => {})
 		throw invalid(path, 'the updater returned a promise; use updateRegistry for that')
 	}
@@ -49,22 +76,35 @@ const runSync = (call, content, updater) => {
 	return { next, text, corrupt, mustWrite: isChanged(next, text) }
 }
 
+/**
+ * @template T
+ * @param {LockCall<T>} call
+ * @param {(given: T) => T} updater
+ */
 const updateOnceSync = (call, updater) => {
-	const hold = acquireSync(call)
+	const lock = acquireSync(call)
 	try {
-		const content = contentOf(hold)
+		const content = contentOf(lock)
 		const run = runInSyncScope(call.path, () => runSync(call, content, updater))
-		if (run.mustWrite) commitSync(call, hold, run.corrupt, run.text)
+		const { text, corrupt } = run
+		if (run.mustWrite) commitSync(lock, { call, text, durable: call.durable, corrupt })
 		return run.next
 	} finally {
-		release(hold)
+		release(lock)
 	}
 }
 
+/**
+ * @template T
+ * @param {string} path
+ * @param {(given: T) => T} updater
+ * @param {CallOptions<T>} [options]
+ * @returns {T}
+ */
 const updateRegistrySync = (path, updater, options) => {
 	const call = prepare(path, options)
 	checkFunction(path, 'updater', updater)
-	if (call.signal?.aborted) throw aborted(call.path, call.signal)
+	if (call.signal?.aborted) throw updateAborted(call.path, call.signal)
 	refuseSync(call.path)
 	for (;;) {
 		try {
@@ -75,15 +115,27 @@ const updateRegistrySync = (path, updater, options) => {
 	}
 }
 
-/** The lock that `withRegistryLock` hands out, and how to end it. */
-const heldLock = (call, hold) => {
+/**
+ * The lock that `withRegistryLock` hands out, and how to end it.
+ *
+ * @template D
+ * @param {LockCall<D>} call
+ * @param {HeldLock} held
+ */
+const handedOutLock = (call, held) => {
 	let closed = false
-	/** The last write: they are done in the order in which they were asked for. */
+	/**
+	 * The last write: writes are done in the order of their calls.
+	 *
+	 * @type {Promise<void>}
+	 */
 	let writing = Promise.resolve()
+	/** @param {string} text */
 	const write = (text) => {
-		const { corrupt } = look(call, contentOf(hold))
-		return commit(call, hold, corrupt, text, call.durable, false)
+		const { corrupt } = look(call, contentOf(held))
+		return commit(held, { call, text, durable: call.durable, corrupt }, { release: false })
 	}
+	/** @type {HeldRegistryLock<D>} */
 	const lock = {
 		path: call.path,
 		write: async (registry) => {
@@ -101,25 +153,34 @@ const heldLock = (call, hold) => {
 	return { lock, close }
 }
 
-const withRegistryLock = async (path, body, options) => {
+/**
+ * @template T
+ * @template D
+ * @param {string} path
+ * @param {(lock: HeldRegistryLock<D>) => T | Promise<T>} fn
+ * @param {CallOptions<D>} [options]
+ * @returns {Promise<T>}
+ */
+const withRegistryLock = async (path, fn, options) => {
 	const call = prepare(path, options)
-	checkFunction(path, 'fn', body)
-	return runQueued(call, async (queued) => {
-		const hold = await acquire(call)
+	checkFunction(path, 'fn', fn)
+	const done = await runQueued(call, async (queued) => {
+		const held = await acquire(call)
 		markHolding(queued, true)
-		const { lock, close } = heldLock(call, hold)
+		const { lock, close } = handedOutLock(call, held)
 		try {
-			const { result, exit } = runInScope(call.path, () => body(lock))
+			const { result, exit } = runInScope(call.path, () => fn(lock))
 			const value = await unlessAborted(call, result).finally(exit)
 			await close()
-			const failure = hold.check()
-			if (failure) unwrap(failure)
-			return value
+			unwrap(held.check())
+			return { value }
 		} finally {
 			await close()
-			release(hold)
+			release(held)
 		}
 	})
+	// A cast, because only a call with a member may end without having run.
+	return /** @type {{ value: T }} */ (done).value
 }
 
 module.exports = { updateRegistry, updateRegistrySync, withRegistryLock, writeRegistry }

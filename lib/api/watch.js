@@ -2,50 +2,86 @@
 
 // Watching a registry: the addon waits and reads, one state per call of `next`.
 
-const { onAbort } = require('../locking/abort-signal.js')
-const { outcomeOf } = require('../addon/background.js')
-const { decode } = require('../codec/content.js')
-const { aborted, unwrap } = require('../errors.js')
-const native = require('../addon/load.js')
-const { prepareWatch, deliverWarning } = require('../options.js')
+/** @import { DocumentCodec, RegistryWatch, WatchOptions } from '../../index.js' */
+/** @import { FileText } from '../addon/addon.d.ts' */
+/** @import { WatchCall } from '../options.js' */
 
-/** What a content means, as `readRegistry` would give it; tells of one that means nothing. */
+const { resultOf } = require('../addon/background.js')
+const native = require('../addon/load.js')
+const { decode } = require('../codec/content.js')
+const { RegistryError, unwrap } = require('../errors.js')
+const { onAbort } = require('../locking/abort-signal.js')
+const { deliverWarning, prepareWatch } = require('../options.js')
+
+/**
+ * What a content means, as `readRegistry` would give it. Delivers the warning of content that can't be
+ * read.
+ *
+ * @template T
+ * @param {WatchCall<T>} call
+ * @param {FileText} content
+ * @returns {T}
+ */
 const stateOf = (call, content) => {
-	const { value, warning } = decode(call, content)
-	if (!warning) return value
-	const { code, path, message } = warning
+	const decoded = decode(call, content)
+	if (!decoded.warning) return decoded.value
+	const { code, path, message } = decoded.warning
 	// A missing file is a state like any other.
 	if (code !== 'NOT_FOUND') deliverWarning(call, { code, path, message })
 	return call.codec.empty()
 }
 
+/**
+ * The end of the iteration.
+ *
+ * @param {undefined} [value]
+ * @returns {IteratorReturnResult<undefined>}
+ */
+const ended = (value) => ({ done: true, value })
+
+/**
+ * @template T
+ * @param {string} path
+ * @param {WatchOptions & { codec?: DocumentCodec<T> | undefined }} [options]
+ * @returns {RegistryWatch<T>}
+ */
 const watchRegistry = (path, options) => {
 	const call = prepareWatch(path, options)
 	const { signal } = call
-	const watch = unwrap(native.watch(path))
-	let ended = false
-	/** Why it has ended, until a call of `next` says so. */
+	const handle = unwrap(native.watch(path))
+	let isOver = false
+	/**
+	 * Why the watch has ended, until a call of `next` throws it.
+	 *
+	 * @type {unknown}
+	 */
 	let failure
-	/** The last call of `next`: like a generator's, they are done one after the other. */
+	/**
+	 * The last call of `next`: like those of a generator, calls are done one after the other.
+	 *
+	 * @type {Promise<unknown>}
+	 */
 	let last = Promise.resolve()
 	let stopListening = () => {}
 
+	/** @param {unknown} [error] */
 	const end = (error) => {
-		if (ended) return
-		ended = true
+		if (isOver) return
+		isOver = true
 		failure = error
 		stopListening()
-		// The wait that is under way ends now, too.
-		watch.close()
+		// This also ends a wait that is under way.
+		handle.close()
 	}
-	const abort = () => end(aborted(path, signal, 'watch'))
 
 	const step = async () => {
-		if (!ended) {
+		if (!isOver) {
 			try {
-				const found = unwrap(await outcomeOf(watch.next()))
-				// It may have ended just when there was something to deliver.
-				if (!ended) return { done: false, value: stateOf(call, found) }
+				const content = unwrap(await resultOf(handle.next()))
+				// The watch may have ended just when there was something to deliver.
+				if (!isOver && content) {
+					return { done: /** @type {const} */ (false), value: stateOf(call, content) }
+				}
 			} catch (error) {
 				end(error)
 			}
@@ -53,9 +89,13 @@ const watchRegistry = (path, options) => {
 		const error = failure
 		failure = undefined
 		if (error) throw error
-		return { done: true, value: undefined }
+		return ended()
 	}
 
+	const abort = () => {
+		const message = `the watch of ${path} was aborted by its caller`
+		end(new RegistryError('ABORTED', message, { path, cause: signal?.reason }))
+	}
 	stopListening = onAbort(signal, abort)
 	if (signal?.aborted) abort()
 	return {
@@ -64,10 +104,11 @@ const watchRegistry = (path, options) => {
 			last = stepped.catch(() => {})
 			return stepped
 		},
+		/** @param {undefined} [value] */
 		return: async (value) => {
 			end()
 			failure = undefined
-			return { done: true, value }
+			return ended(value)
 		},
 		[Symbol.asyncIterator]() {
 			return this

@@ -2,18 +2,31 @@
 
 // The codecs that callers bring along, in the shape of this package's own: content.js says which.
 
-const { inspect } = require('node:util')
-const { invalid, messageOf } = require('../errors.js')
+/** @import { DocumentCodec, RegistryError } from '../../index.js' */
+/** @import { Codec } from './content.js' */
 
-/** Not by its class: a codec may come with a copy of this package of its own. */
-const isNewer = (error) => error?.name === 'RegistryError' && error.code === 'UNSUPPORTED_VERSION'
+const { inspect } = require('node:util')
+const { invalid, isThenable, messageOf, propertyOf } = require('../errors.js')
+
+/**
+ * Whether an error says that content is of a newer schema. Not by its class: a codec may come with a
+ * copy of this package of its own.
+ *
+ * @param {unknown} error
+ * @returns {error is RegistryError}
+ */
+const isNewer = (error) =>
+	propertyOf(error, 'name') === 'RegistryError' &&
+	propertyOf(error, 'code') === 'UNSUPPORTED_VERSION'
 
 /** UTF-8 has none: the file would hold something else than what was encoded. */
 const loneSurrogate = /\p{Surrogate}/u
 
-/** JSON itself may hold anything, also something that is called `then`. */
-const isAsync = (codec, value) => codec.decode !== undefined && typeof value?.then === 'function'
-
+/**
+ * @template T
+ * @param {DocumentCodec<T>} codec
+ * @returns {Codec<T>}
+ */
 const adapt = (codec) => ({
 	noun: 'a readable document',
 	decode: (path, text) => {
@@ -23,10 +36,14 @@ const adapt = (codec) => ({
 		} catch (error) {
 			const reason = messageOf(error)
 			if (!isNewer(error)) return { reason }
-			return { newer: { seen: `is of a newer schema (${reason})`, refusal: error } }
+			const message = `${path} is of a newer schema (${reason}); reading it as empty`
+			return { newer: { message, refusal: error } }
 		}
-		// What an updater made of a promise would replace the document.
-		if (isAsync(codec, value)) throw invalid(path, 'codec.decode returned a promise; it must not')
+		// What an updater made of a promise would replace the document. JSON may hold anything, also a
+		// property that is called `then`.
+		if (codec.decode !== undefined && isThenable(value)) {
+			throw invalid(path, 'codec.decode returned a promise; it must not')
+		}
 		return { value }
 	},
 	encode: (path, value) => {
@@ -46,14 +63,28 @@ const adapt = (codec) => ({
 		return text
 	},
 	empty: () => codec.empty(),
+	corruptWarning: (path, reason) =>
+		`${path} is not a readable document (${reason}); reading it as empty`,
 })
 
+/** @type {WeakMap<DocumentCodec<unknown>, Codec<unknown>>} */
 const adapted = new WeakMap()
 
-/** A caller's codec, in the shape of ours: always the same for the same one. */
+/**
+ * A caller's codec, in the shape of this package's own: one object for each codec, so that codecs can
+ * be compared.
+ *
+ * @template T
+ * @param {DocumentCodec<T>} codec
+ * @returns {Codec<T>}
+ */
 const documentCodec = (codec) => {
-	if (!adapted.has(codec)) adapted.set(codec, adapt(codec))
-	return adapted.get(codec)
+	// A cast, because one map is for codecs of all types.
+	const known = /** @type {Codec<T> | undefined} */ (adapted.get(codec))
+	if (known) return known
+	const made = adapt(codec)
+	adapted.set(codec, made)
+	return made
 }
 
 module.exports = { documentCodec }

@@ -1,17 +1,23 @@
 'use strict'
 
-// Text to registry and back. The engine parses and prints: every byte that JavaScript wrote
-// survives.
+// The text of a registry to its value and back. The engine parses and prints: every byte that
+// JavaScript wrote survives.
+
+/** @import { RegistryV1 } from '../../index.js' */
+/** @import { Codec } from './content.js' */
 
 const { isProxy } = require('node:util').types
-const { RegistryError, invalid } = require('../errors.js')
+const native = require('../addon/load.js')
+const { invalid, messageOf, registryError } = require('../errors.js')
 const { REGISTRY_VERSION, createEmptyRegistry, isObject } = require('./registry-schema.js')
 
 const keys = ['version', 'updatedAt', 'watchers']
 
 /**
- * Whether a value is an object that prints as what it is, of whatever realm. A Map, a Promise or
- * an instance of a class is an object too, and may print as `{}`.
+ * Whether a value is an object that prints as what it is, of whatever realm. A Map, a Promise or an
+ * instance of a class is an object too, and may print as `{}`.
+ *
+ * @param {unknown} value
  */
 const isPlain = (value) => {
 	if (!isObject(value)) return false
@@ -19,55 +25,67 @@ const isPlain = (value) => {
 	return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-/** Whether a property is printed: its own and enumerable. */
+/**
+ * Whether a property is printed: its own and enumerable.
+ *
+ * @param {object} value
+ * @param {string} key
+ */
 const prints = (value, key) => Object.prototype.propertyIsEnumerable.call(value, key)
 
-/** Why a value is no registry; undefined if it is one. */
+/**
+ * Why a value is no registry; undefined if it is one.
+ *
+ * @param {unknown} value
+ */
 const objection = (value) => {
 	if (!isObject(value)) return 'it is not an object'
 	const missing = keys.find((key) => !prints(value, key))
 	if (missing) return `it has no ${missing} of its own`
-	if (value.version !== REGISTRY_VERSION) return `its version is not ${REGISTRY_VERSION}`
-	if (!Number.isFinite(value.updatedAt)) return 'its updatedAt is not a number'
-	if (!isPlain(value.watchers)) return 'its watchers are not a plain object'
+	const { version, updatedAt, watchers } = value
+	if (version !== REGISTRY_VERSION) return `its version is not ${REGISTRY_VERSION}`
+	if (!Number.isFinite(updatedAt)) return 'its updatedAt is not a number'
+	if (!isPlain(watchers)) return 'its watchers are not a plain object'
 	return undefined
 }
 
-/** Whether a value may print as something else than it looks like, or as another the next time. */
+/**
+ * Whether an object may print as something else than it looks like, or differently the next time.
+ *
+ * @param {object} value
+ */
 const isTricky = (value) =>
 	isProxy(value) ||
-	typeof value?.toJSON === 'function' ||
-	keys.some((key) => Object.getOwnPropertyDescriptor(value ?? {}, key)?.get)
+	('toJSON' in value && typeof value.toJSON === 'function') ||
+	keys.some((key) => Object.getOwnPropertyDescriptor(value, key)?.get)
 
+/**
+ * @param {string} text
+ * @returns {{ value: unknown, reason?: undefined } | { value?: undefined, reason: string }}
+ */
 const parse = (text) => {
 	try {
 		return { value: JSON.parse(text) }
 	} catch (error) {
-		return { reason: error.message }
+		return { reason: messageOf(error) }
 	}
 }
 
-/** What becomes of a registry of a newer schema, which must not be overwritten. */
-const newer = (path, version) => {
-	const versions = `schema version ${version}, this program knows ${REGISTRY_VERSION}`
-	const message = `${path} has ${versions}; nothing was written; upgrade this program`
-	return {
-		seen: `has schema version ${version}, which this program does not know`,
-		refusal: new RegistryError('UNSUPPORTED_VERSION', message, { path }),
-	}
-}
-
+/** @type {Codec<RegistryV1>['decode']} */
 const decode = (path, text) => {
 	const { value, reason } = parse(text)
 	if (reason !== undefined) return { reason }
 	if (isObject(value) && typeof value.version === 'number' && value.version > REGISTRY_VERSION) {
-		return { newer: newer(path, value.version) }
+		const found = String(value.version)
+		const message = native.unsupportedVersionWarning(path, found)
+		return { newer: { message, refusal: registryError(native.unsupportedVersion(path, found)) } }
 	}
 	const problem = objection(value)
-	return problem === undefined ? { value } : { reason: problem }
+	// Without an objection it is a registry, as far as this package asks: entries may be anything.
+	return problem === undefined ? { value: /** @type {RegistryV1} */ (value) } : { reason: problem }
 }
 
-/** The text of a registry; throws a typed error for what is none. */
+/** @type {Codec<RegistryV1>['encode']} */
 const encode = (path, registry) => {
 	const problem = objection(registry)
 	if (problem !== undefined) {
@@ -78,7 +96,7 @@ const encode = (path, registry) => {
 	try {
 		text = JSON.stringify(registry, null, 2)
 	} catch (error) {
-		throw invalid(path, `the new value can't be written as JSON: ${error.message}`, error)
+		throw invalid(path, `the new value can't be written as JSON: ${messageOf(error)}`, error)
 	}
 	const printed =
 		isTricky(registry) || isTricky(registry.watchers)
@@ -88,7 +106,13 @@ const encode = (path, registry) => {
 	return text
 }
 
-/** Registries as documents: content.js says what a codec is. */
-const registryCodec = { noun: 'a registry', decode, encode, empty: () => createEmptyRegistry() }
+/** The codec of registries: content.js says what a codec is. @type {Codec<RegistryV1>} */
+const registryCodec = {
+	noun: 'a registry',
+	decode,
+	encode,
+	empty: () => createEmptyRegistry(),
+	corruptWarning: (path, reason) => native.corruptWarning(path, reason),
+}
 
 module.exports = { registryCodec }

@@ -3,18 +3,29 @@
 // What a registry is: its schema version, when an entry of it is stale, and the value of one with no
 // watchers.
 
-const REGISTRY_VERSION = 1
+/** @import { RegistryV1 } from '../../index.js' */
 
-/** How long after its last heartbeat a watcher's entry counts as stale. */
-const DEFAULT_TTL_MS = 60_000
+const { registryVersion, ttlMs } = require('../addon/core-constants.js')
 
+/** The cast says the number that index.d.ts declares; a test compares the two. */
+const REGISTRY_VERSION = /** @type {1} */ (registryVersion)
+
+/** How long after its last heartbeat a watcher's entry counts as stale. The cast is like that above. */
+const DEFAULT_TTL_MS = /** @type {60000} */ (ttlMs)
+
+/** @returns {RegistryV1} */
 const createEmptyRegistry = (now = Date.now()) => ({
 	version: REGISTRY_VERSION,
 	updatedAt: now,
 	watchers: {},
 })
 
-/** Whether a value has properties of its own: a JSON object, not `null` and not an array. */
+/**
+ * Whether a value has properties of its own: a JSON object, not `null` and not an array.
+ *
+ * @param {unknown} value
+ * @returns {value is Record<string, unknown>}
+ */
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 module.exports = { DEFAULT_TTL_MS, REGISTRY_VERSION, createEmptyRegistry, isObject }

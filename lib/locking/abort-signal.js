@@ -1,24 +1,40 @@
 'use strict'
 
-// Listening to a caller's AbortSignal, once per signal however many calls share it: Node warns of
-// a leak where many listen. And only while a call is under way: a signal that was made of others
-// lives as long as it is listened to.
+// Listening to a caller's AbortSignal: one listener per signal, however many calls share the signal,
+// because Node warns of a leak where there are many; and only while a call is under way, because a
+// signal that depends on others lives as long as it is listened to.
 
+/** @typedef {{ listeners: Set<() => void>, callAll: () => void }} Listening */
+
+const native = require('../addon/load.js')
+const { registryError } = require('../errors.js')
+
+/** @type {WeakMap<AbortSignal, Listening>} */
 const listening = new WeakMap()
 
-/** Calls `listener` when the signal is aborted; returns how to stop that. */
+/** @param {AbortSignal} signal @returns {Listening} */
+const listeningOf = (signal) => {
+	const known = listening.get(signal)
+	if (known) return known
+	/** @type {Listening['listeners']} */
+	const listeners = new Set()
+	const callAll = () => {
+		for (const each of [...listeners]) each()
+	}
+	const made = { listeners, callAll }
+	listening.set(signal, made)
+	return made
+}
+
+/**
+ * Calls `listener` when the signal is aborted; returns how to stop that.
+ *
+ * @param {AbortSignal | undefined} signal
+ * @param {() => void} listener
+ */
 const onAbort = (signal, listener) => {
 	if (!signal) return () => {}
-	let entry = listening.get(signal)
-	if (!entry) {
-		const listeners = new Set()
-		const callAll = () => {
-			for (const each of [...listeners]) each()
-		}
-		entry = { listeners, callAll }
-		listening.set(signal, entry)
-	}
-	const { listeners, callAll } = entry
+	const { listeners, callAll } = listeningOf(signal)
 	if (listeners.size === 0) signal.addEventListener('abort', callAll)
 	listeners.add(listener)
 	return () => {
@@ -26,10 +42,41 @@ const onAbort = (signal, listener) => {
 			try {
 				signal.removeEventListener('abort', callAll)
 			} catch {
-				// No signal of the platform's. The caller whose it is has his answer.
+				// Not a signal of the platform. The call that it came with is over.
 			}
 		}
 	}
 }
 
-module.exports = { onAbort }
+/**
+ * The error of an update that its caller aborted; the cause is the signal's reason.
+ *
+ * @param {string} path
+ * @param {AbortSignal | undefined} signal
+ */
+const updateAborted = (path, signal) => registryError(native.updateAborted(path), signal?.reason)
+
+/**
+ * Settles as the promise does, unless the caller aborts first.
+ *
+ * @template T
+ * @param {{ path: string, signal: AbortSignal | undefined }} call
+ * @param {T | Promise<T>} promise
+ * @returns {Promise<T>}
+ */
+const unlessAborted = async ({ path, signal }, promise) => {
+	if (!signal) return promise
+	let stopListening = () => {}
+	/** @type {Promise<never>} */
+	const aborted = new Promise((_, reject) => {
+		stopListening = onAbort(signal, () => reject(updateAborted(path, signal)))
+		if (signal.aborted) reject(updateAborted(path, signal))
+	})
+	try {
+		return await Promise.race([promise, aborted])
+	} finally {
+		stopListening()
+	}
+}
+
+module.exports = { onAbort, unlessAborted, updateAborted }

@@ -4,38 +4,73 @@
 // other, one commit. Each updater gets its predecessor's result as an object of its own. An updater
 // that fails fails alone. All are settled when the commit is done.
 
+/** @import { HeldLock } from '../addon/addon.d.ts' */
+/** @import { Content } from '../codec/content.js' */
+/** @import { LockCall } from '../options.js' */
+/** @import { Settlements } from './batch-member.js' */
+/** @import { Change } from './held-lock.js' */
+/** @import { QueuedCall } from './queue.js' */
+
+/**
+ * What an update writes: what its updater returns, or a text.
+ *
+ * @template T
+ * @typedef {{ updater(given: T): T | Promise<T>, text?: undefined }
+ *   | { updater?: undefined, text: string }} Update
+ */
+
+/**
+ * Content that was opened for an updater: the value that the updater is given, and how to find out
+ * whether it has changed that.
+ *
+ * @typedef {{
+ *   given: unknown,
+ *   corrupt: string | undefined,
+ *   isChanged(next: unknown, text: string): boolean,
+ * }} Opened
+ */
+
 const { look, open } = require('../codec/content.js')
-const { aborted } = require('../errors.js')
-const {
-	acquire,
-	commit,
-	contentOf,
-	mayRunAgain,
-	release,
-	unlessAborted,
-} = require('./held-lock.js')
+const { isThenable } = require('../errors.js')
+const { unlessAborted, updateAborted } = require('./abort-signal.js')
+const { BatchMember, settleAll, submit } = require('./batch-member.js')
 const { letLoopTurn } = require('./event-loop.js')
-const { markHolding, runInScope, runQueued, takeForBatch } = require('./queue.js')
+const { acquire, commit, contentOf, mayRunAgain, release } = require('./held-lock.js')
+const { markHolding, runInScope, takeForBatch } = require('./queue.js')
 
 /** After this long a batch takes no more members: other processes wait for the lock, too. */
 const BATCH_MS = 20
 
-/** Which calls may be batched: none of another copy of this package, which may be newer. */
-const KIND = Symbol('update')
-
-const isThenable = (value) => typeof value?.then === 'function'
-
-const settleAll = (settlements) => {
-	for (const settle of settlements) settle()
+/**
+ * An update in a batch.
+ *
+ * @template T
+ * @extends {BatchMember<T>}
+ */
+class UpdateMember extends BatchMember {
+	/**
+	 * @param {LockCall<T>} call
+	 * @param {Update<T>} update
+	 */
+	constructor(call, update) {
+		super(call)
+		this.update = update
+	}
 }
+
+/** @typedef {UpdateMember<unknown>} Member */
 
 /** The file's content as the next commit will write it. */
 class PendingContent {
-	constructor(hold) {
-		this.hold = hold
-		/** The text, and the codec that has printed it if an update of this batch did. */
-		this.content = contentOf(hold)
-		/** The calls that changed it since the last commit, and what each found corrupt. */
+	/** @param {HeldLock} lock */
+	constructor(lock) {
+		this.lock = lock
+		this.content = contentOf(lock)
+		/**
+		 * The calls that changed it since the last commit, and why each found it corrupt, if it did.
+		 *
+		 * @type {Pick<Change, 'call' | 'corrupt'>[]}
+		 */
 		this.changes = []
 	}
 
@@ -43,51 +78,89 @@ class PendingContent {
 		return this.changes.length === 0
 	}
 
-	/** What a call finds that replaces the content unread. */
+	/**
+	 * What a call finds that replaces the content unread.
+	 *
+	 * @param {LockCall<unknown>} call
+	 */
 	look(call) {
-		return this.content.codec === call.codec ? {} : look(call, this.content)
+		return this.content.codec === call.codec ? { corrupt: undefined } : look(call, this.content)
 	}
 
-	/** What a call finds that updates the content. */
+	/**
+	 * What a call finds that updates the content.
+	 *
+	 * @param {LockCall<unknown>} call
+	 * @returns {Opened}
+	 */
 	open(call) {
 		return open(call, this.content)
 	}
 
+	/**
+	 * @param {LockCall<unknown>} call
+	 * @param {string} text
+	 * @param {string | undefined} corrupt
+	 */
 	set(call, text, corrupt) {
+		/** @type {Content} */
 		this.content = { exists: true, text, codec: call.codec }
 		this.changes.push({ call, corrupt })
 	}
 
-	/** Takes what an updater made of the value that it was given. */
+	/**
+	 * Takes what an updater made of the value that it was given.
+	 *
+	 * @param {LockCall<unknown>} call
+	 * @param {Opened} opened
+	 * @param {unknown} next
+	 */
 	accept(call, { corrupt, isChanged }, next) {
-		if (call.signal?.aborted) throw aborted(call.path, call.signal)
+		if (call.signal?.aborted) throw updateAborted(call.path, call.signal)
 		const text = call.codec.encode(call.path, next)
 		if (isChanged(next, text)) this.set(call, text, corrupt)
 	}
 
-	/** Commits changes, if there are any; returns a promise only if that takes another thread. */
-	commit(thenRelease) {
-		if (this.isCommitted) return undefined
+	/**
+	 * Commits changes, if there are any; returns a promise only if that takes another thread.
+	 *
+	 * @param {{ release: boolean }} how
+	 */
+	commit(how) {
+		const [first] = this.changes
+		if (!first) return undefined
 		const durable = this.changes.some(({ call }) => call.durable)
-		// Only the first found what is in the file: the others found what it has made of that.
-		const [{ call, corrupt }] = this.changes
 		this.changes = []
-		return commit(call, this.hold, corrupt, this.content.text, durable, thenRelease)
+		// Only the first found what is in the file: the others found what it has made of that.
+		return commit(this.lock, { ...first, text: this.content.text ?? '', durable }, how)
 	}
 }
 
 /** A batch under its lock. */
 class Batch {
-	constructor(path, hold, members) {
+	/**
+	 * @param {string} path
+	 * @param {HeldLock} lock
+	 * @param {Member[]} members
+	 */
+	constructor(path, lock, members) {
 		this.path = path
 		this.members = members
-		this.pending = new PendingContent(hold)
+		this.pending = new PendingContent(lock)
 		this.startedAt = performance.now()
-		/** The members that have run, and wait for the commit. */
+		/**
+		 * The members that have run and wait for the commit, and what each resolves with.
+		 *
+		 * @type {{ member: Member, value: unknown }[]}
+		 */
 		this.uncommitted = []
-		/** The members that have to run again, because the lock was lost. */
+		/**
+		 * The members that have to run again, because the lock was lost.
+		 *
+		 * @type {Member[]}
+		 */
 		this.toRunAgain = []
-		/** Functions that settle the members' promises, to be called when the lock is free. */
+		/** @type {Settlements} */
 		this.settlements = []
 	}
 
@@ -95,21 +168,27 @@ class Batch {
 	next() {
 		if (this.members.length > 0) return this.members.shift()
 		const isOver = performance.now() - this.startedAt >= BATCH_MS
-		return isOver ? undefined : takeForBatch(this.path, KIND)
+		return isOver ? undefined : takeForBatch(this.path, UpdateMember)
 	}
 
-	/** Commits; returns whether the pending content is in the file. */
-	async commit(thenRelease) {
+	/**
+	 * Commits; returns whether the pending content is in the file.
+	 *
+	 * @param {{ release: boolean }} how
+	 */
+	async commit(how) {
 		const { uncommitted } = this
 		this.uncommitted = []
 		try {
-			const committing = this.pending.commit(thenRelease)
+			const committing = this.pending.commit(how)
 			// Each needless await costs as much as some of the system calls.
 			if (committing) await committing
-			for (const member of uncommitted) this.settlements.push(() => member.resolve(member.value))
+			for (const { member, value } of uncommitted) {
+				this.settlements.push(() => member.resolve(value))
+			}
 			return true
 		} catch (error) {
-			for (const member of uncommitted) {
+			for (const { member } of uncommitted) {
 				if (mayRunAgain(member.call, error)) this.toRunAgain.push(member)
 				else this.settlements.push(() => member.reject(error))
 			}
@@ -117,36 +196,78 @@ class Batch {
 		}
 	}
 
-	/** Runs one member; returns whether others may follow, or a promise of that. */
+	/**
+	 * Runs one member; returns whether others may follow, or a promise of that.
+	 *
+	 * @param {Member} member
+	 * @returns {boolean | Promise<boolean>}
+	 */
 	run(member) {
-		const { call, text, updater } = member
-		if (call.signal?.aborted) throw aborted(call.path, call.signal)
-		const opened = text === undefined ? this.pending.open(call) : this.pending.look(call)
-		if (opened.corrupt && !this.pending.isCommitted) {
-			// What the codec of another member has just made of it can be kept once it is in the file.
-			// In the next hold: what is kept is named after its hold, so that one hold can keep only once.
-			this.members.unshift(member)
-			return false
-		}
-		if (text !== undefined) {
-			this.pending.set(call, text, opened.corrupt)
-			this.uncommitted.push(member)
-			return true
-		}
+		const { call, update } = member
+		if (call.signal?.aborted) throw updateAborted(call.path, call.signal)
+		return update.text === undefined
+			? this.runUpdater(member, this.pending.open(call), update.updater)
+			: this.replace(member, this.pending.look(call).corrupt, update.text)
+	}
+
+	/**
+	 * Whether a member has to wait for the next batch, and makes it wait: what the codec of another
+	 * member has just made of the file is corrupt for it, and can be kept once it is in the file. In the
+	 * next hold: what is kept is named after its hold, so that one hold can keep only once.
+	 *
+	 * @param {Member} member
+	 * @param {string | undefined} corrupt
+	 */
+	postpones(member, corrupt) {
+		if (corrupt === undefined || this.pending.isCommitted) return false
+		this.members.unshift(member)
+		return true
+	}
+
+	/**
+	 * @param {Member} member
+	 * @param {string | undefined} corrupt
+	 * @param {string} text
+	 */
+	replace(member, corrupt, text) {
+		if (this.postpones(member, corrupt)) return false
+		this.pending.set(member.call, text, corrupt)
+		this.uncommitted.push({ member, value: undefined })
+		return true
+	}
+
+	/**
+	 * @param {Member} member
+	 * @param {Opened} opened
+	 * @param {(given: unknown) => unknown} updater
+	 */
+	runUpdater(member, opened, updater) {
+		if (this.postpones(member, opened.corrupt)) return false
 		const { result, exit } = runInScope(this.path, () => updater(opened.given))
 		if (isThenable(result)) return this.settle(member, opened, result, exit)
 		exit()
 		return this.accept(member, opened, result)
 	}
 
+	/**
+	 * @param {Member} member
+	 * @param {Opened} opened
+	 * @param {unknown} value
+	 */
 	accept(member, opened, value) {
-		member.value = value
 		this.pending.accept(member.call, opened, value)
-		this.uncommitted.push(member)
+		this.uncommitted.push({ member, value })
 		return true
 	}
 
-	/** Waits for an async updater. No member follows in this batch: the updater may take its time. */
+	/**
+	 * Waits for an async updater. No member follows in this batch: the updater may take its time.
+	 *
+	 * @param {Member} member
+	 * @param {Opened} opened
+	 * @param {unknown} result
+	 * @param {() => void} exit
+	 */
 	async settle(member, opened, result, exit) {
 		const settled = unlessAborted(member.call, Promise.resolve(result)).finally(exit)
 		settled.catch(() => {})
@@ -158,51 +279,60 @@ class Batch {
 
 	/** Commits and settles the members before an async updater, which may take its time. */
 	async commitEarlier() {
-		const isCommitted = await this.commit(false)
+		const isCommitted = await this.commit({ release: false })
 		settleAll(this.settlements.splice(0))
 		return isCommitted
 	}
 
-	/** Runs all members; returns those that have to run again. */
+	/**
+	 * Runs all members; returns those that have to run again.
+	 *
+	 * @param {QueuedCall} queued
+	 */
 	async runAll(queued) {
 		let mayGoOn = true
 		for (let member = this.next(); member; member = mayGoOn ? this.next() : undefined) {
+			const running = member
 			try {
-				const outcome = this.run(member)
+				const outcome = this.run(running)
 				mayGoOn = typeof outcome === 'boolean' ? outcome : await outcome
 			} catch (error) {
-				this.settlements.push(() => member.reject(error))
+				this.settlements.push(() => running.reject(error))
 			}
 		}
 		queued.finishesOffThread = true
-		await this.commit(true)
+		await this.commit({ release: true })
 		return [...this.toRunAgain, ...this.members]
 	}
 }
 
 /**
- * Runs a member and those that follow it in the queue, in as many batches as that takes; returns the
- * settlements for when the call has left its queue.
+ * Runs a member and those that follow it in the queue, in as many batches as that takes.
+ *
+ * @param {Member} first
+ * @param {QueuedCall} queued
  */
 const runBatches = async (first, queued) => {
 	const { path } = first.call
+	/** @type {Settlements} */
 	const settlements = []
 	let members = [first]
-	for (let round = 0; members.length > 0; round++) {
+	for (let next = members[0], round = 0; next; next = members[0], round++) {
 		queued.finishesOffThread = false
 		// Between two holds others may run: other processes, and what may abort the rest.
 		if (round > 0) await letLoopTurn()
-		let hold
+		let lock
 		try {
-			hold = await acquire(members[0].call)
+			lock = await acquire(next.call)
 		} catch (error) {
 			// At once: the others may have to wait much longer.
-			members.shift().reject(error)
+			members.shift()
+			next.reject(error)
 			continue
 		}
 		markHolding(queued, true)
 		try {
-			const batch = new Batch(path, hold, members)
+			const batch = new Batch(path, lock, members)
 			members = await batch.runAll(queued)
 			settlements.push(...batch.settlements)
 		} catch (error) {
@@ -211,7 +341,7 @@ const runBatches = async (first, queued) => {
 			members = []
 			settlements.push(...all.map((member) => () => member.reject(error)))
 		} finally {
-			release(hold)
+			release(lock)
 			markHolding(queued, false)
 		}
 	}
@@ -219,19 +349,12 @@ const runBatches = async (first, queued) => {
 }
 
 /**
- * Queues one update, which runs alone or in a batch. `change` is its `updater`, or the `text` to
- * write.
+ * Queues one update, which runs alone or in a batch.
+ *
+ * @template T
+ * @param {LockCall<T>} call
+ * @param {Update<T>} update
  */
-const submit = (call, change) => {
-	const member = { kind: KIND, call, ...change }
-	const promise = new Promise((resolve, reject) => Object.assign(member, { resolve, reject }))
-	// Settled when the call has left its queue: a caller whose promise has settled may count on a free
-	// lock.
-	runQueued(call, (queued) => runBatches(member, queued), member).then(
-		(settlements) => settleAll(settlements ?? []),
-		member.reject,
-	)
-	return promise
-}
+const submitUpdate = (call, update) => submit(new UpdateMember(call, update), runBatches)
 
-module.exports = { submit }
+module.exports = { submitUpdate }

@@ -1,26 +1,31 @@
 'use strict'
 
-// The event loop's turn. What is done at once, on the calling thread, comes back without one: a
-// program that awaits update after update would keep its own timers and sockets waiting.
+// Calls that are done at once, on the calling thread, come back without a turn of the event loop: a
+// program that awaits update after update would keep its own timers and sockets waiting. This module
+// says when such a call has to let the loop turn first.
 
 const { setImmediate } = require('node:timers')
 
 /** For so long calls may follow each other without a turn of the event loop. */
 const LONGEST_MS = 5
 
-/** When the first of them began; undefined if the loop has turned since. */
+/**
+ * When the first of them began; undefined if the loop has turned since.
+ *
+ * @type {number | undefined}
+ */
 let since
 
-const turned = () => {
+const onTurn = () => {
 	since = undefined
 }
 
-/** Whether the loop is to have its turn before anything else is done at once. */
-const isDue = () => {
+/** Whether the loop has to turn before another call is done at once. */
+const isTurnDue = () => {
 	const now = performance.now()
 	if (since === undefined) {
 		since = now
-		setImmediate(turned)
+		setImmediate(onTurn)
 	}
 	return now - since > LONGEST_MS
 }
@@ -28,4 +33,4 @@ const isDue = () => {
 /** Resolves when the loop has turned. */
 const letLoopTurn = () => new Promise((resolve) => setImmediate(resolve))
 
-module.exports = { isDue, letLoopTurn }
+module.exports = { isTurnDue, letLoopTurn }

@@ -2,51 +2,55 @@
 
 // Taking the lock and committing: the addon's calls, with the caller's options around them.
 
+/** @import { AddonResult, CommitRequest, HeldLock } from '../addon/addon.d.ts' */
+/** @import { Content } from '../codec/content.js' */
+/** @import { LockCall } from '../options.js' */
+
 const { isMainThread } = require('node:worker_threads')
-const { onAbort } = require('./abort-signal.js')
-const { outcomeOf } = require('../addon/background.js')
-const { RegistryError, aborted, unwrap } = require('../errors.js')
+const { resultOf } = require('../addon/background.js')
+const { inlineSizeLimit } = require('../addon/core-constants.js')
 const native = require('../addon/load.js')
-const { LONGEST_TIMER_MS, elapsedMs, remainingMs, deliverWarning } = require('../options.js')
-const { isDue, letLoopTurn } = require('./event-loop.js')
+const { RegistryError, isFailure, unwrap } = require('../errors.js')
+const { LONGEST_TIMER_MS, deliverWarning, lockRequest, remainingMs } = require('../options.js')
+const { unlessAborted, updateAborted } = require('./abort-signal.js')
+const { isTurnDue, letLoopTurn } = require('./event-loop.js')
 
-const SLICE_MS = 100
-
-/** What is longer takes its time to write. */
-const LARGEST_AT_ONCE = 256 * 1024
+const SYNC_SLICE_MS = 100
 
 /**
- * Waits, and holds that are not released, of this thread: the collector would take the lock of an
- * updater that never settles for garbage, and release it. With whether they were acquired at once.
+ * This thread's waits and locks that are not released, with whether they were acquired at once. Without
+ * a reference from here the garbage collector would release the lock of an updater that never settles.
+ *
+ * @type {Map<object, boolean>}
  */
 const unreleased = new Map()
 
-/** Settles as the promise does, unless the caller aborts first. */
-const unlessAborted = async ({ path, signal }, promise) => {
-	if (!signal) return promise
-	let stopListening
-	const abort = new Promise((_, reject) => {
-		stopListening = onAbort(signal, () => reject(aborted(path, signal)))
-		if (signal.aborted) reject(aborted(path, signal))
-	})
-	try {
-		return await Promise.race([promise, abort])
-	} finally {
-		stopListening()
-	}
+/** @param {HeldLock} lock @param {boolean} isAtOnce */
+const retain = (lock, isAtOnce) => {
+	unreleased.set(lock, isAtOnce)
+	return lock
 }
 
-/** Takes the lock if that needs no wait, nor anything else that may block. */
+/**
+ * Takes the lock if that needs no wait and no other call that may block.
+ *
+ * @param {LockCall<unknown>} call
+ */
 const acquireAtOnce = ({ path, staleMs }) => {
-	const hold = native.acquireAtOnce(path, staleMs) ?? undefined
-	if (hold) unreleased.set(hold, true)
-	return hold
+	const lock = native.acquireAtOnce(path, staleMs)
+	return lock ? retain(lock, true) : undefined
 }
 
-/** Settles as the promise does, or resolves when so much time is over. */
+/**
+ * Settles as the promise does, or resolves when so much time is over.
+ *
+ * @param {number} left
+ * @param {unknown} promise
+ */
 const inTime = async (left, promise) => {
-	// One that is not to wait at all hears as soon as can be.
+	// A call that does not wait at all settles as soon as it can.
 	if (left === 0 || left > LONGEST_TIMER_MS) return promise
+	/** @type {NodeJS.Timeout | undefined} */
 	let timer
 	const isOver = new Promise((resolve) => {
 		timer = setTimeout(resolve, left)
@@ -58,19 +62,17 @@ const inTime = async (left, promise) => {
 	}
 }
 
+/** @param {LockCall<unknown>} call */
 const acquireByWaiting = async (call) => {
-	const { path, timeoutMs, staleMs } = call
-	// First: what the addon takes for a wait must not be one without a timer here.
+	// First: a wait that has time left for the addon must have a timer here.
 	const left = remainingMs(call)
-	const acquisition = new native.Acquisition(path, timeoutMs, elapsedMs(call), staleMs)
+	const acquisition = new native.Acquisition(lockRequest(call))
 	unreleased.set(acquisition, false)
 	try {
-		unwrap(await unlessAborted(call, inTime(left, outcomeOf(acquisition.start()))))
-		const hold = unwrap(acquisition.take())
-		unreleased.set(hold, false)
-		return hold
+		await unlessAborted(call, inTime(left, resultOf(acquisition.start())))
+		return retain(unwrap(acquisition.take()), false)
 	} catch (error) {
-		// What it may still get is released as it comes.
+		// If the thread still gets the lock, it releases it.
 		acquisition.cancel()
 		throw error
 	} finally {
@@ -78,76 +80,147 @@ const acquireByWaiting = async (call) => {
 	}
 }
 
+/**
+ * Takes the lock, however long that may take within the call's timeout.
+ *
+ * @param {LockCall<unknown>} call
+ */
 const acquire = async (call) => {
 	const { path, signal } = call
-	while (isDue()) await letLoopTurn()
-	if (signal?.aborted) throw aborted(path, signal)
+	while (isTurnDue()) await letLoopTurn()
+	if (signal?.aborted) throw updateAborted(path, signal)
 	return acquireAtOnce(call) ?? acquireByWaiting(call)
 }
 
 /**
- * Waits on the calling thread. In a worker a slice at a time: between two, one that is terminated
- * ends. Meanwhile the process keeps its place in the kernel's queue, though not the thread its own
- * among others of the process.
+ * Waits on the calling thread. In a worker it waits a slice at a time: a worker that is terminated ends
+ * between two slices. Meanwhile the process keeps its place in the kernel's queue, but the thread does
+ * not keep its own among others of the process.
+ *
+ * @param {LockCall<unknown>} call
  */
 const acquireSync = (call) => {
 	for (;;) {
-		const elapsed = elapsedMs(call)
-		const untilMs = isMainThread ? call.timeoutMs : Math.min(call.timeoutMs, elapsed + SLICE_MS)
-		const outcome = native.acquireSync(call.path, untilMs, elapsed, call.staleMs)
-		if (outcome.code === 'LOCK_TIMEOUT' && remainingMs(call) > 0) continue
-		const hold = unwrap(outcome)
-		unreleased.set(hold, false)
-		return hold
+		const request = lockRequest(call)
+		if (!isMainThread) {
+			request.timeoutMs = Math.min(call.timeoutMs, request.elapsedMs + SYNC_SLICE_MS)
+		}
+		const acquired = native.acquireSync(request)
+		const isOver = isFailure(acquired) && acquired.code === 'LOCK_TIMEOUT'
+		if (isOver && remainingMs(call) > 0) continue
+		return retain(unwrap(acquired), false)
 	}
 }
 
-/** Releases a hold; does nothing if a commit has. */
-const release = (hold) => {
-	if (unreleased.delete(hold)) hold.release()
+/**
+ * Releases a lock; does nothing if a commit has released it.
+ *
+ * @param {HeldLock} lock
+ */
+const release = (lock) => {
+	if (unreleased.delete(lock)) lock.release()
 }
 
-/** The content that was read under the lock. */
-const contentOf = (hold) => {
-	const text = hold.text()
-	return typeof text === 'string' ? { exists: true, text } : { exists: text, text: null }
+/**
+ * The content that was read under the lock.
+ *
+ * @param {HeldLock} lock
+ * @returns {Content}
+ */
+const contentOf = (lock) => {
+	const text = lock.text()
+	return typeof text === 'string' ? { exists: true, text } : { exists: text }
 }
 
-/** Tells the caller of content that was set aside; what is committed stays committed. */
-const reportReplaced = (call, warning, kept) => {
+/**
+ * Delivers the warning of corrupt content that was replaced. If that fails, what is committed stays
+ * committed.
+ *
+ * @param {LockCall<unknown>} call
+ * @param {string} reason
+ * @param {string | null | undefined} kept
+ */
+const reportReplaced = (call, reason, kept) => {
+	const { path, codec } = call
 	const where = kept ? `its bytes are kept in ${kept}` : 'its bytes are gone'
-	const { path, noun, reason } = warning
-	const message = `${path} was not ${noun} (${reason}); it was replaced, and ${where}`
-	deliverWarning(call, { code: warning.code, path, message, kept })
+	const message = `${path} was not ${codec.noun} (${reason}); it was replaced, and ${where}`
+	deliverWarning(call, { code: 'CORRUPT', path, message, ...(kept && { kept }) })
 }
 
-/** Whether a call that lost its lock may run its updater again. */
+/**
+ * Whether a call that failed lost its lock, and has time to run its updater again.
+ *
+ * @param {LockCall<unknown>} call
+ * @param {unknown} error
+ */
 const mayRunAgain = (call, error) =>
 	error instanceof RegistryError &&
 	error.code === 'LOCK_LOST' &&
 	error.path === call.path &&
 	remainingMs(call) > 0
 
-/** What is to be done when a commit has succeeded; throws if it has not. */
-const finish = (call, hold, corrupt, isReleased, outcome) => {
-	const kept = unwrap(outcome)
-	if (isReleased) unreleased.delete(hold)
-	if (corrupt) reportReplaced(call, corrupt, kept ?? undefined)
+/**
+ * A text to commit for a call. `corrupt` is the reason why the content that it replaces is kept, if it
+ * is.
+ *
+ * @typedef {{
+ *   call: LockCall<unknown>,
+ *   text: string,
+ *   durable: boolean,
+ *   corrupt: string | undefined,
+ * }} Change
+ */
+
+/**
+ * What to do when a commit is done; throws if it has failed.
+ *
+ * @param {HeldLock} lock
+ * @param {Change} change
+ * @param {CommitRequest} request
+ * @param {AddonResult<string | null | undefined>} result
+ */
+const finish = (lock, { call, corrupt }, request, result) => {
+	const kept = unwrap(result)
+	if (request.release) unreleased.delete(lock)
+	if (corrupt !== undefined) reportReplaced(call, corrupt, kept)
 }
 
-/** Replaces the content; returns a promise only if that is done on another thread. */
-const commit = (call, hold, corrupt, text, durable, thenRelease) => {
-	const keepOld = corrupt !== undefined
-	const settle = (outcome) => finish(call, hold, corrupt, thenRelease, outcome)
-	const mayBeAtOnce = !durable && text.length <= LARGEST_AT_ONCE
-	return mayBeAtOnce && ((thenRelease && unreleased.get(hold)) || hold.commitsAtOnce())
-		? settle(hold.commitSync(text, durable, keepOld, thenRelease))
-		: outcomeOf(hold.commit(text, durable, keepOld, thenRelease)).then(settle)
+/** @param {Change} change @param {boolean} release @returns {CommitRequest} */
+const commitRequest = ({ text, durable, corrupt }, release) => ({
+	text,
+	durable,
+	keepOld: corrupt !== undefined,
+	release,
+})
+
+/**
+ * Replaces the content, then releases the lock if told to; returns a promise only if another thread
+ * does that.
+ *
+ * @param {HeldLock} lock
+ * @param {Change} change
+ * @param {{ release: boolean }} how
+ */
+const commit = (lock, change, { release }) => {
+	const { text, durable } = change
+	const request = commitRequest(change, release)
+	const mayBeAtOnce = !durable && text.length <= inlineSizeLimit
+	if (mayBeAtOnce && ((release && unreleased.get(lock)) || lock.commitsAtOnce())) {
+		return finish(lock, change, request, lock.commitSync(request))
+	}
+	const result = Promise.resolve(resultOf(lock.commit(request)))
+	return result.then((result) => finish(lock, change, request, result))
 }
 
-const commitSync = (call, hold, corrupt, text) => {
-	const outcome = hold.commitSync(text, call.durable, corrupt !== undefined, true)
-	finish(call, hold, corrupt, true, outcome)
+/**
+ * Replaces the content on the calling thread, and releases the lock.
+ *
+ * @param {HeldLock} lock
+ * @param {Change} change
+ */
+const commitSync = (lock, change) => {
+	const request = commitRequest(change, true)
+	finish(lock, change, request, lock.commitSync(request))
 }
 
 module.exports = {
@@ -159,5 +232,4 @@ module.exports = {
 	mayRunAgain,
 	release,
 	reportReplaced,
-	unlessAborted,
 }

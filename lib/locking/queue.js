@@ -3,27 +3,75 @@
 // The calls on one registry within this thread form a queue: they run one after the other, in order
 // of arrival. A call that would wait for itself is refused.
 
+/** @import { LockHolder } from '../../index.js' */
+/** @import { LockCall } from '../options.js' */
+
+/**
+ * An update that code is inside of, and the update that is around it.
+ *
+ * @typedef {{ path: string, active: boolean, outer: Scope | undefined }} Scope
+ */
+
+/**
+ * A call in a queue.
+ *
+ * - `member`: what an earlier call may take into its batch.
+ * - `holdsLock`, `since`: whether it holds the lock, and since when.
+ * - `finishesOffThread`: whether the rest of it needs this thread no more.
+ * - `begin`: tells it that it is the first, or is batched by the first.
+ *
+ * @typedef {{
+ *   member: unknown,
+ *   holdsLock: boolean,
+ *   since: number | undefined,
+ *   finishesOffThread: boolean,
+ *   begin: (isBatched: boolean) => void,
+ * }} QueuedCall
+ */
+
+/**
+ * What all copies of this package in the thread share, so that they see each other's calls.
+ *
+ * - `scopes`: the updates that the running code is inside of.
+ * - `queues`: the queued calls of each registry: the first one runs, the others wait.
+ * - `heldSync`: the registries that synchronous updates hold, in whatever async context their code
+ *   runs.
+ *
+ * @typedef {{
+ *   scopes: import('node:async_hooks').AsyncLocalStorage<Scope | undefined>,
+ *   queues: Map<string, QueuedCall[]>,
+ *   heldSync: Set<string>,
+ * }} ThreadState
+ */
+
 const { AsyncLocalStorage } = require('node:async_hooks')
-const { onAbort } = require('./abort-signal.js')
-const { RegistryError, aborted, holderOf } = require('../errors.js')
 const native = require('../addon/load.js')
+const { RegistryError, holderOf } = require('../errors.js')
 const { LONGEST_TIMER_MS, remainingMs } = require('../options.js')
+const { onAbort, updateAborted } = require('./abort-signal.js')
 
-/** Shared by all copies of this package in the thread, so that they see each other's calls. */
-const shared = Symbol.for('argus-registry.queues.1')
-globalThis[shared] ??= {
-	/** The updates that the running code is inside of: a chain of `{ path, active, outer }`. */
+/** @returns {ThreadState} */
+const newThreadState = () => ({
 	scopes: new AsyncLocalStorage(),
-	/** The queued calls of each registry: the first one runs, the others wait. */
 	queues: new Map(),
-	/** The registries that synchronous updates hold, in whatever async context their code runs. */
 	heldSync: new Set(),
-}
-const { scopes, queues, heldSync } = globalThis[shared]
+})
 
+/** The name by which the copies find the state; its number changes with its shape. */
+const key = Symbol.for('argus-registry.queues.1')
+// A cast, because the types of globalThis know no symbols.
+const shared = /** @type {Record<symbol, ThreadState | undefined>} */ (
+	/** @type {unknown} */ (globalThis)
+)
+const state = shared[key] ?? newThreadState()
+shared[key] = state
+const { scopes, queues, heldSync } = state
+
+/** @param {string} path @param {string} what */
 const reEntrant = (path, what) =>
 	new RegistryError('RE_ENTRANT', `${path} is being updated by this thread: ${what}`, { path })
 
+/** @param {string} path */
 const refuseNested = (path) => {
 	for (let scope = scopes.getStore(); scope; scope = scope.outer) {
 		// A timer that was started inside is no longer inside when the update is over.
@@ -36,8 +84,15 @@ const refuseNested = (path) => {
 	}
 }
 
-/** Runs the caller's code in the scope of an update of the registry, which lasts until `exit`. */
+/**
+ * Runs the caller's code in the scope of an update of the registry, which lasts until `exit`.
+ *
+ * @template R
+ * @param {string} path
+ * @param {() => R} body
+ */
 const runInScope = (path, body) => {
+	/** @type {Scope} */
 	const scope = { path, active: true, outer: scopes.getStore() }
 	const exit = () => {
 		scope.active = false
@@ -50,7 +105,13 @@ const runInScope = (path, body) => {
 	}
 }
 
-/** Like `runInScope`, for code that is over when it returns. */
+/**
+ * Like `runInScope`, for code that is over when it returns.
+ *
+ * @template R
+ * @param {string} path
+ * @param {() => R} body
+ */
 const runInSyncScope = (path, body) => {
 	heldSync.add(path)
 	try {
@@ -62,10 +123,19 @@ const runInSyncScope = (path, body) => {
 	}
 }
 
-/** Runs code that does not count as inside of any update, whichever update has started it. */
+/**
+ * Runs code that does not count as inside of any update, whichever update has started it.
+ *
+ * @template R
+ * @param {() => R} body
+ */
 const runOutsideScopes = (body) => scopes.run(undefined, body)
 
-/** Refuses a synchronous call that would block the thread that an asynchronous call needs to go on. */
+/**
+ * Refuses a synchronous call that would block the thread that an asynchronous call needs to go on.
+ *
+ * @param {string} path
+ */
 const refuseSync = (path) => {
 	refuseNested(path)
 	if (heldSync.has(path)) throw reEntrant(path, 'a synchronous update is not done')
@@ -75,17 +145,35 @@ const refuseSync = (path) => {
 	}
 }
 
-/** The error of a call whose timeout is over before it is the first of its queue. */
+/**
+ * The holder of the lock that a queue is waiting for, as far as it can be found out.
+ *
+ * @param {string} path
+ * @param {QueuedCall | undefined} first
+ * @returns {LockHolder | undefined}
+ */
+const holderFor = (path, first) => {
+	if (first?.holdsLock) {
+		const { since } = first
+		return { pid: process.pid, ...(since !== undefined && { since }), alive: true }
+	}
+	const holder = native.holderNow(path)
+	return holder ? holderOf(holder) : undefined
+}
+
+/**
+ * The error of a call whose timeout is over before it is the first of its queue.
+ *
+ * @param {LockCall<unknown>} call
+ */
 const timedOut = ({ path, timeoutMs }) => {
-	const [first] = queues.get(path)
-	const holder = first.holdsLock
-		? { pid: process.pid, since: first.since, alive: true }
-		: native.holderNow(path)
-	const why = first.holdsLock
+	const first = queues.get(path)?.[0]
+	const holder = holderFor(path, first)
+	const why = first?.holdsLock
 		? 'an earlier update of this thread is not done with it; end that, or wait longer'
 		: 'earlier updates of this thread wait for it, too; wait longer, or end its holder'
 	const what = `${path} is locked${holder?.pid ? ` by process ${holder.pid}` : ''}`
-	const details = { path, holder: holder && holderOf(holder) }
+	const details = { path, ...(holder && { holder }) }
 	return timeoutMs === 0
 		? new RegistryError('LOCK_BUSY', `${what}: busy; ${why}`, details)
 		: new RegistryError(
@@ -98,10 +186,13 @@ const timedOut = ({ path, timeoutMs }) => {
 /**
  * Calls `giveUp` with an error when the call's timeout is over or its caller aborts it. Returns how
  * to stop watching.
+ *
+ * @param {LockCall<unknown>} call
+ * @param {(error: Error) => void} giveUp
  */
 const onTimeoutOrAbort = (call, giveUp) => {
 	const { path, signal } = call
-	const stopListening = onAbort(signal, () => giveUp(aborted(path, signal)))
+	const stopListening = onAbort(signal, () => giveUp(updateAborted(path, signal)))
 	const left = remainingMs(call)
 	const timer =
 		left <= LONGEST_TIMER_MS ? setTimeout(() => giveUp(timedOut(call)), left) : undefined
@@ -114,6 +205,11 @@ const onTimeoutOrAbort = (call, giveUp) => {
 /**
  * Waits until the call is the first of its queue (resolves with `false`) or runs in the batch of the
  * first one (`true`). A call that gives up leaves the queue.
+ *
+ * @param {LockCall<unknown>} call
+ * @param {QueuedCall[]} queue
+ * @param {QueuedCall} queued
+ * @returns {Promise<boolean>}
  */
 const waitUntilFirst = (call, queue, queued) =>
 	new Promise((resolve, reject) => {
@@ -129,31 +225,50 @@ const waitUntilFirst = (call, queue, queued) =>
 		})
 	})
 
-/** Takes a call out of its queue. If it was the first, the next one begins. */
+/**
+ * Takes a call out of its queue. If it was the first, the next one begins.
+ *
+ * @param {string} path
+ * @param {QueuedCall[]} queue
+ * @param {QueuedCall} queued
+ */
 const leaveQueue = (path, queue, queued) => {
 	const at = queue.indexOf(queued)
 	if (at < 0) return
 	queue.splice(at, 1)
 	if (at > 0) return
-	if (queue.length > 0) queue[0].begin(false)
+	const [next] = queue
+	if (next) next.begin(false)
 	else queues.delete(path)
 }
 
-/** Notes whether the call holds the lock now. */
+/**
+ * Notes whether the call holds the lock now.
+ *
+ * @param {QueuedCall} queued
+ * @param {boolean} holdsLock
+ */
 const markHolding = (queued, holdsLock) => {
 	queued.holdsLock = holdsLock
 	queued.since = holdsLock ? Date.now() : undefined
 }
 
 /**
- * Takes the next call out of the queue for the batch of the first one, if it may be batched with it.
- * Settling it is then left to that batch.
+ * Takes the next call out of the queue for the batch of the first one, if its member is of the class
+ * and fits. Settling it is then left to that batch. Members of another copy of this package are of
+ * another class: that copy may be newer.
+ *
+ * @template M
+ * @param {string} path
+ * @param {new (...args: never[]) => M} Member
+ * @param {(member: M) => boolean} [fits]
+ * @returns {M | undefined}
  */
-const takeForBatch = (path, kind, fits = () => true) => {
+const takeForBatch = (path, Member, fits = () => true) => {
 	const queue = queues.get(path)
 	const queued = queue?.[1]
-	if (queued?.member?.kind !== kind || !fits(queued.member)) return undefined
-	queue.splice(1, 1)
+	if (!(queued?.member instanceof Member) || !fits(queued.member)) return undefined
+	queue?.splice(1, 1)
 	queued.begin(true)
 	return queued.member
 }
@@ -161,14 +276,27 @@ const takeForBatch = (path, kind, fits = () => true) => {
 /**
  * Runs `body` when all earlier calls on the registry are done. `body` gets the queued call, to note
  * when the rest of it needs this thread no more. A call with a `member` may run in the batch of an
- * earlier call instead.
+ * earlier call instead; the result is undefined then.
+ *
+ * @template R
+ * @param {LockCall<unknown>} call
+ * @param {(queued: QueuedCall) => Promise<R>} body
+ * @param {unknown} [member]
+ * @returns {Promise<R | undefined>}
  */
 const runQueued = async (call, body, member) => {
 	const { path, signal } = call
 	refuseNested(path)
-	if (signal?.aborted) throw aborted(path, signal)
+	if (signal?.aborted) throw updateAborted(path, signal)
 	const queue = queues.get(path) ?? []
-	const queued = { member, holdsLock: false, finishesOffThread: false, begin: undefined }
+	/** @type {QueuedCall} */
+	const queued = {
+		member,
+		holdsLock: false,
+		since: undefined,
+		finishesOffThread: false,
+		begin: () => {},
+	}
 	if (queue.length > 0 && call.timeoutMs === 0) throw timedOut(call)
 	queue.push(queued)
 	queues.set(path, queue)

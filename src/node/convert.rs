@@ -1,4 +1,4 @@
-//! Values that cross the border.
+//! Values that cross the border between Rust and JavaScript.
 
 use std::error::Error as _;
 use std::io;
@@ -10,35 +10,45 @@ use napi_derive::napi;
 use crate::error::Error;
 use crate::holder::Holder;
 
-/// An error, to become a `RegistryError`.
+/// What every call that can fail returns: its value as it is, or a failure, which carries a tag.
+///
+/// Only failures are tagged. An object around each value would cost about as much as the call itself:
+/// 1.4 µs on top of 0.3 µs in a loop of calls that do nothing else, five times per update.
+pub(super) type AddonResult<T> = Either<T, AddonFailure>;
+
+/// A failure of a call. `lib/errors.js` turns it into a `RegistryError`.
 #[napi(object, object_from_js = false)]
-pub struct Failure {
-    /// [`Error::code`].
+pub struct AddonFailure {
+    /// The tag: no value of a call has a member of this name.
+    #[napi(ts_type = "true")]
+    pub failed: bool,
+    /// The stable code.
+    #[napi(ts_type = "RegistryErrorCode")]
     pub code: &'static str,
     /// The whole message.
     pub message: String,
-    /// The path that it is about.
+    /// The path that the failure is about.
     pub path: String,
-    /// Who holds the lock.
+    /// The holder of the lock, for a lock that is busy.
     pub holder: Option<HolderInfo>,
     /// The operating system's own message.
     pub cause: Option<String>,
-    /// The operating system's number.
+    /// The operating system's error number.
     pub errno: Option<i32>,
     /// Node's name for this kind of error, for systems whose numbers have no such names.
     pub cause_code: Option<&'static str>,
 }
 
-/// Who holds a lock.
+/// The holder of a lock.
 #[napi(object, object_from_js = false)]
 pub struct HolderInfo {
-    /// The process.
+    /// The holder's process id.
     pub pid: Option<u32>,
-    /// Its host.
+    /// The holder's host name.
     pub host: Option<String>,
-    /// Since when, in milliseconds since 1970.
+    /// When it took the lock, in milliseconds since 1970.
     pub since: Option<f64>,
-    /// Whether it lives; missing if that can't be told.
+    /// Whether its process lives; missing if that can't be found out.
     pub alive: Option<bool>,
 }
 
@@ -54,25 +64,27 @@ impl From<&Holder> for HolderInfo {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for AddonFailure {
     fn from(error: Error) -> Self {
         let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-        Failure {
+        AddonFailure {
+            failed: true,
             code: error.code(),
             message: error.to_string(),
             path: error.path().to_string_lossy().into_owned(),
             holder: error.holder().map(HolderInfo::from),
             cause: cause.map(ToString::to_string),
             errno: cause.and_then(io::Error::raw_os_error),
-            cause_code: cause.and_then(|cause| name_of(cause.kind())),
+            cause_code: cause.and_then(|cause| node_error_code(cause.kind())),
         }
     }
 }
 
-impl Failure {
+impl AddonFailure {
     /// A failure of this library itself.
     pub(super) fn internal(message: &str) -> Self {
-        Failure {
+        AddonFailure {
+            failed: true,
             code: "IO",
             message: message.to_owned(),
             path: String::new(),
@@ -84,7 +96,7 @@ impl Failure {
     }
 }
 
-fn name_of(kind: io::ErrorKind) -> Option<&'static str> {
+fn node_error_code(kind: io::ErrorKind) -> Option<&'static str> {
     Some(match kind {
         io::ErrorKind::NotFound => "ENOENT",
         io::ErrorKind::PermissionDenied => "EACCES",
@@ -97,18 +109,18 @@ fn name_of(kind: io::ErrorKind) -> Option<&'static str> {
     })
 }
 
-/// A result, as one of two values.
-pub(super) fn outcome<T, U>(
+/// A result of the core, as the addon returns it.
+pub(super) fn addon_result<T, U>(
     result: Result<T, Error>,
     convert: impl FnOnce(T) -> U,
-) -> Either<U, Failure> {
+) -> AddonResult<U> {
     match result {
         Ok(value) => Either::A(convert(value)),
         Err(error) => Either::B(error.into()),
     }
 }
 
-/// A number of milliseconds; `None` for one beyond all clocks, such as `Infinity`.
+/// A number of milliseconds; `None` for one that no clock can hold, such as `Infinity`.
 pub(super) fn millis(ms: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(ms / 1000.0).ok()
 }

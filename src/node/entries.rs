@@ -1,19 +1,19 @@
-//! The entry operations: JavaScript says what to do and hears what came of it. Between the two it
-//! has no part, so no event loop, however busy, keeps a lock from being released.
+//! The entry operations: JavaScript says what to do and gets the result. No JavaScript runs in between,
+//! so that an event loop, however busy, never keeps a lock from being released.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{ClassInstance, Either, ToNapiValue};
-use napi::{Env, Unknown};
+use napi::bindgen_prelude::ClassInstance;
+use napi::Env;
 use napi_derive::napi;
 use serde::Deserialize;
 
-use super::convert::{millis, outcome, Failure};
-use super::hold::{allows_inline, lock_options, policy};
-use super::thread_end::Owner;
-use super::threads::{in_background, Pool};
+use super::convert::{addon_result, millis, AddonResult};
+use super::held_lock::{allows_inline, policy, LockRequest};
+use super::thread_end::ThreadEndGuard;
+use super::threads::{in_background, Background, WorkerPool};
 use crate::content::entry_operation::{Operation, Outcome, WatcherRef};
 use crate::content::record::{WatcherClaim, WatcherRecord};
 use crate::error::{Error, Result};
@@ -25,25 +25,25 @@ use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
 use crate::warning::{OnWarning, Warning};
 
-/// An operation as JavaScript writes it down: as JSON, which is the one form in which every string
-/// and number of JavaScript's comes across as it is.
+/// An operation as JavaScript passes it: as JSON, the one form that keeps every string and number of
+/// JavaScript's.
 #[derive(Deserialize)]
-struct Order {
-    what: What,
+struct OperationRequest {
+    operation: RequestedOperation,
     now: Option<f64>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum What {
+enum RequestedOperation {
     Announce(WatcherRecord),
     Claim {
         watcher: WatcherRecord,
         suffix: bool,
         liveness: bool,
     },
-    Heartbeat(Who),
-    Remove(Who),
+    Heartbeat(RequestedEntry),
+    Remove(RequestedEntry),
     #[serde(rename_all = "camelCase")]
     Prune {
         ttl_ms: Option<f64>,
@@ -51,10 +51,11 @@ enum What {
     },
 }
 
-/// An adjacent tag would make serde copy the record, which then would not keep its bytes.
+/// The entry that an operation is about. An adjacent tag would make serde copy the record, which then
+/// would not keep its bytes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Who {
+enum RequestedEntry {
     Id(String),
     #[serde(rename_all = "camelCase")]
     Claim {
@@ -65,81 +66,81 @@ enum Who {
     Record(Box<WatcherRecord>),
 }
 
-impl From<Who> for WatcherRef {
-    fn from(who: Who) -> Self {
-        match who {
-            Who::Id(id) => WatcherRef::Id(id),
-            Who::Claim { id, pid, started_at } => WatcherRef::Claim(WatcherClaim {
+impl From<RequestedEntry> for WatcherRef {
+    fn from(entry: RequestedEntry) -> Self {
+        match entry {
+            RequestedEntry::Id(id) => WatcherRef::Id(id),
+            RequestedEntry::Claim { id, pid, started_at } => WatcherRef::Claim(WatcherClaim {
                 id,
                 pid: pid as u32,
                 started_at: started_at as u64,
             }),
-            Who::Record(record) => WatcherRef::Record(record),
+            RequestedEntry::Record(record) => WatcherRef::Record(record),
         }
     }
 }
 
 fn parse(path: &Path, text: &str) -> Result<Job> {
-    let order: Order = serde_json::from_str(text).map_err(|error| {
+    let request: OperationRequest = serde_json::from_str(text).map_err(|error| {
         let reason = error.to_string();
-        // Where in the text is nothing that the caller has seen.
+        // The position in the text means nothing to the caller, which has not seen the text.
         let reason = reason.split(" at line ").next().unwrap_or_default();
         let reason = format!("not a watcher's record: {reason}");
         Error::InvalidValue { path: path.to_path_buf(), reason }
     })?;
-    let operation = match order.what {
-        What::Announce(watcher) => {
+    let operation = match request.operation {
+        RequestedOperation::Announce(watcher) => {
             check_id(path, &watcher.id)?;
             Operation::Announce(Box::new(watcher))
         }
-        What::Claim { watcher, suffix, liveness } => {
+        RequestedOperation::Claim { watcher, suffix, liveness } => {
             check_id(path, &watcher.id)?;
             Operation::Claim { record: Box::new(watcher), suffix, liveness }
         }
-        What::Heartbeat(who) => Operation::Heartbeat(who.into()),
-        What::Remove(who) => Operation::Remove(who.into()),
-        What::Prune { ttl_ms, liveness } => {
-            // No number at all is JSON's spelling of Infinity.
+        RequestedOperation::Heartbeat(entry) => Operation::Heartbeat(entry.into()),
+        RequestedOperation::Remove(entry) => Operation::Remove(entry.into()),
+        RequestedOperation::Prune { ttl_ms, liveness } => {
+            // JSON has no Infinity and writes `null` in its place.
             let ttl = ttl_ms.and_then(millis).unwrap_or(Duration::MAX);
             Operation::Prune { ttl, liveness }
         }
     };
-    Ok(Job { operation, now: order.now.map(|now| now as u64) })
+    Ok(Job { operation, now: request.now.map(|now| now as u64) })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum OperationPhase {
     Waiting,
     Begun,
     Cancelled,
 }
 
-struct Shared {
+struct QueuedOperation {
     job: Job,
     token: CancelToken,
-    phase: Mutex<Phase>,
+    phase: Mutex<OperationPhase>,
 }
 
-impl Shared {
-    /// Moves on from waiting; says where it stands.
-    fn move_to(&self, next: Phase) -> Phase {
+impl QueuedOperation {
+    /// Moves on from waiting, if it waits; returns its phase.
+    fn move_to(&self, next: OperationPhase) -> OperationPhase {
         let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
-        if *phase == Phase::Waiting {
+        if *phase == OperationPhase::Waiting {
             *phase = next;
         }
         *phase
     }
 
-    /// Takes it back to waiting, if nothing came of its beginning.
+    /// Moves back to waiting, for an operation that has begun and was not done.
     fn wait_again(&self) {
         let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
-        if *phase == Phase::Begun {
-            *phase = Phase::Waiting;
+        if *phase == OperationPhase::Begun {
+            *phase = OperationPhase::Waiting;
         }
     }
 
     fn cancel(&self) -> bool {
-        let is_cancelled = self.move_to(Phase::Cancelled) == Phase::Cancelled;
+        let is_cancelled = self.move_to(OperationPhase::Cancelled) == OperationPhase::Cancelled;
         if is_cancelled {
             self.token.cancel();
         }
@@ -147,100 +148,102 @@ impl Shared {
     }
 }
 
-/// One operation, which either begins or is cancelled: whoever is told that it was cancelled can
-/// count on it.
+/// One operation, which either begins or is cancelled, never both: an operation whose `cancel` returned
+/// true is not done.
 #[napi]
 pub struct EntryOperation {
-    shared: Arc<Shared>,
-    _owner: Owner,
+    queued: Arc<QueuedOperation>,
+    _at_thread_end: ThreadEndGuard,
 }
 
 impl Drop for EntryOperation {
-    /// Its worker was terminated, or nobody has it any more because it is over.
+    /// Its worker was terminated, or it is over and JavaScript has dropped it.
     fn drop(&mut self) {
-        self.shared.cancel();
+        self.queued.cancel();
     }
 }
 
 #[napi]
 impl EntryOperation {
-    /// Cancels it, unless it has begun; says whether it is cancelled.
+    /// Cancels it, unless it has begun; returns whether it is cancelled.
     #[napi]
     pub fn cancel(&self) -> bool {
-        self.shared.cancel()
+        self.queued.cancel()
     }
 
     /// Whether it has begun.
     #[napi]
     pub fn has_begun(&self) -> bool {
-        *self.shared.phase.lock().unwrap_or_else(PoisonError::into_inner) == Phase::Begun
+        *self.queued.phase.lock().unwrap_or_else(PoisonError::into_inner) == OperationPhase::Begun
     }
 }
 
 /// An operation on a registry, from JSON.
 #[napi]
-pub fn entry_operation(path: String, text: String) -> Either<EntryOperation, Failure> {
-    outcome(parse(path.as_ref(), &text), |job| {
-        let shared =
-            Arc::new(Shared { job, token: CancelToken::new(), phase: Mutex::new(Phase::Waiting) });
-        let abandoned = shared.clone();
-        EntryOperation { shared, _owner: Owner::new(move || _ = abandoned.cancel()) }
+pub fn entry_operation(path: String, text: String) -> AddonResult<EntryOperation> {
+    addon_result(parse(path.as_ref(), &text), |job| {
+        let queued = Arc::new(QueuedOperation {
+            job,
+            token: CancelToken::new(),
+            phase: Mutex::new(OperationPhase::Waiting),
+        });
+        let abandoned = queued.clone();
+        let at_thread_end = ThreadEndGuard::new(move || _ = abandoned.cancel());
+        EntryOperation { queued, _at_thread_end: at_thread_end }
     })
 }
 
 /// What came of operations that were done together.
 #[napi(object, object_from_js = false)]
-pub struct Applied {
+pub struct AppliedOperations {
     /// What came of each, as JSON; missing for one that was cancelled.
     pub outcomes: Vec<Option<String>>,
-    /// Where the bad content that was replaced is kept.
+    /// The path at which the corrupt content that was replaced is kept.
     pub kept: Option<String>,
-    /// Why it was bad; missing if nothing was.
+    /// Why that content was corrupt; missing if no content was.
     pub reason: Option<String>,
 }
 
-/// Does operations under one lock, with one commit, once: at once if nothing stands in the way and
-/// nothing blocks, and then the outcome is no promise. The first is the one that waits for it, and
-/// whose cancellation ends the wait.
+/// Does operations under one lock, with one commit, once. If no lock and no slow file system stands in
+/// the way, the operations are done on the calling thread, and the result is no promise. The wait is
+/// the first operation's: cancelling that one ends it.
 #[napi]
 pub fn apply_entries<'env>(
     env: &'env Env,
-    path: String,
+    request: LockRequest,
     operations: Vec<ClassInstance<'env, EntryOperation>>,
-    timeout_ms: f64,
-    elapsed_ms: f64,
-    stale_ms: f64,
     durable: bool,
-) -> napi::Result<Unknown<'env>> {
-    let all: Vec<_> = operations.iter().map(|operation| operation.shared.clone()).collect();
-    let mut lock = lock_options(timeout_ms, elapsed_ms, stale_ms);
+) -> napi::Result<Background<'env, AddonResult<AppliedOperations>>> {
+    let all: Vec<_> = operations.iter().map(|operation| operation.queued.clone()).collect();
+    let mut lock = request.options();
+    let path = request.path;
     lock.cancel = all.first().map(|first| first.token.clone());
     if !durable && may_be_done_at_once(&path, &all) {
         let attempt = || apply(&path, &all, &lock, durable, WaitPolicy::DontBlock);
         match inline_budget::spend(attempt) {
-            // Somebody has it, or it needs more than is done at once.
+            // Another holder has the lock, or the operations need a call that may block.
             Err(Error::LockBusy { .. }) => {}
-            applied => return outcome(applied, |applied| applied).into_unknown(env),
+            applied => return Background::ready(env, addon_result(applied, |applied| applied)),
         }
     }
-    in_background(env, Pool::Waits, move || {
-        outcome(apply(&path, &all, &lock, durable, WaitPolicy::Block), |applied| applied)
+    in_background(env, WorkerPool::LockWaits, move || {
+        addon_result(apply(&path, &all, &lock, durable, WaitPolicy::Block), |applied| applied)
     })
 }
 
-/// Whether none of them looks at anything but its own entry: others ask the system for processes.
-fn may_be_done_at_once(path: &str, all: &[Arc<Shared>]) -> bool {
-    all.iter().all(|shared| shared.job.operation.only_entry().is_some())
+/// Whether each operation looks at nothing but its own entry: the others ask the system for processes.
+fn may_be_done_at_once(path: &str, all: &[Arc<QueuedOperation>]) -> bool {
+    all.iter().all(|queued| queued.job.operation.only_entry().is_some())
         && allows_inline(path.as_ref())
 }
 
 fn apply(
     path: &str,
-    all: &[Arc<Shared>],
+    all: &[Arc<QueuedOperation>],
     lock: &LockOptions,
     durable: bool,
     waiting: WaitPolicy,
-) -> Result<Applied> {
+) -> Result<AppliedOperations> {
     let paths = FilePaths::of_resolved(path.as_ref())?;
     let replaced = Arc::new(Mutex::new(None));
     let on_warning = {
@@ -250,12 +253,13 @@ fn apply(
         })
     };
     let options = UpdateOptions { lock: lock.clone(), durable, on_warning };
-    let jobs: Vec<_> = all.iter().map(|shared| &shared.job).collect();
-    let may_begin = |index: usize| all[index].move_to(Phase::Begun) == Phase::Begun;
+    let jobs: Vec<_> = all.iter().map(|queued| &queued.job).collect();
+    let may_begin =
+        |index: usize| all[index].move_to(OperationPhase::Begun) == OperationPhase::Begun;
     let outcomes = match apply_once(&paths, &jobs, &options, policy(waiting), may_begin) {
-        // Each may be done again as long as its own time allows, which JavaScript knows.
+        // Each may be done again until its own timeout is over, which JavaScript knows.
         Err(Attempt::Lost(error)) => {
-            all.iter().for_each(|shared| shared.wait_again());
+            all.iter().for_each(|queued| queued.wait_again());
             return Err(error);
         }
         Err(Attempt::Failed(error)) => return Err(error),
@@ -266,7 +270,7 @@ fn apply(
         Some(Warning::Corrupt { reason, kept, .. }) => (Some(reason), kept),
         _ => (None, None),
     };
-    Ok(Applied {
+    Ok(AppliedOperations {
         outcomes: outcomes.iter().map(|outcome| outcome.as_ref().map(text)).collect(),
         kept: kept.map(|path| path.to_string_lossy().into_owned()),
         reason,
@@ -278,7 +282,7 @@ fn text(outcome: &Outcome) -> String {
         Outcome::Announced => "true".to_owned(),
         Outcome::Found(found) => found.to_string(),
         Outcome::Claimed(watcher) => watcher.to_json(),
-        // A list: no watcher is one.
+        // A list, to tell it from a watcher, which is an object.
         Outcome::Taken { pid: Some(pid) } => format!("[{pid}]"),
         Outcome::Taken { pid: None } => "[]".to_owned(),
         Outcome::Pruned(pruned) => {

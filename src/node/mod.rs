@@ -1,12 +1,15 @@
 //! What JavaScript calls, behind `lib/`: conversions at the border, and no policy.
 //!
-//! Two rules keep this simple. No call here throws: a failure is a value ([`Failure`]), which
+//! Two rules keep this simple. No call here throws: a failure is a value ([`AddonFailure`](convert::AddonFailure)), which
 //! `lib/errors.js` turns into a `RegistryError`. And no JavaScript is called back: the updater
 //! runs in JavaScript, between the call that takes the lock and the one that commits.
+//!
+//! `scripts/typings.mjs` writes the types of all this to `lib/addon/addon.d.ts`.
 
 mod convert;
 mod entries;
-mod hold;
+mod held_lock;
+mod messages;
 mod thread_end;
 mod threads;
 mod watch;
@@ -16,74 +19,111 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Either, Object};
-use napi::{Env, Unknown};
+use napi::bindgen_prelude::Object;
+use napi::Env;
 use napi_derive::napi;
 
+use crate::content::registry_v1::REGISTRY_VERSION;
 use crate::error::Error;
 use crate::files::paths::{self, FilePaths};
 use crate::files::shared_file;
 use crate::lock::file_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
 use crate::lock::inspect::{inspect_lock, Guarantee, LockState};
-use convert::{millis, Failure, HolderInfo};
-use thread_end::Owner;
-use threads::{in_background, Pool};
+use crate::lock::wait::LockOptions;
+use crate::registry::entries::DEFAULT_TTL_MS;
+use crate::registry::heartbeat::{HeartbeatOptions, JITTER};
+use crate::util::inline_budget::INLINE_SIZE_LIMIT;
+use convert::{addon_result, millis, AddonResult, HolderInfo};
+use thread_end::ThreadEndGuard;
+use threads::{in_background, Background, WorkerPool};
 
-/// Whose addon this is: JavaScript uses none of another version.
+/// The version of the package that this addon belongs to: `lib/` uses none of another version.
 #[napi]
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
+/// What `lib/` shares with the core: defaults and limits.
+#[napi(object, object_from_js = false)]
+pub struct CoreConstants {
+    /// The schema version of registries.
+    pub registry_version: u32,
+    /// How long a call waits for a lock, in milliseconds.
+    pub timeout_ms: f64,
+    /// The age at which a lockfile that can't be judged otherwise counts as abandoned.
+    pub stale_ms: f64,
+    /// The age at which a watcher's entry is pruned.
+    pub ttl_ms: f64,
+    /// The longest pause between two heartbeats.
+    pub heartbeat_interval_ms: f64,
+    /// The share of a pause by which it is shortened at most, at random.
+    pub heartbeat_jitter: f64,
+    /// The size in bytes up to which a file is read and written on a thread that must not block.
+    pub inline_size_limit: f64,
+}
+
+/// What `lib/` shares with the core. It asks once, when it is loaded.
+#[napi]
+pub fn core_constants() -> CoreConstants {
+    let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
+    let lock = LockOptions::default();
+    CoreConstants {
+        registry_version: REGISTRY_VERSION,
+        timeout_ms: lock.timeout.map_or(f64::INFINITY, ms),
+        stale_ms: ms(lock.stale_after),
+        ttl_ms: DEFAULT_TTL_MS as f64,
+        heartbeat_interval_ms: ms(HeartbeatOptions::default().interval),
+        heartbeat_jitter: JITTER,
+        inline_size_limit: INLINE_SIZE_LIMIT as f64,
+    }
+}
+
 /// A file's content as JavaScript reads it.
 #[napi(object, object_from_js = false)]
-pub struct Text {
-    /// `None` if there is no file, or if its bytes are not UTF-8.
+pub struct FileText {
+    /// Missing if there is no file, or if its bytes are not UTF-8.
     pub text: Option<String>,
     /// Whether there is a file.
     pub exists: bool,
 }
 
-impl Text {
+impl FileText {
     fn from(content: Option<&shared_file::Content>) -> Self {
         let text = content.and_then(|content| std::str::from_utf8(&content.bytes).ok());
-        Text { text: text.map(str::to_owned), exists: content.is_some() }
+        FileText { text: text.map(str::to_owned), exists: content.is_some() }
     }
 }
 
-fn read_text(path: PathBuf) -> Either<Text, Failure> {
-    match shared_file::read(&path) {
-        Ok(content) => Either::A(Text::from(content.as_ref())),
-        Err(error) => Either::B(error.into()),
-    }
+fn read_text(path: PathBuf) -> AddonResult<FileText> {
+    addon_result(shared_file::read(&path), |content| FileText::from(content.as_ref()))
 }
 
 /// Reads a file without a lock, on the calling thread.
 #[napi]
-pub fn read_sync(path: String) -> Either<Text, Failure> {
+pub fn read_sync(path: String) -> AddonResult<FileText> {
     read_text(path.into())
 }
 
 /// Reads a file without a lock, off the calling thread.
 #[napi]
-pub fn read(env: &Env, path: String) -> napi::Result<Unknown<'_>> {
-    in_background(env, Pool::Work, move || read_text(path.into()))
+pub fn read(env: &Env, path: String) -> napi::Result<Background<'_, AddonResult<FileText>>> {
+    in_background(env, WorkerPool::FileWork, move || read_text(path.into()))
 }
 
 /// The one name of a registry: absolute, with symbolic links followed.
 #[napi]
-pub fn resolve(path: String) -> Either<String, Failure> {
+pub fn resolve(path: String) -> AddonResult<String> {
     let name = FilePaths::resolve(path.as_ref()).and_then(|paths| {
-        // A name that is nearly the same would be another file.
+        // A name with other characters in the place of the invalid bytes would be another file.
         paths.target.into_os_string().into_string().map_err(|name| Error::InvalidValue {
             path: name.into(),
             reason: "JavaScript can't name it: its real name is not UTF-8".to_owned(),
         })
     });
-    convert::outcome(name, |name| name)
+    addon_result(name, |name| name)
 }
 
-/// Who holds a registry's lock, as far as can be seen.
+/// The holder of a registry's lock; `null` if the lock is free or its holder can't be found out.
 #[napi]
 pub fn holder_now(path: String) -> Option<HolderInfo> {
     inspect_lock(path, Duration::MAX).ok()?.holder.as_ref().map(HolderInfo::from)
@@ -92,31 +132,37 @@ pub fn holder_now(path: String) -> Option<HolderInfo> {
 /// Where argus keeps its registry, with these variables. JavaScript's environment need not be the
 /// process's: what is assigned to `process.env` stays within a worker thread, and within Bun.
 #[napi]
-pub fn default_path(variables: Object<'_>) -> Either<String, Failure> {
+pub fn default_path(variables: Object<'_>) -> AddonResult<String> {
     let variable = |name: &str| variables.get::<String>(name).ok().flatten().map(OsString::from);
     let path = paths::registry_path_from(variable);
-    convert::outcome(path, |path| path.to_string_lossy().into_owned())
+    addon_result(path, |path| path.to_string_lossy().into_owned())
 }
 
 /// What `inspectLock` returns.
 #[napi(object, object_from_js = false)]
-pub struct Status {
+pub struct LockReport {
     /// The registry.
     pub path: String,
-    /// `free`, `held` or `stale`.
+    /// What was found.
+    #[napi(ts_type = "'free' | 'held' | 'stale'")]
     pub state: &'static str,
-    /// Who holds it.
+    /// The holder, or the last one if the lock is stale.
     pub holder: Option<HolderInfo>,
-    /// `kernel-lock`, `lockfile-only` or `unknown`.
+    /// What excludes two holders.
+    #[napi(ts_type = "'kernel-lock' | 'lockfile-only' | 'unknown'")]
     pub guarantee: &'static str,
 }
 
 /// Looks at a registry's lock.
 #[napi]
-pub fn inspect(env: &Env, path: String, stale_ms: f64) -> napi::Result<Unknown<'_>> {
-    in_background(env, Pool::Work, move || {
+pub fn inspect(
+    env: &Env,
+    path: String,
+    stale_ms: f64,
+) -> napi::Result<Background<'_, AddonResult<LockReport>>> {
+    in_background(env, WorkerPool::FileWork, move || {
         let stale_after = millis(stale_ms).unwrap_or(Duration::MAX);
-        convert::outcome(inspect_lock(&path, stale_after), |status| Status {
+        addon_result(inspect_lock(&path, stale_after), |status| LockReport {
             path: status.path.to_string_lossy().into_owned(),
             state: match status.state {
                 LockState::Free => "free",
@@ -137,14 +183,15 @@ pub fn inspect(env: &Env, path: String, stale_ms: f64) -> napi::Result<Unknown<'
 #[napi]
 pub struct TryLock {
     lock: Arc<Mutex<Option<KernelLock>>>,
-    _owner: Owner,
+    _at_thread_end: ThreadEndGuard,
 }
 
 impl TryLock {
     fn new(lock: KernelLock) -> Self {
         let lock = Arc::new(Mutex::new(Some(lock)));
         let abandoned = lock.clone();
-        TryLock { lock, _owner: Owner::new(move || drop(take(&abandoned))) }
+        let at_thread_end = ThreadEndGuard::new(move || drop(take(&abandoned)));
+        TryLock { lock, _at_thread_end: at_thread_end }
     }
 }
 
@@ -156,14 +203,14 @@ fn take(lock: &Mutex<Option<KernelLock>>) -> Option<KernelLock> {
 impl TryLock {
     /// Releases it; a second call does nothing.
     #[napi]
-    pub fn release(&self) -> Option<Failure> {
-        take(&self.lock)?.release().err().map(Failure::from)
+    pub fn release(&self) -> AddonResult<()> {
+        addon_result(take(&self.lock).map_or(Ok(()), KernelLock::release), |()| ())
     }
 }
 
 /// Takes a kernel lock in one try.
 #[napi]
-pub fn try_lock(path: String, shared: bool) -> Either<TryLock, Failure> {
+pub fn try_lock(path: String, shared: bool) -> AddonResult<TryLock> {
     let lock = if shared { try_lock_shared(path) } else { try_lock_exclusive(path) };
-    convert::outcome(lock, TryLock::new)
+    addon_result(lock, TryLock::new)
 }

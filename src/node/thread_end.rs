@@ -1,51 +1,51 @@
-//! What is left to do when a JavaScript thread ends.
+//! Cleanup at the end of a JavaScript thread.
 //!
-//! Node and Bun finalise the objects of a worker that is terminated; Deno does not, and a lock that
-//! such an object owns would be held for as long as the process lives.
+//! Node and Bun finalise the objects of a worker that is terminated. Deno does not: without this
+//! cleanup, a lock that such an object owns would stay held for as long as the process lives.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-type Abandon = Box<dyn FnOnce()>;
+type ThreadCleanup = Box<dyn FnOnce()>;
 
 thread_local! {
-    static OWNED: Owned = Owned::default();
+    static CLEANUPS: ThreadCleanups = ThreadCleanups::default();
 }
 
-/// What this thread would leave behind, and how to let go of it.
+/// The cleanups of this thread, by the number of their guard.
 #[derive(Default)]
-struct Owned(RefCell<HashMap<u64, Abandon>>);
+struct ThreadCleanups(RefCell<HashMap<u64, ThreadCleanup>>);
 
-impl Drop for Owned {
+impl Drop for ThreadCleanups {
     fn drop(&mut self) {
-        for abandon in self.0.take().into_values() {
-            // A panic in here would end the process.
-            let _ = catch_unwind(AssertUnwindSafe(abandon));
+        for cleanup in self.0.take().into_values() {
+            // A panic while the thread ends would end the process.
+            let _ = catch_unwind(AssertUnwindSafe(cleanup));
         }
     }
 }
 
-/// Somebody whose leftovers are known; forgotten when it is dropped.
-pub(super) struct Owner(u64);
+/// Has a cleanup run at the end of the thread, unless the guard is dropped before.
+pub(super) struct ThreadEndGuard(u64);
 
-impl Owner {
-    /// Has `abandon` called if this thread ends before the owner does.
-    pub(super) fn new(abandon: impl FnOnce() + 'static) -> Self {
-        /// Of the process, not of the thread: an object may be dropped by another thread than the
-        /// one that made it, and must not make that one forget something of its own.
+impl ThreadEndGuard {
+    /// Has `cleanup` run if this thread ends before the guard is dropped.
+    pub(super) fn new(cleanup: impl FnOnce() + 'static) -> Self {
+        /// Unique in the process, not only in the thread: an object may be dropped by another thread
+        /// than the one that made it, and must not remove a cleanup of that thread.
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         // Fails only while the thread ends, when nothing new is made any more.
-        let _ = OWNED.try_with(|owned| owned.0.borrow_mut().insert(id, Box::new(abandon)));
-        Owner(id)
+        let _ = CLEANUPS.try_with(|cleanups| cleanups.0.borrow_mut().insert(id, Box::new(cleanup)));
+        ThreadEndGuard(id)
     }
 }
 
-impl Drop for Owner {
+impl Drop for ThreadEndGuard {
     fn drop(&mut self) {
-        // Dropped outside of the borrow, whatever it owns.
-        let _forgotten = OWNED.try_with(|owned| owned.0.borrow_mut().remove(&self.0));
+        // Dropped outside of the borrow: what the cleanup owns may have a guard of its own.
+        let _removed = CLEANUPS.try_with(|cleanups| cleanups.0.borrow_mut().remove(&self.0));
     }
 }

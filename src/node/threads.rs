@@ -2,139 +2,181 @@
 //! own file operations.
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use napi::bindgen_prelude::{Either, ToNapiValue};
-use napi::{Env, JsValue, Unknown};
+use napi::bindgen_prelude::ToNapiValue;
+use napi::{sys, Env, JsValue, Unknown};
 use napi_derive::napi;
 
-use super::convert::Failure;
+use super::convert::{AddonFailure, AddonResult};
 use crate::util::thread_pool::{Called, ThreadPool};
 
-/// Which threads do it. Two pools, or calls that wait for locks could fill all threads, and the
+/// The threads that do a piece of work. Two pools: if calls that wait for locks filled all threads, the
 /// commit that would end their wait would find none.
 #[derive(Clone, Copy)]
-pub(super) enum Pool {
-    /// Calls that may wait for a lock.
-    Waits,
-    /// Calls that only do what they have to.
-    Work,
+pub(super) enum WorkerPool {
+    /// For calls that may wait for a lock.
+    LockWaits,
+    /// For calls that only read or write files.
+    FileWork,
 }
 
-/// As many registries can be waited for at once by one process; more wait for their turn to wait.
-const MOST_WAITS: usize = 8192;
+/// The number of registries that one process can wait for at once; further waits start when one of
+/// them ends.
+const LOCK_WAIT_THREADS: usize = 8192;
 
-/// As many commits and reads run at once.
-const MOST_WORK: usize = 64;
+/// The number of commits and reads that run at once.
+const FILE_WORK_THREADS: usize = 64;
 
-/// Enough for what is done here, where thousands of threads may wait for locks at once.
-pub(super) const STACK_BYTES: usize = 256 * 1024;
+/// The stack of a thread: enough for the calls of this library, where thousands of threads may wait for
+/// locks at once.
+const STACK_BYTES: usize = 256 * 1024;
 
-static WAITS: ThreadPool = ThreadPool::new(MOST_WAITS, STACK_BYTES);
-static WORK: ThreadPool = ThreadPool::new(MOST_WORK, STACK_BYTES);
+static LOCK_WAITS: ThreadPool = ThreadPool::new(LOCK_WAIT_THREADS, STACK_BYTES);
+static FILE_WORK: ThreadPool = ThreadPool::new(FILE_WORK_THREADS, STACK_BYTES);
 
 thread_local! {
-    static ASKS: Cell<bool> = const { Cell::new(false) };
+    static POLLS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From here on, work for this thread returns a [`Ticket`] instead of a promise. `lib/addon/background.js`
-/// says who needs that.
+/// From here on, calls of this thread that work in the background return a [`PolledWork`] in place of a
+/// promise. `lib/addon/background.js` says which threads need that.
 #[napi]
-pub fn return_tickets() {
-    ASKS.set(true);
+pub fn return_polled_work() {
+    POLLS.set(true);
 }
 
-pub(super) type Convert = Box<dyn for<'a> FnOnce(&'a Env) -> napi::Result<Unknown<'a>> + Send>;
+/// Makes the JavaScript value of a result, on the thread that JavaScript runs on.
+pub(super) type MakeValue = Box<dyn for<'a> FnOnce(&'a Env) -> napi::Result<Unknown<'a>> + Send>;
 
-/// Work whose end has to be asked for.
+/// Work in the background that JavaScript asks whether it is over.
 #[napi]
-pub struct Ticket {
-    /// What came of the work, once it is over.
-    outcome: Arc<Mutex<Option<Convert>>>,
+pub struct PolledWork {
+    /// The result, once the work is over.
+    result: Arc<Mutex<Option<MakeValue>>>,
 }
 
 #[napi]
-impl Ticket {
+impl PolledWork {
     /// Whether the work is over.
     #[napi]
     pub fn is_over(&self) -> bool {
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.result.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// What came of it; to be asked for once, when it is over.
+    /// The result. To be called once, when the work is over.
     #[napi]
     pub fn take<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
-        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match outcome {
-            Some(convert) => convert(env),
-            None => {
-                Failure::internal("a defect of argus-registry: asked too early").into_unknown(env)
-            }
+        let result = self.result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match result {
+            Some(make_value) => make_value(env),
+            None => AddonFailure::internal("a defect of argus-registry: asked too early")
+                .into_unknown(env),
         }
     }
 }
 
-/// Runs `work` on a thread of a pool; the promise resolves with what it returns, and never
-/// rejects. If the JavaScript thread has ended by then, the value is dropped.
+/// What a call that works in the background returns: a promise of its result, which never rejects, or
+/// a [`PolledWork`] for a thread that has asked for that; or the result itself, if a call has it already.
+pub struct Background<'env, T> {
+    value: Unknown<'env>,
+    result: PhantomData<T>,
+}
+
+impl<'env, T> Background<'env, T> {
+    fn new(value: Unknown<'env>) -> Self {
+        Background { value, result: PhantomData }
+    }
+
+    /// A result that a call has already.
+    pub(super) fn ready(env: &'env Env, result: T) -> napi::Result<Self>
+    where
+        T: ToNapiValue,
+    {
+        Ok(Background::new(result.into_unknown(env)?))
+    }
+}
+
+impl<T> ToNapiValue for Background<'_, T> {
+    #[allow(unsafe_code, reason = "the trait declares it unsafe; nothing in it is")]
+    unsafe fn to_napi_value(_: sys::napi_env, this: Self) -> napi::Result<sys::napi_value> {
+        Ok(this.value.raw())
+    }
+}
+
+/// Runs `work` on a thread of a pool. If the JavaScript thread has ended when the work is over, the
+/// result is dropped.
 pub(super) fn in_background<T>(
     env: &Env,
-    pool: Pool,
-    work: impl FnOnce() -> Either<T, Failure> + Send + 'static,
-) -> napi::Result<Unknown<'_>>
+    pool: WorkerPool,
+    work: impl FnOnce() -> AddonResult<T> + Send + 'static,
+) -> napi::Result<Background<'_, AddonResult<T>>>
 where
     T: ToNapiValue + Send + 'static,
 {
     // From here on nothing depends on the kind of value, or all of it would be compiled for each.
-    begin(env, pool, Box::new(|| conversion(work())))
+    start_work(env, pool, Box::new(|| value_of(work()))).map(Background::new)
 }
 
-pub(super) fn conversion(value: impl ToNapiValue + Send + 'static) -> Convert {
+pub(super) fn value_of(value: impl ToNapiValue + Send + 'static) -> MakeValue {
     Box::new(move |env| value.into_unknown(env))
 }
 
 /// Settles a promise, from any thread.
-pub(super) type Settle = Box<dyn FnOnce(Convert) + Send>;
+pub(super) type SettlePromise = Box<dyn FnOnce(MakeValue) + Send>;
 
 /// A promise, or what this thread uses in its place, and how to settle it.
-pub(super) fn promise(env: &Env) -> napi::Result<(Settle, Unknown<'_>)> {
-    if ASKS.get() {
-        let outcome: Arc<Mutex<Option<Convert>>> = Arc::default();
-        let ticket = Ticket { outcome: outcome.clone() };
+pub(super) fn promise<T>(env: &Env) -> napi::Result<(SettlePromise, Background<'_, T>)> {
+    let (settle, value) = untyped_promise(env)?;
+    Ok((settle, Background::new(value)))
+}
+
+fn untyped_promise(env: &Env) -> napi::Result<(SettlePromise, Unknown<'_>)> {
+    if POLLS.get() {
+        let result: Arc<Mutex<Option<MakeValue>>> = Arc::default();
+        let work = PolledWork { result: result.clone() };
         let settle = move |value| {
-            *outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
         };
-        return Ok((Box::new(settle), ticket.into_unknown(env)?));
+        return Ok((Box::new(settle), work.into_unknown(env)?));
     }
     let (deferred, promise) = env.create_deferred()?;
-    let settle = move |convert: Convert| deferred.resolve(move |env| Ok(convert(&env)?.raw()));
+    let settle =
+        move |make_value: MakeValue| deferred.resolve(move |env| Ok(make_value(&env)?.raw()));
     Ok((Box::new(settle), promise.into_unknown(env)?))
 }
 
-fn begin(
+fn start_work(
     env: &Env,
-    pool: Pool,
-    work: Box<dyn FnOnce() -> Convert + Send>,
+    pool: WorkerPool,
+    work: Box<dyn FnOnce() -> MakeValue + Send>,
 ) -> napi::Result<Unknown<'_>> {
-    let (settle, promise) = promise(env)?;
+    let (settle, promise) = untyped_promise(env)?;
     run(pool, work, settle);
     Ok(promise)
 }
 
-/// Runs `work` on a thread of a pool, and tells what came of it, whatever happens.
-pub(super) fn run(pool: Pool, work: Box<dyn FnOnce() -> Convert + Send>, tell: Settle) {
+/// Runs `work` on a thread of a pool and settles the promise with its result, even if the work panics
+/// or no thread can be started.
+pub(super) fn run(
+    pool: WorkerPool,
+    work: Box<dyn FnOnce() -> MakeValue + Send>,
+    settle: SettlePromise,
+) {
     let pool = match pool {
-        Pool::Waits => &WAITS,
-        Pool::Work => &WORK,
+        WorkerPool::LockWaits => &LOCK_WAITS,
+        WorkerPool::FileWork => &FILE_WORK,
     };
     pool.run(Box::new(move |called| {
-        tell(match called {
-            Called::Refused => {
-                conversion(Failure::internal("the system refused another thread to this process"))
-            }
-            // Nothing at all would be worse than an odd error.
+        settle(match called {
+            Called::Refused => value_of(AddonFailure::internal(
+                "the system refused another thread to this process",
+            )),
+            // Without a result the caller would wait for ever.
             Called::ByThread => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-                conversion(Failure::internal("a defect of argus-registry: its thread panicked"))
+                value_of(AddonFailure::internal("a defect of argus-registry: its thread panicked"))
             }),
         });
     }));

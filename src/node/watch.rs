@@ -3,75 +3,78 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::bindgen_prelude::Either;
-use napi::{Env, Unknown};
+use napi::Env;
 use napi_derive::napi;
 
-use super::convert::{outcome, Failure};
-use super::thread_end::Owner;
-use super::threads::{in_background, Pool};
-use super::Text;
+use super::convert::{addon_result, AddonResult};
+use super::thread_end::ThreadEndGuard;
+use super::threads::{in_background, Background, WorkerPool};
+use super::FileText;
 use crate::util::cancel::CancelToken;
 use crate::watch::registry_watch::{watch_registry, RegistryWatch};
 
-/// Empty while a thread is at it, and once closed.
-type Slot = Arc<Mutex<Option<RegistryWatch>>>;
+/// Empty while a thread waits for the next content, and once the watch is closed.
+type WatchSlot = Arc<Mutex<Option<RegistryWatch>>>;
 
-fn lock(slot: &Slot) -> MutexGuard<'_, Option<RegistryWatch>> {
+fn lock(slot: &WatchSlot) -> MutexGuard<'_, Option<RegistryWatch>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A watch of a registry. Closed when JavaScript says so or when its thread ends.
+/// A watch of a registry. JavaScript closes it; else it closes when its thread ends.
 #[napi]
-pub struct Watch {
-    slot: Slot,
+pub struct WatchHandle {
+    slot: WatchSlot,
     token: CancelToken,
-    _owner: Owner,
+    _at_thread_end: ThreadEndGuard,
 }
 
 #[napi]
-impl Watch {
+impl WatchHandle {
     fn new(watch: RegistryWatch) -> Self {
         let token = watch.cancel_token();
         let slot = Arc::new(Mutex::new(Some(watch)));
         let abandoned = (token.clone(), slot.clone());
-        let owner = Owner::new(move || close(&abandoned.0, &abandoned.1));
-        Watch { slot, token, _owner: owner }
+        let at_thread_end = ThreadEndGuard::new(move || close(&abandoned.0, &abandoned.1));
+        WatchHandle { slot, token, _at_thread_end: at_thread_end }
     }
 
     /// Waits for the next content; `null` once closed. To be called again when it has settled.
     #[napi]
-    pub fn next<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
+    pub fn next<'env>(
+        &self,
+        env: &'env Env,
+    ) -> napi::Result<Background<'env, AddonResult<Option<FileText>>>> {
         let (slot, token) = (self.slot.clone(), self.token.clone());
-        in_background(env, Pool::Waits, move || {
+        in_background(env, WorkerPool::LockWaits, move || {
             let Some(mut watch) = lock(&slot).take() else { return Either::A(None) };
             let next = watch.next_content();
             let mut slot = lock(&slot);
-            // Who closed it meanwhile found the slot empty, so it is closed right here.
+            // A call that closed the watch meanwhile found the slot empty, so it is closed here.
             if !token.is_cancelled() {
                 *slot = Some(watch);
             }
             match next {
                 None => Either::A(None),
-                Some(Ok(content)) => Either::A(Some(Text::from(content.as_ref()))),
+                Some(Ok(content)) => Either::A(Some(FileText::from(content.as_ref()))),
                 Some(Err(error)) => Either::B(error.into()),
             }
         })
     }
 
-    /// Ends it; a second call does nothing.
+    /// Closes the watch and ends a wait that is under way; a second call does nothing.
     #[napi]
     pub fn close(&self) {
         close(&self.token, &self.slot);
     }
 }
 
-fn close(token: &CancelToken, slot: &Slot) {
-    // In this order: who is at it puts it back only if it is not cancelled.
+fn close(token: &CancelToken, slot: &WatchSlot) {
+    // In this order: the thread that waits puts the watch back only if the token is not cancelled.
     token.cancel();
     drop(lock(slot).take());
 }
 
-impl Drop for Watch {
+impl Drop for WatchHandle {
     fn drop(&mut self) {
         close(&self.token, &self.slot);
     }
@@ -79,6 +82,6 @@ impl Drop for Watch {
 
 /// Watches a registry.
 #[napi]
-pub fn watch(path: String) -> Either<Watch, Failure> {
-    outcome(watch_registry(path), Watch::new)
+pub fn watch(path: String) -> AddonResult<WatchHandle> {
+    addon_result(watch_registry(path), WatchHandle::new)
 }

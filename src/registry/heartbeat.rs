@@ -16,7 +16,7 @@ use crate::warning::to_standard_error;
 
 /// A pause is shorter than the interval by a random part of this share: ten watchers that were
 /// started together don't beat together for long.
-const JITTER: f64 = 0.25;
+pub(crate) const JITTER: f64 = 0.25;
 
 /// Longer ones are none, and would overflow the clock.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(u32::MAX as u64);

@@ -19,7 +19,7 @@ const BUDGET: Duration = Duration::from_millis(100);
 const BUDGET_WINDOW: Duration = Duration::from_secs(1);
 
 /// The size in bytes of a file above which reading and parsing it is too much for such a thread.
-const INLINE_SIZE_LIMIT: u64 = 256 * 1024;
+pub(crate) const INLINE_SIZE_LIMIT: u64 = 256 * 1024;
 
 static SPENT: Mutex<Spent> = Mutex::new(Spent { last: None, total: Duration::ZERO });
 

@@ -1,0 +1,270 @@
+// Made by scripts/typings.mjs from src/node. Changes by hand are overwritten.
+
+import type { RegistryErrorCode } from '../../index.js'
+
+/** What every call that can fail returns: its value as it is, or a failure, which carries a tag. */
+export type AddonResult<T> = T | AddonFailure
+
+/** What a call that works in the background returns. background.js makes a promise of it. */
+export type Background<T> = T | Promise<T> | PolledWork
+
+/**
+ * A wait for a lock, on a thread of its own.
+ *
+ * The thread puts the lock into a state that this object owns, and does not pass it to JavaScript: if
+ * the JavaScript thread ends first (`worker.terminate()`), dropping this object releases the lock,
+ * which no other code would do.
+ */
+export class Acquisition {
+	/** Prepares the wait. */
+	constructor(request: LockRequest)
+	/** Waits. The promise says only that the wait is over: [`take`](Self::take) has its result. */
+	start(): Background<AddonResult<undefined>>
+	/** The lock, once the wait is over. If the wait is not over, ends it with the error of a timeout. */
+	take(): AddonResult<HeldLock>
+	/**
+	 * Ends the wait, and releases the lock if the wait has got it already. The garbage collector would
+	 * do that too, at a time that can't be known.
+	 */
+	cancel(): void
+}
+
+/** A failure of a call. `lib/errors.js` turns it into a `RegistryError`. */
+export interface AddonFailure {
+	/** The tag: no value of a call has a member of this name. */
+	failed: true
+	/** The stable code. */
+	code: RegistryErrorCode
+	/** The whole message. */
+	message: string
+	/** The path that the failure is about. */
+	path: string
+	/** The holder of the lock, for a lock that is busy. */
+	holder?: HolderInfo
+	/** The operating system's own message. */
+	cause?: string
+	/** The operating system's error number. */
+	errno?: number
+	/** Node's name for this kind of error, for systems whose numbers have no such names. */
+	causeCode?: string
+}
+
+/** What came of operations that were done together. */
+export interface AppliedOperations {
+	/** What came of each, as JSON; missing for one that was cancelled. */
+	outcomes: Array<string | undefined | null>
+	/** The path at which the corrupt content that was replaced is kept. */
+	kept?: string
+	/** Why that content was corrupt; missing if no content was. */
+	reason?: string
+}
+
+/** What to commit, and how. */
+export interface CommitRequest {
+	/** The new content. */
+	text: string
+	/** Whether the commit has to survive a power failure. */
+	durable: boolean
+	/** Whether the bytes that are replaced are kept beside the file. */
+	keepOld: boolean
+	/** Whether the commit releases the lock. */
+	release: boolean
+}
+
+/** What `lib/` shares with the core: defaults and limits. */
+export interface CoreConstants {
+	/** The schema version of registries. */
+	registryVersion: number
+	/** How long a call waits for a lock, in milliseconds. */
+	timeoutMs: number
+	/** The age at which a lockfile that can't be judged otherwise counts as abandoned. */
+	staleMs: number
+	/** The age at which a watcher's entry is pruned. */
+	ttlMs: number
+	/** The longest pause between two heartbeats. */
+	heartbeatIntervalMs: number
+	/** The share of a pause by which it is shortened at most, at random. */
+	heartbeatJitter: number
+	/** The size in bytes up to which a file is read and written on a thread that must not block. */
+	inlineSizeLimit: number
+}
+
+/**
+ * One operation, which either begins or is cancelled, never both: an operation whose `cancel` returned
+ * true is not done.
+ */
+export class EntryOperation {
+	private constructor()
+	/** Cancels it, unless it has begun; returns whether it is cancelled. */
+	cancel(): boolean
+	/** Whether it has begun. */
+	hasBegun(): boolean
+}
+
+/** A file's content as JavaScript reads it. */
+export interface FileText {
+	/** Missing if there is no file, or if its bytes are not UTF-8. */
+	text?: string
+	/** Whether there is a file. */
+	exists: boolean
+}
+
+/** A held lock. JavaScript releases it; else it is released when its thread ends. */
+export class HeldLock {
+	private constructor()
+	/** The content that was read under the lock: its text; else, whether there is a file. */
+	text(): string | boolean
+	/**
+	 * Whether a commit that is not durable is not expected to block. For a lock from
+	 * [`acquire_at_once`] the answer is yes.
+	 */
+	commitsAtOnce(): boolean
+	/**
+	 * Replaces the content on another thread. The result is the path at which the old bytes are kept,
+	 * if they are.
+	 */
+	commit(request: CommitRequest): Background<AddonResult<string | undefined | null>>
+	/** Like [`commit`](Self::commit), on the calling thread. */
+	commitSync(request: CommitRequest): AddonResult<string | undefined | null>
+	/** Fails if the lock was taken away. */
+	check(): AddonResult<undefined>
+	/** Releases the lock; a second call does nothing. */
+	release(): AddonResult<undefined>
+}
+
+/** The holder of a lock. */
+export interface HolderInfo {
+	/** The holder's process id. */
+	pid?: number
+	/** The holder's host name. */
+	host?: string
+	/** When it took the lock, in milliseconds since 1970. */
+	since?: number
+	/** Whether its process lives; missing if that can't be found out. */
+	alive?: boolean
+}
+
+/** What `inspectLock` returns. */
+export interface LockReport {
+	/** The registry. */
+	path: string
+	/** What was found. */
+	state: 'free' | 'held' | 'stale'
+	/** The holder, or the last one if the lock is stale. */
+	holder?: HolderInfo
+	/** What excludes two holders. */
+	guarantee: 'kernel-lock' | 'lockfile-only' | 'unknown'
+}
+
+/** A lock that a call asks for, and how long the call waits for it. */
+export interface LockRequest {
+	/** The registry, by its one name. */
+	path: string
+	/** How long the call may take, in milliseconds. */
+	timeoutMs: number
+	/** How much of that is over already. */
+	elapsedMs: number
+	/** The age at which a lockfile that can't be judged otherwise counts as abandoned. */
+	staleMs: number
+}
+
+/** Work in the background that JavaScript asks whether it is over. */
+export class PolledWork {
+	private constructor()
+	/** Whether the work is over. */
+	isOver(): boolean
+	/** The result. To be called once, when the work is over. */
+	take(): unknown
+}
+
+/** A held kernel lock. */
+export class TryLock {
+	private constructor()
+	/** Releases it; a second call does nothing. */
+	release(): AddonResult<undefined>
+}
+
+/** A watch of a registry. JavaScript closes it; else it closes when its thread ends. */
+export class WatchHandle {
+	private constructor()
+	/** Waits for the next content; `null` once closed. To be called again when it has settled. */
+	next(): Background<AddonResult<FileText | undefined | null>>
+	/** Closes the watch and ends a wait that is under way; a second call does nothing. */
+	close(): void
+}
+
+/** Takes a lock on the calling thread if that needs no wait and no other call that may block. */
+export function acquireAtOnce(path: string, staleMs: number): HeldLock | null
+
+/** Waits for a lock on the calling thread, and takes it. */
+export function acquireSync(request: LockRequest): AddonResult<HeldLock>
+
+/**
+ * Does operations under one lock, with one commit, once. If no lock and no slow file system stands in
+ * the way, the operations are done on the calling thread, and the result is no promise. The wait is
+ * the first operation's: cancelling that one ends it.
+ */
+export function applyEntries(request: LockRequest, operations: Array<EntryOperation>, durable: boolean): Background<AddonResult<AppliedOperations>>
+
+/** What `lib/` shares with the core. It asks once, when it is loaded. */
+export function coreConstants(): CoreConstants
+
+/** The warning of a read that found no registry in the file. */
+export function corruptWarning(path: string, reason: string): string
+
+/**
+ * Where argus keeps its registry, with these variables. JavaScript's environment need not be the
+ * process's: what is assigned to `process.env` stays within a worker thread, and within Bun.
+ */
+export function defaultPath(variables: object): AddonResult<string>
+
+/** The failure of a heartbeat whose entry was removed, or is another watcher's by now. */
+export function entryLost(path: string, id: string): AddonFailure
+
+/** An operation on a registry, from JSON. */
+export function entryOperation(path: string, text: string): AddonResult<EntryOperation>
+
+/** The holder of a registry's lock; `null` if the lock is free or its holder can't be found out. */
+export function holderNow(path: string): HolderInfo | null
+
+/** The failure of a claim without a suffix, if a living watcher has the id. */
+export function idTaken(path: string, id: string, pid?: number | undefined | null): AddonFailure
+
+/** Looks at a registry's lock. */
+export function inspect(path: string, staleMs: number): Background<AddonResult<LockReport>>
+
+/** The warning of a read that found no file. */
+export function missingWarning(path: string): string
+
+/** Reads a file without a lock, off the calling thread. */
+export function read(path: string): Background<AddonResult<FileText>>
+
+/** Reads a file without a lock, on the calling thread. */
+export function readSync(path: string): AddonResult<FileText>
+
+/** The one name of a registry: absolute, with symbolic links followed. */
+export function resolve(path: string): AddonResult<string>
+
+/**
+ * From here on, calls of this thread that work in the background return a [`PolledWork`] in place of a
+ * promise. `lib/addon/background.js` says which threads need that.
+ */
+export function returnPolledWork(): void
+
+/** Takes a kernel lock in one try. */
+export function tryLock(path: string, shared: boolean): AddonResult<TryLock>
+
+/** The failure of an update of a registry that a newer program has written. */
+export function unsupportedVersion(path: string, found: string): AddonFailure
+
+/** The warning of a read that found a registry which a newer program has written. */
+export function unsupportedVersionWarning(path: string, found: string): string
+
+/** The failure of an update that its caller aborted. */
+export function updateAborted(path: string): AddonFailure
+
+/** The version of the package that this addon belongs to: `lib/` uses none of another version. */
+export function version(): string
+
+/** Watches a registry. */
+export function watch(path: string): AddonResult<WatchHandle>

@@ -1,0 +1,80 @@
+// Writes lib/addon/addon.d.ts: the types of the addon's functions, for tsc's check of lib/.
+//
+// napi-derive writes down what it exports, one JSON object per line, while it expands its macros. That
+// form is turned into TypeScript here, in some forty lines: @napi-rs/cli would do it too, with 67
+// packages of 82 MB that nothing else here needs.
+
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+
+export const typingsFile = join(root, 'lib', 'addon', 'addon.d.ts')
+
+/** The types that src/node has as generic Rust types, which napi-derive only names. */
+const prelude = `// Made by scripts/typings.mjs from src/node. Changes by hand are overwritten.
+
+import type { RegistryErrorCode } from '../../index.js'
+
+/** What every call that can fail returns: its value as it is, or a failure, which carries a tag. */
+export type AddonResult<T> = T | AddonFailure
+
+/** What a call that works in the background returns. background.js makes a promise of it. */
+export type Background<T> = T | Promise<T> | PolledWork
+`
+
+/** What napi-derive says about the exports. It says it while it compiles, so the crate is compiled. */
+const exported = () => {
+	// A folder that no earlier run has used: Cargo compiles the crate again when the variable changes.
+	const dir = mkdtempSync(join(tmpdir(), 'argus-registry-typings-'))
+	try {
+		execFileSync('cargo', ['check', '--locked', '--quiet', '--lib', '--features', 'typings'], {
+			cwd: root,
+			stdio: 'inherit',
+			env: { ...process.env, NAPI_TYPE_DEF_TMP_FOLDER: dir },
+		})
+		const lines = readFileSync(join(dir, 'argus-registry'), 'utf8').trim().split('\n')
+		return lines.map((line) => JSON.parse(line))
+	} finally {
+		rmSync(dir, { recursive: true, force: true })
+	}
+}
+
+/** One level deeper. Methods come with a space before them, of which only comments need theirs. */
+const indent = (text) => text.replace(/^ (?!\*)/gm, '').replace(/^(?=.)/gm, '\t')
+
+const block = (head, body) => (body === '' ? `${head} {}` : `${head} {\n${indent(body)}\n}`)
+
+/** An object that only the addon makes has no constructor for JavaScript. */
+const classBody = (members) =>
+	/^\s*constructor\(/m.test(members) ? members : `private constructor()\n${members}`.trimEnd()
+
+/** How each kind of export is declared. The methods of a class come as an export of their own. */
+const declarations = {
+	fn: ({ def }) => `export ${def}`,
+	interface: ({ name, def }) => block(`export interface ${name}`, def),
+	struct: ({ name }, methods) => block(`export class ${name}`, classBody(methods.get(name) ?? '')),
+	impl: () => undefined,
+}
+
+/** The text of the typings, as the Rust code has them now. */
+export const makeTypings = () => {
+	const all = exported()
+	const methods = new Map(all.filter(({ kind }) => kind === 'impl').map((e) => [e.name, e.def]))
+	const unknown = all.find(({ kind }) => !(kind in declarations))
+	if (unknown) throw new Error(`scripts/typings.mjs does not know exports of kind ${unknown.kind}`)
+	const declared = all
+		.sort((a, b) => (a.name < b.name ? -1 : 1))
+		.map((each) => [each.js_doc, declarations[each.kind](each, methods)])
+		.filter(([, declaration]) => declaration !== undefined)
+		.map(([doc, declaration]) => `${doc}${declaration}\n`)
+	return [prelude, ...declared].join('\n').replace(/[ \t]+$/gm, '')
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+	writeFileSync(typingsFile, makeTypings())
+	console.log(typingsFile)
+}

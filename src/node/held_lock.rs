@@ -1,0 +1,329 @@
+//! Taking a registry's lock, and what can be done while it is held.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use napi::bindgen_prelude::Either;
+use napi::Env;
+use napi_derive::napi;
+
+use super::convert::{addon_result, millis, AddonFailure, AddonResult};
+use super::thread_end::ThreadEndGuard;
+use super::threads::{
+    in_background, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
+};
+use super::FileText;
+use crate::error::Result;
+use crate::files::paths::FilePaths;
+use crate::files::shared_file::{self, CommitOptions, Content, NEW_FILE_MODE};
+use crate::lock::registry_lock::RegistryLock;
+use crate::lock::wait::{LockOptions, ThreadPolicy, Wait, WaitPolicy};
+use crate::util::cancel::CancelToken;
+use crate::util::inline_budget;
+
+/// A held lock and the content that was read under it.
+struct LockedContent {
+    lock: RegistryLock,
+    content: Option<Content>,
+}
+
+/// Shared with the thread that commits; `None` once the lock is released.
+type SharedLock = Arc<Mutex<Option<LockedContent>>>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a call may do on a thread that may wait this way. The files that it replaces are always closed
+/// by another thread: JavaScript waits for the call.
+pub(super) fn policy(waiting: WaitPolicy) -> ThreadPolicy {
+    ThreadPolicy { waiting, defers_close: true }
+}
+
+fn acquire(path: &str, options: &LockOptions, waiting: WaitPolicy) -> Result<LockedContent> {
+    let paths = FilePaths::of_resolved(path.as_ref())?;
+    let lock = RegistryLock::acquire_at(&paths, &Wait::start_with(options, policy(waiting)))?;
+    let content = shared_file::read(lock.path())?;
+    Ok(LockedContent { lock, content })
+}
+
+/// Takes a lock if that needs no wait, and reads the content if that does not take long.
+fn acquire_without_blocking(path: &str, options: &LockOptions) -> Option<LockedContent> {
+    let paths = FilePaths::of_resolved(path.as_ref()).ok()?;
+    let wait = Wait::start_with(options, policy(WaitPolicy::DontBlock));
+    let lock = RegistryLock::acquire_at(&paths, &wait).ok()?;
+    let opened = shared_file::open(&paths.target)
+        .ok()?
+        .filter(|opened| inline_budget::allows_size(opened.len()));
+    // A file that is missing or large takes more than a thread that must not block should do.
+    let content = Some(opened?.read().ok()?);
+    Some(LockedContent { lock, content })
+}
+
+/// A lock that a call asks for, and how long the call waits for it.
+#[napi(object, object_to_js = false)]
+pub struct LockRequest {
+    /// The registry, by its one name.
+    pub path: String,
+    /// How long the call may take, in milliseconds.
+    pub timeout_ms: f64,
+    /// How much of that is over already.
+    pub elapsed_ms: f64,
+    /// The age at which a lockfile that can't be judged otherwise counts as abandoned.
+    pub stale_ms: f64,
+}
+
+impl LockRequest {
+    pub(super) fn options(&self) -> LockOptions {
+        let since = millis(self.elapsed_ms).and_then(|elapsed| Instant::now().checked_sub(elapsed));
+        LockOptions {
+            timeout: millis(self.timeout_ms),
+            since: Some(since.unwrap_or_else(Instant::now)),
+            stale_after: millis(self.stale_ms).unwrap_or(Duration::MAX),
+            ..LockOptions::default()
+        }
+    }
+}
+
+/// A wait for a lock, on a thread of its own.
+///
+/// The thread puts the lock into a state that this object owns, and does not pass it to JavaScript: if
+/// the JavaScript thread ends first (`worker.terminate()`), dropping this object releases the lock,
+/// which no other code would do.
+#[napi]
+pub struct Acquisition {
+    path: String,
+    options: LockOptions,
+    token: CancelToken,
+    state: Arc<Mutex<AcquisitionState>>,
+    /// Settles the promise of the wait; empty once it is settled. Not only the thread that waits
+    /// settles it: that thread may be blocked in the kernel for as long as another process holds the
+    /// lock.
+    settle: Arc<Mutex<Option<SettlePromise>>>,
+    _at_thread_end: ThreadEndGuard,
+}
+
+enum AcquisitionState {
+    Waiting,
+    Done(Box<Result<LockedContent>>),
+    /// The lock was taken, or the wait was cancelled: a lock that comes now is released.
+    Closed,
+}
+
+#[napi]
+impl Acquisition {
+    /// Prepares the wait.
+    #[napi(constructor)]
+    pub fn new(request: LockRequest) -> Self {
+        let token = CancelToken::new();
+        let mut options = request.options();
+        options.cancel = Some(token.clone());
+        let state = Arc::new(Mutex::new(AcquisitionState::Waiting));
+        let abandoned = (token.clone(), state.clone());
+        let at_thread_end = ThreadEndGuard::new(move || abandon(&abandoned.0, &abandoned.1));
+        let settle = Arc::default();
+        let path = request.path;
+        Acquisition { path, options, token, state, settle, _at_thread_end: at_thread_end }
+    }
+
+    /// Waits. The promise says only that the wait is over: [`take`](Self::take) has its result.
+    #[napi]
+    pub fn start<'env>(&self, env: &'env Env) -> napi::Result<Background<'env, AddonResult<()>>> {
+        let (path, options, state) = (self.path.clone(), self.options.clone(), self.state.clone());
+        let (settle, promise) = promise(env)?;
+        *lock(&self.settle) = Some(settle);
+        let settle = self.settle.clone();
+        let wait = move || {
+            // JavaScript has a timer for the timeout, and takes what there is by then.
+            let acquired = acquire(&path, &options, WaitPolicy::BlockInKernel);
+            let mut state = lock(&state);
+            // A lock that comes too late is dropped here, which releases it.
+            if matches!(*state, AcquisitionState::Waiting) {
+                *state = AcquisitionState::Done(Box::new(acquired));
+            }
+            value_of(())
+        };
+        let settle = Box::new(move |make_value| settle_once(&settle, make_value));
+        run(WorkerPool::LockWaits, Box::new(wait), settle);
+        Ok(promise)
+    }
+
+    /// The lock, once the wait is over. If the wait is not over, ends it with the error of a timeout.
+    #[napi]
+    pub fn take(&self) -> AddonResult<HeldLock> {
+        let state = std::mem::replace(&mut *lock(&self.state), AcquisitionState::Closed);
+        match state {
+            AcquisitionState::Done(acquired) => addon_result(*acquired, HeldLock::new),
+            AcquisitionState::Waiting => {
+                self.token.cancel();
+                settle_once(&self.settle, value_of(()));
+                let over = |paths| Wait::start(&self.options).over(&paths, None);
+                let paths = FilePaths::of_resolved(self.path.as_ref());
+                Either::B(paths.map_or_else(AddonFailure::from, |paths| over(paths).into()))
+            }
+            AcquisitionState::Closed => {
+                Either::B(AddonFailure::internal("a defect of argus-registry: taken twice"))
+            }
+        }
+    }
+
+    /// Ends the wait, and releases the lock if the wait has got it already. The garbage collector would
+    /// do that too, at a time that can't be known.
+    #[napi]
+    pub fn cancel(&self) {
+        abandon(&self.token, &self.state);
+        settle_once(&self.settle, value_of(()));
+    }
+}
+
+fn settle_once(settle: &Mutex<Option<SettlePromise>>, make_value: MakeValue) {
+    let settle = lock(settle).take();
+    if let Some(settle) = settle {
+        settle(make_value);
+    }
+}
+
+/// Ends a wait, and releases the lock that it has got.
+fn abandon(token: &CancelToken, state: &Mutex<AcquisitionState>) {
+    token.cancel();
+    *lock(state) = AcquisitionState::Closed;
+}
+
+impl Drop for Acquisition {
+    fn drop(&mut self) {
+        abandon(&self.token, &self.state);
+    }
+}
+
+/// What to commit, and how.
+#[napi(object, object_to_js = false)]
+pub struct CommitRequest {
+    /// The new content.
+    pub text: String,
+    /// Whether the commit has to survive a power failure.
+    pub durable: bool,
+    /// Whether the bytes that are replaced are kept beside the file.
+    pub keep_old: bool,
+    /// Whether the commit releases the lock.
+    pub release: bool,
+}
+
+/// A held lock. JavaScript releases it; else it is released when its thread ends.
+#[napi]
+pub struct HeldLock {
+    shared: SharedLock,
+    _at_thread_end: ThreadEndGuard,
+}
+
+#[napi]
+impl HeldLock {
+    fn new(held: LockedContent) -> Self {
+        let shared = Arc::new(Mutex::new(Some(held)));
+        let abandoned = shared.clone();
+        let at_thread_end = ThreadEndGuard::new(move || drop(lock(&abandoned).take()));
+        HeldLock { shared, _at_thread_end: at_thread_end }
+    }
+
+    /// The content that was read under the lock: its text; else, whether there is a file.
+    #[napi]
+    pub fn text(&self) -> Either<String, bool> {
+        let held = lock(&self.shared);
+        let FileText { text, exists } =
+            FileText::from(held.as_ref().and_then(|held| held.content.as_ref()));
+        text.map_or(Either::B(exists), Either::A)
+    }
+
+    /// Whether a commit that is not durable is not expected to block. For a lock from
+    /// [`acquire_at_once`] the answer is yes.
+    #[napi]
+    pub fn commits_at_once(&self) -> bool {
+        lock(&self.shared)
+            .as_ref()
+            .is_some_and(|held| allows_inline(held.lock.path()) && held.lock.is_local())
+    }
+
+    /// Replaces the content on another thread. The result is the path at which the old bytes are kept,
+    /// if they are.
+    #[napi]
+    pub fn commit<'env>(
+        &self,
+        env: &'env Env,
+        request: CommitRequest,
+    ) -> napi::Result<Background<'env, AddonResult<Option<String>>>> {
+        let shared = self.shared.clone();
+        in_background(env, WorkerPool::FileWork, move || commit(&shared, &request))
+    }
+
+    /// Like [`commit`](Self::commit), on the calling thread.
+    #[napi]
+    pub fn commit_sync(&self, request: CommitRequest) -> AddonResult<Option<String>> {
+        let commit = || commit(&self.shared, &request);
+        // That an fsync takes long says nothing about the other calls.
+        if request.durable {
+            return commit();
+        }
+        inline_budget::spend(commit)
+    }
+
+    /// Fails if the lock was taken away.
+    #[napi]
+    pub fn check(&self) -> AddonResult<()> {
+        let checked = lock(&self.shared).as_ref().map_or(Ok(()), |held| held.lock.check());
+        addon_result(checked, |()| ())
+    }
+
+    /// Releases the lock; a second call does nothing.
+    #[napi]
+    pub fn release(&self) -> AddonResult<()> {
+        let held = lock(&self.shared).take();
+        addon_result(held.map_or(Ok(()), |held| held.lock.release()), |()| ())
+    }
+}
+
+/// Whether a call on this file may be made on a thread that must not block.
+pub(super) fn allows_inline(file: &Path) -> bool {
+    inline_budget::is_available() && shared_file::size(file).is_none_or(inline_budget::allows_size)
+}
+
+fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<String>> {
+    let mut shared = lock(shared);
+    let Some(mut held) = shared.take() else {
+        let message = "a defect of argus-registry: committed after release";
+        return Either::B(AddonFailure::internal(message));
+    };
+    let CommitRequest { ref text, durable, keep_old, release } = *request;
+    let how = CommitOptions { durable, keep_old, new_file_mode: NEW_FILE_MODE };
+    let committed = shared_file::commit(&held.lock, held.content.as_ref(), text.as_bytes(), how);
+    if release {
+        // Before the lock is released: the lock keeps the replaced file open, and decides which thread
+        // closes it.
+        held.content = None;
+        // The update is committed; the kernel releases the lock in any case.
+        let _ = held.lock.release();
+    } else {
+        // The next commit replaces what this one has written. If that can't be read, the next commit
+        // only does not know the mode to keep, and the next read says why.
+        held.content = shared_file::read(held.lock.path()).ok().flatten();
+        *shared = Some(held);
+    }
+    addon_result(committed, |kept| kept.map(|path| path.to_string_lossy().into_owned()))
+}
+
+/// Takes a lock on the calling thread if that needs no wait and no other call that may block.
+#[napi]
+pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<HeldLock> {
+    if !inline_budget::is_available() {
+        return None;
+    }
+    let request = LockRequest { path, timeout_ms: 0.0, elapsed_ms: 0.0, stale_ms };
+    let acquire = || acquire_without_blocking(&request.path, &request.options());
+    inline_budget::spend(acquire).map(HeldLock::new)
+}
+
+/// Waits for a lock on the calling thread, and takes it.
+#[napi]
+pub fn acquire_sync(request: LockRequest) -> AddonResult<HeldLock> {
+    let acquired = acquire(&request.path, &request.options(), WaitPolicy::Block);
+    addon_result(acquired, HeldLock::new)
+}

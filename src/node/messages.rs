@@ -1,0 +1,50 @@
+//! Errors and warnings that `lib/` raises itself, in the words that the core has for them.
+
+use napi_derive::napi;
+
+use super::convert::AddonFailure;
+use crate::content::registry_v1::REGISTRY_VERSION;
+use crate::error::Error;
+use crate::warning::Warning;
+
+/// The failure of a claim without a suffix, if a living watcher has the id.
+#[napi]
+pub fn id_taken(path: String, id: String, pid: Option<u32>) -> AddonFailure {
+    Error::IdTaken { path: path.into(), id, pid }.into()
+}
+
+/// The failure of a heartbeat whose entry was removed, or is another watcher's by now.
+#[napi]
+pub fn entry_lost(path: String, id: String) -> AddonFailure {
+    Error::EntryLost { path: path.into(), id }.into()
+}
+
+/// The failure of an update that its caller aborted.
+#[napi]
+pub fn update_aborted(path: String) -> AddonFailure {
+    Error::Aborted { path: path.into() }.into()
+}
+
+/// The failure of an update of a registry that a newer program has written.
+#[napi]
+pub fn unsupported_version(path: String, found: String) -> AddonFailure {
+    Error::UnsupportedVersion { path: path.into(), found, expected: REGISTRY_VERSION }.into()
+}
+
+/// The warning of a read that found no file.
+#[napi]
+pub fn missing_warning(path: String) -> String {
+    Warning::Missing { path: path.into() }.to_string()
+}
+
+/// The warning of a read that found no registry in the file.
+#[napi]
+pub fn corrupt_warning(path: String, reason: String) -> String {
+    Warning::Corrupt { path: path.into(), reason, kept: None }.to_string()
+}
+
+/// The warning of a read that found a registry which a newer program has written.
+#[napi]
+pub fn unsupported_version_warning(path: String, found: String) -> String {
+    Warning::UnsupportedVersion { path: path.into(), found }.to_string()
+}
