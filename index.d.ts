@@ -4,10 +4,10 @@
  * Many processes update one small state file without losing anything.
  *
  * Every failure is a {@link RegistryError} with a stable `code`, unless it is the caller's own
- * error, thrown from an updater or from a codec's `empty`: that one is passed on as it is. The pure
+ * error, thrown from an updater or from a document's `empty`: that one is passed on as it is. The pure
  * helpers, from {@link createEmptyRegistry} on, check nothing.
  *
- * The file is a registry of argus unless a {@link DocumentCodec} says what else it is.
+ * The functions are for registries of argus; a {@link Document} is any other value in a shared file.
  *
  * A call that is under way keeps the process alive, as any file operation does: while it waits for
  * a lock, at most for its `timeoutMs` (with `Infinity`, for ever), and as long as the disk takes. To
@@ -56,37 +56,17 @@ export interface RegistryV1 {
 	watchers: Record<string, WatcherRecord>
 }
 
-/**
- * Turns a file's text into a document and back: for files that are no {@link RegistryV1}. Its
- * functions are called as methods of it, and return at once. Whoever shares a file shares its codec:
- * what one codec can't decode is corrupt for it, and an update by it replaces that. Source: ours.
- */
-export interface DocumentCodec<T> {
-	/**
-	 * The document of a text; each time a new one, which is the updater's to change. If it throws,
-	 * the content is corrupt: it reads as empty, with a warning, and an update keeps the bytes beside
-	 * the file before it replaces them. If it throws a {@link RegistryError} with the code
-	 * `UNSUPPORTED_VERSION`, the content is of a newer schema: it reads as empty, with a warning, and
-	 * updates are refused with that very error. Default: `JSON.parse`.
-	 */
-	decode?(text: string): T
-	/**
-	 * The text of a document, always the same for the same one: whether an updater changed it is told
-	 * by that. If it throws, or returns no string, the update fails with `INVALID_VALUE`, and nothing
-	 * is written. Default: `JSON.stringify(value, null, 2)`, which returns none for `undefined`.
-	 */
-	encode?(value: T): string
-	/**
-	 * The document of a file that is missing or corrupt; each time a new one. If it throws, the caller
-	 * gets that very error.
-	 */
-	empty(): T
-}
-
 /** What a {@link RegistryError} is about. Stable: decide by it, not by the message. */
 export type RegistryErrorCode =
 	/** One try (`timeoutMs: 0`, or a try-lock), and somebody holds the lock. Try again later. */
 	| 'LOCK_BUSY'
+	/**
+	 * The file is used under another kind of lock: a document's lock file, or the guard and lockfile of
+	 * a registry. The message names the file that is in use.
+	 */
+	| 'LOCK_MISMATCH'
+	/** A document's content can't be decoded; nothing was written. */
+	| 'PARSE'
 	/** The lock did not come free within `timeoutMs`. `holder` says who has it. */
 	| 'LOCK_TIMEOUT'
 	/** An older program took the lockfile away meanwhile; nothing was written. */
@@ -147,7 +127,7 @@ export class RegistryError extends Error {
 /** Something that is no error, but that somebody should know. */
 export interface RegistryWarning {
 	/**
-	 * `NOT_FOUND`: no file yet. `CORRUPT`: no registry, or nothing that the codec can decode.
+	 * `NOT_FOUND`: no file yet. `CORRUPT`: no registry, or no readable document.
 	 * `UNSUPPORTED_VERSION`: a newer one.
 	 */
 	code: 'NOT_FOUND' | 'CORRUPT' | 'UNSUPPORTED_VERSION'
@@ -160,9 +140,9 @@ export interface RegistryWarning {
 }
 
 /** What {@link readRegistry} returns. */
-export interface RegistryReadResult<T = RegistryV1> {
-	/** The registry, or the codec's document; an empty one if there is a warning. */
-	registry: T
+export interface RegistryReadResult {
+	/** The registry; an empty one if there is a warning. */
+	registry: RegistryV1
 	/** Why it is empty, if that is not what the file says. */
 	warnings: RegistryWarning[]
 }
@@ -190,14 +170,6 @@ export interface UpdateOptions {
 	durable?: boolean
 	/** Told of content that had to be set aside. Default: `process.emitWarning`. */
 	onWarning?: (warning: RegistryWarning) => void
-	/** With a codec these are {@link DocumentOptions}. Default: that of registries. */
-	codec?: undefined
-}
-
-/** The same for a file of another kind. Source: ours. */
-export interface DocumentOptions<T> extends Omit<UpdateOptions, 'codec'> {
-	/** What the file's text means. */
-	codec: DocumentCodec<T>
 }
 
 /**
@@ -206,7 +178,7 @@ export interface DocumentOptions<T> extends Omit<UpdateOptions, 'codec'> {
  *
  * The updater, sync or async, gets an object of its own and returns the next registry. Returning
  * that very object unchanged writes nothing; changed in place, it is written. (A number, or another
- * primitive of a codec, is unchanged if its text is.) If it throws or rejects, the promise rejects
+ * primitive of a document, is unchanged if its text is.) If it throws or rejects, the promise rejects
  * with the same error, and nothing is written. It runs again, on fresh content, if an older program
  * took the lock away before the update could be written.
  *
@@ -226,12 +198,6 @@ export function updateRegistry(
 	updater: (registry: RegistryV1) => RegistryV1 | Promise<RegistryV1>,
 	options?: UpdateOptions,
 ): Promise<RegistryV1>
-/** The same for a file of another kind. Source: ours. */
-export function updateRegistry<T>(
-	path: string,
-	updater: (document: T) => T | Promise<T>,
-	options: DocumentOptions<T>,
-): Promise<T>
 
 /**
  * The same at once, blocking the thread; the updater must be synchronous. Fails with `RE_ENTRANT`
@@ -244,12 +210,6 @@ export function updateRegistrySync(
 	updater: (registry: RegistryV1) => RegistryV1,
 	options?: UpdateOptions,
 ): RegistryV1
-/** The same for a file of another kind. Source: ours. */
-export function updateRegistrySync<T>(
-	path: string,
-	updater: (document: T) => T,
-	options: DocumentOptions<T>,
-): T
 
 /**
  * Reads a registry without a lock and without write access. A file that is missing, that is no
@@ -258,23 +218,10 @@ export function updateRegistrySync<T>(
  * @throws {RegistryError} `PERMISSION_DENIED` or `IO` if the file is there and can't be read;
  * `INVALID_VALUE`.
  */
-export function readRegistry(
-	path: string,
-	options?: { codec?: undefined },
-): Promise<RegistryReadResult>
-/** The same for a file of another kind. Source: ours. */
-export function readRegistry<T>(
-	path: string,
-	options: { codec: DocumentCodec<T> },
-): Promise<RegistryReadResult<T>>
+export function readRegistry(path: string): Promise<RegistryReadResult>
 
 /** The same at once. Source: ours. */
-export function readRegistrySync(path: string, options?: { codec?: undefined }): RegistryReadResult
-/** The same for a file of another kind. Source: ours. */
-export function readRegistrySync<T>(
-	path: string,
-	options: { codec: DocumentCodec<T> },
-): RegistryReadResult<T>
+export function readRegistrySync(path: string): RegistryReadResult
 
 /** How to watch a registry. */
 export interface WatchOptions {
@@ -326,15 +273,7 @@ export interface RegistryWatch<T = RegistryV1> extends AsyncIterableIterator<T> 
  * aborted; `PERMISSION_DENIED` or `IO` if the file is there and can't be read or its folder can't
  * be watched, also at a limit of the system, which the message names.
  */
-export function watchRegistry(
-	path: string,
-	options?: WatchOptions & { codec?: undefined },
-): RegistryWatch
-/** The same for a file of another kind. Source: ours. */
-export function watchRegistry<T>(
-	path: string,
-	options: WatchOptions & { codec: DocumentCodec<T> },
-): RegistryWatch<T>
+export function watchRegistry(path: string, options?: WatchOptions): RegistryWatch
 
 /**
  * Replaces a registry whole, under its lock. The registry is taken as it is at the time of the
@@ -347,15 +286,9 @@ export function writeRegistry(
 	registry: RegistryV1,
 	options?: UpdateOptions,
 ): Promise<void>
-/** The same for a file of another kind. Source: ours. */
-export function writeRegistry<T>(
-	path: string,
-	document: T,
-	options: DocumentOptions<T>,
-): Promise<void>
 
 /** A held lock, for the code that runs under it. */
-export interface HeldRegistryLock<T = RegistryV1> {
+export interface HeldRegistryLock {
 	/** The registry, by its own name: absolute, with symbolic links followed. */
 	readonly path: string
 	/**
@@ -363,7 +296,7 @@ export interface HeldRegistryLock<T = RegistryV1> {
 	 *
 	 * @throws {RegistryError} `LOCK_LOST` if the lock was taken away; nothing was written then.
 	 */
-	write(registry: T): Promise<void>
+	write(registry: RegistryV1): Promise<void>
 }
 
 /**
@@ -378,12 +311,180 @@ export function withRegistryLock<T>(
 	fn: (lock: HeldRegistryLock) => T | Promise<T>,
 	options?: UpdateOptions,
 ): Promise<T>
-/** The same for a file of another kind. Source: ours. */
-export function withRegistryLock<T, D>(
-	path: string,
-	fn: (lock: HeldRegistryLock<D>) => T | Promise<T>,
-	options: DocumentOptions<D>,
-): Promise<T>
+
+/** What a document is, and under which lock. */
+export interface DocumentOptions<T> {
+	/**
+	 * Under which lock the document is used. `'lock-file'` (default): a kernel lock on a file of its own,
+	 * which stays, as in veil and as Rust's `Document` has it. `'registry'`: guard and lockfile, as
+	 * {@link updateRegistry} takes them, for a file that older versions of argus share. One file is used
+	 * under one kind of lock: the other kind is refused with `LOCK_MISMATCH`.
+	 */
+	lock?: 'lock-file' | 'registry'
+	/**
+	 * The lock file. All programs that share the document have to choose one and the same. Default: the
+	 * document's path with its extension replaced by `.lock` (`config.lock` for `config.json`), beside
+	 * the file that a symbolic link leads to.
+	 */
+	lockFile?: string
+	/**
+	 * The schema version that the value's `version` must have, an integer from 0. A file with another one
+	 * is refused with `UNSUPPORTED_VERSION`, and a newer one is not replaced either; a value with another
+	 * one is not written (`INVALID_VALUE`). A value without a `version` is accepted.
+	 */
+	version?: number
+	/**
+	 * The value of a text; each time a new one, which is the updater's to change. If it throws, the
+	 * content can't be decoded; if it throws a {@link RegistryError} with the code `UNSUPPORTED_VERSION`,
+	 * calls are refused with that very error. Default: `JSON.parse`.
+	 */
+	decode?(text: string): T
+	/**
+	 * The text of a value. One value has always one text: that tells whether an updater changed the value.
+	 * If it throws, or returns no string, the call fails with `INVALID_VALUE`, and nothing is written.
+	 * Default: `JSON.stringify(value, null, 2)`, which returns none for `undefined`.
+	 */
+	encode?(value: T): string
+	/**
+	 * The value that an update starts from where there is no file; each time a new one. What it throws,
+	 * the caller gets. Without it, a missing file is `NOT_FOUND`, and nothing is made.
+	 */
+	empty?(): T
+	/**
+	 * What an update does about content that can't be decoded. `'fail'` (default): it is refused with
+	 * `PARSE`, so that a mistyped comma in a settings file costs nothing. `'keep'`: the update starts from
+	 * `empty()`, and the bytes are kept beside the file, as `<name>.corrupt-*`, with a warning.
+	 */
+	onCorrupt?: 'fail' | 'keep'
+	/** As in {@link UpdateOptions}: whether a write would survive a power failure. Default true. */
+	durable?: boolean
+	/** The Unix permission bits of a file that is new, less the umask. Default 0o644. */
+	newFileMode?: number
+	/** Called for content that was kept beside the file. Default: `process.emitWarning`. */
+	onWarning?: (warning: RegistryWarning) => void
+}
+
+/** How long a call on a document waits, and what ends it. */
+export interface DocumentCallOptions {
+	/**
+	 * How long to wait for the lock, in milliseconds; 0 is one try. Default 0 for `load` and `save`, and
+	 * 2,000 for `update` and `withLock`.
+	 */
+	timeoutMs?: number
+	/** As in {@link UpdateOptions}; only with `lock: 'registry'`. */
+	staleMs?: number
+	/** Aborts the wait, or the call up to the moment at which it writes. */
+	signal?: AbortSignal
+}
+
+/** How to watch a document. */
+export interface DocumentWatchOptions {
+	/** Ends the iteration with `ABORTED` and closes the watch. */
+	signal?: AbortSignal
+	/** Called for content that can't be decoded. Default: the document's `onWarning`. */
+	onWarning?: (warning: RegistryWarning) => void
+}
+
+/** What {@link Document.load} returns. */
+export interface LoadedDocument<T> {
+	/** The value. */
+	value: T
+	/**
+	 * Whether it was read under the shared lock. Without it (the caller may not open the lock file, the
+	 * file system has no locks, or the lock is a registry's, whose readers take none) the value is still
+	 * one whole version, because a file is replaced in one step.
+	 */
+	locked: boolean
+}
+
+/** A held lock, for the code that runs under it. */
+export interface HeldDocumentLock<T> {
+	/** The document, by its own name: absolute, with symbolic links followed. */
+	readonly path: string
+	/**
+	 * Replaces the document under this lock.
+	 *
+	 * @throws {RegistryError} `LOCK_LOST` if the lock was taken away; nothing was written then.
+	 */
+	write(value: T): Promise<void>
+}
+
+/**
+ * A value in a file that several processes share, in JavaScript, in Rust, or in both: Rust's `Document`
+ * on the file takes the lock that this one takes.
+ *
+ * ```js
+ * const settings = new Document('settings.json', { empty: () => ({ theme: 'light' }) })
+ * await settings.update((value) => ({ ...value, theme: 'dark' }))
+ * const { value } = await settings.load()
+ * ```
+ *
+ * To change a document, call `update`: between a `load` and a `save` another process may save, and its
+ * change would be lost.
+ */
+export class Document<T = unknown> {
+	/**
+	 * Makes nothing and opens nothing.
+	 *
+	 * @param path The file. A relative path counts from the working directory of this moment.
+	 * @throws {RegistryError} `INVALID_VALUE` for an argument that can't be used.
+	 */
+	constructor(path: string, options?: DocumentOptions<T>)
+	/** The absolute path. */
+	readonly path: string
+	/**
+	 * The file that carries the lock: the lock file, or the guard with `lock: 'registry'`.
+	 *
+	 * @throws {RegistryError} `INVALID_VALUE` if the lock file would be the document itself or have the
+	 * name of a registry's lockfile or guard, `IO` for what is no regular file.
+	 */
+	lockPath(): string
+	/**
+	 * Reads the value under a shared lock, in one try by default. Needs no write access.
+	 *
+	 * @throws {RegistryError} `LOCK_BUSY` or `LOCK_TIMEOUT` with the lock file's path; `NOT_FOUND`;
+	 * `PARSE`; `UNSUPPORTED_VERSION`; `LOCK_MISMATCH`; `ABORTED`; `PERMISSION_DENIED`; `INVALID_VALUE`;
+	 * `IO`.
+	 */
+	load(options?: DocumentCallOptions): Promise<LoadedDocument<T>>
+	/** Like {@link load}, at once, on the calling thread. */
+	loadSync(options?: DocumentCallOptions): LoadedDocument<T>
+	/**
+	 * Replaces the value under an exclusive lock, in one try by default. The value is taken as it is at
+	 * the time of the call. Content that it replaces and that can't be decoded is kept beside the file,
+	 * with a warning.
+	 *
+	 * @throws {RegistryError} As {@link update}, but for `NOT_FOUND` and `PARSE`.
+	 */
+	save(value: T, options?: DocumentCallOptions): Promise<void>
+	/**
+	 * Changes the value: reads it, lets `updater` make the next one of it, and replaces the file, all
+	 * under one exclusive lock. When the promise resolves, the update is in the file.
+	 *
+	 * The updater works as that of {@link updateRegistry}: it may be async, runs again if the lock was
+	 * lost, and updates that wait in one thread are committed together.
+	 *
+	 * @returns What the updater returned.
+	 * @throws {RegistryError} Any code but `CORRUPT`, `ID_TAKEN` and `ENTRY_LOST`.
+	 */
+	update(updater: (value: T) => T | Promise<T>, options?: DocumentCallOptions): Promise<T>
+	/** Like {@link update}, at once, on the calling thread, as {@link updateRegistrySync} does it. */
+	updateSync(updater: (value: T) => T, options?: DocumentCallOptions): T
+	/**
+	 * Runs `fn` while holding the lock exclusively, as {@link withRegistryLock} does it.
+	 *
+	 * @returns What `fn` returned.
+	 */
+	withLock<R>(
+		fn: (lock: HeldDocumentLock<T>) => R | Promise<R>,
+		options?: DocumentCallOptions,
+	): Promise<R>
+	/**
+	 * Watches the document, as {@link watchRegistry} does it. A file that is missing or can't be decoded
+	 * is delivered as `empty()`; without `empty` the iteration ends with `NOT_FOUND`.
+	 */
+	watch(options?: DocumentWatchOptions): RegistryWatch<T>
+}
 
 /** How old an entry gets before it is pruned, in milliseconds: 60,000. Source: argus. */
 export const DEFAULT_TTL_MS: 60000

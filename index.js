@@ -9,6 +9,7 @@ const {
 	REGISTRY_VERSION,
 	createEmptyRegistry,
 } = require('./lib/codec/registry-schema.js')
+const { Document } = require('./lib/api/document.js')
 const { RegistryError, unwrap } = require('./lib/errors.js')
 
 /**
@@ -64,6 +65,7 @@ const registryPath = () => unwrap(native.defaultPath({ ...process.env }))
 /** Just what index.d.ts declares, and of the types that it declares. */
 module.exports = /** @satisfies {typeof import('./index.js')} */ ({
 	DEFAULT_TTL_MS,
+	Document,
 	REGISTRY_VERSION,
 	RegistryError,
 	announceWatcher,

@@ -3,7 +3,7 @@
 // What callers pass, checked before anything is done. The types are those that index.d.ts declares;
 // the checks are for callers that don't keep to them.
 
-/** @import { DocumentCodec, DocumentOptions, RegistryWarning, UpdateOptions, WatchOptions } from '../index.js' */
+/** @import { RegistryWarning, UpdateOptions, WatchOptions } from '../index.js' */
 /** @import { Codec } from './codec/content.js' */
 /** @import { LockRequest } from './addon/addon.d.ts' */
 
@@ -25,7 +25,13 @@
  */
 
 /**
- * The settings of a call that takes the lock. `startedAt` is when the call began, for its timeout.
+ * The settings of a call that takes the lock.
+ *
+ * - `startedAt`: when the call began, for its timeout.
+ * - `lockName`: what tells the lock from others: the registry, or the lock file of a document.
+ * - `lockFile`: the lock file of a document. Without it the lock is a registry's.
+ * - `newFileMode`: the permission bits of a file that is new.
+ * - `mustExist`: whether a missing file is an error.
  *
  * @template T
  * @typedef {WatchCall<T> & {
@@ -33,21 +39,16 @@
  *   staleMs: number,
  *   durable: boolean,
  *   startedAt: number,
+ *   lockName: string,
+ *   lockFile?: string,
+ *   newFileMode?: number,
+ *   mustExist?: boolean,
  * }} LockCall
- */
-
-/**
- * The options of a call that takes the lock.
- *
- * @template T
- * @typedef {UpdateOptions | DocumentOptions<T>} CallOptions
  */
 
 const { inspect } = require('node:util')
 const constants = require('./addon/core-constants.js')
 const native = require('./addon/load.js')
-const { documentCodec } = require('./codec/custom-codec.js')
-const { registryCodec } = require('./codec/registry-codec.js')
 const { RegistryError, emitProcessWarning, messageOf, propertyOf, unwrap } = require('./errors.js')
 
 /** Timers that are longer overflow and fire at once. */
@@ -133,38 +134,6 @@ const checkSignal = (path, signal) => {
 }
 
 /**
- * The codec of a caller's documents; without one they are registries.
- *
- * @template T
- * @param {string} path
- * @param {DocumentCodec<T> | undefined} codec
- * @returns {Codec<T>}
- */
-const checkCodec = (path, codec) => {
-	// A cast, because index.d.ts has no codec just where T is RegistryV1.
-	if (codec === undefined) return /** @type {Codec<T>} */ (/** @type {unknown} */ (registryCodec))
-	if (codec === null || typeof codec !== 'object') {
-		throw invalidArgument(path, 'codec must be an object')
-	}
-	optionalFunction(path, 'codec.decode', codec.decode)
-	optionalFunction(path, 'codec.encode', codec.encode)
-	checkFunction(path, 'codec.empty', codec.empty)
-	return documentCodec(codec)
-}
-
-/**
- * Refuses a codec where it would be ignored.
- *
- * @param {string} path
- * @param {{ codec?: unknown } | undefined} options
- */
-const refuseCodec = (path, options) => {
-	if (options?.codec !== undefined) {
-		throw invalidArgument(path, 'codec is for other files than registries')
-	}
-}
-
-/**
  * A time of day, in milliseconds since 1970.
  *
  * @param {string} path
@@ -216,15 +185,19 @@ const deliverWarning = ({ onWarning }, warning) => {
  *
  * @template T
  * @param {string} path
- * @param {{ codec?: DocumentCodec<T> | undefined }} [options]
+ * @param {Codec<T>} codec
  * @returns {ReadCall<T>}
  */
-const prepareRead = (path, options = {}) => {
-	checkPath(path)
+const prepareRead = (path, codec) => ({ path: checkPath(path), codec })
+
+/**
+ * @param {string} path
+ * @param {unknown} options
+ */
+const checkOptions = (path, options) => {
 	if (options === null || typeof options !== 'object') {
 		throw invalidArgument(path, 'options must be an object')
 	}
-	return { path, codec: checkCodec(path, options.codec) }
 }
 
 /**
@@ -233,11 +206,13 @@ const prepareRead = (path, options = {}) => {
  *
  * @template T
  * @param {string} path
- * @param {WatchOptions & { codec?: DocumentCodec<T> | undefined }} [options]
+ * @param {Codec<T>} codec
+ * @param {WatchOptions} [options]
  * @returns {WatchCall<T>}
  */
-const prepareWatch = (path, options = {}) => {
-	const { codec } = prepareRead(path, options)
+const prepareWatch = (path, codec, options = {}) => {
+	checkPath(path)
+	checkOptions(path, options)
 	const signal = checkSignal(path, options.signal)
 	const onWarning =
 		optionalFunction(path, 'onWarning', options.onWarning) ??
@@ -250,16 +225,18 @@ const prepareWatch = (path, options = {}) => {
  *
  * @template T
  * @param {string} path
- * @param {CallOptions<T>} [options]
+ * @param {Codec<T>} codec
+ * @param {UpdateOptions} [options]
  * @returns {LockCall<T>}
  */
-const checkCall = (path, options = {}) => {
-	const { codec, signal, onWarning } = prepareWatch(path, options)
+const checkCall = (path, codec, options = {}) => {
+	const { signal, onWarning } = prepareWatch(path, codec, options)
 	const timeoutMs = milliseconds(path, 'timeoutMs', options.timeoutMs, constants.timeoutMs)
 	const staleMs = milliseconds(path, 'staleMs', options.staleMs, constants.staleMs)
 	const durable = flag(path, 'durable', options.durable, true)
 	const startedAt = performance.now()
-	return { path, codec, signal, onWarning, timeoutMs, staleMs, durable, startedAt }
+	const lockName = path
+	return { path, codec, signal, onWarning, timeoutMs, staleMs, durable, startedAt, lockName }
 }
 
 /**
@@ -267,12 +244,14 @@ const checkCall = (path, options = {}) => {
  *
  * @template T
  * @param {string} path
- * @param {CallOptions<T>} [options]
+ * @param {Codec<T>} codec
+ * @param {UpdateOptions} [options]
  * @returns {LockCall<T>}
  */
-const prepare = (path, options) => {
-	const call = checkCall(path, options)
+const prepare = (path, codec, options) => {
+	const call = checkCall(path, codec, options)
 	call.path = unwrap(native.resolve(path))
+	call.lockName = call.path
 	return call
 }
 
@@ -301,12 +280,16 @@ const lockRequest = (call) => ({
 	timeoutMs: call.timeoutMs,
 	elapsedMs: elapsedMs(call),
 	staleMs: call.staleMs,
+	...(call.lockFile !== undefined && { lockFile: call.lockFile }),
+	...(call.newFileMode !== undefined && { newFileMode: call.newFileMode }),
+	...(call.mustExist && { mustExist: true }),
 })
 
 module.exports = {
 	LONGEST_TIMER_MS,
 	checkCall,
 	checkFunction,
+	checkOptions,
 	checkPath,
 	deliverWarning,
 	elapsedMs,
@@ -320,6 +303,5 @@ module.exports = {
 	prepare,
 	prepareRead,
 	prepareWatch,
-	refuseCodec,
 	remainingMs,
 }

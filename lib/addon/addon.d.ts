@@ -89,6 +89,14 @@ export interface CoreConstants {
 	inlineSizeLimit: number
 }
 
+/** The one name of a document, and the file that carries its lock. */
+export interface DocumentPaths {
+	/** The document: absolute, with symbolic links followed. */
+	path: string
+	/** Its lock file, or the guard of a registry's lock. */
+	lockPath: string
+}
+
 /**
  * One operation, which either begins or is cancelled, never both: an operation whose `cancel` returned
  * true is not done.
@@ -144,6 +152,14 @@ export interface HolderInfo {
 	alive?: boolean
 }
 
+/** What a document's file holds. */
+export interface LoadedText {
+	/** `None` if its bytes are not UTF-8. */
+	text?: string
+	/** Whether it was read under the document's lock. */
+	locked: boolean
+}
+
 /** What `inspectLock` returns. */
 export interface LockReport {
 	/** The registry. */
@@ -166,6 +182,12 @@ export interface LockRequest {
 	elapsedMs: number
 	/** The age at which a lockfile that can't be judged otherwise counts as abandoned. */
 	staleMs: number
+	/** The lock file of a document. Without it the lock is a registry's. */
+	lockFile?: string
+	/** The permission bits of a file that is new, less the umask. */
+	newFileMode?: number
+	/** Whether a missing file is an error, found before anything is made beside it. */
+	mustExist?: boolean
 }
 
 /** Work in the background that JavaScript asks whether it is over. */
@@ -233,8 +255,20 @@ export function idTaken(path: string, id: string, pid?: number | undefined | nul
 /** Looks at a registry's lock. */
 export function inspect(path: string, staleMs: number): Background<AddonResult<LockReport>>
 
+/** Reads a document under its shared lock, off the calling thread. */
+export function loadDocument(request: LockRequest): Background<AddonResult<LoadedText>>
+
+/** Reads a document under its shared lock, on the calling thread. */
+export function loadDocumentSync(request: LockRequest): AddonResult<LoadedText>
+
+/** The failure of a call on a document that does not exist and has no empty value. */
+export function missingDocument(path: string): AddonFailure
+
 /** The warning of a read that found no file. */
 export function missingWarning(path: string): string
+
+/** The failure of a call on a document that can't be decoded. */
+export function parseFailure(path: string, reason: string): AddonFailure
 
 /** Reads a file without a lock, off the calling thread. */
 export function read(path: string): Background<AddonResult<FileText>>
@@ -246,6 +280,12 @@ export function readSync(path: string): AddonResult<FileText>
 export function resolve(path: string): AddonResult<string>
 
 /**
+ * Resolves a document's path. `lock_file` is the caller's choice, if it made one; with
+ * `registry_lock` the document is used under the lock of a registry instead.
+ */
+export function resolveDocument(path: string, lockFile: string | undefined | null, registryLock: boolean): AddonResult<DocumentPaths>
+
+/**
  * From here on, calls of this thread that work in the background return a [`PolledWork`] in place of a
  * promise. `lib/addon/background.js` says which threads need that.
  */
@@ -254,8 +294,8 @@ export function returnPolledWork(): void
 /** Takes a kernel lock in one try. */
 export function tryLock(path: string, shared: boolean): AddonResult<TryLock>
 
-/** The failure of an update of a registry that a newer program has written. */
-export function unsupportedVersion(path: string, found: string): AddonFailure
+/** The failure of a call on a file of another schema version than the expected one. */
+export function unsupportedVersion(path: string, found: string, expected: number): AddonFailure
 
 /** The warning of a read that found a registry which a newer program has written. */
 export function unsupportedVersionWarning(path: string, found: string): string

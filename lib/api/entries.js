@@ -29,6 +29,7 @@
 
 const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
+const { registryCodec } = require('../codec/registry-codec.js')
 const { DEFAULT_TTL_MS } = require('../codec/registry-schema.js')
 const { RegistryError, messageOf, propertyOf, registryError, unwrap } = require('../errors.js')
 const { updateAborted } = require('../locking/abort-signal.js')
@@ -43,7 +44,6 @@ const {
 	lockRequest,
 	milliseconds,
 	prepare,
-	refuseCodec,
 } = require('../options.js')
 
 /** The number of operations that are done under one lock: other processes wait for it, too. */
@@ -168,7 +168,7 @@ const runBatch = (first, queued) => {
 	const isAsPatient = ({ call }) => call.staleMs === first.call.staleMs
 	const members = [first]
 	while (members.length < BATCH_SIZE) {
-		const member = takeForBatch(first.call.path, OperationMember, isAsPatient)
+		const member = takeForBatch(first.call.lockName, OperationMember, isAsPatient)
 		if (!member) break
 		members.push(member)
 	}
@@ -246,16 +246,8 @@ const requestedEntry = (path, who) => {
 	return { claim: { id, pid: who.pid, startedAt: who.startedAt } }
 }
 
-/**
- * Entries are of registries only.
- *
- * @param {string} path
- * @param {EntryOptions | undefined} options
- */
-const prepareEntry = (path, options) => {
-	refuseCodec(path, options)
-	return prepare(path, options)
-}
+/** @param {string} path @param {EntryOptions | undefined} options */
+const prepareEntry = (path, options) => prepare(path, registryCodec, options)
 
 /** @type {typeof import('../../index.js').announceWatcher} */
 const announceWatcher = async (path, watcher, options) => {

@@ -8,6 +8,7 @@ const { resolve } = require('node:path')
 const timers = require('node:timers')
 const { heartbeatJitter } = require('../addon/core-constants.js')
 const native = require('../addon/load.js')
+const { registryCodec } = require('../codec/registry-codec.js')
 const { RegistryError, emitProcessWarning, messageOf, registryError } = require('../errors.js')
 const { runOutsideScopes } = require('../locking/queue.js')
 const {
@@ -17,7 +18,6 @@ const {
 	interval,
 	invalidArgument,
 	optionalFunction,
-	refuseCodec,
 } = require('../options.js')
 const { heartbeatWatcher, removeWatcher } = require('./entries.js')
 
@@ -34,8 +34,7 @@ const warnAbout = (path) => (/** @type {unknown} */ error) => {
 /** @type {typeof import('../../index.js').startRegistryHeartbeat} */
 const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	// Checked now: a heartbeat has no caller to throw at. What the file system says, a heartbeat tells.
-	checkCall(path, options)
-	refuseCodec(path, options)
+	checkCall(path, registryCodec, options)
 	checkFunction(path, 'getWatcher', getWatcher)
 	const intervalMs = interval(path, options.intervalMs)
 	const warn = warnAbout(path)

@@ -2,46 +2,38 @@
 
 // The calls that look: at a file, without a lock, and at its lock.
 
-/** @import { DocumentCodec, LockStatus, RegistryReadResult } from '../../index.js' */
+/** @import { LockStatus, RegistryReadResult, RegistryV1 } from '../../index.js' */
 /** @import { AddonResult, FileText } from '../addon/addon.d.ts' */
 /** @import { ReadCall } from '../options.js' */
 
 const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
 const { decode } = require('../codec/content.js')
+const { registryCodec } = require('../codec/registry-codec.js')
 const { holderOf, unwrap } = require('../errors.js')
 const { prepare, prepareRead } = require('../options.js')
 
 /**
- * @template T
- * @param {ReadCall<T>} call
+ * @param {ReadCall<RegistryV1>} call
  * @param {AddonResult<FileText>} content
- * @returns {RegistryReadResult<T>}
+ * @returns {RegistryReadResult}
  */
 const readResult = (call, content) => {
 	const decoded = decode(call, unwrap(content))
 	if (!decoded.warning) return { registry: decoded.value, warnings: [] }
 	const { code, path, message } = decoded.warning
-	return { registry: call.codec.empty(), warnings: [{ code, path, message }] }
+	return { registry: call.codec.empty(call.path), warnings: [{ code, path, message }] }
 }
 
-/**
- * @template T
- * @param {string} path
- * @param {{ codec?: DocumentCodec<T> | undefined }} [options]
- */
-const readRegistry = async (path, options) => {
-	const call = prepareRead(path, options)
+/** @param {string} path */
+const readRegistry = async (path) => {
+	const call = prepareRead(path, registryCodec)
 	return readResult(call, await resultOf(native.read(path)))
 }
 
-/**
- * @template T
- * @param {string} path
- * @param {{ codec?: DocumentCodec<T> | undefined }} [options]
- */
-const readRegistrySync = (path, options) =>
-	readResult(prepareRead(path, options), native.readSync(path))
+/** @param {string} path */
+const readRegistrySync = (path) =>
+	readResult(prepareRead(path, registryCodec), native.readSync(path))
 
 /**
  * @param {string} path
@@ -49,7 +41,7 @@ const readRegistrySync = (path, options) =>
  * @returns {Promise<LockStatus>}
  */
 const inspectLock = async (path, options) => {
-	const { path: resolved, staleMs } = prepare(path, options)
+	const { path: resolved, staleMs } = prepare(path, registryCodec, options)
 	const { holder, ...status } = unwrap(await resultOf(native.inspect(resolved, staleMs)))
 	return { ...status, ...(holder && { holder: holderOf(holder) }) }
 }

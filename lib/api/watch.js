@@ -2,13 +2,14 @@
 
 // Watching a registry: the addon waits and reads, one state per call of `next`.
 
-/** @import { DocumentCodec, RegistryWatch, WatchOptions } from '../../index.js' */
+/** @import { RegistryWatch, WatchOptions } from '../../index.js' */
 /** @import { FileText } from '../addon/addon.d.ts' */
 /** @import { WatchCall } from '../options.js' */
 
 const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
 const { decode } = require('../codec/content.js')
+const { registryCodec } = require('../codec/registry-codec.js')
 const { RegistryError, unwrap } = require('../errors.js')
 const { onAbort } = require('../locking/abort-signal.js')
 const { deliverWarning, prepareWatch } = require('../options.js')
@@ -28,7 +29,7 @@ const stateOf = (call, content) => {
 	const { code, path, message } = decoded.warning
 	// A missing file is a state like any other.
 	if (code !== 'NOT_FOUND') deliverWarning(call, { code, path, message })
-	return call.codec.empty()
+	return call.codec.empty(call.path)
 }
 
 /**
@@ -40,14 +41,14 @@ const stateOf = (call, content) => {
 const ended = (value) => ({ done: true, value })
 
 /**
+ * The states of a call's file.
+ *
  * @template T
- * @param {string} path
- * @param {WatchOptions & { codec?: DocumentCodec<T> | undefined }} [options]
+ * @param {WatchCall<T>} call
  * @returns {RegistryWatch<T>}
  */
-const watchRegistry = (path, options) => {
-	const call = prepareWatch(path, options)
-	const { signal } = call
+const watchFile = (call) => {
+	const { path, signal } = call
 	const handle = unwrap(native.watch(path))
 	let isOver = false
 	/**
@@ -116,4 +117,10 @@ const watchRegistry = (path, options) => {
 	}
 }
 
-module.exports = { watchRegistry }
+/**
+ * @param {string} path
+ * @param {WatchOptions} [options]
+ */
+const watchRegistry = (path, options) => watchFile(prepareWatch(path, registryCodec, options))
+
+module.exports = { watchFile, watchRegistry }

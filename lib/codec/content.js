@@ -14,26 +14,32 @@
  *   noun: string,
  *   decode(path: string, text: string): Decoded<T>,
  *   encode(path: string, value: T): string,
- *   empty(): T,
+ *   empty(path: string): T,
  *   corruptWarning(path: string, reason: string): string,
+ *   corruptRefusal?(path: string, reason: string): RegistryError,
  * }} Codec
  *
  * - `noun`: what a value is, for messages.
  * - `decode` throws only over a codec that can't be used.
  * - `encode` returns the text or throws a typed error.
- * - `empty` returns the value of no content.
+ * - `empty` returns the value of no content, or throws if there is none.
  * - `corruptWarning`: the warning of a read that could not decode the content.
+ * - `corruptRefusal`: the error of an update of such content. Without it the update starts from the
+ *   empty value, and the bytes are kept.
  */
 
 /**
- * What a codec makes of a text: its `value`; or the `reason` why it has none; or, for a newer schema,
- * the `message` of a read's warning and the error with which updates are refused.
+ * What a codec makes of a text: its `value`; or the `reason` why it has none; or, for another schema
+ * version, the `message` of a read's warning and the error with which updates are refused. Content of
+ * an older version may be replaced as a whole.
  *
  * @template T
- * @typedef {{ value: T, reason?: undefined, newer?: undefined }
- *   | { reason: string, newer?: undefined }
- *   | { reason?: undefined, newer: { message: string, refusal: RegistryError } }} Decoded
+ * @typedef {{ value: T, reason?: undefined, otherVersion?: undefined }
+ *   | { reason: string, otherVersion?: undefined }
+ *   | { reason?: undefined, otherVersion: OtherVersion }} Decoded
  */
+
+/** @typedef {{ message: string, refusal: RegistryError, isOlder?: boolean }} OtherVersion */
 
 /**
  * The content of a file: its text, which is missing if its bytes are not UTF-8; and the codec that has
@@ -44,7 +50,15 @@
 
 /** What says how a file is read. @template T @typedef {{ path: string, codec: Codec<T> }} Reading */
 
-/** A warning of a read. For content of a newer schema it has the error that refuses updates. @typedef {RegistryWarning & { reason?: string, refusal?: RegistryError }} ReadWarning */
+/**
+ * A warning of a read. For content of another schema version it has the error that refuses updates.
+ *
+ * @typedef {RegistryWarning & {
+ *   reason?: string,
+ *   refusal?: RegistryError,
+ *   isOlder?: boolean,
+ * }} ReadWarning
+ */
 
 const native = require('../addon/load.js')
 
@@ -76,26 +90,42 @@ const decode = (reading, { exists, text }) => {
 	if (!exists) return { warning: missing(path) }
 	if (text === undefined) return { warning: corrupt(reading, 'its bytes are not UTF-8') }
 	const decoded = codec.decode(path, text)
-	if (decoded.newer) {
-		const { message, refusal } = decoded.newer
-		return { warning: { code: 'UNSUPPORTED_VERSION', path, message, refusal } }
+	if (decoded.otherVersion) {
+		return { warning: { code: 'UNSUPPORTED_VERSION', path, ...decoded.otherVersion } }
 	}
 	if (decoded.reason !== undefined) return { warning: corrupt(reading, decoded.reason) }
 	return { value: decoded.value }
 }
 
 /**
- * Like `decode`, for content that is to be replaced: throws if it is of a newer schema, which must
- * stay. `corrupt` is the reason why the bytes have to be kept, if they have to.
+ * Looks at content that is to be replaced unread: throws if it is of a newer schema version, which must
+ * stay. Returns the reason why the bytes have to be kept, if they have to.
+ *
+ * @param {Reading<unknown>} reading
+ * @param {Content} content
+ */
+const look = (reading, content) => {
+	const { warning } = decode(reading, content)
+	if (warning?.refusal && !warning.isOlder) throw warning.refusal
+	return { corrupt: warning?.reason }
+}
+
+/**
+ * The value that an update of some content starts from: the content's, or the empty one (`isEmpty`).
+ * `corrupt` is the reason why the bytes have to be kept, if they have to.
  *
  * @template T
  * @param {Reading<T>} reading
  * @param {Content} content
  */
-const look = (reading, content) => {
+const read = (reading, content) => {
+	const { path, codec } = reading
 	const decoded = decode(reading, content)
-	if (decoded.warning?.refusal) throw decoded.warning.refusal
-	return { ...decoded, corrupt: decoded.warning?.reason }
+	if (!decoded.warning) return { value: decoded.value }
+	const { refusal, reason } = decoded.warning
+	if (refusal) throw refusal
+	if (reason !== undefined && codec.corruptRefusal) throw codec.corruptRefusal(path, reason)
+	return { value: codec.empty(path), isEmpty: true, corrupt: reason }
 }
 
 /**
@@ -125,12 +155,10 @@ const isPrimitive = (value) => Object(value) !== value
  * @param {Content} content
  */
 const open = (reading, content) => {
-	const { codec } = reading
-	const found = look(reading, content)
-	const given = found.warning ? codec.empty() : found.value
+	const { value: given, isEmpty, corrupt } = read(reading, content)
 	// Now: the updater may change the value in place.
-	const source = found.warning ? textOf(reading, given) : content.text
-	const isOwnPrint = found.warning !== undefined || content.codec === codec
+	const source = isEmpty ? textOf(reading, given) : content.text
+	const isOwnPrint = isEmpty || content.codec === reading.codec
 	/**
 	 * What was read is printed anew only where it must be: most files have the layout of their codec.
 	 *
@@ -149,7 +177,7 @@ const open = (reading, content) => {
 	 * @param {string} text
 	 */
 	const isChanged = (next, text) => (!isPrimitive(next) && next !== given) || !isAsRead(text)
-	return { given, corrupt: found.corrupt, isChanged }
+	return { given, corrupt, isChanged }
 }
 
 module.exports = { decode, look, open }

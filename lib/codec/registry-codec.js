@@ -78,7 +78,8 @@ const decode = (path, text) => {
 	if (isObject(value) && typeof value.version === 'number' && value.version > REGISTRY_VERSION) {
 		const found = String(value.version)
 		const message = native.unsupportedVersionWarning(path, found)
-		return { newer: { message, refusal: registryError(native.unsupportedVersion(path, found)) } }
+		const refusal = registryError(native.unsupportedVersion(path, found, REGISTRY_VERSION))
+		return { otherVersion: { message, refusal } }
 	}
 	const problem = objection(value)
 	// Without an objection it is a registry, as far as this package asks: entries may be anything.

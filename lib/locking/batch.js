@@ -139,12 +139,13 @@ class PendingContent {
 /** A batch under its lock. */
 class Batch {
 	/**
-	 * @param {string} path
+	 * @param {LockCall<unknown>} call
 	 * @param {HeldLock} lock
 	 * @param {Member[]} members
 	 */
-	constructor(path, lock, members) {
+	constructor({ path, lockName }, lock, members) {
 		this.path = path
+		this.lockName = lockName
 		this.members = members
 		this.pending = new PendingContent(lock)
 		this.startedAt = performance.now()
@@ -168,7 +169,9 @@ class Batch {
 	next() {
 		if (this.members.length > 0) return this.members.shift()
 		const isOver = performance.now() - this.startedAt >= BATCH_MS
-		return isOver ? undefined : takeForBatch(this.path, UpdateMember)
+		// Documents may share a lock file; a batch is of one file.
+		const fits = (/** @type {Member} */ { call }) => call.path === this.path
+		return isOver ? undefined : takeForBatch(this.lockName, UpdateMember, fits)
 	}
 
 	/**
@@ -243,7 +246,7 @@ class Batch {
 	 */
 	runUpdater(member, opened, updater) {
 		if (this.postpones(member, opened.corrupt)) return false
-		const { result, exit } = runInScope(this.path, () => updater(opened.given))
+		const { result, exit } = runInScope(this.lockName, () => updater(opened.given))
 		if (isThenable(result)) return this.settle(member, opened, result, exit)
 		exit()
 		return this.accept(member, opened, result)
@@ -313,7 +316,6 @@ class Batch {
  * @param {QueuedCall} queued
  */
 const runBatches = async (first, queued) => {
-	const { path } = first.call
 	/** @type {Settlements} */
 	const settlements = []
 	let members = [first]
@@ -332,7 +334,7 @@ const runBatches = async (first, queued) => {
 		}
 		markHolding(queued, true)
 		try {
-			const batch = new Batch(path, lock, members)
+			const batch = new Batch(first.call, lock, members)
 			members = await batch.runAll(queued)
 			settlements.push(...batch.settlements)
 		} catch (error) {

@@ -36,7 +36,9 @@ const retain = (lock, isAtOnce) => {
  *
  * @param {LockCall<unknown>} call
  */
-const acquireAtOnce = ({ path, staleMs }) => {
+const acquireAtOnce = ({ path, staleMs, lockFile }) => {
+	// The addon locks a lock file on another thread: its folder and the file may have to be made.
+	if (lockFile !== undefined) return undefined
 	const lock = native.acquireAtOnce(path, staleMs)
 	return lock ? retain(lock, true) : undefined
 }

@@ -1,15 +1,15 @@
 'use strict'
 
-// The calls on one registry within this thread form a queue: they run one after the other, in order
-// of arrival. A call that would wait for itself is refused.
+// The calls under one lock within this thread form a queue: they run one after the other, in order of
+// arrival. A call that would wait for itself is refused.
 
 /** @import { LockHolder } from '../../index.js' */
 /** @import { LockCall } from '../options.js' */
 
 /**
- * An update that code is inside of, and the update that is around it.
+ * An update that code is inside of, by the name of its lock, and the update that is around it.
  *
- * @typedef {{ path: string, active: boolean, outer: Scope | undefined }} Scope
+ * @typedef {{ lockName: string, active: boolean, outer: Scope | undefined }} Scope
  */
 
 /**
@@ -33,9 +33,8 @@
  * What all copies of this package in the thread share, so that they see each other's calls.
  *
  * - `scopes`: the updates that the running code is inside of.
- * - `queues`: the queued calls of each registry: the first one runs, the others wait.
- * - `heldSync`: the registries that synchronous updates hold, in whatever async context their code
- *   runs.
+ * - `queues`: the queued calls of each lock: the first one runs, the others wait.
+ * - `heldSync`: the locks that synchronous updates hold, in whatever async context their code runs.
  *
  * @typedef {{
  *   scopes: import('node:async_hooks').AsyncLocalStorage<Scope | undefined>,
@@ -58,7 +57,7 @@ const newThreadState = () => ({
 })
 
 /** The name by which the copies find the state; its number changes with its shape. */
-const key = Symbol.for('argus-registry.queues.1')
+const key = Symbol.for('argus-registry.queues.2')
 // A cast, because the types of globalThis know no symbols.
 const shared = /** @type {Record<symbol, ThreadState | undefined>} */ (
 	/** @type {unknown} */ (globalThis)
@@ -71,11 +70,11 @@ const { scopes, queues, heldSync } = state
 const reEntrant = (path, what) =>
 	new RegistryError('RE_ENTRANT', `${path} is being updated by this thread: ${what}`, { path })
 
-/** @param {string} path */
-const refuseNested = (path) => {
+/** @param {LockCall<unknown>} call */
+const refuseNested = ({ path, lockName }) => {
 	for (let scope = scopes.getStore(); scope; scope = scope.outer) {
 		// A timer that was started inside is no longer inside when the update is over.
-		if (scope.active && scope.path === path) {
+		if (scope.active && scope.lockName === lockName) {
 			throw reEntrant(
 				path,
 				'change the value that the updater was given, or write by the lock that is held, instead',
@@ -85,15 +84,15 @@ const refuseNested = (path) => {
 }
 
 /**
- * Runs the caller's code in the scope of an update of the registry, which lasts until `exit`.
+ * Runs the caller's code in the scope of an update under the lock, which lasts until `exit`.
  *
  * @template R
- * @param {string} path
+ * @param {string} lockName
  * @param {() => R} body
  */
-const runInScope = (path, body) => {
+const runInScope = (lockName, body) => {
 	/** @type {Scope} */
-	const scope = { path, active: true, outer: scopes.getStore() }
+	const scope = { lockName, active: true, outer: scopes.getStore() }
 	const exit = () => {
 		scope.active = false
 	}
@@ -109,17 +108,17 @@ const runInScope = (path, body) => {
  * Like `runInScope`, for code that is over when it returns.
  *
  * @template R
- * @param {string} path
+ * @param {string} lockName
  * @param {() => R} body
  */
-const runInSyncScope = (path, body) => {
-	heldSync.add(path)
+const runInSyncScope = (lockName, body) => {
+	heldSync.add(lockName)
 	try {
-		const { result, exit } = runInScope(path, body)
+		const { result, exit } = runInScope(lockName, body)
 		exit()
 		return result
 	} finally {
-		heldSync.delete(path)
+		heldSync.delete(lockName)
 	}
 }
 
@@ -134,12 +133,13 @@ const runOutsideScopes = (body) => scopes.run(undefined, body)
 /**
  * Refuses a synchronous call that would block the thread that an asynchronous call needs to go on.
  *
- * @param {string} path
+ * @param {LockCall<unknown>} call
  */
-const refuseSync = (path) => {
-	refuseNested(path)
-	if (heldSync.has(path)) throw reEntrant(path, 'a synchronous update is not done')
-	const first = queues.get(path)?.[0]
+const refuseSync = (call) => {
+	const { path, lockName } = call
+	refuseNested(call)
+	if (heldSync.has(lockName)) throw reEntrant(path, 'a synchronous update is not done')
+	const first = queues.get(lockName)?.[0]
 	if (first && !first.finishesOffThread) {
 		throw reEntrant(path, 'an asynchronous update is under way; await or abort it first')
 	}
@@ -148,16 +148,17 @@ const refuseSync = (path) => {
 /**
  * The holder of the lock that a queue is waiting for, as far as it can be found out.
  *
- * @param {string} path
+ * @param {LockCall<unknown>} call
  * @param {QueuedCall | undefined} first
  * @returns {LockHolder | undefined}
  */
-const holderFor = (path, first) => {
+const holderFor = ({ path, lockFile }, first) => {
 	if (first?.holdsLock) {
 		const { since } = first
 		return { pid: process.pid, ...(since !== undefined && { since }), alive: true }
 	}
-	const holder = native.holderNow(path)
+	// A lock file carries no record of its holder.
+	const holder = lockFile === undefined ? native.holderNow(path) : undefined
 	return holder ? holderOf(holder) : undefined
 }
 
@@ -166,14 +167,15 @@ const holderFor = (path, first) => {
  *
  * @param {LockCall<unknown>} call
  */
-const timedOut = ({ path, timeoutMs }) => {
-	const first = queues.get(path)?.[0]
-	const holder = holderFor(path, first)
+const timedOut = (call) => {
+	const { lockName, timeoutMs } = call
+	const first = queues.get(lockName)?.[0]
+	const holder = holderFor(call, first)
 	const why = first?.holdsLock
 		? 'an earlier update of this thread is not done with it; end that, or wait longer'
 		: 'earlier updates of this thread wait for it, too; wait longer, or end its holder'
-	const what = `${path} is locked${holder?.pid ? ` by process ${holder.pid}` : ''}`
-	const details = { path, ...(holder && { holder }) }
+	const what = `${lockName} is locked${holder?.pid ? ` by process ${holder.pid}` : ''}`
+	const details = { path: lockName, ...(holder && { holder }) }
 	return timeoutMs === 0
 		? new RegistryError('LOCK_BUSY', `${what}: busy; ${why}`, details)
 		: new RegistryError(
@@ -220,7 +222,7 @@ const waitUntilFirst = (call, queue, queued) =>
 		}
 		stop = onTimeoutOrAbort(call, (error) => {
 			stop()
-			leaveQueue(call.path, queue, queued)
+			leaveQueue(call.lockName, queue, queued)
 			reject(error)
 		})
 	})
@@ -228,18 +230,18 @@ const waitUntilFirst = (call, queue, queued) =>
 /**
  * Takes a call out of its queue. If it was the first, the next one begins.
  *
- * @param {string} path
+ * @param {string} lockName
  * @param {QueuedCall[]} queue
  * @param {QueuedCall} queued
  */
-const leaveQueue = (path, queue, queued) => {
+const leaveQueue = (lockName, queue, queued) => {
 	const at = queue.indexOf(queued)
 	if (at < 0) return
 	queue.splice(at, 1)
 	if (at > 0) return
 	const [next] = queue
 	if (next) next.begin(false)
-	else queues.delete(path)
+	else queues.delete(lockName)
 }
 
 /**
@@ -259,13 +261,13 @@ const markHolding = (queued, holdsLock) => {
  * another class: that copy may be newer.
  *
  * @template M
- * @param {string} path
+ * @param {string} lockName
  * @param {new (...args: never[]) => M} Member
  * @param {(member: M) => boolean} [fits]
  * @returns {M | undefined}
  */
-const takeForBatch = (path, Member, fits = () => true) => {
-	const queue = queues.get(path)
+const takeForBatch = (lockName, Member, fits = () => true) => {
+	const queue = queues.get(lockName)
 	const queued = queue?.[1]
 	if (!(queued?.member instanceof Member) || !fits(queued.member)) return undefined
 	queue?.splice(1, 1)
@@ -274,7 +276,7 @@ const takeForBatch = (path, Member, fits = () => true) => {
 }
 
 /**
- * Runs `body` when all earlier calls on the registry are done. `body` gets the queued call, to note
+ * Runs `body` when all earlier calls under its lock are done. `body` gets the queued call, to note
  * when the rest of it needs this thread no more. A call with a `member` may run in the batch of an
  * earlier call instead; the result is undefined then.
  *
@@ -285,10 +287,10 @@ const takeForBatch = (path, Member, fits = () => true) => {
  * @returns {Promise<R | undefined>}
  */
 const runQueued = async (call, body, member) => {
-	const { path, signal } = call
-	refuseNested(path)
+	const { path, lockName, signal } = call
+	refuseNested(call)
 	if (signal?.aborted) throw updateAborted(path, signal)
-	const queue = queues.get(path) ?? []
+	const queue = queues.get(lockName) ?? []
 	/** @type {QueuedCall} */
 	const queued = {
 		member,
@@ -299,12 +301,12 @@ const runQueued = async (call, body, member) => {
 	}
 	if (queue.length > 0 && call.timeoutMs === 0) throw timedOut(call)
 	queue.push(queued)
-	queues.set(path, queue)
+	queues.set(lockName, queue)
 	try {
 		if (queue[0] !== queued && (await waitUntilFirst(call, queue, queued))) return undefined
 		return await body(queued)
 	} finally {
-		leaveQueue(path, queue, queued)
+		leaveQueue(lockName, queue, queued)
 	}
 }
 

@@ -149,6 +149,14 @@ impl LockRequest<'_> {
         Ok(HeldLock::LockFile { paths: paths.clone(), lock, nonce: paths::nonce() })
     }
 
+    /// The error of a wait for the lock that is over.
+    pub(crate) fn timed_out(&self, wait: &Wait) -> Error {
+        match self.lock {
+            DocumentLock::LockFile(lock_file) => file_lock::timed_out(lock_file, wait),
+            DocumentLock::Registry => wait.over(self.paths, None),
+        }
+    }
+
     /// Locks the lock file; creates it, and its folder, if they are missing.
     fn lock_file(&self, lock_file: &Path, mode: Mode, wait: &Wait) -> Result<KernelLock> {
         let create = |_: &Path| self.create(lock_file, mode);
@@ -200,6 +208,25 @@ fn must_not_be_a_registry(paths: &FilePaths) -> Result<()> {
 pub(crate) enum HeldLock {
     LockFile { paths: FilePaths, lock: KernelLock, nonce: String },
     Registry(RegistryLock),
+}
+
+impl HeldLock {
+    /// Whether a commit under this lock is not expected to block: as far as can be told, the files are of
+    /// this machine. Of a document with a lock file that is not asked.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            HeldLock::LockFile { .. } => false,
+            HeldLock::Registry(lock) => lock.is_local(),
+        }
+    }
+
+    /// Releases the lock and reports a failure, which `drop` can't.
+    pub(crate) fn release(self) -> Result<()> {
+        match self {
+            HeldLock::LockFile { lock, .. } => lock.release(),
+            HeldLock::Registry(lock) => lock.release(),
+        }
+    }
 }
 
 impl WriteLock for HeldLock {

@@ -43,11 +43,8 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
     pub fn load_with(&self, options: &LockOptions) -> Result<Loaded<T>> {
         let paths = self.paths()?;
         let lock = self.lock.resolve(&paths)?;
-        must_exist(&paths)?;
-        let lock = self.lock_request(&paths, &lock).share(&Wait::start(options))?;
-        let content = shared_file::read(&paths.target)?.ok_or_else(|| missing(&paths))?;
-        let locked = lock.is_some();
-        drop(lock);
+        let request = self.lock_request(&paths, &lock);
+        let (content, locked) = load_content(&request, &Wait::start(options))?;
         Ok(Loaded { value: self.parse(&paths, &content)?, locked })
     }
 
@@ -199,6 +196,15 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     }
 }
 
+/// Reads a document that must exist, under its lock for reading if there is one; says whether there was.
+pub(crate) fn load_content(request: &LockRequest<'_>, wait: &Wait) -> Result<(Content, bool)> {
+    must_exist(request.paths)?;
+    let lock = request.share(wait)?;
+    let content =
+        shared_file::read(&request.paths.target)?.ok_or_else(|| missing(request.paths))?;
+    Ok((content, lock.is_some()))
+}
+
 /// Whether a file of that version must not be overwritten. One that can't be compared counts as
 /// newer.
 fn is_newer(error: &Error) -> bool {
@@ -207,11 +213,11 @@ fn is_newer(error: &Error) -> bool {
 }
 
 /// Before a lock file is made for what is not there.
-fn must_exist(paths: &FilePaths) -> Result<()> {
+pub(crate) fn must_exist(paths: &FilePaths) -> Result<()> {
     let looked = sys::patiently(|| fs::metadata(&paths.target));
     looked.map(|_| ()).map_err(|error| Error::from_io(&paths.target, "read", error))
 }
 
-fn missing(paths: &FilePaths) -> Error {
+pub(crate) fn missing(paths: &FilePaths) -> Error {
     Error::from_io(&paths.target, "read", std::io::ErrorKind::NotFound.into())
 }

@@ -178,6 +178,11 @@ pub(crate) fn lock(
     }
 }
 
+/// The error of a wait for a lock file that is over: names a holder if one can be seen.
+pub(crate) fn timed_out(path: &Path, wait: &Wait) -> Error {
+    over(path, wait, sys::id_at(path).ok().flatten().and_then(another_holder))
+}
+
 fn over(path: &Path, wait: &Wait, holder: Option<Box<Holder>>) -> Error {
     let path = path.to_path_buf();
     if wait.one_try {

@@ -1,4 +1,4 @@
-//! Taking a registry's lock, and what can be done while it is held.
+//! Taking the lock of a registry or a document, and what can be done while it is held.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,18 +14,22 @@ use super::threads::{
     in_background, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
 };
 use super::FileText;
+use crate::document::lock::{
+    DocumentLock, HeldLock as HeldDocumentLock, LockRequest as DocumentLockRequest,
+};
+use crate::document::operations::must_exist;
 use crate::error::Result;
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::{self, CommitOptions, Content, NEW_FILE_MODE};
-use crate::lock::registry_lock::RegistryLock;
+use crate::files::shared_file::{self, CommitOptions, Content, WriteLock, NEW_FILE_MODE};
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait, WaitPolicy};
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
 
 /// A held lock and the content that was read under it.
 struct LockedContent {
-    lock: RegistryLock,
+    lock: HeldDocumentLock,
     content: Option<Content>,
+    new_file_mode: u32,
 }
 
 /// Shared with the thread that commits; `None` once the lock is released.
@@ -41,28 +45,34 @@ pub(super) fn policy(waiting: WaitPolicy) -> ThreadPolicy {
     ThreadPolicy { waiting, defers_close: true }
 }
 
-fn acquire(path: &str, options: &LockOptions, waiting: WaitPolicy) -> Result<LockedContent> {
-    let paths = FilePaths::of_resolved(path.as_ref())?;
-    let lock = RegistryLock::acquire_at(&paths, &Wait::start_with(options, policy(waiting)))?;
-    let content = shared_file::read(lock.path())?;
-    Ok(LockedContent { lock, content })
+fn acquire(
+    file: &LockableFile,
+    options: &LockOptions,
+    waiting: WaitPolicy,
+) -> Result<LockedContent> {
+    if file.must_exist {
+        must_exist(&file.paths)?;
+    }
+    let lock = file.request().acquire(&Wait::start_with(options, policy(waiting)))?;
+    let content = shared_file::read(&file.paths.target)?;
+    Ok(LockedContent { lock, content, new_file_mode: file.new_file_mode })
 }
 
 /// Takes a lock if that needs no wait, and reads the content if that does not take long.
-fn acquire_without_blocking(path: &str, options: &LockOptions) -> Option<LockedContent> {
-    let paths = FilePaths::of_resolved(path.as_ref()).ok()?;
+fn acquire_without_blocking(file: &LockableFile, options: &LockOptions) -> Option<LockedContent> {
     let wait = Wait::start_with(options, policy(WaitPolicy::DontBlock));
-    let lock = RegistryLock::acquire_at(&paths, &wait).ok()?;
-    let opened = shared_file::open(&paths.target)
+    let lock = file.request().acquire(&wait).ok()?;
+    let opened = shared_file::open(&file.paths.target)
         .ok()?
         .filter(|opened| inline_budget::allows_size(opened.len()));
     // A file that is missing or large takes more than a thread that must not block should do.
     let content = Some(opened?.read().ok()?);
-    Some(LockedContent { lock, content })
+    Some(LockedContent { lock, content, new_file_mode: file.new_file_mode })
 }
 
 /// A lock that a call asks for, and how long the call waits for it.
 #[napi(object, object_to_js = false)]
+#[derive(Clone)]
 pub struct LockRequest {
     /// The registry, by its one name.
     pub path: String,
@@ -72,9 +82,44 @@ pub struct LockRequest {
     pub elapsed_ms: f64,
     /// The age at which a lockfile that can't be judged otherwise counts as abandoned.
     pub stale_ms: f64,
+    /// The lock file of a document. Without it the lock is a registry's.
+    pub lock_file: Option<String>,
+    /// The permission bits of a file that is new, less the umask.
+    pub new_file_mode: Option<u32>,
+    /// Whether a missing file is an error, found before anything is made beside it.
+    pub must_exist: Option<bool>,
+}
+
+/// A file and its lock, by names that are resolved.
+pub(super) struct LockableFile {
+    pub(super) paths: FilePaths,
+    lock: DocumentLock,
+    new_file_mode: u32,
+    must_exist: bool,
+}
+
+impl LockableFile {
+    pub(super) fn request(&self) -> DocumentLockRequest<'_> {
+        DocumentLockRequest {
+            paths: &self.paths,
+            lock: &self.lock,
+            new_file_mode: self.new_file_mode,
+        }
+    }
 }
 
 impl LockRequest {
+    pub(super) fn file(&self) -> Result<LockableFile> {
+        let registry = DocumentLock::Registry;
+        let lock_file = self.lock_file.as_ref();
+        Ok(LockableFile {
+            paths: FilePaths::of_resolved(self.path.as_ref())?,
+            lock: lock_file.map_or(registry, |name| DocumentLock::LockFile(name.into())),
+            new_file_mode: self.new_file_mode.map_or(NEW_FILE_MODE, |mode| mode & 0o666),
+            must_exist: self.must_exist == Some(true),
+        })
+    }
+
     pub(super) fn options(&self) -> LockOptions {
         let since = millis(self.elapsed_ms).and_then(|elapsed| Instant::now().checked_sub(elapsed));
         LockOptions {
@@ -93,7 +138,7 @@ impl LockRequest {
 /// which no other code would do.
 #[napi]
 pub struct Acquisition {
-    path: String,
+    request: LockRequest,
     options: LockOptions,
     token: CancelToken,
     state: Arc<Mutex<AcquisitionState>>,
@@ -123,20 +168,22 @@ impl Acquisition {
         let abandoned = (token.clone(), state.clone());
         let at_thread_end = ThreadEndGuard::new(move || abandon(&abandoned.0, &abandoned.1));
         let settle = Arc::default();
-        let path = request.path;
-        Acquisition { path, options, token, state, settle, _at_thread_end: at_thread_end }
+        Acquisition { request, options, token, state, settle, _at_thread_end: at_thread_end }
     }
 
     /// Waits. The promise says only that the wait is over: [`take`](Self::take) has its result.
     #[napi]
     pub fn start<'env>(&self, env: &'env Env) -> napi::Result<Background<'env, AddonResult<()>>> {
-        let (path, options, state) = (self.path.clone(), self.options.clone(), self.state.clone());
+        let (request, options) = (self.request.clone(), self.options.clone());
+        let state = self.state.clone();
         let (settle, promise) = promise(env)?;
         *lock(&self.settle) = Some(settle);
         let settle = self.settle.clone();
         let wait = move || {
             // JavaScript has a timer for the timeout, and takes what there is by then.
-            let acquired = acquire(&path, &options, WaitPolicy::BlockInKernel);
+            let file = request.file();
+            let acquired =
+                file.and_then(|file| acquire(&file, &options, WaitPolicy::BlockInKernel));
             let mut state = lock(&state);
             // A lock that comes too late is dropped here, which releases it.
             if matches!(*state, AcquisitionState::Waiting) {
@@ -158,9 +205,9 @@ impl Acquisition {
             AcquisitionState::Waiting => {
                 self.token.cancel();
                 settle_once(&self.settle, value_of(()));
-                let over = |paths| Wait::start(&self.options).over(&paths, None);
-                let paths = FilePaths::of_resolved(self.path.as_ref());
-                Either::B(paths.map_or_else(AddonFailure::from, |paths| over(paths).into()))
+                let wait = Wait::start(&self.options);
+                let error = self.request.file().map(|file| file.request().timed_out(&wait));
+                Either::B(error.unwrap_or_else(|error| error).into())
             }
             AcquisitionState::Closed => {
                 Either::B(AddonFailure::internal("a defect of argus-registry: taken twice"))
@@ -240,7 +287,7 @@ impl HeldLock {
     pub fn commits_at_once(&self) -> bool {
         lock(&self.shared)
             .as_ref()
-            .is_some_and(|held| allows_inline(held.lock.path()) && held.lock.is_local())
+            .is_some_and(|held| allows_inline(&held.lock.paths().target) && held.lock.is_local())
     }
 
     /// Replaces the content on another thread. The result is the path at which the old bytes are kept,
@@ -293,7 +340,7 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<St
         return Either::B(AddonFailure::internal(message));
     };
     let CommitRequest { ref text, durable, keep_old, release } = *request;
-    let how = CommitOptions { durable, keep_old, new_file_mode: NEW_FILE_MODE };
+    let how = CommitOptions { durable, keep_old, new_file_mode: held.new_file_mode };
     let committed = shared_file::commit(&held.lock, held.content.as_ref(), text.as_bytes(), how);
     if release {
         // Before the lock is released: the lock keeps the replaced file open, and decides which thread
@@ -304,7 +351,7 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<St
     } else {
         // The next commit replaces what this one has written. If that can't be read, the next commit
         // only does not know the mode to keep, and the next read says why.
-        held.content = shared_file::read(held.lock.path()).ok().flatten();
+        held.content = shared_file::read(&held.lock.paths().target).ok().flatten();
         *shared = Some(held);
     }
     addon_result(committed, |kept| kept.map(|path| path.to_string_lossy().into_owned()))
@@ -316,14 +363,24 @@ pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<HeldLock> {
     if !inline_budget::is_available() {
         return None;
     }
-    let request = LockRequest { path, timeout_ms: 0.0, elapsed_ms: 0.0, stale_ms };
-    let acquire = || acquire_without_blocking(&request.path, &request.options());
+    let request = LockRequest {
+        path,
+        timeout_ms: 0.0,
+        elapsed_ms: 0.0,
+        stale_ms,
+        lock_file: None,
+        new_file_mode: None,
+        must_exist: None,
+    };
+    let file = request.file().ok()?;
+    let acquire = || acquire_without_blocking(&file, &request.options());
     inline_budget::spend(acquire).map(HeldLock::new)
 }
 
 /// Waits for a lock on the calling thread, and takes it.
 #[napi]
 pub fn acquire_sync(request: LockRequest) -> AddonResult<HeldLock> {
-    let acquired = acquire(&request.path, &request.options(), WaitPolicy::Block);
+    let file = request.file();
+    let acquired = file.and_then(|file| acquire(&file, &request.options(), WaitPolicy::Block));
     addon_result(acquired, HeldLock::new)
 }

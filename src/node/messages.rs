@@ -3,8 +3,9 @@
 use napi_derive::napi;
 
 use super::convert::AddonFailure;
-use crate::content::registry_v1::REGISTRY_VERSION;
+use crate::document::operations::missing;
 use crate::error::Error;
+use crate::files::paths::FilePaths;
 use crate::warning::Warning;
 
 /// The failure of a claim without a suffix, if a living watcher has the id.
@@ -25,10 +26,22 @@ pub fn update_aborted(path: String) -> AddonFailure {
     Error::Aborted { path: path.into() }.into()
 }
 
-/// The failure of an update of a registry that a newer program has written.
+/// The failure of a call on a file of another schema version than the expected one.
 #[napi]
-pub fn unsupported_version(path: String, found: String) -> AddonFailure {
-    Error::UnsupportedVersion { path: path.into(), found, expected: REGISTRY_VERSION }.into()
+pub fn unsupported_version(path: String, found: String, expected: u32) -> AddonFailure {
+    Error::UnsupportedVersion { path: path.into(), found, expected }.into()
+}
+
+/// The failure of a call on a document that can't be decoded.
+#[napi]
+pub fn parse_failure(path: String, reason: String) -> AddonFailure {
+    Error::Parse { path: path.into(), source: reason.into() }.into()
+}
+
+/// The failure of a call on a document that does not exist and has no empty value.
+#[napi]
+pub fn missing_document(path: String) -> AddonFailure {
+    FilePaths::of_resolved(path.as_ref()).map_or_else(|error| error, |paths| missing(&paths)).into()
 }
 
 /// The warning of a read that found no file.

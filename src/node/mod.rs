@@ -7,6 +7,7 @@
 //! `scripts/typings.mjs` writes the types of all this to `lib/addon/addon.d.ts`.
 
 mod convert;
+mod document;
 mod entries;
 mod held_lock;
 mod messages;
@@ -113,14 +114,17 @@ pub fn read(env: &Env, path: String) -> napi::Result<Background<'_, AddonResult<
 /// The one name of a registry: absolute, with symbolic links followed.
 #[napi]
 pub fn resolve(path: String) -> AddonResult<String> {
-    let name = FilePaths::resolve(path.as_ref()).and_then(|paths| {
-        // A name with other characters in the place of the invalid bytes would be another file.
-        paths.target.into_os_string().into_string().map_err(|name| Error::InvalidValue {
-            path: name.into(),
-            reason: "JavaScript can't name it: its real name is not UTF-8".to_owned(),
-        })
-    });
+    let name = FilePaths::resolve(path.as_ref()).and_then(|paths| utf8_path(paths.target));
     addon_result(name, |name| name)
+}
+
+/// A path as JavaScript names it.
+fn utf8_path(path: PathBuf) -> Result<String, Error> {
+    // A name with other characters in the place of the invalid bytes would be another file.
+    path.into_os_string().into_string().map_err(|name| Error::InvalidValue {
+        path: name.into(),
+        reason: "JavaScript can't name it: its real name is not UTF-8".to_owned(),
+    })
 }
 
 /// The holder of a registry's lock; `null` if the lock is free or its holder can't be found out.

@@ -1,0 +1,118 @@
+'use strict'
+
+// The codec of a document: JSON, or the functions that its user gives, with the schema version checked.
+
+/** @import { DocumentOptions, RegistryError } from '../../index.js' */
+/** @import { Codec, OtherVersion } from './content.js' */
+
+/**
+ * What a document's user says of its content. The functions are called as methods of this object.
+ *
+ * @template T
+ * @typedef {Pick<DocumentOptions<T>, 'decode' | 'encode' | 'empty' | 'version' | 'onCorrupt'>} DocumentFormat
+ */
+
+const { inspect } = require('node:util')
+const native = require('../addon/load.js')
+const { invalid, isThenable, messageOf, registryError } = require('../errors.js')
+const { isObject } = require('./registry-schema.js')
+
+/**
+ * Whether an error says that content is of another schema version. Not by its class: the caller's
+ * `decode` may come with a copy of this package of its own.
+ *
+ * @param {unknown} error
+ * @returns {error is RegistryError}
+ */
+const isOtherVersion = (error) =>
+	error instanceof Error &&
+	error.name === 'RegistryError' &&
+	'code' in error &&
+	error.code === 'UNSUPPORTED_VERSION'
+
+/** UTF-8 has none: the file would hold something else than what was encoded. */
+const loneSurrogate = /\p{Surrogate}/u
+
+/**
+ * The version that a value carries, if it carries one.
+ *
+ * @param {unknown} value
+ */
+const versionOf = (value) =>
+	isObject(value) && Object.hasOwn(value, 'version') ? value.version : undefined
+
+/**
+ * What a value of another version than the expected one means.
+ *
+ * @param {string} path
+ * @param {unknown} value
+ * @param {number | undefined} expected
+ * @returns {OtherVersion | undefined}
+ */
+const otherVersionOf = (path, value, expected) => {
+	const found = versionOf(value)
+	if (expected === undefined || found === undefined || found === expected) return undefined
+	const text = typeof found === 'string' ? found : (JSON.stringify(found) ?? inspect(found))
+	const refusal = registryError(native.unsupportedVersion(path, text, expected))
+	// A version that can't be compared counts as newer.
+	const isOlder = typeof found === 'number' && found < expected
+	return { message: `${path} has schema version ${text}, not ${expected}`, refusal, isOlder }
+}
+
+/**
+ * @template T
+ * @param {DocumentFormat<T>} format
+ * @returns {Codec<T>}
+ */
+const documentCodec = (format) => ({
+	noun: 'a readable document',
+	decode: (path, text) => {
+		let value
+		try {
+			value = format.decode ? format.decode(text) : JSON.parse(text)
+		} catch (error) {
+			const reason = messageOf(error)
+			if (!isOtherVersion(error)) return { reason }
+			return { otherVersion: { message: `${path}: ${reason}`, refusal: error } }
+		}
+		// What an updater made of a promise would replace the document. JSON may hold anything, also a
+		// property that is called `then`.
+		if (format.decode && isThenable(value)) {
+			throw invalid(path, 'decode returned a promise; it must not')
+		}
+		const otherVersion = otherVersionOf(path, value, format.version)
+		return otherVersion ? { otherVersion } : { value }
+	},
+	encode: (path, value) => {
+		const { version } = format
+		const found = versionOf(value)
+		if (version !== undefined && found !== undefined && found !== version) {
+			throw invalid(path, `the new value has schema version ${inspect(found)}, not ${version}`)
+		}
+		let text
+		try {
+			text = format.encode ? format.encode(value) : JSON.stringify(value, null, 2)
+		} catch (error) {
+			throw invalid(path, `the new value can't be encoded: ${messageOf(error)}`, error)
+		}
+		if (typeof text !== 'string') {
+			const hint = value === undefined ? '; does the updater return the next value?' : ''
+			throw invalid(path, `the new value was encoded as ${inspect(text)}, not as a string${hint}`)
+		}
+		if (loneSurrogate.test(text)) {
+			throw invalid(path, 'the new value was encoded with half a surrogate pair')
+		}
+		return text
+	},
+	empty: (path) => {
+		if (format.empty) return format.empty()
+		throw registryError(native.missingDocument(path))
+	},
+	corruptWarning: (path, reason) =>
+		`${path} is not a readable document (${reason}); reading it as empty`,
+	...(format.onCorrupt !== 'keep' && {
+		corruptRefusal: (path, reason) => registryError(native.parseFailure(path, reason)),
+	}),
+})
+
+module.exports = { documentCodec }
