@@ -2,14 +2,14 @@
 
 // What JavaScript imports. index.d.ts says what each export does.
 
-const native = require('./lib/addon/load.js')
+require('./lib/addon/load.js')
 const { listWatchers, removeWatcherEntry, setWatcherEntry } = require('./lib/api/values.js')
 const {
 	DEFAULT_TTL_MS,
 	REGISTRY_VERSION,
 	createEmptyRegistry,
 } = require('./lib/codec/registry-schema.js')
-const { RegistryError, unwrap } = require('./lib/errors.js')
+const { RegistryError } = require('./lib/errors.js')
 
 /**
  * A function whose module is loaded by its first call: few programs need all modules, and a command
@@ -45,6 +45,7 @@ const reads = () => require('./lib/api/reads.js')
 const inspectLock = later(reads, 'inspectLock')
 const readRegistry = later(reads, 'readRegistry')
 const readRegistrySync = later(reads, 'readRegistrySync')
+const registryPath = later(reads, 'registryPath')
 
 const tryLocks = () => require('./lib/api/try-lock.js')
 const tryLockExclusive = later(tryLocks, 'tryLockExclusive')
@@ -59,10 +60,8 @@ const writeRegistry = later(updates, 'writeRegistry')
 const watches = () => require('./lib/api/watch.js')
 const watchRegistry = later(watches, 'watchRegistry')
 
-const registryPath = () => unwrap(native.defaultPath({ ...process.env }))
-
-/** Just what index.d.ts declares, and of the types that it declares. */
-module.exports = /** @satisfies {typeof import('./index.js')} */ ({
+// Written out: Node reads from this text which names an ES module can import.
+module.exports = {
 	DEFAULT_TTL_MS,
 	REGISTRY_VERSION,
 	RegistryError,
@@ -87,4 +86,4 @@ module.exports = /** @satisfies {typeof import('./index.js')} */ ({
 	watchRegistry,
 	withRegistryLock,
 	writeRegistry,
-})
+}
