@@ -85,8 +85,8 @@ const ONLY_RUST = ['PARSE', 'SERIALIZE']
 test('the codes of errors are those of the core', () => {
 	const rust = readFileSync(join(root, 'src', 'error.rs'), 'utf8')
 	const codes = [...rust.matchAll(/^\s+Error::\w+ \{ \.\. \} => "([A-Z_]+)",$/gm)].map(([, c]) => c)
-	const [constructor] = typeOf(values.get('RegistryError')).getConstructSignatures()
-	const code = checker.getTypeOfSymbol(constructor.parameters[0])
+	const [signature] = typeOf(values.get('RegistryError')).getConstructSignatures()
+	const code = checker.getTypeOfSymbol(signature.parameters[0])
 	const declaredCodes = code.types.map(({ value }) => value)
 	assert.deepEqual(declaredCodes.sort(), codes.filter((each) => !ONLY_RUST.includes(each)).sort())
 })
