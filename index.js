@@ -2,7 +2,7 @@
 
 // What JavaScript imports. index.d.ts says what each export does.
 
-const native = require('./lib/addon/load.js')
+require('./lib/addon/load.js')
 const { listWatchers, removeWatcherEntry, setWatcherEntry } = require('./lib/api/values.js')
 const {
 	DEFAULT_TTL_MS,
@@ -10,7 +10,7 @@ const {
 	createEmptyRegistry,
 } = require('./lib/codec/registry-schema.js')
 const { Document } = require('./lib/api/document.js')
-const { RegistryError, unwrap } = require('./lib/errors.js')
+const { RegistryError } = require('./lib/errors.js')
 
 /**
  * A function whose module is loaded by its first call: few programs need all modules, and a command
@@ -46,6 +46,7 @@ const reads = () => require('./lib/api/reads.js')
 const inspectLock = later(reads, 'inspectLock')
 const readRegistry = later(reads, 'readRegistry')
 const readRegistrySync = later(reads, 'readRegistrySync')
+const registryPath = later(reads, 'registryPath')
 
 const tryLocks = () => require('./lib/api/try-lock.js')
 const tryLockExclusive = later(tryLocks, 'tryLockExclusive')
@@ -60,10 +61,8 @@ const writeRegistry = later(updates, 'writeRegistry')
 const watches = () => require('./lib/api/watch.js')
 const watchRegistry = later(watches, 'watchRegistry')
 
-const registryPath = () => unwrap(native.defaultPath({ ...process.env }))
-
-/** Just what index.d.ts declares, and of the types that it declares. */
-module.exports = /** @satisfies {typeof import('./index.js')} */ ({
+// Written out: Node reads from this text which names an ES module can import.
+module.exports = {
 	DEFAULT_TTL_MS,
 	Document,
 	REGISTRY_VERSION,
@@ -89,4 +88,4 @@ module.exports = /** @satisfies {typeof import('./index.js')} */ ({
 	watchRegistry,
 	withRegistryLock,
 	writeRegistry,
-})
+}

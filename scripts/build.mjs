@@ -1,25 +1,18 @@
 // Builds the addon and the program for this machine (or for the Rust target given as argument) and
-// puts them where lib/addon/load.js and bin/argus-registry.js look for them. Cargo decides what there is
+// puts them where lib/addon/load.js and bin/argus-registry.js search for them. Cargo decides what there is
 // to do: nothing, most of the time.
 
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import table from '../lib/addon/platforms.js'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const { addonFile, programFile, targets } = table
 
-/** The npm name of each Rust target that the package is made for. */
-export const targets = {
-	'x86_64-unknown-linux-gnu': 'linux-x64-gnu',
-	'aarch64-unknown-linux-gnu': 'linux-arm64-gnu',
-	'x86_64-unknown-linux-musl': 'linux-x64-musl',
-	'aarch64-unknown-linux-musl': 'linux-arm64-musl',
-	'x86_64-apple-darwin': 'darwin-x64',
-	'aarch64-apple-darwin': 'darwin-arm64',
-	'x86_64-pc-windows-msvc': 'win32-x64-msvc',
-	'aarch64-pc-windows-msvc': 'win32-arm64-msvc',
-}
+/** The platform of each Rust target that the package is made for. */
+const platforms = new Map(Object.entries(targets).map(([platform, target]) => [target, platform]))
 
 const hostTarget = () => {
 	try {
@@ -34,9 +27,10 @@ const hostTarget = () => {
 	}
 }
 
-const check = (target) => {
-	if (target in targets) return
-	throw new Error(`nothing is made for ${target}; known: ${Object.keys(targets).join(', ')}`)
+const platformOf = (target) => {
+	const platform = platforms.get(target)
+	if (platform) return platform
+	throw new Error(`nothing is made for ${target}; known: ${[...platforms.keys()].join(', ')}`)
 }
 
 /** The cargo profile of what is packaged. */
@@ -55,7 +49,7 @@ const place = (target, built, name) => {
 
 /** Builds and places the addon; returns its path. */
 export const build = (target = hostTarget()) => {
-	check(target)
+	const placed = addonFile(platformOf(target))
 	// One crate type at a time: cargo leaves out link-time optimisation when it makes both.
 	const args = [
 		'rustc',
@@ -72,16 +66,16 @@ export const build = (target = hostTarget()) => {
 	const name = target.includes('windows')
 		? 'argus_registry.dll'
 		: `libargus_registry.${target.includes('apple') ? 'dylib' : 'so'}`
-	return place(target, name, `argus-registry.${targets[target]}.node`)
+	return place(target, name, placed)
 }
 
 /** Builds and places the program; returns its path. */
 export const buildProgram = (target = hostTarget()) => {
-	check(target)
+	const placed = programFile(platformOf(target))
 	const args = ['build', '--profile', profile, '--locked', '--bin', 'argus-registry']
 	cargo(...args, '--features', 'cli', '--target', target)
 	const exe = target.includes('windows') ? '.exe' : ''
-	return place(target, `argus-registry${exe}`, `argus-registry.${targets[target]}${exe}`)
+	return place(target, `argus-registry${exe}`, placed)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -5,9 +5,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { outdated } from '../benchmark/publish/publish.mjs'
-import { targets } from './build.mjs'
+import table from '../lib/addon/platforms.js'
+import { makeTypings, typingsFile } from './typings.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const { addonFile, packageOf, programFile, targets } = table
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 
 const failed = []
@@ -50,25 +52,30 @@ for (const features of [[], ['--features', 'watch,toml,tokio']]) {
 	})
 }
 run('JavaScript: format and lints', bin('biome'), ['ci', '.'])
-run('typings', bin('tsc'), ['-p', '.'])
-
-// The packages per platform: one for each target, all of the version of the main one, and each
-// with the addon that lib/addon/load.js would ask it for, and the program that bin/argus-registry.js would.
-const json = (...path) => JSON.parse(readFileSync(join(root, ...path), 'utf8'))
-const { version, name: mainName, napi } = json('package.json')
-step('package.json names the targets', napi.targets.join() === Object.keys(targets).join())
-const platforms = Object.values(targets)
+run('types of lib/, and of what it exports', bin('tsc'), ['-p', '.'])
 step(
-	'npm/ has one package per target',
+	'lib/addon/addon.d.ts is what scripts/typings.mjs makes',
+	readFileSync(typingsFile, 'utf8') === makeTypings(),
+)
+
+// The packages per platform: one for each platform of lib/addon/platforms.js, all of the version of the
+// main one, and each with the addon and the program that lib/ and bin/ search for.
+const json = (...path) => JSON.parse(readFileSync(join(root, ...path), 'utf8'))
+const { version, napi } = json('package.json')
+// For @napi-rs/cli, which makes and publishes those packages.
+step('package.json names the targets', napi.targets.join() === Object.values(targets).join())
+const platforms = Object.keys(targets)
+step(
+	'npm/ has one package per platform',
 	readdirSync(join(root, 'npm')).sort().join() === [...platforms].sort().join(),
 )
 for (const platform of platforms) {
 	const made = json('npm', platform, 'package.json')
 	const [os, cpu] = platform.split('-')
-	const file = `${mainName}.${platform}.node`
-	const program = `${mainName}.${platform}${os === 'win32' ? '.exe' : ''}`
+	const file = addonFile(platform)
+	const program = programFile(platform)
 	const facts = [made.name, made.version, made.main, made.files, made.os, made.cpu]
-	const expected = [`${mainName}-${platform}`, version, file, [file, program], [os], [cpu]]
+	const expected = [packageOf(platform), version, file, [file, program], [os], [cpu]]
 	step(`npm/${platform}`, JSON.stringify(facts) === JSON.stringify(expected))
 }
 

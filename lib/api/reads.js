@@ -1,6 +1,6 @@
 'use strict'
 
-// The calls that look: at a file, without a lock, and at its lock.
+// The calls that look: at a file, without a lock, at its lock, and for its path.
 
 /** @import { LockStatus, RegistryReadResult, RegistryV1 } from '../../index.js' */
 /** @import { AddonResult, FileText } from '../addon/addon.d.ts' */
@@ -46,4 +46,6 @@ const inspectLock = async (path, options) => {
 	return { ...status, ...(holder && { holder: holderOf(holder) }) }
 }
 
-module.exports = { inspectLock, readRegistry, readRegistrySync }
+const registryPath = () => unwrap(native.defaultPath({ ...process.env }))
+
+module.exports = { inspectLock, readRegistry, readRegistrySync, registryPath }
