@@ -11,6 +11,7 @@ use crate::files::atomic_write;
 use crate::files::paths::{self, FilePaths};
 use crate::files::shared_file::WriteLock;
 use crate::lock::file_lock::{self, KernelLock};
+use crate::lock::guard;
 use crate::lock::kernel_lock::{self, Mode};
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::sweep;
@@ -117,7 +118,12 @@ impl LockRequest<'_> {
     /// none, because the caller may not open the lock file or make one that serves all users, or
     /// because readers of a registry's lock take none.
     pub(crate) fn share(&self, wait: &Wait) -> Result<Option<KernelLock>> {
-        let DocumentLock::LockFile(lock_file) = self.lock else { return Ok(None) };
+        let DocumentLock::LockFile(lock_file) = self.lock else {
+            if !self.paths.guard.exists() {
+                guard::must_not_be_a_document(self.paths)?;
+            }
+            return Ok(None);
+        };
         must_not_be_a_registry(self.paths)?;
         match self.lock_file(lock_file, Mode::Shared, wait) {
             Err(Error::PermissionDenied { .. } | Error::UnsupportedFileSystem { .. }) => Ok(None),

@@ -176,7 +176,7 @@ fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<(File, Metadata)> {
 ///
 /// Only the default name of a lock file can be known here, and only an empty file counts: every lock
 /// file is empty, and a file with content is none.
-fn must_not_be_a_document(paths: &FilePaths) -> Result<()> {
+pub(crate) fn must_not_be_a_document(paths: &FilePaths) -> Result<()> {
     let in_use = paths.document_lock_file();
     let is_lock_file = |found: Metadata| found.is_file() && found.len() == 0;
     // Of a name without an extension that would be the lockfile, which an older argus may have made.
