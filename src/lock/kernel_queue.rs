@@ -21,7 +21,7 @@ use crate::lock::kernel_lock::{self, Mode};
 use crate::lock::wait::{Wait, WaitPolicy};
 use crate::sys::FileId;
 use crate::util::cancel::CancelToken;
-use crate::util::thread_pool::{Called, ThreadPool};
+use crate::util::thread_pool::{Dispatch, ThreadPool};
 
 /// One caller that waits.
 struct Request {
@@ -119,9 +119,9 @@ fn enqueue(key: QueueKey, request: &Arc<Request>) -> bool {
 }
 
 fn start_queue_thread(key: QueueKey) {
-    QUEUE_THREADS.run(Box::new(move |called| match called {
-        Called::ByThread => while serve_next(key) {},
-        Called::Refused => fail_all(key),
+    QUEUE_THREADS.run(Box::new(move |dispatch| match dispatch {
+        Dispatch::PoolThread => while serve_next(key) {},
+        Dispatch::Refused => fail_all(key),
     }));
 }
 

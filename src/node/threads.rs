@@ -10,7 +10,7 @@ use napi::{Env, JsValue, Unknown};
 use napi_derive::napi;
 
 use super::convert::Failure;
-use crate::util::thread_pool::{Called, ThreadPool};
+use crate::util::thread_pool::{Dispatch, ThreadPool};
 
 /// Which threads do it. Two pools, or calls that wait for locks could fill all threads, and the
 /// commit that would end their wait would find none.
@@ -127,13 +127,13 @@ pub(super) fn run(pool: Pool, work: Box<dyn FnOnce() -> Convert + Send>, tell: S
         Pool::Waits => &WAITS,
         Pool::Work => &WORK,
     };
-    pool.run(Box::new(move |called| {
-        tell(match called {
-            Called::Refused => {
+    pool.run(Box::new(move |dispatch| {
+        tell(match dispatch {
+            Dispatch::Refused => {
                 conversion(Failure::internal("the system refused another thread to this process"))
             }
             // Nothing at all would be worse than an odd error.
-            Called::ByThread => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            Dispatch::PoolThread => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
                 conversion(Failure::internal("a defect of argus-registry: its thread panicked"))
             }),
         });

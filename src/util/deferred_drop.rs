@@ -6,7 +6,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::util::thread_pool::{Called, ThreadPool};
+use crate::util::thread_pool::{Dispatch, ThreadPool};
 
 /// How many values wait at most. More are dropped by the caller: a process that updates faster than the
 /// disk frees would collect open files.
@@ -51,7 +51,7 @@ pub(crate) fn drop_later(value: impl Send + 'static) {
 
 /// The thread's work, until no value has come for a while. If the system refuses the thread, the caller
 /// does it once.
-fn drop_all(called: Called) {
+fn drop_all(dispatch: Dispatch) {
     let mut pauses = PAUSES.iter();
     loop {
         let mut waiting = waiting();
@@ -63,7 +63,9 @@ fn drop_all(called: Called) {
             continue;
         }
         match pauses.next() {
-            Some(pause) if called == Called::ByThread => drop(PAUSE.wait_timeout(waiting, *pause)),
+            Some(pause) if dispatch == Dispatch::PoolThread => {
+                drop(PAUSE.wait_timeout(waiting, *pause));
+            }
             _ => {
                 waiting.is_looking = false;
                 return;

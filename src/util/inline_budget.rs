@@ -52,7 +52,7 @@ pub(crate) fn is_available() -> bool {
     spent().leaves_budget(Instant::now())
 }
 
-/// Whether a file of this many bytes is small enough for it.
+/// Whether a file of this many bytes may be read and parsed on the calling thread.
 pub(crate) fn allows_size(bytes: u64) -> bool {
     bytes <= INLINE_SIZE_LIMIT
 }
