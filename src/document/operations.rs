@@ -208,7 +208,7 @@ fn is_newer(error: &Error) -> bool {
 
 /// Before a lock file is made for what is not there.
 fn must_exist(paths: &FilePaths) -> Result<()> {
-    let looked = sys::patiently(|| fs::metadata(&paths.target));
+    let looked = sys::retry_while_busy(|| fs::metadata(&paths.target));
     looked.map(|_| ()).map_err(|error| Error::from_io(&paths.target, "read", error))
 }
 

@@ -93,13 +93,13 @@ impl FilePaths {
         }
         // Most paths are their file's one name already, which one system call shows on Linux.
         let is_final = is_spelled_out(path)
-            && sys::look_without_links(path).is_some_and(|found| found.is_file());
+            && sys::metadata_without_links(path).is_some_and(|found| found.is_file());
         if is_final {
             return Self::of_resolved(path);
         }
         if let Ok(registry) = fs::canonicalize(path) {
             // What has vanished since is no other thing: it is missing.
-            match sys::patiently(|| fs::metadata(&registry)) {
+            match sys::retry_while_busy(|| fs::metadata(&registry)) {
                 Ok(metadata) if metadata.is_file() => return Self::beside(registry),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Self::beside(registry)

@@ -69,7 +69,7 @@ pub(crate) struct Opened<'a> {
 
 pub(crate) fn open(path: &Path) -> Result<Option<Opened<'_>>> {
     let fail = |error| Error::from_io(path, "read", error);
-    let file = match sys::patiently(|| sys::open_to_read(path)) {
+    let file = match sys::retry_while_busy(|| sys::open_following_links(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(fail)?,
     };

@@ -235,7 +235,7 @@ impl<'a> Beside<'a> {
 
     fn writer(&self) -> Writer {
         for lock_file in &self.lock_files {
-            let held = sys::open_for_look(lock_file).and_then(|file| kernel_lock::is_held(&file));
+            let held = sys::open_read_only(lock_file).and_then(|file| kernel_lock::is_held(&file));
             let lock_file = lock_file.display();
             match held {
                 Ok(false) => {}

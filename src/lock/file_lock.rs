@@ -201,7 +201,7 @@ fn open_or_create(
     let mut opened = kernel_lock::open_existing_or_create(path, create).map(|(file, _)| file);
     if mode == Mode::Shared && matches!(opened, Err(Error::PermissionDenied { .. })) {
         // Whoever may only read the file may still join the readers.
-        opened = match sys::open_for_look(path) {
+        opened = match sys::open_read_only(path) {
             // There is none, and it may not be made: that is what was denied.
             Err(error) if error.kind() == io::ErrorKind::NotFound => opened,
             looked => looked

@@ -142,7 +142,7 @@ pub(crate) fn is_something_else(path: &Path) -> bool {
     if !metadata.is_file() {
         return true;
     }
-    let start = sys::open_for_look(path).and_then(|file| sys::read_start(&file, MAGIC.len()));
+    let start = sys::open_read_only(path).and_then(|file| sys::read_start(&file, MAGIC.len()));
     start.is_ok_and(|start| !begins_a_guard(&start))
 }
 

@@ -120,7 +120,7 @@ pub(crate) fn look(paths: &FilePaths, stale_after: Duration) -> Result<Seen> {
 }
 
 fn look_once(paths: &FilePaths, stale_after: Duration) -> Result<Seen> {
-    let guard = sys::open_for_look(&paths.guard).ok();
+    let guard = sys::open_read_only(&paths.guard).ok();
     let guard_held = guard.as_ref().map(kernel_lock::is_held);
     let guarantee = match &guard_held {
         Some(Ok(_)) => Guarantee::KernelLock,
@@ -213,7 +213,7 @@ pub fn inspect_lock_file(path: impl AsRef<Path>) -> Result<LockFileStatus> {
     };
     let opened = sys::open_existing(path).or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => Err(error),
-        _ => sys::open_for_look(path),
+        _ => sys::open_read_only(path),
     });
     let file = match opened {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -267,7 +267,7 @@ fn holders(mut pids: Vec<u32>) -> Vec<LockFileHolder> {
 /// Whether files in this folder can be locked, by asking the folder itself, so that nothing has
 /// to be created.
 fn folder_guarantee(folder: &Path) -> Guarantee {
-    match sys::open_for_look(folder).map(|folder| kernel_lock::is_held(&folder)) {
+    match sys::open_read_only(folder).map(|folder| kernel_lock::is_held(&folder)) {
         Ok(Ok(_)) => Guarantee::KernelLock,
         Ok(Err(error)) if sys::locks_unsupported(&error) => Guarantee::LockfileOnly,
         _ => Guarantee::Unknown,

@@ -69,7 +69,7 @@ impl Found {
             return Ok(None);
         };
         // What can't be opened, or is no file at all, is judged by its age like any other.
-        let file = sys::open_for_look(path).ok().filter(|file| {
+        let file = sys::open_read_only(path).ok().filter(|file| {
             let metadata = file.metadata();
             metadata.is_ok_and(|metadata| {
                 metadata.is_file() && sys::id_of(file, &metadata).is_ok_and(|id| id == stamp.id)

@@ -16,8 +16,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(2);
 pub(crate) enum Dispatch {
     /// A thread of the pool.
     PoolThread,
-    /// The thread that called [`ThreadPool::run`]: the system refused a new thread, and no thread of
-    /// the pool will take the job.
+    /// A thread that calls [`ThreadPool::run`], perhaps with another job: the system refused it a
+    /// new thread, and no thread of the pool will take this job.
     Refused,
 }
 
