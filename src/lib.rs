@@ -127,7 +127,7 @@ pub use document::format::Toml;
 pub use document::format::{Format, Json};
 pub use document::lock::LockFile;
 pub use error::{Error, FormatError, LockKind, Result};
-pub use files::paths::{registry_path, system_registry_path};
+pub use files::default_path::{registry_path, system_registry_path};
 pub use holder::Holder;
 pub use litter::cleanup::{clear_litter, find_litter};
 pub use litter::probe_folder::ProbeFolder;

@@ -232,10 +232,10 @@ impl WriteLock for HeldLock {
         }
     }
 
-    fn replaces(&self, old: &Metadata, file: Option<Arc<File>>) {
+    fn before_replace(&self, old: &Metadata, file: Option<Arc<File>>) {
         match self {
             HeldLock::LockFile { lock, .. } => lock.open_to_users_of(old),
-            HeldLock::Registry(lock) => lock.replaces(old, file),
+            HeldLock::Registry(lock) => lock.before_replace(old, file),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::document::lock::{DocumentLock, LockRequest};
 use crate::error::FormatError;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::{self, CommitOptions, Content};
+use crate::files::shared_file::{self, CommitOptions, FileContent};
 use crate::lock::reentry::ReentryCheck;
 use crate::lock::wait::{LockOptions, Wait};
 use crate::sys;
@@ -55,7 +55,7 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
         LockRequest { paths, lock, new_file_mode: self.new_file_mode }
     }
 
-    fn parse(&self, paths: &FilePaths, content: &Content) -> Result<T> {
+    fn parse(&self, paths: &FilePaths, content: &FileContent) -> Result<T> {
         let path = || paths.target.clone();
         let fail = |source: FormatError| Error::Parse { path: path(), source };
         if let Some((found, expected)) = self.other_version(&content.bytes).map_err(fail)? {

@@ -99,7 +99,7 @@ impl Asked {
         let mut names = BTreeSet::new();
         for entry in fs::read_dir(&folder).map_err(fail)? {
             let name = entry.map_err(fail)?.file_name();
-            names.extend(name.to_str().and_then(paths::belongs_to).map(str::to_owned));
+            names.extend(name.to_str().and_then(paths::target_name_of).map(str::to_owned));
         }
         // A folder of such a name, or a link that leads elsewhere, is no file of this folder.
         let files = names.iter().filter_map(|name| FilePaths::resolve(&folder.join(name)).ok());

@@ -210,7 +210,7 @@ impl WriteLock for RegistryLock {
         RegistryLock::check(self)
     }
 
-    fn replaces(&self, old: &Metadata, file: Option<Arc<File>>) {
+    fn before_replace(&self, old: &Metadata, file: Option<Arc<File>>) {
         if let Some(guard) = &self.guard {
             // More users may write the registry by now than when the guard was made. Where we may
             // not open it to them, its owner's next update does.

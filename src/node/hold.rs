@@ -14,7 +14,7 @@ use super::threads::{conversion, in_background, promise, run, Convert, Pool, Set
 use super::Text;
 use crate::error::Result;
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::{self, CommitOptions, Content, NEW_FILE_MODE};
+use crate::files::shared_file::{self, CommitOptions, FileContent, NEW_FILE_MODE};
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait, WaitPolicy};
 use crate::util::cancel::CancelToken;
@@ -23,7 +23,7 @@ use crate::util::inline_budget;
 /// A held lock and the content read under it.
 struct Held {
     lock: RegistryLock,
-    content: Option<Content>,
+    content: Option<FileContent>,
 }
 
 /// Shared with the thread that commits; `None` once released.

@@ -64,8 +64,7 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads at most `limit` bytes from the start of a file. Uses and changes no file position, so
-/// threads that share the descriptor don't disturb each other.
+/// Reads at most `limit` bytes from the start of a file, wherever the position of the descriptor is.
 pub(crate) fn read_start(file: &File, limit: usize) -> io::Result<Vec<u8>> {
     read_enough(file, limit, limit)
 }

@@ -58,7 +58,7 @@ impl CancelToken {
     }
 
     #[cfg(feature = "tokio")]
-    fn children(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
+    fn children(&self) -> MutexGuard<'_, Vec<Weak<TokenState>>> {
         self.shared.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
