@@ -11,7 +11,7 @@ use crate::files::atomic_write;
 use crate::files::paths::{self, FilePaths};
 use crate::files::shared_file::WriteLock;
 use crate::lock::file_lock::{self, KernelLock};
-use crate::lock::kernel_lock::{self, Mode};
+use crate::lock::kernel_lock::{self, LockMode};
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::sweep;
 use crate::lock::wait::Wait;
@@ -119,7 +119,7 @@ impl LockRequest<'_> {
     pub(crate) fn share(&self, wait: &Wait) -> Result<Option<KernelLock>> {
         let DocumentLock::LockFile(lock_file) = self.lock else { return Ok(None) };
         must_not_be_a_registry(self.paths)?;
-        match self.lock_file(lock_file, Mode::Shared, wait) {
+        match self.lock_file(lock_file, LockMode::Shared, wait) {
             Err(Error::PermissionDenied { .. } | Error::UnsupportedFileSystem { .. }) => Ok(None),
             // Such as on a full disk: reading takes no space.
             Err(error) if !is_wait_over(&error) && !lock_file.exists() => Ok(None),
@@ -139,7 +139,7 @@ impl LockRequest<'_> {
         wait.before_blocking(self.paths)?;
         let paths = self.paths;
         must_not_be_a_registry(paths)?;
-        let lock = self.lock_file(lock_file, Mode::Exclusive, wait)?;
+        let lock = self.lock_file(lock_file, LockMode::Exclusive, wait)?;
         if !paths.folder.is_dir() {
             create_folder(&paths.folder)?;
         }
@@ -150,11 +150,11 @@ impl LockRequest<'_> {
     }
 
     /// Locks the lock file; creates it, and its folder, if they are missing.
-    fn lock_file(&self, lock_file: &Path, mode: Mode, wait: &Wait) -> Result<KernelLock> {
+    fn lock_file(&self, lock_file: &Path, mode: LockMode, wait: &Wait) -> Result<KernelLock> {
         let create = |_: &Path| self.create(lock_file, mode);
         let lock = || file_lock::lock(lock_file, mode, wait, create);
         match (lock(), lock_file.parent()) {
-            (Err(Error::NotFound { .. }), Some(folder)) if mode == Mode::Exclusive => {
+            (Err(Error::NotFound { .. }), Some(folder)) if mode == LockMode::Exclusive => {
                 create_folder(folder)?;
                 lock()
             }
@@ -163,10 +163,10 @@ impl LockRequest<'_> {
     }
 
     /// Creates the lock file so that all users who may write the document may open it.
-    fn create(&self, lock_file: &Path, mode: Mode) -> io::Result<File> {
+    fn create(&self, lock_file: &Path, mode: LockMode) -> io::Result<File> {
         match fs::metadata(&self.paths.target) {
             // A reader's own file would keep the document's owner from writing it.
-            Ok(document) if mode == Mode::Shared && !sys::may_give_to_owner_of(&document) => {
+            Ok(document) if mode == LockMode::Shared && !sys::may_give_to_owner_of(&document) => {
                 Err(io::ErrorKind::PermissionDenied.into())
             }
             Ok(document) => {

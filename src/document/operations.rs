@@ -12,7 +12,7 @@ use crate::error::FormatError;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent};
-use crate::lock::reentry::ReentryCheck;
+use crate::lock::reentry::UpdateScope;
 use crate::lock::wait::{LockOptions, Wait};
 use crate::sys;
 use crate::warning::Warning;
@@ -153,7 +153,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             must_exist(&paths)?;
         }
         // By the lock, which several documents may share.
-        let _entered = ReentryCheck::enter(lock.identity(&paths), &paths.target)?;
+        let _entered = UpdateScope::enter(lock.identity(&paths), &paths.target)?;
         let request = self.lock_request(&paths, &lock);
         loop {
             let lock = request.acquire(&wait)?;

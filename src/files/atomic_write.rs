@@ -87,8 +87,9 @@ impl Drop for TempFile<'_> {
     }
 }
 
-/// Creates a folder and its missing parents, so that they would survive a power failure like the file
-/// that is put there. It happens once in the life of a file, so there is no option to skip the fsync.
+/// Creates a folder and its missing parents, so that they would survive a power failure like the
+/// file that is put there. It happens once in the life of a file, so there is no option to skip the
+/// fsync.
 pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
     fs::create_dir_all(folder)?;

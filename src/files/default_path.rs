@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// The path of the user's argus registry: the value of `ARGUS_REGISTRY_PATH`; else `registry.json` in
-/// the folder `ARGUS_HOME`; else `~/.argus/registry.json` (in `%USERPROFILE%` on Windows). An empty
-/// variable counts as unset.
+/// The path of the user's argus registry: the value of `ARGUS_REGISTRY_PATH`; else `registry.json`
+/// in the folder `ARGUS_HOME`; else `~/.argus/registry.json` (in `%USERPROFILE%` on Windows). An
+/// empty variable counts as unset.
 ///
 /// # Errors
 ///

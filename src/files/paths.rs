@@ -8,8 +8,8 @@ use std::path::{self, Component, Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::sys;
 
-/// The longest name of a shared file. File systems limit a name to 255 bytes, and a temp file's name is
-/// that of its shared file with a nonce and punctuation added.
+/// The longest name of a shared file. File systems limit a name to 255 bytes, and a temp file's
+/// name is that of its shared file with a nonce and punctuation added.
 const MAX_NAME_BYTES: usize = 255 - (NONCE_DIGITS + "..".len() + ".tmp".len());
 
 /// How many symbolic links are followed before they count as a loop, as in Linux.
@@ -22,8 +22,8 @@ pub(crate) struct FilePaths {
     pub(crate) folder: PathBuf,
     /// The guard: a permanent file, which carries the kernel lock of a registry.
     pub(crate) guard: PathBuf,
-    /// The lockfile: it exists exactly while a registry's lock is held, for programs that know no other
-    /// lock.
+    /// The lockfile: it exists exactly while a registry's lock is held, for programs that know no
+    /// other lock.
     pub(crate) lockfile: PathBuf,
 }
 
@@ -48,7 +48,8 @@ impl FilePaths {
             return Self::of_resolved(path);
         }
         if let Ok(resolved) = fs::canonicalize(path) {
-            // A file that was deleted since `canonicalize` counts as missing, not as another kind of file.
+            // A file that was deleted since `canonicalize` counts as missing, not as another kind
+            // of file.
             match sys::retry_while_busy(|| fs::metadata(&resolved)) {
                 Ok(metadata) if metadata.is_file() => return Self::of_target(resolved),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -84,8 +85,8 @@ impl FilePaths {
         })
     }
 
-    /// The lock file that a document at this path has by default: `path.with_extension("lock")`, as in
-    /// veil.
+    /// The lock file that a document at this path has by default: `path.with_extension("lock")`, as
+    /// in veil.
     pub(crate) fn document_lock_file(&self) -> PathBuf {
         self.target.with_extension("lock")
     }
@@ -143,8 +144,8 @@ impl FilePaths {
         self.siblings(|name| is_keepsake(name, self.name()))
     }
 
-    /// The regular files in the folder whose names match. Anything else with such a name was not made by
-    /// this crate.
+    /// The regular files in the folder whose names match. Anything else with such a name was not
+    /// made by this crate.
     fn siblings(&self, matches: impl Fn(&OsStr) -> bool) -> io::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
@@ -169,8 +170,8 @@ fn is_normalized(path: &Path) -> bool {
     path.is_absolute() && !has_parent && normal.as_os_str() == path.as_os_str()
 }
 
-/// Resolves the part of a folder's path that exists, so that two paths of a folder that is yet to be
-/// created resolve to one.
+/// Resolves the part of a folder's path that exists, so that two paths of a folder that is yet to
+/// be created resolve to one.
 fn canonicalize_existing_part(folder: &Path) -> PathBuf {
     let found = folder.ancestors().find_map(|at| Some((at, fs::canonicalize(at).ok()?)));
     match found {
@@ -215,8 +216,8 @@ fn is_keepsake(name: &OsStr, of: &OsStr) -> bool {
         && nonce.iter().all(u8::is_ascii_hexdigit)
 }
 
-/// The name of the shared file to which a temp file, kept file, guard or lockfile of this name belongs;
-/// `None` for any other name.
+/// The name of the shared file to which a temp file, kept file, guard or lockfile of this name
+/// belongs; `None` for any other name.
 pub(crate) fn target_name_of(name: &str) -> Option<&str> {
     let of_temp = || {
         let of = &name.strip_prefix('.')?.strip_suffix(".tmp")?;

@@ -22,8 +22,8 @@ pub(crate) trait WriteLock {
     /// The fence: fails with [`Error::LockLost`] if another program has removed the lock.
     fn check(&self) -> Result<()>;
 
-    /// Called before a file is replaced, with its metadata and, where open files can be replaced, the
-    /// open file.
+    /// Called before a file is replaced, with its metadata and, where open files can be replaced,
+    /// the open file.
     fn before_replace(&self, old: &Metadata, file: Option<Arc<File>>);
 }
 
@@ -50,8 +50,8 @@ pub(crate) struct FileContent {
     file: Option<Arc<File>>,
 }
 
-/// Reads a file without a lock; `None` if it does not exist. Replacement is atomic, so the result is
-/// always one complete version of the file.
+/// Reads a file without a lock; `None` if it does not exist. Replacement is atomic, so the result
+/// is always one complete version of the file.
 pub(crate) fn read(path: &Path) -> Result<Option<FileContent>> {
     open(path)?.map(OpenedFile::read).transpose()
 }
@@ -98,7 +98,8 @@ impl OpenedFile<'_> {
 }
 
 /// Replaces a file's content under its lock. `old` is the content that the caller read under that
-/// lock; `None` if there was no file. Returns the path of the kept old file, if `options` ask for it.
+/// lock; `None` if there was no file. Returns the path of the kept old file, if `options` ask for
+/// it.
 ///
 /// # Errors
 ///
@@ -112,7 +113,8 @@ pub(crate) fn commit(
     if let Some(old) = old {
         lock.before_replace(&old.metadata, old.file.clone());
     }
-    // Checked before anything is written: a process that lost the lock must not leave even a temp file.
+    // Checked before anything is written: a process that lost the lock must not leave even a temp
+    // file.
     lock.check()?;
     let mut kept = None;
     let paths = lock.paths();
@@ -129,8 +131,8 @@ pub(crate) fn commit(
         if options.keep_old {
             kept = Some(keep_old_file(lock, old)?);
         }
-        // Checked again after the slow part, as shortly before the rename as possible: a lock that was
-        // lost in between would let this commit overwrite another process's.
+        // Checked again after the slow part, as shortly before the rename as possible: this commit
+        // must not overwrite that of a process which took the lock in between.
         lock.check()
     });
     if let (Err(_), Some(kept)) = (&replaced, &kept) {
@@ -143,8 +145,8 @@ pub(crate) fn commit(
         lock.check()?;
         let was_removed = matches!(error, Error::NotFound { .. }) && paths.folder.is_dir();
         return Err(match was_removed {
-            // Another process removed the temp file because it took this process for dead. Nothing was
-            // written, so the caller may try again, as after a lost lock.
+            // Another process removed the temp file because it took this process for dead. Nothing
+            // was written, so the caller may try again, as after a lost lock.
             true => Error::LockLost { path: paths.target.clone() },
             false => error,
         });
@@ -155,8 +157,8 @@ pub(crate) fn commit(
     Ok(kept)
 }
 
-/// Keeps the old file under another name. A hard link to the file needs no space, so this works on a
-/// full disk, too. Where files can't have two names, the content is copied.
+/// Keeps the old file under another name. A hard link to the file needs no space, so this works on
+/// a full disk, too. Where files can't have two names, the content is copied.
 fn keep_old_file(lock: &impl WriteLock, old: Option<&FileContent>) -> Result<PathBuf> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let paths = lock.paths();

@@ -138,7 +138,7 @@ impl Acquisition {
             Slot::Waiting => {
                 self.token.cancel();
                 tell(&self.settle, conversion(()));
-                let over = |paths| Wait::start(&self.options).over(&paths, None);
+                let over = |paths| Wait::start(&self.options).contention_error(&paths, None);
                 let paths = FilePaths::of_resolved(self.path.as_ref());
                 Either::B(paths.map_or_else(Failure::from, |paths| over(paths).into()))
             }

@@ -8,7 +8,7 @@ use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent, NEW_FILE_MODE};
-use crate::lock::reentry::ReentryCheck;
+use crate::lock::reentry::UpdateScope;
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait};
 use crate::warning::{OnWarning, Warning};
@@ -215,7 +215,7 @@ fn under_lock<T, E: From<Error>>(
     policy: ThreadPolicy,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    let _entered = ReentryCheck::enter(&paths.target, &paths.target)?;
+    let _entered = UpdateScope::enter(&paths.target, &paths.target)?;
     let lock = RegistryLock::acquire_at(paths, &Wait::start_with(options, policy))?;
     body(&lock)
 }

@@ -64,7 +64,8 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads at most `limit` bytes from the start of a file, wherever the position of the descriptor is.
+/// Reads at most `limit` bytes from the start of a file, wherever the position of the descriptor
+/// is.
 pub(crate) fn read_start(file: &File, limit: usize) -> io::Result<Vec<u8>> {
     read_enough(file, limit, limit)
 }
@@ -89,8 +90,8 @@ fn read_enough(file: &File, enough: usize, limit: usize) -> io::Result<Vec<u8>> 
 /// Reads all of an open file, whose size when it was opened is `size`.
 pub(crate) fn read_all(mut file: &File, size: u64) -> io::Result<Vec<u8>> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
-    // The buffer has room for one more byte, which shows whether the file has grown: one that has not
-    // is read in one call.
+    // The buffer has room for one more byte, which shows whether the file has grown: one that has
+    // not is read in one call.
     let mut bytes = read_enough(file, size, size.saturating_add(1))?;
     if bytes.len() > size {
         // A file that is only ever replaced in one step does not grow while it is open.

@@ -14,15 +14,15 @@ use super::types::FileId;
 mod processes;
 pub(crate) use processes::*;
 
-/// Whether a program can read a file that another one has locked. Kernel locks are advisory here, so
-/// the guard itself can be the lockfile, under a second name.
+/// Whether a program can read a file that another one has locked. Kernel locks are advisory here,
+/// so the guard itself can be the lockfile, under a second name.
 pub(crate) const LOCKED_FILE_IS_READABLE: bool = true;
 
 /// Whether a file can be replaced while a program has it open. That program keeps the old file.
 pub(crate) const OPEN_FILES_CAN_BE_REPLACED: bool = true;
 
-/// Refuses a symbolic link, which another user may have put in the place of a lock file, and does not
-/// block when it opens a FIFO.
+/// Refuses a symbolic link, which another user may have put in the place of a lock file, and does
+/// not block when it opens a FIFO.
 const NO_FOLLOW_NO_BLOCK: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 
 fn flags(flags: OFlags) -> i32 {
@@ -39,8 +39,8 @@ pub(crate) fn open_read_only(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags(NO_FOLLOW_NO_BLOCK)).open(path)
 }
 
-/// The metadata of the file at a path without symbolic links: such a path, if it is also normalized,
-/// is the file's one real path.
+/// The metadata of the file at a path without symbolic links: such a path, if it is also
+/// normalized, is the file's one real path.
 ///
 /// The kernel walks the path once; to resolve it by `canonicalize` takes one walk for each of its
 /// parts. `None` means that this call can't tell: there is a link, or the file can't be looked at.
@@ -90,7 +90,8 @@ pub(crate) fn id_of(_file: &File, metadata: &Metadata) -> io::Result<FileId> {
 /// other program. False for file system types that this function does not know.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_local(file: &File) -> bool {
-    // As in Linux's magic.h: ext2 to ext4, XFS, Btrfs, F2FS, bcachefs, ZFS, tmpfs, ramfs, overlayfs.
+    // As in Linux's magic.h: ext2 to ext4, XFS, Btrfs, F2FS, bcachefs, ZFS, tmpfs, ramfs,
+    // overlayfs.
     const LOCAL: [u32; 9] = [
         0xEF53,
         0x5846_5342,
@@ -112,8 +113,8 @@ pub(crate) fn is_local(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|system| u64::from(system.f_flags) & MNT_LOCAL != 0)
 }
 
-/// The identity of the file that a path names now, not following a symbolic link; `None` if there is
-/// no file.
+/// The identity of the file that a path names now, not following a symbolic link; `None` if there
+/// is no file.
 pub(crate) fn id_at(path: &Path) -> io::Result<Option<FileId>> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(FileId { device: metadata.dev(), inode: metadata.ino() })),
@@ -122,8 +123,8 @@ pub(crate) fn id_at(path: &Path) -> io::Result<Option<FileId>> {
     }
 }
 
-/// The time of a file's last status change (`ctime`): when a name was last added to the file, or its
-/// mode or owner changed.
+/// The time of a file's last status change (`ctime`): when a name was last added to the file, or
+/// its mode or owner changed.
 pub(crate) fn link_time(path: &Path) -> Option<SystemTime> {
     let metadata = fs::symlink_metadata(path).ok()?;
     let since_1970 = Duration::new(
@@ -158,8 +159,8 @@ pub(crate) fn widen_access(file: &File, current: &Metadata, like: &Metadata) -> 
 
 /// Permits the users who may write `like` to open a document's lock file.
 ///
-/// The caller of the library has chosen the lock file's path, so it may name any file. Only an empty
-/// file of the owner of `like`, with one name, is changed, and no permission is taken away.
+/// The caller of the library has chosen the lock file's path, so it may name any file. Only an
+/// empty file of the owner of `like`, with one name, is changed, and no permission is taken away.
 pub(crate) fn open_to_users_of(file: &File, like: &Metadata) -> io::Result<()> {
     let current = file.metadata()?;
     let is_lock_file = current.len() == 0 && current.nlink() == 1 && current.uid() == like.uid();
@@ -205,8 +206,8 @@ pub(crate) fn copy_mode_and_owner(file: &File, like: &Metadata) -> io::Result<()
     Ok(())
 }
 
-/// Makes the names in a folder durable. Succeeds on file systems that have no such call: they keep a
-/// rename in order with other changes, and guarantee no more.
+/// Makes the names in a folder durable. Succeeds on file systems that have no such call: they keep
+/// a rename in order with other changes, and guarantee no more.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     match synced {

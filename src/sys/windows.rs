@@ -8,11 +8,12 @@ use std::time::SystemTime;
 
 use super::types::{FileId, ProcessState};
 
-/// Whether a program can read a file that another one has locked. Kernel locks are mandatory here, so
-/// the lockfile, which must be readable, is a separate file.
+/// Whether a program can read a file that another one has locked. Kernel locks are mandatory here,
+/// so the lockfile, which must be readable, is a separate file.
 pub(crate) const LOCKED_FILE_IS_READABLE: bool = false;
 
-/// Whether a file can be replaced while a program has it open. Here this depends on the file system.
+/// Whether a file can be replaced while a program has it open. Here this depends on the file
+/// system.
 pub(crate) const OPEN_FILES_CAN_BE_REPLACED: bool = false;
 
 /// Opens a symbolic link (a reparse point) itself, where `O_NOFOLLOW` on Unix refuses to open one.
@@ -73,8 +74,8 @@ pub(crate) fn is_local(_file: &File) -> bool {
     false
 }
 
-/// The identity of the file that a path names now, not following a symbolic link; `None` if there is
-/// no file.
+/// The identity of the file that a path names now, not following a symbolic link; `None` if there
+/// is no file.
 pub(crate) fn id_at(path: &Path) -> io::Result<Option<FileId>> {
     match open_read_only(path) {
         Ok(file) => {
@@ -116,7 +117,8 @@ pub(crate) fn may_give_to_owner_of(_other: &Metadata) -> bool {
     true
 }
 
-/// On Windows a file's permissions come from its folder, also those of a file that replaces another.
+/// On Windows a file's permissions come from its folder, also those of a file that replaces
+/// another.
 pub(crate) fn copy_mode_and_owner(_file: &File, _like: &Metadata) -> io::Result<()> {
     Ok(())
 }

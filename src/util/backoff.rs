@@ -1,15 +1,15 @@
 //! The delays between two checks of a lock that can only be polled.
 //!
-//! A pure iterator: it neither sleeps nor reads a clock, so tests cover all of its behaviour without
-//! waiting.
+//! A pure iterator: it neither sleeps nor reads a clock, so tests cover all of its behaviour
+//! without waiting.
 
 use std::time::Duration;
 
 /// Exponential delays with jitter: each delay is drawn from the upper half of an interval, and the
 /// interval doubles up to a ceiling.
 ///
-/// By default it starts with shorter delays than argus, which polls every 25 to 225 ms, because most
-/// holders release a lock in well under a millisecond.
+/// By default it starts with shorter delays than argus, which polls every 25 to 225 ms, because
+/// most holders release a lock in well under a millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     /// The first interval. Default: 1 ms.

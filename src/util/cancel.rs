@@ -49,8 +49,8 @@ impl CancelToken {
         children.retain(|child| child.strong_count() > 0);
         children.push(Arc::downgrade(&child.shared));
         drop(children);
-        // Checked after the child is in the list: a parent that was cancelled between a check and the
-        // insertion would never cancel this child.
+        // Checked after the child is in the list: a parent that was cancelled between a check and
+        // the insertion would never cancel this child.
         if self.is_cancelled() {
             child.cancel();
         }
@@ -70,8 +70,8 @@ impl CancelToken {
 
     /// Wakes the waiting threads without cancelling their waits.
     ///
-    /// Takes and releases the lock first: a thread that has checked its condition but does not sleep
-    /// yet would miss the notification and sleep until its deadline.
+    /// Takes and releases the lock first: a thread that has checked its condition but does not
+    /// sleep yet would miss the notification and sleep until its deadline.
     pub(crate) fn wake(&self) {
         drop(self.lock());
         self.shared.woken.notify_all();

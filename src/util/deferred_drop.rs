@@ -1,19 +1,19 @@
 //! Dropping values on a thread of their own, some milliseconds later.
 //!
-//! For what takes long to drop and that no caller waits for: closing the last descriptor of a deleted
-//! file frees the file, which can take as long as the update that replaced it.
+//! For what takes long to drop and that no caller waits for: closing the last descriptor of a
+//! deleted file frees the file, which can take as long as the update that replaced it.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::util::thread_pool::{Dispatch, ThreadPool};
 
-/// How many values wait at most. More are dropped by the caller: a process that updates faster than the
-/// disk frees would collect open files.
+/// How many values wait at most. More are dropped by the caller: a process that updates faster than
+/// the disk frees would collect open files.
 const WAITING_LIMIT: usize = 32;
 
-/// The pauses between two looks, counted from the last value. To wake the thread for each value would
-/// cost more than to drop it.
+/// The pauses between two looks, counted from the last value. To wake the thread for each value
+/// would cost more than to drop it.
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(1),
     Duration::from_millis(2),
@@ -49,8 +49,8 @@ pub(crate) fn drop_later(value: impl Send + 'static) {
     }
 }
 
-/// The thread's work, until no value has come for a while. If the system refuses the thread, the caller
-/// does it once.
+/// The thread's work, until no value has come for a while. If the system refuses the thread, the
+/// caller does it once.
 fn drop_all(dispatch: Dispatch) {
     let mut pauses = PAUSES.iter();
     loop {

@@ -54,8 +54,8 @@ impl ThreadPool {
     pub(crate) fn run(&'static self, job: Job) {
         let mut state = self.lock();
         state.jobs.push_back(job);
-        // One idle thread is not enough if earlier jobs still wait: each idle thread takes one job, and
-        // the earlier ones come first.
+        // One idle thread is not enough if earlier jobs still wait: each idle thread takes one job,
+        // and the earlier ones come first.
         if state.jobs.len() <= state.idle {
             drop(state);
             self.job_added.notify_one();
@@ -72,9 +72,10 @@ impl ThreadPool {
         }
     }
 
-    /// Called when the system has refused a thread. The pool's other threads take its jobs, with two
-    /// exceptions, in which this thread calls them: the pool has no thread, or it has no bound. In a
-    /// pool without a bound each job may run for ever, so a thread may never come to the new one.
+    /// Called when the system has refused a thread. The pool's other threads take its jobs, with
+    /// two exceptions, in which this thread calls them: the pool has no thread, or it has no bound.
+    /// In a pool without a bound each job may run for ever, so a thread may never come to the new
+    /// one.
     fn handle_refused_thread(&self) {
         let mut state = self.lock();
         state.threads -= 1;
@@ -95,8 +96,8 @@ impl ThreadPool {
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
-                // A thread that a panic ended would still be counted: after `max_threads` panics the
-                // pool would start no thread any more.
+                // A thread that a panic ended would still be counted: after `max_threads` panics
+                // the pool would start no thread any more.
                 let _ = catch_unwind(AssertUnwindSafe(|| job(Dispatch::PoolThread)));
                 state = self.lock();
                 continue;

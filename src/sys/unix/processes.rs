@@ -43,8 +43,8 @@ pub(crate) fn may_signal(pid: u32) -> bool {
     pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::PERM))
 }
 
-/// When a process began, by the machine's clock as it is set now: Linux tells only how long after the
-/// boot it began.
+/// When a process began, by the machine's clock as it is set now: Linux tells only how long after
+/// the boot it began.
 #[cfg(target_os = "linux")]
 pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
     let ProcessState::Running { started: Some(ticks) } = running(pid) else { return None };
@@ -80,9 +80,9 @@ pub(crate) fn lock_holders(_file: FileId) -> Vec<u32> {
 
 /// Finds a file's holders in the table of locks.
 ///
-/// A line is such as `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; the line of a waiting process
-/// has `->` before `FLOCK`. On btrfs and overlayfs the table names other devices than their files
-/// have, so none is found.
+/// A line is such as `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; the line of a waiting
+/// process has `->` before `FLOCK`. On btrfs and overlayfs the table names other devices than their
+/// files have, so none is found.
 #[cfg(target_os = "linux")]
 fn flock_holders(table: &str, file: FileId) -> Vec<u32> {
     let (major, minor) = (rustix::fs::major(file.device), rustix::fs::minor(file.device));
