@@ -84,7 +84,7 @@ pub fn inspect_lock(path: impl AsRef<Path>, stale_after: Duration) -> Result<Loc
     Ok(LockStatus { path: paths.target, state, holder, guarantee })
 }
 
-/// The state of a registry's lock at one moment.
+/// The state of a registry's lock, as [`take_snapshot`] found it.
 pub(crate) struct LockSnapshot {
     pub(crate) state: LockState,
     pub(crate) guarantee: Guarantee,

@@ -53,9 +53,9 @@ pub(crate) fn open_existing_or_create(
 
 /// Creates a lock file that every user who may write `protected` may open.
 ///
-/// The file gets its access rights under the name `temp` and its own name afterwards: a process
-/// that found it before could be refused to open it. No other process uses the name `temp`, and
-/// that file is gone when this returns.
+/// The file gets its access rights under the name `temp`, and its own name afterwards. Otherwise
+/// another process could find the file before that process is permitted to open it. No other
+/// process uses the name `temp`, and that name is gone when this returns.
 pub(crate) fn create_like(path: &Path, temp: &Path, protected: &Metadata) -> io::Result<File> {
     let file = sys::create_new(temp, 0o600)?;
     let named =

@@ -12,8 +12,8 @@ use crate::util::cancel::CancelToken;
 /// How to wait for a lock.
 #[derive(Debug, Clone)]
 pub struct LockOptions {
-    /// How long to wait for the lock. Zero means one try, `None` a wait without bound. Default: 2
-    /// s.
+    /// How long to wait for the lock. Zero means one try; `None` means a wait without bound.
+    /// Default: 2 s.
     pub timeout: Option<Duration>,
     /// The instant at which the timeout starts, for a caller that has already waited for something
     /// else. Default: the moment of the call.

@@ -12,7 +12,7 @@ use crate::util::thread_pool::{Dispatch, ThreadPool};
 /// the disk frees would collect open files.
 const WAITING_LIMIT: usize = 32;
 
-/// The pauses between two looks, counted from the last value. To wake the thread for each value
+/// The pauses between two checks, counted from the last value. To wake the thread for each value
 /// would cost more than to drop it.
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(1),
@@ -25,15 +25,15 @@ const STACK_BYTES: usize = 256 * 1024;
 
 static THREAD: ThreadPool = ThreadPool::new(1, STACK_BYTES);
 
-static WAITING: Mutex<Waiting> = Mutex::new(Waiting { values: Vec::new(), is_looking: false });
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting { values: Vec::new(), is_checking: false });
 
-/// What the thread sleeps on between two looks. Nothing notifies it.
+/// What the thread sleeps on between two checks. Nothing notifies it.
 static PAUSE: Condvar = Condvar::new();
 
 struct Waiting {
     values: Vec<Box<dyn Send>>,
-    /// Whether the thread looks by itself, soon.
-    is_looking: bool,
+    /// Whether the thread will check for values by itself, soon.
+    is_checking: bool,
 }
 
 /// Drops a value on the thread, or at once if the thread has enough to do.
@@ -43,7 +43,7 @@ pub(crate) fn drop_later(value: impl Send + 'static) {
         return;
     }
     waiting.values.push(Box::new(value));
-    if !std::mem::replace(&mut waiting.is_looking, true) {
+    if !std::mem::replace(&mut waiting.is_checking, true) {
         drop(waiting);
         THREAD.run(Box::new(drop_all));
     }
@@ -67,7 +67,7 @@ fn drop_all(dispatch: Dispatch) {
                 drop(PAUSE.wait_timeout(waiting, *pause));
             }
             _ => {
-                waiting.is_looking = false;
+                waiting.is_checking = false;
                 return;
             }
         }
