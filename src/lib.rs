@@ -127,7 +127,7 @@ pub use document::format::Toml;
 pub use document::format::{Format, Json};
 pub use document::lock::LockFile;
 pub use error::{Error, FormatError, LockKind, Result};
-pub use files::paths::{registry_path, system_registry_path};
+pub use files::default_path::{registry_path, system_registry_path};
 pub use holder::Holder;
 pub use litter::cleanup::{clear_litter, find_litter};
 pub use litter::probe_folder::ProbeFolder;
@@ -135,9 +135,9 @@ pub use litter::survey::{Litter, LitterKind};
 pub use lock::file_lock::{
     lock_exclusive, lock_shared, try_lock_exclusive, try_lock_shared, KernelLock,
 };
-pub use lock::inspect::{
-    inspect_lock, inspect_lock_file, Guarantee, LockFileHolder, LockFileState, LockFileStatus,
-    LockState, LockStatus,
+pub use lock::inspect::{inspect_lock, Guarantee, LockState, LockStatus};
+pub use lock::inspect_lock_file::{
+    inspect_lock_file, LockFileHolder, LockFileState, LockFileStatus,
 };
 pub use lock::registry_lock::RegistryLock;
 pub use lock::wait::LockOptions;

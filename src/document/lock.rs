@@ -12,7 +12,7 @@ use crate::files::paths::{self, FilePaths};
 use crate::files::shared_file::WriteLock;
 use crate::lock::file_lock::{self, KernelLock};
 use crate::lock::guard;
-use crate::lock::kernel_lock::{self, Mode};
+use crate::lock::kernel_lock::{self, LockMode};
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::sweep;
 use crate::lock::wait::Wait;
@@ -125,7 +125,7 @@ impl LockRequest<'_> {
             return Ok(None);
         };
         must_not_be_a_registry(self.paths)?;
-        match self.lock_file(lock_file, Mode::Shared, wait) {
+        match self.lock_file(lock_file, LockMode::Shared, wait) {
             Err(Error::PermissionDenied { .. } | Error::UnsupportedFileSystem { .. }) => Ok(None),
             // Such as on a full disk: reading takes no space.
             Err(error) if !is_wait_over(&error) && !lock_file.exists() => Ok(None),
@@ -145,7 +145,7 @@ impl LockRequest<'_> {
         wait.before_blocking(self.paths)?;
         let paths = self.paths;
         must_not_be_a_registry(paths)?;
-        let lock = self.lock_file(lock_file, Mode::Exclusive, wait)?;
+        let lock = self.lock_file(lock_file, LockMode::Exclusive, wait)?;
         if !paths.folder.is_dir() {
             create_folder(&paths.folder)?;
         }
@@ -159,16 +159,16 @@ impl LockRequest<'_> {
     pub(crate) fn timed_out(&self, wait: &Wait) -> Error {
         match self.lock {
             DocumentLock::LockFile(lock_file) => file_lock::timed_out(lock_file, wait),
-            DocumentLock::Registry => wait.over(self.paths, None),
+            DocumentLock::Registry => wait.contention_error(self.paths, None),
         }
     }
 
     /// Locks the lock file; creates it, and its folder, if they are missing.
-    fn lock_file(&self, lock_file: &Path, mode: Mode, wait: &Wait) -> Result<KernelLock> {
+    fn lock_file(&self, lock_file: &Path, mode: LockMode, wait: &Wait) -> Result<KernelLock> {
         let create = |_: &Path| self.create(lock_file, mode);
         let lock = || file_lock::lock(lock_file, mode, wait, create);
         match (lock(), lock_file.parent()) {
-            (Err(Error::NotFound { .. }), Some(folder)) if mode == Mode::Exclusive => {
+            (Err(Error::NotFound { .. }), Some(folder)) if mode == LockMode::Exclusive => {
                 create_folder(folder)?;
                 lock()
             }
@@ -177,10 +177,10 @@ impl LockRequest<'_> {
     }
 
     /// Creates the lock file so that all users who may write the document may open it.
-    fn create(&self, lock_file: &Path, mode: Mode) -> io::Result<File> {
+    fn create(&self, lock_file: &Path, mode: LockMode) -> io::Result<File> {
         match fs::metadata(&self.paths.target) {
             // A reader's own file would keep the document's owner from writing it.
-            Ok(document) if mode == Mode::Shared && !sys::may_give_to_owner_of(&document) => {
+            Ok(document) if mode == LockMode::Shared && !sys::may_give_to_owner_of(&document) => {
                 Err(io::ErrorKind::PermissionDenied.into())
             }
             Ok(document) => {
@@ -265,10 +265,10 @@ impl WriteLock for HeldLock {
         }
     }
 
-    fn replaces(&self, old: &Metadata, file: Option<Arc<File>>) {
+    fn before_replace(&self, old: &Metadata, file: Option<Arc<File>>) {
         match self {
             HeldLock::LockFile { lock, .. } => lock.open_to_users_of(old),
-            HeldLock::Registry(lock) => lock.replaces(old, file),
+            HeldLock::Registry(lock) => lock.before_replace(old, file),
         }
     }
 }

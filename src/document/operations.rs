@@ -11,8 +11,8 @@ use crate::document::lock::{DocumentLock, LockRequest};
 use crate::error::FormatError;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::{self, CommitOptions, Content};
-use crate::lock::reentry::ReentryCheck;
+use crate::files::shared_file::{self, CommitOptions, FileContent};
+use crate::lock::reentry::UpdateScope;
 use crate::lock::wait::{LockOptions, Wait};
 use crate::sys;
 use crate::warning::Warning;
@@ -52,7 +52,7 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
         LockRequest { paths, lock, new_file_mode: self.new_file_mode }
     }
 
-    fn parse(&self, paths: &FilePaths, content: &Content) -> Result<T> {
+    fn parse(&self, paths: &FilePaths, content: &FileContent) -> Result<T> {
         let path = || paths.target.clone();
         let fail = |source: FormatError| Error::Parse { path: path(), source };
         if let Some((found, expected)) = self.other_version(&content.bytes).map_err(fail)? {
@@ -150,7 +150,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             must_exist(&paths)?;
         }
         // By the lock, which several documents may share.
-        let _entered = ReentryCheck::enter(lock.identity(&paths), &paths.target)?;
+        let _entered = UpdateScope::enter(lock.identity(&paths), &paths.target)?;
         let request = self.lock_request(&paths, &lock);
         loop {
             let lock = request.acquire(&wait)?;
@@ -197,7 +197,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
 }
 
 /// Reads a document that must exist, under its lock for reading if there is one; says whether there was.
-pub(crate) fn load_content(request: &LockRequest<'_>, wait: &Wait) -> Result<(Content, bool)> {
+pub(crate) fn load_content(request: &LockRequest<'_>, wait: &Wait) -> Result<(FileContent, bool)> {
     must_exist(request.paths)?;
     let lock = request.share(wait)?;
     let content =
@@ -214,7 +214,7 @@ fn is_newer(error: &Error) -> bool {
 
 /// Before a lock file is made for what is not there.
 pub(crate) fn must_exist(paths: &FilePaths) -> Result<()> {
-    let looked = sys::patiently(|| fs::metadata(&paths.target));
+    let looked = sys::retry_while_busy(|| fs::metadata(&paths.target));
     looked.map(|_| ()).map_err(|error| Error::from_io(&paths.target, "read", error))
 }
 

@@ -12,7 +12,7 @@ use crate::files::paths::{self, FilePaths};
 use crate::litter::probe_folder;
 use crate::litter::survey::{Beside, Litter, LitterKind};
 use crate::lock::file_lock;
-use crate::lock::kernel_lock::Mode;
+use crate::lock::kernel_lock::LockMode;
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::wait::{LockOptions, Wait};
 use crate::sys;
@@ -99,7 +99,7 @@ impl Asked {
         let mut names = BTreeSet::new();
         for entry in fs::read_dir(&folder).map_err(fail)? {
             let name = entry.map_err(fail)?.file_name();
-            names.extend(name.to_str().and_then(paths::belongs_to).map(str::to_owned));
+            names.extend(name.to_str().and_then(paths::target_name_of).map(str::to_owned));
         }
         // A folder of such a name, or a link that leads elsewhere, is no file of this folder.
         let files = names.iter().filter_map(|name| FilePaths::resolve(&folder.join(name)).ok());
@@ -128,7 +128,7 @@ fn clear_beside(paths: &FilePaths, stale_after: Duration) -> Result<Vec<Litter>>
     let mut locks = Vec::new();
     for lock_file in &beside.lock_files {
         let none = |_: &Path| Err(io::ErrorKind::NotFound.into());
-        locks.push(file_lock::lock(lock_file, Mode::Exclusive, &Wait::start(&options), none)?);
+        locks.push(file_lock::lock(lock_file, LockMode::Exclusive, &Wait::start(&options), none)?);
     }
     let lock = match beside.registry {
         Some(_) => Some(RegistryLock::acquire_at(paths, &Wait::start(&options))?),

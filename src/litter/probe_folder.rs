@@ -105,7 +105,7 @@ pub(crate) fn is_one(folder: &Path) -> bool {
 /// Whether nobody uses a probe folder any more, and how one knows. `None` if it is gone.
 pub(crate) fn judge(path: &Path) -> Option<(bool, String)> {
     let modified = fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok()?;
-    let record = sys::open_for_look(&path.join(OWNER))
+    let record = sys::open_read_only(&path.join(OWNER))
         .and_then(|file| sys::read_start(&file, 4 * RECORD_SIZE))
         .ok()
         .and_then(|bytes| OwnerRecord::parse(&bytes));

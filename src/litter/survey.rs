@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file;
 use crate::lock::guard;
-use crate::lock::inspect::{self, Guarantee, LockState, Seen};
+use crate::lock::inspect::{self, Guarantee, LockSnapshot, LockState};
 use crate::lock::kernel_lock;
-use crate::lock::stale_lockfile::{Found, Verdict};
+use crate::lock::stale_lockfile::{FoundLockfile, Verdict};
 use crate::sys;
 
 /// A larger file is not read to find out whether it is a registry.
@@ -75,7 +75,7 @@ pub(crate) struct Beside<'a> {
     temps: Vec<PathBuf>,
     keepsakes: Vec<PathBuf>,
     /// Its lock, if it is a registry.
-    pub(crate) registry: Option<Seen>,
+    pub(crate) registry: Option<LockSnapshot>,
     /// The lock files that carry a kernel lock, if it is a document.
     pub(crate) lock_files: Vec<PathBuf>,
 }
@@ -97,11 +97,11 @@ impl<'a> Beside<'a> {
         let mut lock_files = vec![paths.target.with_extension("lock")];
         let mut registry = None;
         if is_registry(paths) {
-            let seen = inspect::look(paths, stale_after)?;
+            let seen = inspect::take_snapshot(paths, stale_after)?;
             lock_files.retain(|file| *file != paths.lockfile);
             // Old argus locks nothing: then it is the lock file of somebody's document.
             let without_owner = seen.found.as_ref().filter(|found| found.record.is_none());
-            if without_owner.is_some_and(|found| found.carries_a_lock() == Some(true)) {
+            if without_owner.is_some_and(|found| found.has_kernel_lock() == Some(true)) {
                 lock_files.push(paths.lockfile.clone());
             }
             registry = Some(seen);
@@ -124,7 +124,7 @@ impl<'a> Beside<'a> {
             if let Some(reason) = self.guard_accident(seen) {
                 add(&self.paths.guard, LitterKind::Guard, (false, reason));
             }
-            if guard::is_something_else(&self.paths.guard) {
+            if guard::is_foreign(&self.paths.guard) {
                 let reason = "is no guard of this library, though it has a guard's name, so every \
                               update fails until it is moved away";
                 add(&self.paths.guard, LitterKind::InTheWay, (false, reason.to_owned()));
@@ -153,7 +153,7 @@ impl<'a> Beside<'a> {
     }
 
     /// What happened to the guard, if the lockfile was made under another one.
-    fn guard_accident(&self, seen: &Seen) -> Option<String> {
+    fn guard_accident(&self, seen: &LockSnapshot) -> Option<String> {
         let found = seen.found.as_ref()?;
         let named = found.record.as_ref()?.guard?;
         let there = sys::id_at(&self.paths.guard).ok()?;
@@ -181,7 +181,7 @@ impl<'a> Beside<'a> {
     /// A lockfile that nobody holds, or that would not grow old.
     fn left_lockfile(
         &self,
-        seen: &Seen,
+        seen: &LockSnapshot,
         stale_after: Duration,
     ) -> Option<(LitterKind, (bool, String))> {
         let found = seen.found.as_ref()?;
@@ -225,7 +225,7 @@ impl<'a> Beside<'a> {
         Some((kind, (true, reason)))
     }
 
-    fn guard_is_closed(&self, seen: &Seen) -> Option<String> {
+    fn guard_is_closed(&self, seen: &LockSnapshot) -> Option<String> {
         if seen.guard_held.is_some() || !sys::id_at(&self.paths.guard).is_ok_and(|id| id.is_some())
         {
             return None;
@@ -235,7 +235,7 @@ impl<'a> Beside<'a> {
 
     fn writer(&self) -> Writer {
         for lock_file in &self.lock_files {
-            let held = sys::open_for_look(lock_file).and_then(|file| kernel_lock::is_held(&file));
+            let held = sys::open_read_only(lock_file).and_then(|file| kernel_lock::is_held(&file));
             let lock_file = lock_file.display();
             match held {
                 Ok(false) => {}
@@ -320,7 +320,7 @@ fn is_registry(paths: &FilePaths) -> bool {
     if sys::id_at(&paths.guard).is_ok_and(|id| id.is_some()) {
         return true;
     }
-    let found = Found::look(&paths.lockfile);
+    let found = FoundLockfile::find(&paths.lockfile);
     if found.is_ok_and(|found| found.is_some_and(|found| found.record.is_some())) {
         return true;
     }

@@ -7,8 +7,8 @@ use crate::content::partial_rewrite::{self, IndexedText, OnlyEntry, PartialRegis
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::{self, CommitOptions, Content, NEW_FILE_MODE};
-use crate::lock::reentry::ReentryCheck;
+use crate::files::shared_file::{self, CommitOptions, FileContent, NEW_FILE_MODE};
+use crate::lock::reentry::UpdateScope;
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait};
 use crate::warning::{OnWarning, Warning};
@@ -54,7 +54,7 @@ pub fn read_registry(path: impl AsRef<Path>) -> Result<(RegistryV1, Vec<Warning>
 /// What a content reads as.
 pub(crate) fn interpret(
     path: &Path,
-    content: Option<&Content>,
+    content: Option<&FileContent>,
 ) -> Result<(RegistryV1, Vec<Warning>)> {
     let (registry, warning) = match parse(path, content) {
         Ok(Some(registry)) => (registry, None),
@@ -215,7 +215,7 @@ fn under_lock<T, E: From<Error>>(
     policy: ThreadPolicy,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    let _entered = ReentryCheck::enter(&paths.target, &paths.target)?;
+    let _entered = UpdateScope::enter(&paths.target, &paths.target)?;
     let lock = RegistryLock::acquire_at(paths, &Wait::start_with(options, policy))?;
     body(&lock)
 }
@@ -268,7 +268,7 @@ fn update_under<T, E: From<Error>>(
 /// What is to be updated, and why the content is corrupt if it is.
 fn parse_under(
     lock: &RegistryLock,
-    content: Option<&Content>,
+    content: Option<&FileContent>,
 ) -> Result<(RegistryV1, Option<String>)> {
     match parse(lock.path(), content) {
         Ok(registry) => Ok((registry.unwrap_or_default(), None)),
@@ -281,7 +281,7 @@ fn parse_under(
 fn commit(
     lock: &RegistryLock,
     options: &UpdateOptions,
-    old: Option<&Content>,
+    old: Option<&FileContent>,
     bytes: &[u8],
     corrupt: Option<String>,
 ) -> Result<()> {
@@ -298,7 +298,7 @@ fn commit(
     Ok(())
 }
 
-fn parse(path: &Path, content: Option<&Content>) -> Result<Option<RegistryV1>> {
+fn parse(path: &Path, content: Option<&FileContent>) -> Result<Option<RegistryV1>> {
     content.map(|content| RegistryV1::parse(path, &content.bytes)).transpose()
 }
 

@@ -15,7 +15,7 @@ use notify::{Config, ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watche
 
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
-use crate::files::shared_file::{self, Content};
+use crate::files::shared_file::{self, FileContent};
 use crate::registry::update::interpret;
 use crate::util::cancel::CancelToken;
 use crate::warning::Warning;
@@ -152,7 +152,7 @@ impl RegistryWatch {
     }
 
     /// The next state of the file, as it is in there; the inner `None` stands for no file.
-    pub(crate) fn next_content(&mut self) -> Option<Result<Option<Content>>> {
+    pub(crate) fn next_content(&mut self) -> Option<Result<Option<FileContent>>> {
         if self.ended {
             return None;
         }
@@ -164,7 +164,7 @@ impl RegistryWatch {
         next
     }
 
-    fn look_until_changed(&mut self) -> Result<Option<Option<Content>>> {
+    fn look_until_changed(&mut self) -> Result<Option<Option<FileContent>>> {
         loop {
             self.wait();
             if self.token.is_cancelled() {
