@@ -146,9 +146,8 @@ pub use registry::entries::{
     stale_watchers, ClaimOptions, PruneOptions, DEFAULT_TTL_MS,
 };
 pub use registry::heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
-pub use registry::update::{
-    read_registry, update_registry, with_registry_lock, write_registry, UpdateOptions,
-};
+pub use registry::read::read_registry;
+pub use registry::update::{update_registry, with_registry_lock, write_registry, UpdateOptions};
 pub use util::backoff::Backoff;
 pub use util::cancel::CancelToken;
 pub use warning::{OnWarning, Warning};

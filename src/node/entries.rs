@@ -14,13 +14,13 @@ use super::convert::{millis, outcome, Failure};
 use super::hold::{allows_inline, lock_options, policy};
 use super::thread_end::Owner;
 use super::threads::{in_background, Pool};
-use crate::content::entry_operation::{Operation, Outcome, WatcherRef};
+use crate::content::entry_operation::{EntryOutcome, Operation, WatcherRef};
 use crate::content::record::{WatcherClaim, WatcherRecord};
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::lock::wait::{LockOptions, WaitPolicy};
-use crate::registry::entries::{apply_once, check_id, Job};
-use crate::registry::update::{Attempt, UpdateOptions};
+use crate::registry::entries::{apply_once, check_id, EntryRequest};
+use crate::registry::update::{UpdateFailure, UpdateOptions};
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
 use crate::warning::{OnWarning, Warning};
@@ -79,7 +79,7 @@ impl From<Who> for WatcherRef {
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<Job> {
+fn parse(path: &Path, text: &str) -> Result<EntryRequest> {
     let order: Order = serde_json::from_str(text).map_err(|error| {
         let reason = error.to_string();
         // Where in the text is nothing that the caller has seen.
@@ -104,7 +104,7 @@ fn parse(path: &Path, text: &str) -> Result<Job> {
             Operation::Prune { ttl, liveness }
         }
     };
-    Ok(Job { operation, now: order.now.map(|now| now as u64) })
+    Ok(EntryRequest { operation, now: order.now.map(|now| now as u64) })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,7 +115,7 @@ enum Phase {
 }
 
 struct Shared {
-    job: Job,
+    job: EntryRequest,
     token: CancelToken,
     phase: Mutex<Phase>,
 }
@@ -254,11 +254,11 @@ fn apply(
     let may_begin = |index: usize| all[index].move_to(Phase::Begun) == Phase::Begun;
     let outcomes = match apply_once(&paths, &jobs, &options, policy(waiting), may_begin) {
         // Each may be done again as long as its own time allows, which JavaScript knows.
-        Err(Attempt::Lost(error)) => {
+        Err(UpdateFailure::LockLost(error)) => {
             all.iter().for_each(|shared| shared.wait_again());
             return Err(error);
         }
-        Err(Attempt::Failed(error)) => return Err(error),
+        Err(UpdateFailure::Other(error)) => return Err(error),
         Ok(outcomes) => outcomes,
     };
     let warning = replaced.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -273,15 +273,15 @@ fn apply(
     })
 }
 
-fn text(outcome: &Outcome) -> String {
+fn text(outcome: &EntryOutcome) -> String {
     match outcome {
-        Outcome::Announced => "true".to_owned(),
-        Outcome::Found(found) => found.to_string(),
-        Outcome::Claimed(watcher) => watcher.to_json(),
+        EntryOutcome::Announced => "true".to_owned(),
+        EntryOutcome::Found(found) => found.to_string(),
+        EntryOutcome::Claimed(watcher) => watcher.to_json(),
         // A list: no watcher is one.
-        Outcome::Taken { pid: Some(pid) } => format!("[{pid}]"),
-        Outcome::Taken { pid: None } => "[]".to_owned(),
-        Outcome::Pruned(pruned) => {
+        EntryOutcome::Taken { pid: Some(pid) } => format!("[{pid}]"),
+        EntryOutcome::Taken { pid: None } => "[]".to_owned(),
+        EntryOutcome::Pruned(pruned) => {
             let items: Vec<_> = pruned.iter().map(|pruned| pruned.to_json()).collect();
             format!("[{}]", items.join(","))
         }

@@ -16,7 +16,7 @@ use notify::{Config, ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watche
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::files::shared_file::{self, Content};
-use crate::registry::update::interpret;
+use crate::registry::read::interpret;
 use crate::util::cancel::CancelToken;
 use crate::warning::Warning;
 use crate::watch::watched_path::{Need, PathRole, Route};
