@@ -131,7 +131,7 @@ pub use files::paths::{registry_path, system_registry_path};
 pub use holder::Holder;
 pub use litter::cleanup::{clear_litter, find_litter};
 pub use litter::probe_folder::ProbeFolder;
-pub use litter::survey::{Litter, LitterKind};
+pub use litter::types::{Litter, LitterKind};
 pub use lock::file_lock::{
     lock_exclusive, lock_shared, try_lock_exclusive, try_lock_shared, KernelLock,
 };

@@ -62,7 +62,7 @@ fn in_words(litter: &Litter) -> String {
         LitterKind::Lockfile => "lockfile",
         LitterKind::Guard => "guard",
         LitterKind::InTheWay => "something in the way",
-        LitterKind::Keepsake => "kept content",
+        LitterKind::KeptContent => "kept content",
         LitterKind::ProbeFolder => "doctor's probe folder",
         _ => litter.kind.code(),
     };
