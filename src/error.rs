@@ -43,7 +43,7 @@ pub enum Error {
     },
     /// The file is used under another kind of lock than the caller's: a document's lock file, or an
     /// argus registry's guard and lockfile. The two kinds do not exclude each other, so a file is used
-    /// under one of them only. Nothing was read or written.
+    /// under one of them only. Nothing was written.
     LockMismatch {
         /// The file that was to be used.
         path: PathBuf,
