@@ -78,8 +78,7 @@ impl<'a> Survey<'a> {
                 add(&self.paths.guard, LitterKind::Guard, (false, reason));
             }
             if guard::is_something_else(&self.paths.guard) {
-                let reason =
-                    "has a guard's name but is not a guard of this library, so every update \
+                let reason = "has a guard's name but is not this library's guard, so every update \
                               fails until it is moved away";
                 add(&self.paths.guard, LitterKind::InTheWay, (false, reason.to_owned()));
             }

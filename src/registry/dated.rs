@@ -22,8 +22,8 @@ impl RegistryV1 {
         self.set_watcher_at(record, sys::now_ms());
     }
 
-    /// Removes an entry, even if it is not a watcher's record. Returns whether there was one, and sets the
-    /// registry's date to now in that case.
+    /// Removes an entry, even if it is not a watcher's record. Returns whether there was one, and in
+    /// that case sets the registry's date to now.
     pub fn remove_watcher(&mut self, id: &str) -> bool {
         self.remove_watcher_at(id, sys::now_ms())
     }
