@@ -18,12 +18,12 @@ use crate::lock::sweep;
 use crate::lock::wait::Wait;
 use crate::sys;
 
-/// Which file carries a document's lock. It is created when it is first needed, and stays. All
-/// programs that share the document have to choose one and the same.
+/// The file that carries a document's lock. It is created when it is first needed, and never deleted.
+/// All programs that share the document must choose one lock file.
 ///
-/// It is found from the document itself: where that is reached by a symbolic link, the lock file is
-/// beside what the link leads to, so that all names of a document have one lock. (veil takes the
-/// link's name; give it the document's own.)
+/// If the document's path is a symbolic link, the default lock file is beside the link's target, so that
+/// all names of a document have one lock. (veil puts its lock file beside the link; give veil the
+/// target's path.)
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum LockFile {
@@ -31,8 +31,8 @@ pub enum LockFile {
     /// Documents whose names differ in their extensions only share it.
     #[default]
     WithExtension,
-    /// This file. If the path is relative, it is taken from the folder that is current when the
-    /// document is told of it.
+    /// This file. A relative path is resolved against the folder that is current when it is passed to
+    /// the document.
     At(PathBuf),
 }
 
@@ -67,8 +67,8 @@ impl LockFile {
         if found == document {
             return invalid("it would be its own lock file; choose another");
         }
-        // A lock file that stays where a registry's lockfile comes and goes would look like that of an
-        // older argus, and be removed.
+        // A permanent lock file with the name of a registry's lockfile would look like a lockfile of an
+        // older argus, and would be removed as stale.
         if *found == paths.lockfile || *found == paths.guard {
             return invalid(
                 "its lock file would have the name of a registry's lockfile or guard; choose another",
@@ -78,7 +78,7 @@ impl LockFile {
     }
 }
 
-/// The lock of one document, not held.
+/// The lock of one document, before it is acquired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DocumentLock {
     LockFile(PathBuf),
@@ -86,8 +86,8 @@ pub(crate) enum DocumentLock {
 }
 
 impl DocumentLock {
-    /// What tells this lock from others: documents may share a lock file, and a registry's lock is known
-    /// by the registry.
+    /// A path that identifies this lock: the lock file, which several documents may share, or the
+    /// registry, which has one lock.
     pub(crate) fn identity<'a>(&'a self, paths: &'a FilePaths) -> &'a Path {
         match self {
             DocumentLock::LockFile(lock_file) => lock_file,
@@ -104,12 +104,12 @@ impl DocumentLock {
     }
 }
 
-/// What it takes to lock a document.
+/// A request for the lock of a document.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LockRequest<'a> {
     pub(crate) paths: &'a FilePaths,
     pub(crate) lock: &'a DocumentLock,
-    /// What a new document, and so its lock file, may be read and written by.
+    /// The permissions of a new document, and of its lock file.
     pub(crate) new_file_mode: u32,
 }
 
@@ -127,7 +127,7 @@ impl LockRequest<'_> {
         must_not_be_a_registry(self.paths)?;
         match self.lock_file(lock_file, LockMode::Shared, wait) {
             Err(Error::PermissionDenied { .. } | Error::UnsupportedFileSystem { .. }) => Ok(None),
-            // Such as on a full disk: reading takes no space.
+            // The lock file could not be created, as on a full disk. Reading needs no space.
             Err(error) if !is_wait_over(&error) && !lock_file.exists() => Ok(None),
             locked => locked.map(Some),
         }
@@ -141,7 +141,7 @@ impl LockRequest<'_> {
                 return RegistryLock::acquire_at(self.paths, wait).map(HeldLock::Registry)
             }
         };
-        // A thread that must not block leaves this to another one: much may have to be made.
+        // A thread that must not block refuses here: the lock file and folders may have to be created.
         wait.before_blocking(self.paths)?;
         let paths = self.paths;
         must_not_be_a_registry(paths)?;
@@ -179,7 +179,7 @@ impl LockRequest<'_> {
     /// Creates the lock file so that all users who may write the document may open it.
     fn create(&self, lock_file: &Path, mode: LockMode) -> io::Result<File> {
         match fs::metadata(&self.paths.target) {
-            // A reader's own file would keep the document's owner from writing it.
+            // A lock file that belongs to a reader would keep the document's owner from writing it.
             Ok(document) if mode == LockMode::Shared && !sys::may_give_to_owner_of(&document) => {
                 Err(io::ErrorKind::PermissionDenied.into())
             }

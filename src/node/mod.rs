@@ -33,7 +33,7 @@ use crate::lock::file_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
 use crate::lock::inspect::{inspect_lock, Guarantee, LockState};
 use crate::lock::wait::LockOptions;
 use crate::registry::entries::DEFAULT_TTL_MS;
-use crate::registry::heartbeat::{HeartbeatOptions, JITTER};
+use crate::registry::heartbeat::{HeartbeatOptions, MAX_JITTER};
 use crate::util::inline_budget::INLINE_SIZE_LIMIT;
 use convert::{addon_result, millis, AddonResult, HolderInfo};
 use thread_end::ThreadEndGuard;
@@ -75,7 +75,7 @@ pub fn core_constants() -> CoreConstants {
         stale_ms: ms(lock.stale_after),
         ttl_ms: DEFAULT_TTL_MS as f64,
         heartbeat_interval_ms: ms(HeartbeatOptions::default().interval),
-        heartbeat_jitter: JITTER,
+        heartbeat_jitter: MAX_JITTER,
         inline_size_limit: INLINE_SIZE_LIMIT as f64,
     }
 }
