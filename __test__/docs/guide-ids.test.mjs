@@ -1,4 +1,4 @@
-// docs/adopting-in-argus.md: ids that watchers reserve, enter and remove.
+// docs/how-to/adopting-in-argus.md: ids that watchers reserve, enter and remove.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
