@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { outdated } from '../benchmark/publish/publish.mjs'
 import { targets } from './build.mjs'
+import { forbiddenWords } from './words.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const bin = (name) => join(root, 'node_modules', '.bin', name)
@@ -94,6 +95,10 @@ step(
 	`tables and pictures are those of docs/benchmark.json${stale.map((path) => `; not ${path}`).join('')}`,
 	stale.length === 0,
 )
+
+const words = forbiddenWords()
+for (const word of words) console.log(word)
+step('the words that CONTRIBUTING.md names are not used', words.length === 0)
 
 if (failed.length > 0) {
 	console.error(`\n${failed.length} failed: ${failed.join(', ')}`)
