@@ -67,7 +67,7 @@ test('every page of docs/ says at its top for whom it is, and is in the index', 
 	const all = pages()
 	const index = all.find(({ path }) => path === 'docs/README.md').text
 	for (const { path, text } of all.filter(({ path }) => path.startsWith('docs/'))) {
-		assert.match(text, /^# .+\n\n> For /, path)
+		assert.match(text, /^# .+\n\n(> )?For /, path)
 		if (path !== 'docs/README.md')
 			assert.ok(index.includes(`(${path.slice('docs/'.length)})`), path)
 	}
