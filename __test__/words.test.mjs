@@ -20,6 +20,10 @@ test('parts of other words are not found', () => {
 	)
 })
 
+test('the user that systems call nobody is not found', () => {
+	assert.deepEqual(found('const NOBODY = 65_534 // the user `nobody`'), [])
+})
+
 test('"the same" is found where the noun is missing', () => {
 	for (const text of [
 		'The first is fast, the second does the same.',
