@@ -211,7 +211,7 @@ test('values: entries are added, removed and pruned without a file', () => {
 	assert.equal(core.pruneStaleWatchers(both, 100_000).registry, both)
 	assert.deepEqual(core.pruneStaleWatchers(both, 100_000, 1).removedIds, ['old', 'new'])
 	assert.equal(core.DEFAULT_TTL_MS, 60_000)
-	assert.equal(core.removeWatcherEntry(both, 'nobody'), both)
+	assert.equal(core.removeWatcherEntry(both, 'none'), both)
 	const odd = { ...both, watchers: { ...both.watchers, odd: null } }
 	assert.deepEqual(core.pruneStaleWatchers(odd, 100_001).removedIds, ['old'])
 })

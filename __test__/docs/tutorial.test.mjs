@@ -1,25 +1,9 @@
 // The programs of README.md and docs/tutorial.md do what these pages say.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { folder } from '../support/folder.mjs'
-import { root } from '../support/pages.mjs'
-import { commandFor, importPackage } from '../support/script.mjs'
-
-const page = (path) => readFileSync(join(root, path), 'utf8')
-
-/** A program of a page, with the package from here instead of from an installation. */
-const program = (code) => {
-	const changed = code.replace(
-		/^import (\{.*\}) from 'argus-registry'$/m,
-		`${importPackage}\nconst $1 = registry`,
-	)
-	assert.notEqual(changed, code, 'the program imports the package')
-	return changed
-}
+import { page, start } from '../support/page-programs.mjs'
 
 /** The tutorial's programs by their names. */
 const programs = new Map(
@@ -27,20 +11,6 @@ const programs = new Map(
 		([, name, code]) => [name, code],
 	),
 )
-
-/** Starts a program in a folder; `line` is what it first prints, `end` how it ended. */
-const start = (t, at, name, code) => {
-	const file = join(at.dir, name)
-	writeFileSync(file, program(code))
-	const [command, ...args] = commandFor(file)
-	const child = spawn(command, args, { cwd: at.dir, stdio: ['ignore', 'pipe', 'inherit'] })
-	t.after(() => child.kill('SIGKILL'))
-	return {
-		kill: (signal) => child.kill(signal),
-		line: new Promise((resolve) => child.stdout.once('data', (data) => resolve(`${data}`.trim()))),
-		end: new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal))),
-	}
-}
 
 test('the example of the README leaves a valid registry', async (t) => {
 	const at = folder(t)
