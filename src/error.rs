@@ -1,6 +1,7 @@
-//! The one error type: every variant names the path, and [`Error::code`] is stable.
+//! The crate's error type. Every variant names a path, and [`Error::code`] is stable.
 
-use std::fmt;
+mod display;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,58 +9,59 @@ use std::time::Duration;
 use crate::holder::Holder;
 use crate::sys;
 
-/// What a format says of bytes that it can't parse, or of a value that it can't print.
+/// The error of a format that can't parse some bytes or print a value.
 pub type FormatError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What went wrong, and with which file.
+/// The reason why a call failed, and the file that the call was about.
 ///
-/// Contention ([`LockBusy`](Error::LockBusy), [`LockTimeout`](Error::LockTimeout)) is never
-/// reported as any other variant, on any platform: it is the one failure that goes away by itself.
+/// Contention is [`LockBusy`](Error::LockBusy) or [`LockTimeout`](Error::LockTimeout), and never any
+/// other variant, on any platform: it is the one failure that goes away by itself.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// One try, and somebody else holds the lock. From veil: busy is an error at once.
+    /// The call tried the lock once, and another process or thread held it.
     LockBusy {
         /// The registry that is locked or, for a document and a bare try-lock, the lock file.
         path: PathBuf,
-        /// Who holds it, where that can be known: of a lock file, Linux tells it.
+        /// The holder, where it can be known. Of a lock file, only Linux tells it.
         holder: Option<Box<Holder>>,
     },
-    /// The lock did not come free within the timeout. From argus: waiting is bounded.
+    /// The lock did not become free within the timeout.
     LockTimeout {
         /// The registry that is locked or, for a document, its lock file.
         path: PathBuf,
         /// How long this caller waited.
         waited: Duration,
-        /// Who holds it, where that can be known.
+        /// The holder, where it can be known.
         holder: Option<Box<Holder>>,
     },
-    /// The lockfile was taken away while we held the lock, so nothing was written.
+    /// A program removed or replaced the lock's file while this process held the lock, so nothing was
+    /// written.
     LockLost {
         /// The file that was to be written.
         path: PathBuf,
     },
     /// The file is used under another kind of lock than the caller's: a document's lock file, or an
-    /// argus registry's guard and lockfile. The two do not exclude each other, so one file is used
-    /// under one of them only.
+    /// argus registry's guard and lockfile. The two kinds do not exclude each other, so a file is used
+    /// under one of them only. Nothing was written.
     LockMismatch {
         /// The file that was to be used.
         path: PathBuf,
-        /// The file of the other lock that is there.
+        /// The other lock's file, which was found beside it.
         in_use: PathBuf,
-        /// Which kind of lock that is.
+        /// The kind of the other lock.
         kind: LockKind,
     },
-    /// A watcher that wants no other id claimed one that a living watcher has.
+    /// A watcher claimed the id of a living watcher, and its caller allowed no suffix.
     IdTaken {
         /// The registry.
         path: PathBuf,
         /// The entry's name.
         id: String,
-        /// The process of the watcher that has it, if its entry names one.
+        /// The process of the watcher that has the id, if its entry names one.
         pid: Option<u32>,
     },
-    /// A heartbeat found that its watcher's entry was removed, or is another watcher's by now.
+    /// A heartbeat found that its watcher's entry was removed, or now belongs to another watcher.
     EntryLost {
         /// The registry.
         path: PathBuf,
@@ -68,70 +70,71 @@ pub enum Error {
     },
     /// The operating system refused access.
     PermissionDenied {
-        /// The file or folder that refused.
+        /// The file or folder.
         path: PathBuf,
-        /// What was being done, as a verb phrase.
+        /// The operation that failed, as a verb phrase.
         operation: &'static str,
-        /// The system's own error.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A file or folder that must exist does not.
     NotFound {
-        /// What is missing.
+        /// The missing file or folder.
         path: PathBuf,
-        /// What was being done, as a verb phrase.
+        /// The operation that failed, as a verb phrase.
         operation: &'static str,
-        /// The system's own error.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The file's bytes are not a registry.
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// Why it can't be read.
+        /// Why the bytes can't be read as a registry.
         reason: String,
     },
-    /// A document's bytes are not what they should be. From veil.
+    /// A document's bytes can't be parsed in its format.
     Parse {
         /// The file.
         path: PathBuf,
-        /// What its format says.
+        /// The format's error.
         source: FormatError,
     },
-    /// A document can't be written in its format. Nothing was written. From veil.
+    /// A document can't be printed in its format. Nothing was written.
     Serialize {
-        /// The file that it was meant for.
+        /// The file that the value was meant for.
         path: PathBuf,
-        /// What the format says.
+        /// The format's error.
         source: FormatError,
     },
-    /// The file was written by another schema: a registry of a newer one is never overwritten, a
-    /// document has to be of its own. From argus and veil.
+    /// The file has another schema version. A registry of a newer version is never overwritten; a
+    /// document must have the version that its caller expects.
     UnsupportedVersion {
         /// The file.
         path: PathBuf,
-        /// The version that it carries.
+        /// The version in the file.
         found: String,
-        /// The version that this crate writes.
+        /// The version that the caller expects: of a registry, the one that this crate writes.
         expected: u32,
     },
     /// An argument or a new value can't be used. Nothing was written.
     InvalidValue {
         /// The file that the value was meant for.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Why the value can't be used.
         reason: String,
     },
-    /// The file system has no kernel locks, and the caller asked for one.
+    /// The file system has no kernel locks, and the call needs one.
     UnsupportedFileSystem {
         /// The lock file.
         path: PathBuf,
-        /// The system's own error.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// An update from inside an update of the same registry: waiting for it would never end.
+    /// A call under the lock of a file was made from inside another call that holds this lock on the
+    /// same thread. Waiting for the lock would never end.
     ReEntrant {
-        /// The registry.
+        /// The registry or document.
         path: PathBuf,
     },
     /// The caller cancelled the wait.
@@ -141,11 +144,11 @@ pub enum Error {
     },
     /// Any other failure of the operating system, such as a full disk.
     Io {
-        /// The file that the call was about.
+        /// The file.
         path: PathBuf,
-        /// What was being done, as a verb phrase.
+        /// The operation that failed, as a verb phrase.
         operation: &'static str,
-        /// The system's own error.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -154,14 +157,14 @@ pub enum Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LockKind {
-    /// A kernel lock on a file of its own, as documents have it by default.
+    /// A kernel lock on a separate lock file: the default of a document.
     LockFile,
-    /// The lock of an argus registry: guard and lockfile.
+    /// The lock of an argus registry: a guard and a lockfile.
     Registry,
 }
 
 impl Error {
-    /// The stable name of the variant, the same in Rust and in JavaScript.
+    /// The stable name of the variant. Rust and JavaScript use one name.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -209,7 +212,7 @@ impl Error {
         }
     }
 
-    /// Who holds the lock, for [`LockBusy`](Error::LockBusy) and
+    /// The holder of the lock, for [`LockBusy`](Error::LockBusy) and
     /// [`LockTimeout`](Error::LockTimeout).
     #[must_use]
     pub fn holder(&self) -> Option<&Holder> {
@@ -219,8 +222,8 @@ impl Error {
         }
     }
 
-    /// Sorts a system error into denied, not found and the rest. Contention never comes this
-    /// way: the lock modules recognise it themselves.
+    /// Maps an error of the operating system to a variant: denied, not found, invalid, or any other.
+    /// Contention is never mapped here: the lock modules recognise it themselves.
     pub(crate) fn from_io(path: &Path, operation: &'static str, source: io::Error) -> Self {
         let path = path.to_path_buf();
         if sys::is_read_only(&source) {
@@ -233,117 +236,6 @@ impl Error {
                 Error::InvalidValue { path, reason: format!("cannot {operation} it: {source}") }
             }
             _ => Error::Io { path, operation, source },
-        }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path().display();
-        match self {
-            Error::LockBusy { holder, .. } => match holder {
-                Some(holder) if holder.pid.is_some_and(|pid| pid != std::process::id()) => {
-                    write!(
-                        f,
-                        "{path} is locked by another process ({holder}): busy; try again later"
-                    )
-                }
-                Some(holder) => write!(f, "{path} is locked by {holder}: busy; try again later"),
-                None => write!(
-                    f,
-                    "{path} is locked by another process, or elsewhere in this one: busy; try \
-                     again later"
-                ),
-            },
-            Error::LockTimeout { waited, holder, .. } => {
-                write!(f, "{path} is still locked after {:.1} s", waited.as_secs_f64())?;
-                match holder {
-                    Some(holder) => write!(f, " by {holder}")?,
-                    None => f.write_str(" by others, perhaps in turns")?,
-                }
-                f.write_str(match holder {
-                    Some(holder) if holder.pid.is_none() => {
-                        "; wait longer: if its holder is dead, it is taken over when it is stale"
-                    }
-                    _ => {
-                        "; wait longer, or end the holder if it hangs (once it is dead, its lock is \
-                         free at once)"
-                    }
-                })
-            }
-            Error::LockLost { .. } => write!(
-                f,
-                "the lock on {path} was taken away before the update could be written, so \
-                 nothing was written; run the update again"
-            ),
-            Error::LockMismatch { in_use, kind, .. } => {
-                let in_use = in_use.display();
-                match kind {
-                    LockKind::Registry => write!(
-                        f,
-                        "{path} is used under the lock of an argus registry ({in_use}); use it under \
-                         that lock, or, if no program does any more, delete {in_use}"
-                    ),
-                    LockKind::LockFile => write!(
-                        f,
-                        "{path} is used as a document under the lock file {in_use}; use it under that \
-                         lock, or, if no program does any more, delete {in_use}"
-                    ),
-                }
-            }
-            Error::IdTaken { id, pid, .. } => {
-                write!(f, "the id '{id}' is another watcher's in {path}")?;
-                if let Some(pid) = pid {
-                    write!(f, " (process {pid})")?;
-                }
-                f.write_str("; end that watcher, or choose another id")
-            }
-            Error::EntryLost { id, .. } => write!(
-                f,
-                "the entry '{id}' in {path} was removed, or is another watcher's by now, so it was \
-                 not renewed; announce the watcher again, or stop its heartbeat"
-            ),
-            Error::PermissionDenied { operation, source, .. } => {
-                write!(f, "no permission to {operation} {path}: {source}; check owner and mode")
-            }
-            Error::NotFound { operation, source, .. } => {
-                write!(f, "cannot {operation} {path}: {source}")
-            }
-            Error::Corrupt { reason, .. } => {
-                write!(f, "{path} is not a registry: {reason}; repair it or move it away")
-            }
-            Error::Parse { source, .. } => {
-                write!(f, "{path} can't be parsed: {source}; repair it or move it away")
-            }
-            Error::Serialize { source, .. } => {
-                write!(f, "what was meant for {path} can't be written: {source}; nothing was")
-            }
-            Error::UnsupportedVersion { found, expected, .. } => {
-                let is_older = found.parse().is_ok_and(|found: f64| found < f64::from(*expected));
-                let remedy = if is_older { "convert the file" } else { "upgrade this program" };
-                write!(
-                    f,
-                    "{path} has schema version {found}, this program knows {expected}; nothing was \
-                     written; {remedy}"
-                )
-            }
-            Error::InvalidValue { reason, .. } => {
-                write!(f, "{path} can't be used: {reason}")
-            }
-            Error::UnsupportedFileSystem { source, .. } => write!(
-                f,
-                "the file system of {path} has no kernel locks ({source}); keep the lock file on \
-                 a local disk"
-            ),
-            Error::ReEntrant { .. } => write!(
-                f,
-                "{path} is being updated by this same caller, which would wait for itself; change \
-                 the value that the running update was given, or start this update after it"
-            ),
-            Error::Aborted { .. } => write!(f, "the update of {path} was aborted by its caller"),
-            Error::Io { operation, source, .. } => {
-                write!(f, "cannot {operation} {path}: {source}")
-            }
         }
     }
 }

@@ -1,24 +1,25 @@
-//! Who holds a lock.
+//! The process that holds a lock.
 
 use std::fmt;
 use std::time::SystemTime;
 
-/// Who holds a lock, as far as it can be known from outside.
+/// The process that holds a lock, as far as another process can know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
-    /// The process, where the holder left a record; a lockfile of an older argus has none.
+    /// The process id, where the holder left a record. A lockfile of an older argus has none.
     pub pid: Option<u32>,
-    /// The host name that the holder saw.
+    /// The host name of the holder's machine, as the holder read it.
     pub host: Option<String>,
-    /// Since when the lock is held.
+    /// When the holder took the lock.
     pub since: Option<SystemTime>,
-    /// Whether it lives; `None` where this process can't tell (another host or pid namespace).
+    /// Whether the process runs; `None` where the calling process can't tell (another host or pid
+    /// namespace).
     pub alive: Option<bool>,
 }
 
 impl Holder {
-    /// Who it is, without since when.
+    /// The process and its host, without the time for which it has held the lock.
     pub(crate) fn name(&self) -> String {
         let mut name = match self.pid {
             Some(pid) => format!("process {pid}"),

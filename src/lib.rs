@@ -4,43 +4,47 @@
     not(feature = "node"),
     allow(
         dead_code,
-        reason = "the addon decides what its threads may do, and only it uses some of the core's \
-                  policies; what is unused in the build with it is reported there"
+        reason = "some of the core's policies for threads are used by the addon only; the build with \
+                  the addon reports unused code"
     )
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! Many processes update one small state file, and nothing that was acknowledged is lost.
+//! Many processes update one small state file, and no acknowledged update is lost.
 //!
 //! # Which function
 //!
-//! For an argus registry, the JSON file of watchers that programs in JavaScript share, too:
+//! argus is a tool that watches browser consoles. Each of its processes, a *watcher*, keeps an entry
+//! in one JSON file, the *registry*. Programs in JavaScript share that file. For an argus registry:
 //!
 //! | to | call |
 //! |---|---|
 //! | change a registry | [`update_registry`] |
-//! | enter a watcher, under its own id or a free one | [`announce_watcher`], [`claim_watcher`] |
-//! | renew its entry, once or all the time | [`heartbeat_watcher`], [`start_registry_heartbeat`] |
-//! | take entries out | [`remove_watcher`], [`prune_stale_watchers`] |
-//! | read one, without a lock | [`read_registry`] |
-//! | replace one whole | [`write_registry`] |
-#![cfg_attr(feature = "watch", doc = "| be told of every change of one | [`watch_registry`] |")]
-//! | do something else while nobody updates | [`with_registry_lock`], [`RegistryLock::acquire`] |
-//! | see who holds the lock | [`inspect_lock`], of a lock file [`inspect_lock_file`] |
-//! | find what a crash left, and clear it away | [`find_litter`], [`clear_litter`] |
-//! | find it | [`registry_path`] |
+//! | enter a watcher, under a fixed id or a free one | [`announce_watcher`], [`claim_watcher`] |
+//! | renew a watcher's entry, once or periodically | [`heartbeat_watcher`], [`start_registry_heartbeat`] |
+//! | remove entries | [`remove_watcher`], [`prune_stale_watchers`] |
+//! | read a registry, without a lock | [`read_registry`] |
+//! | replace a whole registry | [`write_registry`] |
+#![cfg_attr(feature = "watch", doc = "| receive every change of a registry | [`watch_registry`] |")]
+//! | run other code while no process updates the registry | [`with_registry_lock`], [`RegistryLock::acquire`] |
+//! | see which process holds the lock | [`inspect_lock`], for a lock file [`inspect_lock_file`] |
+//! | find what a crash left, and delete it | [`find_litter`], [`clear_litter`] |
+//! | locate the registry | [`registry_path`] |
 //!
-//! For a file of your own, in JSON, TOML or any other format, behind a kernel lock, as in veil:
+//! veil is a secret scanner. It keeps the findings that a person has accepted in a TOML file, its
+//! *exceptions registry*, and takes a kernel lock on a lock file beside it. For such a file, in JSON,
+//! TOML or any other format:
 //!
 //! | to | call |
 //! |---|---|
-//! | change it, losing nothing that others do | [`Document::update`] |
-//! | read it; busy is an error at once | [`Document::load`] |
-//! | replace it whole; busy is an error at once | [`Document::save`] |
+//! | change it, keeping the changes of other processes | [`Document::update`] |
+//! | read it; a busy lock is an error at once | [`Document::load`] |
+//! | replace it whole; a busy lock is an error at once | [`Document::save`] |
+//! | use it under an argus registry's lock instead of a lock file | [`Document::registry_lock`] |
 #![cfg_attr(
     feature = "tokio",
-    doc = "| the same from async code | [`Document::update_async`], [`Document::load_async`], [`Document::save_async`] |"
+    doc = "| do this from async code | [`Document::update_async`], [`Document::load_async`], [`Document::save_async`] |"
 )]
-//! | do something else while nobody writes | [`try_lock_shared`], [`try_lock_exclusive`], [`lock_shared`], [`lock_exclusive`] |
+//! | run other code while no process writes it | [`try_lock_shared`], [`try_lock_exclusive`], [`lock_shared`], [`lock_exclusive`] |
 //!
 //! ```
 //! use argus_registry::{read_registry, update_registry, Error, UpdateOptions, WatcherRecord};
@@ -73,27 +77,32 @@
 //!
 //! # Errors
 //!
-//! There is one [`Error`], whose variants name the path, and the holder of the lock where one can be
-//! seen. `try_` means that nothing is waited for. Contention is [`Error::LockBusy`] after one try
-//! and [`Error::LockTimeout`] after a wait, and never any other variant.
+//! All functions return one type, [`Error`]. Its variants name the path and, where it can be seen,
+//! the holder of the lock. A function whose name begins with `try_` never waits. Contention is
+//! [`Error::LockBusy`] after one try and [`Error::LockTimeout`] after a wait, and never any other
+//! variant.
 //!
 //! # Limitations
 //!
-//! - [`Document::load`] and then [`Document::save`] take two locks, and what others save in between
-//!   is lost. [`Document::update`] takes one.
-//! - A program that takes no lock, or deletes the lock's files, is not kept out; it is noticed
-//!   before the next write wherever that can be noticed.
+//! - [`Document::load`] followed by [`Document::save`] takes two locks. What another process saves in
+//!   between is lost. [`Document::update`] takes one lock.
+//! - A document's lock file and an argus registry's lock do not exclude each other, so a file is used
+//!   under one of the two kinds only. A call that finds the other kind's file beside the document or
+//!   registry fails with [`Error::LockMismatch`], and [`LockKind`] says which kind is in use. A registry
+//!   call can find a document's lock file only under its default name, [`LockFile::WithExtension`].
+//! - A program that takes no lock, or deletes the lock's files, is not excluded. This crate notices
+//!   such a program before the next write wherever that is possible.
 //! - A hard link to a registry, unlike a symbolic link, is another file after the first update.
-//! - Fields that a document's type does not know are lost when it is written: keep them with
-//!   `#[serde(flatten)]`. A registry's are kept.
+//! - A document's fields that its type does not know are lost when the document is written, unless the
+//!   type keeps them with `#[serde(flatten)]`. A registry keeps its unknown fields.
 //! - Extended attributes and access control lists of a replaced file are not carried over.
 //! - A lock that is leaked (`std::mem::forget`) is held until the process ends.
 //!
-//! ARCHITECTURE.md has the protocol and what a crash leaves behind at each of its steps.
+//! ARCHITECTURE.md describes the protocol, and what a crash leaves behind at each of its steps.
 //!
 //! # Features
 //!
-//! - `watch`: `watch_registry`, with the dependency that listens to the system's file events. Off by
+//! - `watch`: `watch_registry`, with the dependency that receives the system's file events. Off by
 //!   default.
 //! - `toml`: `Toml`, the format of documents in TOML. Off by default.
 //! - `tokio`: documents from async code. Off by default.
@@ -109,7 +118,7 @@ mod holder;
 mod litter;
 mod lock;
 #[cfg(feature = "node")]
-#[allow(unreachable_pub, reason = "what #[napi] exports must be pub")]
+#[allow(unreachable_pub, reason = "items that #[napi] exports must be pub")]
 mod node;
 mod registry;
 mod sys;
@@ -127,17 +136,17 @@ pub use document::format::Toml;
 pub use document::format::{Format, Json};
 pub use document::lock::LockFile;
 pub use error::{Error, FormatError, LockKind, Result};
-pub use files::paths::{registry_path, system_registry_path};
+pub use files::default_path::{registry_path, system_registry_path};
 pub use holder::Holder;
 pub use litter::cleanup::{clear_litter, find_litter};
 pub use litter::probe_folder::ProbeFolder;
-pub use litter::survey::{Litter, LitterKind};
+pub use litter::types::{Litter, LitterKind};
 pub use lock::file_lock::{
     lock_exclusive, lock_shared, try_lock_exclusive, try_lock_shared, KernelLock,
 };
-pub use lock::inspect::{
-    inspect_lock, inspect_lock_file, Guarantee, LockFileHolder, LockFileState, LockFileStatus,
-    LockState, LockStatus,
+pub use lock::inspect::{inspect_lock, Guarantee, LockState, LockStatus};
+pub use lock::inspect_lock_file::{
+    inspect_lock_file, LockFileHolder, LockFileState, LockFileStatus,
 };
 pub use lock::registry_lock::RegistryLock;
 pub use lock::wait::LockOptions;
@@ -146,9 +155,8 @@ pub use registry::entries::{
     stale_watchers, ClaimOptions, PruneOptions, DEFAULT_TTL_MS,
 };
 pub use registry::heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
-pub use registry::update::{
-    read_registry, update_registry, with_registry_lock, write_registry, UpdateOptions,
-};
+pub use registry::read::read_registry;
+pub use registry::update::{update_registry, with_registry_lock, write_registry, UpdateOptions};
 pub use util::backoff::Backoff;
 pub use util::cancel::CancelToken;
 pub use warning::{OnWarning, Warning};

@@ -1,16 +1,17 @@
-//! What is no error, but should be known: [`Warning`], and who is told.
+//! Conditions that are no errors but should be known: [`Warning`], and the function that receives
+//! them.
 
 use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What to do with a [`Warning`].
+/// The function that receives each [`Warning`].
 #[derive(Clone)]
 pub struct OnWarning(Arc<dyn Fn(&Warning) + Send + Sync>);
 
 impl OnWarning {
-    /// Calls a function, which may be called from any thread that updates.
+    /// Calls a function. Any thread that updates may call it.
     pub fn new(call: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
         OnWarning(Arc::new(call))
     }
@@ -21,13 +22,13 @@ impl OnWarning {
 }
 
 impl Default for OnWarning {
-    /// To standard error: a warning is about data that somebody may miss.
+    /// Writes to standard error: a warning is about data that a person may miss.
     fn default() -> Self {
         OnWarning::new(|warning| to_standard_error(format_args!("{warning}")))
     }
 }
 
-/// Not by eprintln, which panics where nobody reads standard error, as of a daemon.
+/// Without `eprintln!`, which panics where standard error has no reader, as in a daemon.
 pub(crate) fn to_standard_error(message: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "argus-registry: {message}");
 }
@@ -38,36 +39,36 @@ impl fmt::Debug for OnWarning {
     }
 }
 
-/// Something about a registry or a document that is no error, but that somebody should know.
+/// A condition of a registry or a document that is no error, but that a person should know of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// There is no registry yet; it reads as empty.
+    /// The registry does not exist yet; it reads as empty.
     Missing {
         /// The file.
         path: PathBuf,
     },
-    /// The file holds no registry and reads as empty, or is a document that was replaced though it
-    /// could not be parsed.
+    /// The file holds no registry and reads as empty; or it was a document that could not be parsed,
+    /// and was replaced.
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// Why it can't be read.
+        /// Why the bytes can't be read.
         reason: String,
-        /// Where the bytes were kept when an update replaced the file.
+        /// The file in which the bytes were kept, if the file was replaced.
         kept: Option<PathBuf>,
     },
-    /// The file was written by a newer schema; it reads as empty and is never overwritten.
+    /// The file has a newer schema version. It reads as empty, and is never overwritten.
     UnsupportedVersion {
         /// The file.
         path: PathBuf,
-        /// The version that it carries.
+        /// The version in the file.
         found: String,
     },
 }
 
 impl Warning {
-    /// The stable name of the variant, the same in Rust and in JavaScript.
+    /// The stable name of the variant. Rust and JavaScript use one name.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,4 +1,5 @@
-//! What is done to a registry's entries: decided on its content alone, with no file, lock or clock.
+//! The operations on a registry's entries, decided on its content alone: without a file, a lock or a
+//! clock.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,18 +7,18 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::content::partial_rewrite::OnlyEntry;
-use crate::content::record::{Life, RawEntry, WatcherClaim, WatcherRecord};
+use crate::content::record::{LivenessFields, RawEntry, WatcherClaim, WatcherRecord};
 use crate::content::registry_v1::RegistryV1;
 
-/// Whose entry is meant. Source: ours.
+/// The entry that an operation is about.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum WatcherRef {
-    /// Whoever has that id.
+    /// The entry of that id, whichever watcher it belongs to.
     Id(String),
-    /// This watcher, if the entry of its id is still its own.
+    /// The entry of the claim's id, if it still belongs to that watcher.
     Claim(WatcherClaim),
-    /// The same, for a watcher that has its whole record at hand: a heartbeat writes it.
+    /// Like `Claim`, by the record's own claim. A heartbeat writes the whole record.
     Record(Box<WatcherRecord>),
 }
 
@@ -54,8 +55,8 @@ impl WatcherRef {
         }
     }
 
-    /// Whether the entry of that id is the one that is meant.
-    fn means(&self, registry: &RegistryV1) -> bool {
+    /// Whether the registry has an entry of that id which belongs to the watcher that is referred to.
+    fn matches(&self, registry: &RegistryV1) -> bool {
         let Some(entry) = registry.entry(self.id()) else { return false };
         match self {
             WatcherRef::Id(_) => true,
@@ -65,43 +66,44 @@ impl WatcherRef {
     }
 }
 
-/// An entry that was pruned. Source: ours.
+/// An entry that was pruned.
 #[derive(Debug, Clone)]
 pub struct PrunedWatcher {
-    /// Its name in the registry, as JSON.
-    name: Box<RawValue>,
+    /// The entry's key in the registry, as JSON.
+    key: Box<RawValue>,
     /// The entry, as JSON.
     entry: Box<RawValue>,
     reason: PruneReason,
 }
 
 impl PrunedWatcher {
-    /// Its name in the registry; as it is spelled, if no string of Rust can hold it.
+    /// The entry's id. An id with a lone surrogate, which a Rust string can't hold, is returned with
+    /// its JSON escapes.
     #[must_use]
     pub fn id(&self) -> String {
-        let fallback = || self.name.get().trim_matches('"').to_owned();
-        serde_json::from_str(self.name.get()).unwrap_or_else(|_| fallback())
+        let as_written = || self.key.get().trim_matches('"').to_owned();
+        serde_json::from_str(self.key.get()).unwrap_or_else(|_| as_written())
     }
 
-    /// The entry; `None` if it was no watcher's record.
+    /// The entry; `None` if it was not a watcher's record.
     #[must_use]
     pub fn watcher(&self) -> Option<WatcherRecord> {
         RawEntry(&self.entry).record()
     }
 
-    /// Why it was pruned.
+    /// Why the entry was pruned.
     #[must_use]
     pub fn reason(&self) -> PruneReason {
         self.reason
     }
 
-    /// `{ id, watcher, reason }` as JSON, for which every name is good.
+    /// `{ id, watcher, reason }` as JSON, which can hold every id.
     pub(crate) fn to_json(&self) -> String {
         let reason = match self.reason {
             PruneReason::Expired => "expired",
             PruneReason::Dead => "dead",
         };
-        format!(r#"{{"id":{},"watcher":{},"reason":"{reason}"}}"#, self.name, self.entry)
+        format!(r#"{{"id":{},"watcher":{},"reason":"{reason}"}}"#, self.key, self.entry)
     }
 }
 
@@ -109,13 +111,13 @@ impl PrunedWatcher {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PruneReason {
-    /// Its last heartbeat is longer ago than the time to live.
+    /// The entry's last heartbeat is longer ago than the time to live.
     Expired,
-    /// Its process is gone, or its pid is another process's by now.
+    /// The watcher's process is gone, or another process has its pid now.
     Dead,
 }
 
-/// One thing to do.
+/// An operation on a registry's entries.
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
     Announce(Box<WatcherRecord>),
@@ -125,65 +127,67 @@ pub(crate) enum Operation {
     Prune { ttl: Duration, liveness: bool },
 }
 
-/// What came of it.
+/// The outcome of an [`Operation`].
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum EntryOutcome {
     Announced,
-    /// As it is entered.
+    /// The record, with the id under which it was entered.
     Claimed(Box<WatcherRecord>),
-    /// The id is taken, by a watcher of this process if it says so, and no suffix was wanted.
+    /// The id is taken, and the claim allows no suffix. The pid is the one that the entry names.
     Taken {
         pid: Option<u32>,
     },
-    /// Whether there was the entry that was meant.
+    /// Whether the entry that was referred to exists.
     Found(bool),
     Pruned(Vec<PrunedWatcher>),
 }
 
-impl Outcome {
+impl EntryOutcome {
     pub(crate) fn has_changed(&self) -> bool {
         match self {
-            Outcome::Announced | Outcome::Claimed(_) => true,
-            Outcome::Taken { .. } => false,
-            Outcome::Found(found) => *found,
-            Outcome::Pruned(pruned) => !pruned.is_empty(),
+            EntryOutcome::Announced | EntryOutcome::Claimed(_) => true,
+            EntryOutcome::Taken { .. } => false,
+            EntryOutcome::Found(found) => *found,
+            EntryOutcome::Pruned(pruned) => !pruned.is_empty(),
         }
     }
 }
 
-/// Whether a watcher is dead for sure.
-pub(crate) type IsDead<'a> = &'a dyn Fn(&Life) -> bool;
+/// Tells whether a watcher is known to be dead, by the fields of its entry.
+pub(crate) type IsDead<'a> = &'a dyn Fn(&LivenessFields) -> bool;
 
 impl Operation {
-    /// What comes of it where there is no registry, if that can be said without making one.
-    pub(crate) fn on_nothing(&self) -> Option<Outcome> {
+    /// The outcome on a registry that does not exist; `None` if the operation creates one.
+    pub(crate) fn outcome_without_registry(&self) -> Option<EntryOutcome> {
         match self {
             Operation::Announce(_) | Operation::Claim { .. } => None,
-            Operation::Heartbeat(_) | Operation::Remove(_) => Some(Outcome::Found(false)),
-            Operation::Prune { .. } => Some(Outcome::Pruned(Vec::new())),
+            Operation::Heartbeat(_) | Operation::Remove(_) => Some(EntryOutcome::Found(false)),
+            Operation::Prune { .. } => Some(EntryOutcome::Pruned(Vec::new())),
         }
     }
 
-    /// The one entry that it looks at; `None` if it may look at others, or remove one.
+    /// The one entry that the operation reads; `None` if it may read others, or remove one.
     pub(crate) fn only_entry(&self) -> Option<OnlyEntry<'_>> {
         match self {
             Operation::Announce(record) => Some(OnlyEntry { id: &record.id, must_exist: true }),
-            Operation::Heartbeat(who) => Some(OnlyEntry { id: who.id(), must_exist: false }),
+            Operation::Heartbeat(watcher) => {
+                Some(OnlyEntry { id: watcher.id(), must_exist: false })
+            }
             _ => None,
         }
     }
 
-    /// Does it, and dates the registry if anything has changed.
+    /// Performs the operation. If it has changed an entry, sets the registry's date to `now`.
     pub(crate) fn apply(
         &self,
         registry: &mut RegistryV1,
         now: u64,
         is_dead: IsDead<'_>,
-    ) -> Outcome {
+    ) -> EntryOutcome {
         let outcome = match self {
             Operation::Announce(record) => {
                 registry.set_watcher(WatcherRecord::clone(record));
-                Outcome::Announced
+                EntryOutcome::Announced
             }
             Operation::Claim { record, suffix, liveness } => {
                 match free_id(registry, &record.id, *suffix, liveness.then_some(is_dead)) {
@@ -191,29 +195,32 @@ impl Operation {
                         let mut record = record.clone();
                         record.id = id;
                         registry.set_watcher(WatcherRecord::clone(&record));
-                        Outcome::Claimed(record)
+                        EntryOutcome::Claimed(record)
                     }
                     None => {
-                        let life = registry.entry(&record.id).and_then(|entry| entry.life());
-                        Outcome::Taken { pid: life.and_then(|life| Some(life.pid? as u32)) }
+                        let entry = registry.entry(&record.id);
+                        let fields = entry.and_then(|entry| entry.liveness_fields());
+                        let pid = fields.and_then(|fields| Some(fields.pid? as u32));
+                        EntryOutcome::Taken { pid }
                     }
                 }
             }
-            Operation::Heartbeat(who) => {
-                Outcome::Found(who.means(registry) && renew(registry, who, now))
+            Operation::Heartbeat(watcher) => {
+                EntryOutcome::Found(watcher.matches(registry) && renew(registry, watcher, now))
             }
-            Operation::Remove(who) => {
-                Outcome::Found(who.means(registry) && registry.remove_watcher(who.id()))
-            }
+            Operation::Remove(watcher) => EntryOutcome::Found(
+                watcher.matches(registry) && registry.remove_watcher(watcher.id()),
+            ),
             Operation::Prune { ttl, liveness } => {
                 let is_dead = liveness.then_some(is_dead);
-                let taken = registry.take_out(|entry| prune_reason(entry, *ttl, now, is_dead));
-                let pruned = taken.into_iter().map(|(name, entry, reason)| PrunedWatcher {
-                    name,
+                let removed =
+                    registry.remove_matching(|entry| prune_reason(entry, *ttl, now, is_dead));
+                let pruned = removed.into_iter().map(|(key, entry, reason)| PrunedWatcher {
+                    key,
                     entry,
                     reason,
                 });
-                Outcome::Pruned(pruned.collect())
+                EntryOutcome::Pruned(pruned.collect())
             }
         };
         if outcome.has_changed() {
@@ -223,10 +230,10 @@ impl Operation {
     }
 }
 
-/// The id that was asked for or, with a suffix, the first of `-2`, `-3`, ... that nobody alive has.
+/// The requested id or, with a suffix, the first of `-2`, `-3`, ... that no living watcher has.
 fn free_id(
     registry: &RegistryV1,
-    asked_for: &str,
+    requested: &str,
     suffix: bool,
     is_dead: Option<IsDead<'_>>,
 ) -> Option<String> {
@@ -234,39 +241,42 @@ fn free_id(
     let is_free = |id: &str| match (entries.get(id), is_dead) {
         (None, _) => true,
         (Some(_), None) => false,
-        // What is no watcher's entry is nobody's to replace.
-        (Some(entry), Some(is_dead)) => entry.life().is_some_and(|life| is_dead(&life)),
+        // An entry that is not a watcher's is never replaced: nothing tells what it is for.
+        (Some(entry), Some(is_dead)) => {
+            entry.liveness_fields().is_some_and(|fields| is_dead(&fields))
+        }
     };
-    let suffixed = (2_u64..).map(|number| format!("{asked_for}-{number}"));
+    let suffixed = (2_u64..).map(|number| format!("{requested}-{number}"));
     let mut candidates =
-        std::iter::once(asked_for.to_owned()).chain(suffixed.take_while(|_| suffix));
+        std::iter::once(requested.to_owned()).chain(suffixed.take_while(|_| suffix));
     candidates.find(|id| is_free(id))
 }
 
-/// Renews an entry that is there; says whether it is one that has a date.
-fn renew(registry: &mut RegistryV1, who: &WatcherRef, now: u64) -> bool {
-    match who {
+/// Renews an existing entry. Returns false if the entry can't have a date.
+fn renew(registry: &mut RegistryV1, watcher: &WatcherRef, now: u64) -> bool {
+    match watcher {
         WatcherRef::Record(record) => {
             let mut record = WatcherRecord::clone(record);
             record.updated_at = now;
             registry.set_watcher(record);
             true
         }
-        _ => registry.date_watcher(who.id(), now),
+        _ => registry.date_watcher(watcher.id(), now),
     }
 }
 
+/// Why an entry is to be pruned; `None` if it stays.
 fn prune_reason(
     entry: &RawEntry<'_>,
     ttl: Duration,
     now: u64,
     is_dead: Option<IsDead<'_>>,
 ) -> Option<PruneReason> {
-    let life = entry.life()?;
-    // What has no date is of no age, and what is dated in the future has yet to come of age.
-    let age = life.updated_at.map(|then| now.saturating_sub(then as u64));
+    let fields = entry.liveness_fields()?;
+    // An entry without a date never expires. One that is dated in the future has the age zero.
+    let age = fields.updated_at.map(|then| now.saturating_sub(then as u64));
     if age.is_some_and(|age| u128::from(age) > ttl.as_millis()) {
         return Some(PruneReason::Expired);
     }
-    is_dead.is_some_and(|is_dead| is_dead(&life)).then_some(PruneReason::Dead)
+    is_dead.is_some_and(|is_dead| is_dead(&fields)).then_some(PruneReason::Dead)
 }

@@ -1,9 +1,10 @@
-//! A large registry, rewritten in a few entries: the rest of its text is neither parsed nor printed.
+//! Rewriting a few entries of a large registry without parsing or printing the rest of its text.
 //!
-//! The last text that an entry operation wrote is kept, with an index of where its values stand.
-//! It is known to be valid, and in the layout that printing gives. Where a content that is read
-//! later differs from it in nothing but values, only these have to be looked at to know the same
-//! of that content. It does not matter which file the kept text is of, or what became of that.
+//! The process caches the last text that an entry operation wrote, with an index of the positions of
+//! its values. That text is known to be valid, and in the layout that printing gives. If a content that
+//! is read later differs from the cached text in values only, checking those values proves that the
+//! whole content is valid and in that layout, too. It does not matter which file the cached text came
+//! from, or whether that file has changed since.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,57 +15,57 @@ use serde_json::value::RawValue;
 use crate::content::pretty_print::pretty_into;
 use crate::content::registry_v1::{PrintedMember, RegistryV1};
 
-/// Below, parsing costs less than a disk notices.
-const SMALLEST: usize = 16 * 1024;
+/// A smaller registry is not cached: parsing it costs far less than writing it to a disk.
+const MIN_CACHED_BYTES: usize = 16 * 1024;
 
-/// What a process keeps is no larger: it stays in memory until the process ends.
-const LARGEST: usize = 16 * 1024 * 1024;
+/// A larger registry is not cached: the text stays in memory until the process ends.
+const MAX_CACHED_BYTES: usize = 16 * 1024 * 1024;
 
-/// Entries are at this depth of a registry.
-const DEPTH: usize = 2;
+/// The depth of an entry in a registry's text.
+const ENTRY_DEPTH: usize = 2;
 
-/// One text for all registries of a process: few have more than one that is large, and those take
-/// turns with it.
-static KEPT: Mutex<Option<IndexedText>> = Mutex::new(None);
+/// One text for all registries of a process. Few processes use more than one large registry; in those
+/// that do, the registries replace one another's text here.
+static CACHED_TEXT: Mutex<Option<IndexedText>> = Mutex::new(None);
 
-/// The one entry that an operation looks at.
+/// The one entry that an operation reads.
 pub(crate) struct OnlyEntry<'a> {
     pub(crate) id: &'a str,
-    /// Whether the operation would add it.
+    /// Whether the operation would add the entry if it is missing, which a partial registry can't do.
     pub(crate) must_exist: bool,
 }
 
-/// Whether the text of a registry of this size is kept.
+/// Whether the text of a registry of this size is cached.
 pub(crate) fn is_large(bytes: usize) -> bool {
-    (SMALLEST..=LARGEST).contains(&bytes)
+    (MIN_CACHED_BYTES..=MAX_CACHED_BYTES).contains(&bytes)
 }
 
-/// Keeps a text for the next operation.
-pub(crate) fn keep(text: IndexedText) {
-    *KEPT.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+/// Caches a text for the next operation.
+pub(crate) fn cache(text: IndexedText) {
+    *CACHED_TEXT.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
 }
 
-/// A registry's text, in the layout that printing gives it.
+/// A registry's text, in the layout that printing gives it, and the positions of its values.
 pub(crate) struct IndexedText {
     bytes: Vec<u8>,
-    /// Where the entries stand, and the registry's date, in the order of the text.
+    /// The positions of the entries and of the registry's date, in the order of the text.
     values: Vec<Range<usize>>,
-    /// Which of the values is the date.
+    /// The index of the date in `values`.
     updated_at: usize,
-    /// Which of the values is an entry of that id.
+    /// The index in `values` of each entry, by id.
     entries: HashMap<Box<str>, usize>,
 }
 
-/// A value of a text, and another length or spelling for it.
-type Change<T> = (usize, T);
+/// An index in [`IndexedText::values`], and the value's new length or text.
+type ValueChange<T> = (usize, T);
 
 impl IndexedText {
     pub(crate) fn print(registry: &RegistryV1) -> Self {
         let mut values = Vec::with_capacity(registry.len() + 1);
         let mut entries = HashMap::with_capacity(registry.len());
         let mut updated_at = 0;
-        let text = registry.print(|place, range| {
-            match place {
+        let text = registry.print(|member, range| {
+            match member {
                 PrintedMember::UpdatedAt => updated_at = values.len(),
                 PrintedMember::Entry(Some(id)) => _ = entries.insert(id.into(), values.len()),
                 PrintedMember::Entry(None) => {}
@@ -78,16 +79,17 @@ impl IndexedText {
         &self.bytes
     }
 
-    /// Which values another content has in other lengths or spellings; `None` if it differs in
-    /// anything else, or if one of them is not what printing would make of it.
-    fn compare(&self, other: &[u8]) -> Option<Vec<Change<usize>>> {
+    /// The values that differ in another content, with their lengths there. `None` if that content
+    /// differs in anything else, or if one of its values is not laid out as printing would do it.
+    fn compare(&self, other: &[u8]) -> Option<Vec<ValueChange<usize>>> {
         let mut changes = Vec::new();
         let (mut at, mut other_at) = (0, 0);
-        while let Some(same) = first_difference(&self.bytes[at..], &other[other_at..]) {
-            // A longer value can begin with the shorter one, and differ only behind it.
-            let index = self.values.partition_point(|value| value.end < at + same);
+        while let Some(equal) = first_difference(&self.bytes[at..], &other[other_at..]) {
+            // A longer value can begin with the shorter one. Then the texts differ only after the end
+            // of the shorter value.
+            let index = self.values.partition_point(|value| value.end < at + equal);
             let value = self.values.get(index)?;
-            if !(at..=at + same).contains(&value.start) {
+            if !(at..=at + equal).contains(&value.start) {
                 return None;
             }
             let start = other_at + value.start - at;
@@ -98,8 +100,8 @@ impl IndexedText {
         Some(changes)
     }
 
-    /// Has the values stand where they do once some of them have other lengths.
-    fn relocate(&mut self, changes: &[Change<usize>]) {
+    /// Moves the positions of the values to where they are after some values got other lengths.
+    fn relocate(&mut self, changes: &[ValueChange<usize>]) {
         let mut changes = changes.iter().peekable();
         let (mut old_end, mut end) = (0, 0);
         for (index, value) in self.values.iter_mut().enumerate() {
@@ -112,8 +114,8 @@ impl IndexedText {
         }
     }
 
-    /// Replaces values, which come in the order of the text.
-    fn splice(&mut self, changes: &[Change<String>]) {
+    /// Replaces values. `changes` are in the order of the text.
+    fn splice(&mut self, changes: &[ValueChange<String>]) {
         let ranges = changes.iter().map(|(index, value)| (self.values[*index].clone(), value));
         if ranges.clone().all(|(range, value)| range.len() == value.len()) {
             for (range, value) in ranges {
@@ -136,21 +138,22 @@ impl IndexedText {
     }
 }
 
-/// A few entries of a registry, and the text that they are of.
+/// A few entries of a registry, and the whole text that they are part of.
 pub(crate) struct PartialRegistry {
-    /// As if there were no others: all that is the same for an operation that looks at no others.
+    /// A registry of these entries alone. An operation that reads no other entries has the outcome on
+    /// it that it would have on the whole registry.
     pub(crate) registry: RegistryV1,
     text: IndexedText,
-    /// Which values the entries are, in the order of the text.
+    /// The entries' indices in the text's values, in the order of the text, and their ids.
     entries: Vec<(usize, String)>,
 }
 
 impl PartialRegistry {
-    /// The entries of a content that operations look at, if that can be said without parsing all of
-    /// it. It takes the content with it then.
+    /// The entries of `only` in a content, if the cached text shows that the content is valid. Takes
+    /// the cached text in any case, and moves the bytes out of `content` if it returns a registry.
     pub(crate) fn take(content: &mut Vec<u8>, only: &[OnlyEntry<'_>]) -> Option<Self> {
-        let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner).take();
-        PartialRegistry::of(kept?, content, only)
+        let cached = CACHED_TEXT.lock().unwrap_or_else(PoisonError::into_inner).take();
+        PartialRegistry::of(cached?, content, only)
     }
 
     fn of(mut text: IndexedText, content: &mut Vec<u8>, only: &[OnlyEntry<'_>]) -> Option<Self> {
@@ -169,12 +172,12 @@ impl PartialRegistry {
         let value = |index: usize| std::str::from_utf8(&content[text.values[index].clone()]).ok();
         let pairs: Option<Vec<_>> =
             entries.iter().map(|(index, id)| Some((&**id, value(*index)?))).collect();
-        let registry = RegistryV1::of_some(value(text.updated_at)?, pairs?.into_iter())?;
+        let registry = RegistryV1::from_entries(value(text.updated_at)?, pairs?.into_iter())?;
         text.bytes = std::mem::take(content);
         Some(PartialRegistry { registry, text, entries })
     }
 
-    /// The whole text, with these entries and the date as they are by now.
+    /// The whole text, with the present values of these entries and of the date.
     pub(crate) fn into_text(self) -> IndexedText {
         let PartialRegistry { registry, mut text, entries } = self;
         let mut changes: Vec<_> = entries
@@ -182,40 +185,40 @@ impl PartialRegistry {
             .filter_map(|(index, id)| Some((index, printed(registry.entry(&id)?.0.get()))))
             .collect();
         let at = changes.partition_point(|(index, _)| *index < text.updated_at);
-        changes.insert(at, (text.updated_at, registry.spelled_updated_at().to_owned()));
+        changes.insert(at, (text.updated_at, registry.raw_updated_at().to_owned()));
         text.splice(&changes);
         text
     }
 }
 
-/// Where two texts begin to differ; `None` if they don't.
+/// The first position at which two texts differ; `None` if they are equal.
 fn first_difference(one: &[u8], other: &[u8]) -> Option<usize> {
-    /// Compared at once, as memory, which is far faster than byte by byte.
-    const CHUNK: usize = 4096;
+    /// Chunks are compared as whole blocks of memory, which is far faster than byte by byte.
+    const CHUNK_BYTES: usize = 4096;
     let shorter = one.len().min(other.len());
-    let chunks = one.chunks(CHUNK).zip(other.chunks(CHUNK));
-    let same = chunks.take_while(|(one, other)| one == other).count() * CHUNK;
-    let same = same.min(shorter);
-    let differs = one[same..].iter().zip(&other[same..]).position(|(one, other)| one != other);
+    let chunks = one.chunks(CHUNK_BYTES).zip(other.chunks(CHUNK_BYTES));
+    let equal = chunks.take_while(|(one, other)| one == other).count() * CHUNK_BYTES;
+    let equal = equal.min(shorter);
+    let differs = one[equal..].iter().zip(&other[equal..]).position(|(one, other)| one != other);
     match differs {
-        Some(at) => Some(same + at),
+        Some(at) => Some(equal + at),
         None => (one.len() != other.len()).then_some(shorter),
     }
 }
 
-/// The length of the JSON value that a text begins with; `None` if there is none, or if printing
-/// would lay it out differently.
+/// The length of the JSON value at the beginning of a text; `None` if there is no value, or if
+/// printing would lay it out differently.
 fn printed_length(text: &[u8]) -> Option<usize> {
     let mut values = serde_json::Deserializer::from_slice(text).into_iter::<&RawValue>();
     let value = values.next()?.ok()?.get();
     let length = values.byte_offset();
-    // With what may stand before the value.
+    // The length includes any space before the value, which printing would not put there.
     (printed(value).as_bytes() == &text[..length]).then_some(length)
 }
 
 fn printed(value: &str) -> String {
     let mut text = String::with_capacity(value.len() + 64);
-    pretty_into(&mut text, value, DEPTH);
+    pretty_into(&mut text, value, ENTRY_DEPTH);
     text
 }
 

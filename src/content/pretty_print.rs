@@ -1,11 +1,11 @@
-//! The layout of `JSON.stringify(value, null, 2)`, for valid JSON whose strings and numbers stay as
-//! they are spelled.
+//! The layout of `JSON.stringify(value, null, 2)`, for valid JSON. Strings and numbers keep their
+//! spelling.
 
-/// Deeper values keep the layout that they have: indenting each of their lines by its depth would
-/// make gigabytes of a file that is small.
-const DEEPEST: usize = 512;
+/// A value that is nested deeper keeps its present layout: indenting each of its lines by the depth
+/// would turn a small file into gigabytes.
+const MAX_INDENT_DEPTH: usize = 512;
 
-/// Appends valid JSON in the same layout, as it stands at that depth.
+/// Appends valid JSON in that layout, indented for a value at `depth`.
 pub(crate) fn pretty_into(out: &mut String, json: &str, mut depth: usize) {
     let start = out.len();
     let mut rest = json;
@@ -29,14 +29,14 @@ pub(crate) fn pretty_into(out: &mut String, json: &str, mut depth: usize) {
         if closes {
             depth -= 1;
         }
-        // An empty object or array stays on its line.
+        // An empty object or array stays on one line.
         if just_opened != closes {
             new_line(out, depth);
         }
         out.push_str(token);
         just_opened = matches!(first, b'{' | b'[');
         match first {
-            b'{' | b'[' if depth == DEEPEST => {
+            b'{' | b'[' if depth == MAX_INDENT_DEPTH => {
                 out.truncate(start);
                 return out.push_str(json);
             }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_a_string_is_no_layout() {
+    fn punctuation_in_a_string_does_not_change_the_layout() {
         let text = r#"{
   "a \" {,": "\\",
   "b": "]\", [ :"
@@ -89,9 +89,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nested_too_deep_to_be_indented_is_left_as_it_is() {
+    fn a_value_that_is_nested_too_deep_keeps_its_layout() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(pretty(&nested(DEEPEST + 1)), nested(DEEPEST + 1));
-        assert!(pretty(&nested(DEEPEST)).contains('\n'));
+        assert_eq!(pretty(&nested(MAX_INDENT_DEPTH + 1)), nested(MAX_INDENT_DEPTH + 1));
+        assert!(pretty(&nested(MAX_INDENT_DEPTH)).contains('\n'));
     }
 }

@@ -1,5 +1,5 @@
 //! JSON objects whose members keep their bytes: key order, number spelling, escapes, lone
-//! surrogates. What isn't changed is printed as it was read, in the layout of
+//! surrogates. A member that is not changed is printed as it was read, in the layout of
 //! `JSON.stringify(value, null, 2)`.
 
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::content::pretty_print::{new_line, pretty_into};
 
-/// An object with its members in the order that JavaScript gives them.
+/// An object. Its members have the order that JavaScript gives them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RawObject {
     members: Vec<Member>,
@@ -21,42 +21,43 @@ pub(crate) struct RawObject {
 
 #[derive(Debug, Clone)]
 struct Member {
-    /// As written, with its quotes.
+    /// The key as written, with its quotes.
     key: Box<RawValue>,
-    name: Name,
+    name: MemberName,
     value: Box<RawValue>,
 }
 
-/// A key as it is meant.
+/// The string that a key stands for.
 #[derive(Debug, Clone)]
-enum Name {
-    /// As it is written, like nearly all: there is no need for a copy.
-    Plain,
-    Escaped(String),
-    /// It has a lone surrogate, which no Rust string can have.
-    Unspeakable,
+enum MemberName {
+    /// The key without its quotes. Nearly all keys are of this kind, and need no copy.
+    AsWritten,
+    /// The key had escapes.
+    Unescaped(String),
+    /// The key has a lone surrogate, which a Rust string can't hold.
+    NotUnicode,
 }
 
 impl Member {
     fn new(key: Box<RawValue>, value: Box<RawValue>) -> Self {
         let name = if !key.get().contains('\\') {
-            Name::Plain
+            MemberName::AsWritten
         } else {
-            serde_json::from_str(key.get()).map_or(Name::Unspeakable, Name::Escaped)
+            serde_json::from_str(key.get()).map_or(MemberName::NotUnicode, MemberName::Unescaped)
         };
         Member { key, name, value }
     }
 
     fn name(&self) -> Option<&str> {
         match &self.name {
-            Name::Plain => Some(&self.key.get()[1..self.key.get().len() - 1]),
-            Name::Escaped(name) => Some(name),
-            Name::Unspeakable => None,
+            MemberName::AsWritten => Some(&self.key.get()[1..self.key.get().len() - 1]),
+            MemberName::Unescaped(name) => Some(name),
+            MemberName::NotUnicode => None,
         }
     }
 
-    /// What makes two keys the same. What no Rust string can hold is known by its spelling, and is
-    /// no name of that spelling.
+    /// Equal for two members with equal keys. A key that a Rust string can't hold is compared by its
+    /// spelling, and never equals a key that stands for that spelling.
     fn identity(&self) -> Result<&str, &str> {
         self.name().ok_or(self.key.get())
     }
@@ -67,7 +68,7 @@ impl RawObject {
         self.members().map(|(name, _)| name)
     }
 
-    /// Those whose names a Rust string can hold.
+    /// The members whose names a Rust string can hold.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         let members = self.members.iter();
         members.filter_map(|member| Some((member.name()?, &*member.value)))
@@ -81,12 +82,12 @@ impl RawObject {
         self.position(name).map(|at| &*self.members[at].value)
     }
 
-    /// A member's value as a type; `None` if it is missing or of another shape.
+    /// A member's value as `T`; `None` if it is missing or has another shape.
     pub(crate) fn get_as<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         serde_json::from_str(self.get(name)?.get()).ok()
     }
 
-    /// Sets a member. One that already means the same keeps its spelling.
+    /// Sets a member. If its present value already reads as `value`, it keeps its spelling.
     pub(crate) fn set<T>(&mut self, name: &str, value: &T) -> serde_json::Result<()>
     where
         T: Serialize + DeserializeOwned + PartialEq,
@@ -108,7 +109,7 @@ impl RawObject {
             None => {
                 let key = serde_json::value::to_raw_value(name)?;
                 let member = Member::new(key, value);
-                // JavaScript lists array indexes first, in order, whenever they were added.
+                // JavaScript lists the keys that are array indexes first, in ascending order.
                 let at = match array_index(name) {
                     Some(index) => self.members.partition_point(|member| {
                         member.name().and_then(array_index).is_some_and(|i| i < index)
@@ -121,8 +122,8 @@ impl RawObject {
         Ok(())
     }
 
-    /// Sets a member, or removes it if there is no value. What already reads as no value, being
-    /// of another shape, stays.
+    /// Sets a member, or removes it if `value` is `None`. A member of another shape, which reads as
+    /// `None` already, stays.
     pub(crate) fn set_or_remove<T>(
         &mut self,
         name: &str,
@@ -145,29 +146,29 @@ impl RawObject {
         self.position(name).map(|at| self.members.remove(at).value)
     }
 
-    /// Removes the members that `pick` has something to say of, and returns them: key and value as
-    /// written, and what was said.
-    pub(crate) fn take_out<R>(
+    /// Removes the members for which `pick` returns a value. Returns each one's key and value, as
+    /// written, with that value.
+    pub(crate) fn remove_matching<R>(
         &mut self,
         mut pick: impl FnMut(&RawValue) -> Option<R>,
     ) -> Vec<(Box<RawValue>, Box<RawValue>, R)> {
-        let mut taken = Vec::new();
-        let mut left = Vec::with_capacity(self.members.len());
+        let mut removed = Vec::new();
+        let mut remaining = Vec::with_capacity(self.members.len());
         for member in self.members.drain(..) {
             match pick(&member.value) {
-                Some(said) => taken.push((member.key, member.value, said)),
-                None => left.push(member),
+                Some(picked) => removed.push((member.key, member.value, picked)),
+                None => remaining.push(member),
             }
         }
-        self.members = left;
-        taken
+        self.members = remaining;
+        removed
     }
 
     fn position(&self, name: &str) -> Option<usize> {
         self.members.iter().position(|member| member.name() == Some(name))
     }
 
-    /// The object as one raw value, in whatever layout: printing gives it its own.
+    /// The object as one raw value, without spaces between its members.
     pub(crate) fn to_raw(&self) -> Box<RawValue> {
         let mut text = String::from("{");
         for (index, member) in self.members.iter().enumerate() {
@@ -182,23 +183,23 @@ impl RawObject {
         RawValue::from_string(text).expect("members of valid JSON make a valid object")
     }
 
-    /// Lays the object out as `JSON.stringify(value, null, 2)` does, leaving every string and
-    /// number as it is spelled. The value of `name` is `inner`. `told` is where each value stands in
-    /// the text: at which depth, under which name, from where to where.
+    /// Prints the object in the layout of `JSON.stringify(value, null, 2)`. Every string and number
+    /// keeps its spelling. `inner` is printed as the value of the member `name`. Calls `on_value` for
+    /// each value, with its depth, its name and its position in the text.
     pub(crate) fn print_with(
         &self,
         name: &str,
         inner: &RawObject,
-        mut told: impl FnMut(usize, Option<&str>, Range<usize>),
+        mut on_value: impl FnMut(usize, Option<&str>, Range<usize>),
     ) -> String {
-        // About right for what is in this layout already, so that a large one is not copied as it
-        // grows.
+        // About the right length for members that are in this layout already: a large text that grew
+        // beyond its capacity would be copied.
         let lengths = inner.members.iter().map(|m| m.key.get().len() + m.value.get().len() + 8);
         let mut out = String::with_capacity(1024 + lengths.sum::<usize>());
         let mut print_value = |out: &mut String, depth, member: &Member| {
             let start = out.len();
             pretty_into(out, member.value.get(), depth);
-            told(depth, member.name(), start..out.len());
+            on_value(depth, member.name(), start..out.len());
         };
         self.print_members(&mut out, 0, |out, member| {
             if member.name() == Some(name) {
@@ -240,8 +241,9 @@ impl<'de> Deserialize<'de> for RawObject {
 }
 
 impl RawObject {
-    /// An object, and the value of its member `inner`, which is an object, too: read in one go,
-    /// with `null` left in its place. A large registry's entries are nearly all of it.
+    /// Parses an object, and the value of its member `inner`, which must be an object, too, in one
+    /// pass. The outer object has `null` as that member's value. Nearly all of a large registry's text
+    /// is its entries, which are thus parsed only once.
     pub(crate) fn parse_with(bytes: &[u8], inner: &str) -> serde_json::Result<(Self, Self)> {
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         let (outer, found) = Self::deserialize_with(&mut deserializer, Some(inner))?;
@@ -255,8 +257,8 @@ impl RawObject {
         deserializer: D,
         inner: Option<&str>,
     ) -> Result<(Self, Option<Self>), D::Error> {
-        struct Members<'a>(Option<&'a str>);
-        impl<'de> Visitor<'de> for Members<'_> {
+        struct ObjectVisitor<'a>(Option<&'a str>);
+        impl<'de> Visitor<'de> for ObjectVisitor<'_> {
             type Value = (RawObject, Option<RawObject>);
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -275,10 +277,11 @@ impl RawObject {
                     } else {
                         member.value = map.next_value()?;
                     }
-                    // As in JavaScript, a key's last value counts, in its first place.
+                    // As in JavaScript: of a repeated key the last value counts, at the position of the
+                    // first.
                     let is_new = seen.insert(hashes.hash_one(member.identity()));
-                    let same = |other: &&mut Member| other.identity() == member.identity();
-                    let first = if is_new { None } else { members.iter_mut().find(same) };
+                    let has_key = |other: &&mut Member| other.identity() == member.identity();
+                    let first = if is_new { None } else { members.iter_mut().find(has_key) };
                     match first {
                         Some(first) => first.value = member.value,
                         None => members.push(member),
@@ -287,12 +290,12 @@ impl RawObject {
                 Ok((RawObject { members }, inner))
             }
         }
-        deserializer.deserialize_map(Members(inner))
+        deserializer.deserialize_map(ObjectVisitor(inner))
     }
 }
 
-/// The new value, with the members of an object that mean the same as before in their old places
-/// and spelling.
+/// The new value. If both values are objects, members whose values have not changed keep their old
+/// positions and spelling.
 fn merge(old: &RawValue, new: Box<RawValue>) -> serde_json::Result<Box<RawValue>> {
     let objects = (serde_json::from_str(old.get()), serde_json::from_str(new.get()));
     let (Ok::<RawObject, _>(mut merged), Ok::<RawObject, _>(changed)) = objects else {
@@ -300,7 +303,7 @@ fn merge(old: &RawValue, new: Box<RawValue>) -> serde_json::Result<Box<RawValue>
     };
     merged.members.retain(|member| match member.name() {
         Some(name) => changed.get(name).is_some(),
-        // No Rust value can have held it, so none can have dropped it.
+        // The Rust value that was changed could not hold this member, so it did not remove it.
         None => true,
     });
     for member in changed.members {
@@ -311,89 +314,11 @@ fn merge(old: &RawValue, new: Box<RawValue>) -> serde_json::Result<Box<RawValue>
     Ok(merged.to_raw())
 }
 
-/// The key as an array index, as JavaScript understands that.
+/// The key as an array index, by JavaScript's definition; `None` if it is not one.
 fn array_index(name: &str) -> Option<u32> {
     let index: u32 = name.parse().ok()?;
     (index < u32::MAX && index.to_string() == name).then_some(index)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> RawObject {
-        serde_json::from_str(text).unwrap()
-    }
-
-    fn pretty(text: &str) -> String {
-        let mut out = String::new();
-        pretty_into(&mut out, text, 0);
-        out
-    }
-
-    #[test]
-    fn every_spelling_survives() {
-        let text = r#"{
-  "zebra": 1e21,
-  "__proto__": {
-    "\ud800": "\udfff and é and é \/",
-    "empty": {},
-    "list": [
-      1.0,
-      -0,
-      [],
-      "a\"b\\"
-    ]
-  },
-  "\udc00": null
-}"#;
-        assert_eq!(pretty(parse(text).to_raw().get()), text);
-        let compact: String = text.lines().map(str::trim_start).collect();
-        assert_eq!(pretty(&compact.replace("\": ", "\":")), text);
-    }
-
-    #[test]
-    fn a_key_that_no_string_can_hold_is_no_key_of_its_spelling() {
-        let text = r#"{"\ud800":1,"\"\\ud800\"":2,"\ud800":3}"#;
-        assert_eq!(parse(text).to_raw().get(), r#"{"\ud800":3,"\"\\ud800\"":2}"#);
-    }
-
-    #[test]
-    fn setting_the_same_value_keeps_its_spelling() {
-        let mut object = parse(r#"{"a":1e3,"b":"\u0062"}"#);
-        object.set("a", &1000.0).unwrap();
-        object.set("b", &"b".to_owned()).unwrap();
-        assert_eq!(object.to_raw().get(), r#"{"a":1e3,"b":"\u0062"}"#);
-        object.set("a", &2).unwrap();
-        assert_eq!(object.to_raw().get(), r#"{"a":2,"b":"\u0062"}"#);
-    }
-
-    #[test]
-    fn a_changed_object_keeps_what_is_not_changed() {
-        let mut object = parse(r#"{"m":{"url":"a","n":1e3,"\ud800":0,"in":{"z":1,"a":2.0}}}"#);
-        let new: serde_json::Value =
-            serde_json::from_str(r#"{"in":{"a":2.0,"z":3},"n":1000.0,"url":"b","x":0}"#).unwrap();
-        object.set("m", &new).unwrap();
-        assert_eq!(
-            object.to_raw().get(),
-            r#"{"m":{"url":"b","n":1e3,"\ud800":0,"in":{"z":3,"a":2.0},"x":0}}"#
-        );
-        object.set("m", &serde_json::json!({ "n": 1000.0 })).unwrap();
-        assert_eq!(object.to_raw().get(), r#"{"m":{"n":1e3,"\ud800":0}}"#);
-    }
-
-    #[test]
-    fn members_come_in_the_order_of_javascript() {
-        let mut object = parse(r#"{"2":0,"b":0}"#);
-        for name in ["10", "a", "01", "0", "4294967295"] {
-            object.set(name, &0).unwrap();
-        }
-        let names: Vec<_> = object.names().collect();
-        assert_eq!(names, ["0", "2", "10", "b", "a", "01", "4294967295"]);
-    }
-
-    #[test]
-    fn the_last_of_two_equal_keys_counts() {
-        assert_eq!(parse(r#"{"a":1,"b":2,"\u0061":3}"#).to_raw().get(), r#"{"a":3,"b":2}"#);
-    }
-}
+mod tests;

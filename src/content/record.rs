@@ -1,4 +1,4 @@
-//! One watcher's entry: [`WatcherRecord`], as argus has it.
+//! One watcher's entry: [`WatcherRecord`], with the fields that argus writes.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -6,68 +6,70 @@ use serde_json::Value;
 
 use crate::content::raw_object::RawObject;
 
-/// A watcher's hold on its entry: the entry is its own as long as it names this process and this
-/// start. Source: ours.
+/// Identifies the watcher that an entry belongs to: the entry is the watcher's own as long as it names
+/// this process and this start time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WatcherClaim {
     /// The entry's name.
     pub id: String,
-    /// The watcher's process.
+    /// The watcher's process id.
     pub pid: u32,
     /// When the watcher started, in milliseconds since 1970.
     pub started_at: u64,
 }
 
-/// An entry as it is in the file, whatever it is.
+/// An entry as it is in the file. It may be any JSON value.
 pub(crate) struct RawEntry<'a>(pub(crate) &'a RawValue);
 
-/// What an entry says of its watcher's life. It may lack the rest, or have it in another shape.
+/// The fields of an entry by which a watcher is judged alive or dead. The entry may lack all other
+/// fields, or have them in another shape.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Life {
+pub(crate) struct LivenessFields {
     pub(crate) host: Option<String>,
     pub(crate) pid: Option<f64>,
     pub(crate) started_at: Option<f64>,
     pub(crate) updated_at: Option<f64>,
 }
 
-/// One watcher. Fields that this type doesn't know are kept. Source: argus.
+/// One watcher. Fields that this type does not know are kept when the record is written.
 #[derive(Debug, Clone, Default)]
 pub struct WatcherRecord {
-    /// Its name in the registry.
+    /// The watcher's name in the registry.
     pub id: String,
-    /// The host or interface that it listens on.
+    /// The host or interface that the watcher listens on.
     pub host: String,
-    /// The port that it listens on.
+    /// The port that the watcher listens on.
     pub port: u16,
-    /// Its process.
+    /// The watcher's process id.
     pub pid: u32,
-    /// Its working directory.
+    /// The watcher's working directory.
     pub cwd: Option<String>,
-    /// When it started, in milliseconds since 1970.
+    /// When the watcher started, in milliseconds since 1970.
     pub started_at: u64,
-    /// Its last heartbeat, in milliseconds since 1970.
+    /// The watcher's last heartbeat, in milliseconds since 1970.
     pub updated_at: u64,
-    /// What it attaches to.
+    /// The pages that the watcher attaches to, by URL or title.
     pub match_: Option<Value>,
-    /// Where its browser listens.
+    /// The address on which the watcher's browser listens.
     pub chrome: Option<Value>,
-    /// Whether its logs carry timestamps.
+    /// Whether the watcher's logs carry timestamps.
     pub include_timestamps: Option<bool>,
-    /// What it gets its events from.
+    /// The source of the watcher's events.
     pub source: Option<Value>,
     /// The entry as it was read, unknown fields included.
     raw: RawObject,
 }
 
 impl WatcherRecord {
-    /// What makes the entry this watcher's own: `id`, `pid` and `started_at`.
+    /// The claim that identifies this watcher's entry: `id`, `pid` and `started_at`.
     #[must_use]
     pub fn claim(&self) -> WatcherClaim {
         WatcherClaim { id: self.id.clone(), pid: self.pid, started_at: self.started_at }
     }
 
-    /// A record of a watcher that a process started at this time, in milliseconds since 1970.
+    /// The record of a watcher that runs in process `pid` and started at `now_ms`, in milliseconds
+    /// since 1970.
     pub(crate) fn started_by(
         pid: u32,
         now_ms: u64,
@@ -95,7 +97,7 @@ impl WatcherRecord {
         self.merged().expect("plain fields serialise").to_raw()
     }
 
-    /// The entry as it was read, with what has changed since.
+    /// The entry as it was read, with this record's fields set in it.
     fn merged(self) -> serde_json::Result<RawObject> {
         let mut raw = self.raw;
         raw.set("id", &self.id)?;
@@ -118,16 +120,17 @@ impl RawEntry<'_> {
         serde_json::from_str(self.0.get()).ok()
     }
 
-    /// `None` if it is no object.
-    pub(crate) fn life(&self) -> Option<Life> {
-        // Serde would take an array for the members of a struct, in their order.
+    /// `None` if the entry is not an object.
+    pub(crate) fn liveness_fields(&self) -> Option<LivenessFields> {
+        // Serde would read an array as the struct's fields, in their order.
         if !self.0.get().starts_with('{') {
             return None;
         }
-        // Nearly all entries are read in one go. Those that have odd members are not.
+        // Serde reads nearly all entries at once. Where a member has an unexpected type, each member is
+        // read by itself, so that the others count.
         serde_json::from_str(self.0.get()).ok().or_else(|| {
             let members = self.members()?;
-            Some(Life {
+            Some(LivenessFields {
                 host: members.get_as("host"),
                 pid: members.get_as("pid"),
                 started_at: members.get_as("startedAt"),
@@ -137,12 +140,12 @@ impl RawEntry<'_> {
     }
 
     pub(crate) fn claim(&self, id: &str) -> Option<WatcherClaim> {
-        let Life { pid, started_at, .. } = self.life()?;
+        let LivenessFields { pid, started_at, .. } = self.liveness_fields()?;
         let (pid, started_at) = (pid? as u32, started_at? as u64);
         Some(WatcherClaim { id: id.to_owned(), pid, started_at })
     }
 
-    /// The entry with another date, all else as it is; `None` if it is nothing that has one.
+    /// The entry with another `updatedAt`, and nothing else changed; `None` if it is not an object.
     pub(crate) fn dated(&self, ms: u64) -> Option<Box<RawValue>> {
         let mut members = self.members()?;
         members.set("updatedAt", &ms).ok()?;
@@ -154,8 +157,8 @@ impl RawEntry<'_> {
     }
 }
 
-/// Sets a whole number, unless what is there reads as the same: JavaScript may have written a
-/// fraction, or an exponent.
+/// Sets a whole number, unless the present value already reads as that number: JavaScript may have
+/// written it with a fraction or an exponent, and its spelling stays.
 fn set_number(raw: &mut RawObject, name: &str, value: u64) -> serde_json::Result<()> {
     if raw.get_as::<f64>(name).map(|number| number as u64) == Some(value) {
         return Ok(());
@@ -175,7 +178,7 @@ impl<'de> Deserialize<'de> for WatcherRecord {
             number.map(|number| number as u64).ok_or_else(missing(name))
         };
         let is_time = |number: f64| number >= 0.0;
-        // A fraction of a port or of a process is none.
+        // A port or a process id with a fraction is not valid.
         let is_whole = |number: f64, max: u32| {
             (0.0..=f64::from(max)).contains(&number) && number.fract() == 0.0
         };
@@ -201,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_member_is_written_as_it_is_set_and_removed_when_it_is_none() {
+    fn every_field_is_written_and_removed_when_it_is_none() {
         let mut record = WatcherRecord {
             cwd: Some("/".into()),
             match_: Some(Value::from(vec![1])),

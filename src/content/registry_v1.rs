@@ -1,4 +1,4 @@
-//! What a registry holds: [`RegistryV1`], as argus has it.
+//! The content of a registry: [`RegistryV1`], in the schema that argus uses.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,27 +9,27 @@ use crate::content::raw_object::RawObject;
 use crate::content::record::{RawEntry, WatcherRecord};
 use crate::error::{Error, Result};
 
-/// The schema version that this crate reads and writes. Source: argus.
+/// The schema version that this crate reads and writes.
 pub const REGISTRY_VERSION: u32 = 1;
 
-/// A value that the entry operations change.
+/// A member of the printed text whose value the entry operations change.
 pub(crate) enum PrintedMember<'a> {
     UpdatedAt,
-    /// The entry of that id; `None` if no string of Rust can hold it.
+    /// The entry of that id; `None` if a Rust string can't hold the id.
     Entry(Option<&'a str>),
 }
 
-/// A registry: `{ version: 1, updatedAt, watchers: { id: record } }`, with whatever other members
-/// it came with. What isn't changed keeps its bytes. Source: argus.
+/// A registry: `{ version: 1, updatedAt, watchers: { id: record } }`, with all other members that were
+/// read. A member that is not changed keeps its bytes.
 #[derive(Debug, Clone)]
 pub struct RegistryV1 {
-    /// Everything, with `null` in the place of the watchers.
+    /// All members, with `null` as the value of `watchers`.
     members: RawObject,
     watchers: RawObject,
 }
 
 impl RegistryV1 {
-    /// An empty registry of this date, in milliseconds since 1970.
+    /// An empty registry with this date, in milliseconds since 1970.
     pub(crate) fn empty_at(now_ms: u64) -> Self {
         let text =
             format!(r#"{{"version":{REGISTRY_VERSION},"updatedAt":{now_ms},"watchers":{{}}}}"#);
@@ -37,16 +37,17 @@ impl RegistryV1 {
         RegistryV1 { members, watchers: RawObject::default() }
     }
 
-    /// Reads a registry's bytes. `path` is for the error.
+    /// Parses a registry's bytes. `path` is used in the error only.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] for what is no registry, [`Error::UnsupportedVersion`] for a newer one.
+    /// [`Error::Corrupt`] if the bytes are not a registry; [`Error::UnsupportedVersion`] if they are a
+    /// registry of a newer schema.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         let corrupt = |reason: String| Error::Corrupt { path: path.to_path_buf(), reason };
         let (members, watchers) = match RawObject::parse_with(bytes, "watchers") {
             Ok((members, watchers)) => (members, Some(watchers)),
-            // What has no such watchers may still have a version.
+            // A newer schema may have no such watchers; its version still tells it from corrupt bytes.
             Err(_) => {
                 let members: RawObject =
                     serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
@@ -54,7 +55,7 @@ impl RegistryV1 {
                 (members, watchers)
             }
         };
-        // By its text: JavaScript reads numbers beyond all bounds, too.
+        // From the number's text: serde refuses a number such as 1e999, which JavaScript reads.
         let version = members.get("version").and_then(|version| version.get().parse::<f64>().ok());
         match version {
             Some(version) if version == f64::from(REGISTRY_VERSION) => {}
@@ -74,27 +75,30 @@ impl RegistryV1 {
         Ok(RegistryV1 { members, watchers })
     }
 
-    /// The registry's text, in the layout of `JSON.stringify(registry, null, 2)`: that very text,
-    /// if JavaScript wrote what was read. Numbers and strings that something else spelled
-    /// differently stay as they were.
+    /// The registry's text, in the layout of `JSON.stringify(registry, null, 2)`. If JavaScript wrote
+    /// what was read, this is exactly that function's result. Numbers and strings that another program
+    /// spelled differently keep their spelling.
     #[must_use]
     pub fn to_json(&self) -> String {
         self.print(|_, _| {})
     }
 
-    /// The same; `told` is where in it the values stand that the entry operations change, in the
-    /// order of the text.
-    pub(crate) fn print(&self, mut told: impl FnMut(PrintedMember<'_>, Range<usize>)) -> String {
+    /// The text of [`to_json`](Self::to_json). Calls `on_value` for each value that the entry
+    /// operations change, in the order of the text, with the value's position in it.
+    pub(crate) fn print(
+        &self,
+        mut on_value: impl FnMut(PrintedMember<'_>, Range<usize>),
+    ) -> String {
         self.members.print_with("watchers", &self.watchers, |depth, name, range| match name {
-            name if depth == 2 => told(PrintedMember::Entry(name), range),
-            Some("updatedAt") => told(PrintedMember::UpdatedAt, range),
+            name if depth == 2 => on_value(PrintedMember::Entry(name), range),
+            Some("updatedAt") => on_value(PrintedMember::UpdatedAt, range),
             _ => {}
         })
     }
 
-    /// A registry of some of another's entries, for operations that look at no others: `updatedAt`
-    /// and entries as JSON. `None` if no registry could be dated so.
-    pub(crate) fn of_some<'a>(
+    /// A registry of a few of another registry's entries, for operations that read no others.
+    /// `updated_at` and the entries are JSON. `None` if `updated_at` is not valid in a registry.
+    pub(crate) fn from_entries<'a>(
         updated_at: &str,
         entries: impl Iterator<Item = (&'a str, &'a str)>,
     ) -> Option<Self> {
@@ -108,9 +112,9 @@ impl RegistryV1 {
         RegistryV1::parse(Path::new(""), text.as_bytes()).ok()
     }
 
-    /// `updatedAt` as it is spelled.
-    pub(crate) fn spelled_updated_at(&self) -> &str {
-        self.members.get("updatedAt").expect("no registry is without").get()
+    /// `updatedAt` as JSON, in its spelling.
+    pub(crate) fn raw_updated_at(&self) -> &str {
+        self.members.get("updatedAt").expect("every registry has updatedAt").get()
     }
 
     /// When the registry was last changed, in milliseconds since 1970.
@@ -119,29 +123,29 @@ impl RegistryV1 {
         self.members.get_as::<f64>("updatedAt").map_or(0, |ms| ms as u64)
     }
 
-    /// Dates the registry.
+    /// Sets the registry's date, in milliseconds since 1970.
     pub fn set_updated_at(&mut self, ms: u64) {
         self.members.set("updatedAt", &ms).expect("a number serialises");
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.watchers.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The watchers' ids, in the order of the file.
+    /// The entries' ids, in the order of the file.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.watchers.names()
     }
 
-    /// One watcher; `None` if there is no such entry, or if it is no watcher's record.
+    /// One watcher; `None` if there is no such entry, or if the entry is not a watcher's record.
     #[must_use]
     pub fn watcher(&self, id: &str) -> Option<WatcherRecord> {
         self.watchers.get_as(id)
@@ -157,35 +161,36 @@ impl RegistryV1 {
         self.watchers.get(id).map(RawEntry)
     }
 
-    /// The entries by id, but for those whose id no string of Rust can hold.
+    /// The entries by id, except those whose id a Rust string can't hold.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, RawEntry<'_>)> {
         self.watchers.members().map(|(name, value)| (name, RawEntry(value)))
     }
 
-    /// Dates an entry and leaves all else of it as it is; says whether it is one that has a date.
+    /// Sets an entry's date and changes nothing else in it. Returns false if there is no such entry, or
+    /// if it can't have a date.
     pub(crate) fn date_watcher(&mut self, id: &str, ms: u64) -> bool {
         let Some(dated) = self.entry(id).and_then(|entry| entry.dated(ms)) else { return false };
         self.watchers.set_raw(id, dated).expect("a string serialises");
         true
     }
 
-    /// Removes the entries that `pick` has something to say of, and returns them: the name and the
-    /// entry, both as JSON, and what was said.
-    pub(crate) fn take_out<R>(
+    /// Removes the entries for which `pick` returns a value. Returns each one's key and entry, both as
+    /// JSON, with that value.
+    pub(crate) fn remove_matching<R>(
         &mut self,
         mut pick: impl FnMut(&RawEntry<'_>) -> Option<R>,
     ) -> Vec<(Box<RawValue>, Box<RawValue>, R)> {
-        self.watchers.take_out(|value| pick(&RawEntry(value)))
+        self.watchers.remove_matching(|value| pick(&RawEntry(value)))
     }
 
-    /// Adds a watcher, or replaces the entry of its id, and dates the registry.
+    /// Adds a watcher, or replaces the entry of its id, and sets the registry's date.
     pub(crate) fn set_watcher_at(&mut self, record: WatcherRecord, now_ms: u64) {
         let id = record.id.clone();
         self.watchers.set_raw(&id, record.into_raw()).expect("a string serialises");
         self.set_updated_at(now_ms);
     }
 
-    /// Removes an entry, and dates the registry if there was one; says whether there was.
+    /// Removes an entry, and sets the registry's date if there was one. Returns whether there was.
     pub(crate) fn remove_watcher_at(&mut self, id: &str, now_ms: u64) -> bool {
         let removed = self.watchers.remove(id).is_some();
         if removed {
@@ -225,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_changed_keeps_its_bytes() {
+    fn unchanged_members_keep_their_bytes() {
         let mut registry = parse(TEXT).unwrap();
         assert_eq!(registry.to_json(), TEXT);
         let mut record = registry.watcher("__proto__").unwrap();
@@ -249,20 +254,20 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_several_watchers_counts() {
+    fn the_last_watchers_count_after_a_value_that_is_no_object() {
         let text = r#"{"version":1,"updatedAt":0,"watchers":null,"watchers":{"a":{}}}"#;
         assert_eq!(parse(text).unwrap().ids().collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]
-    fn the_last_watchers_count() {
+    fn the_last_of_two_watchers_objects_counts() {
         let text = r#"{"version":1,"watchers":{"a":0},"updatedAt":5,"watchers":{"b":0}}"#;
         let registry = parse(text).unwrap();
         assert_eq!(registry.ids().collect::<Vec<_>>(), ["b"]);
     }
 
     #[test]
-    fn who_sets_or_removes_a_watcher_dates_the_registry() {
+    fn setting_and_removing_a_watcher_set_the_registrys_date() {
         let mut registry = parse(r#"{"version":1,"updatedAt":5,"watchers":{}}"#).unwrap();
         assert!(!registry.remove_watcher("app"));
         assert_eq!(registry.updated_at(), 5);
@@ -275,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn corrupt_and_newer_are_told_apart() {
+    fn corrupt_bytes_and_a_newer_schema_are_different_errors() {
         for (text, code) in [
             ("", "CORRUPT"),
             ("{", "CORRUPT"),

@@ -1,12 +1,13 @@
-//! Documents from async code: the same calls, each on a thread of its own for as long as it takes.
+//! Documents from async code. Each call of an async function runs the blocking call on a separate
+//! thread, which ends with it.
 //!
-//! Not on the threads that the runtime has for what blocks. Those are limited, so calls that wait
-//! for one document's lock would keep all others waiting, past their timeouts, and for ever if
-//! whoever holds that lock needs such a thread himself.
+//! The runtime's threads for blocking calls would not do. Their number is limited, so calls that wait
+//! for one document's lock would delay all other blocking calls past their timeouts. If the lock's
+//! holder needs such a thread to finish, all of them would wait for ever.
 //!
-//! Dropping a future cancels what it stands for. As long as that waits for a lock, it leaves the
-//! line; once it has the lock, it looks once more before it writes; and from there on it is
-//! finished on its thread, lock released and all, so that no half of it stays.
+//! Dropping a future cancels its call. While the call waits for the lock, it leaves the queue. When it
+//! has the lock, it checks once more before it writes. After that check the call completes on its
+//! thread and releases the lock, so that it never stops halfway.
 
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
@@ -23,19 +24,19 @@ use crate::error::{Error, Result};
 use crate::lock::wait::LockOptions;
 use crate::util::cancel::CancelToken;
 
-/// Needs the feature `tokio`. The futures borrow nothing, so that they can be spawned; they begin
-/// when they are first polled, and block no worker of the runtime. Dropping one before the file is
-/// replaced leaves no lock and no change.
+/// Needs the feature `tokio`. The futures borrow nothing, so that they can be spawned. They begin when
+/// they are first polled, and block no worker of the runtime. If a future is dropped before the file is
+/// replaced, no lock and no change remains.
 impl<T, F> Document<T, F>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
     F: Format + Clone + Send + Sync + 'static,
 {
-    /// [`load_with`](Self::load_with), for async callers. Source: ours.
+    /// Like [`load_with`](Self::load_with), for async callers.
     ///
     /// # Errors
     ///
-    /// Those of `load_with`; [`Error::Io`] if there is no thread to be had.
+    /// Those of `load_with`; [`Error::Io`] if the system refuses a thread.
     pub fn load_async(
         &self,
         options: &LockOptions,
@@ -43,12 +44,12 @@ where
         self.in_background(options, |document, options| document.load_with(&options))
     }
 
-    /// [`save_with`](Self::save_with), for async callers. The value is put in order and spelled at
-    /// once. Source: ours.
+    /// Like [`save_with`](Self::save_with), for async callers. The value is put in its canonical order
+    /// and printed before this function returns the future.
     ///
     /// # Errors
     ///
-    /// Those of `save_with`; [`Error::Io`] if there is no thread to be had.
+    /// Those of `save_with`; [`Error::Io`] if the system refuses a thread.
     pub fn save_async(
         &self,
         options: &LockOptions,
@@ -58,12 +59,11 @@ where
         self.in_background(options, |document, options| document.save_bytes(&options, &printed?))
     }
 
-    /// [`update`](Self::update), for async callers. `updater` runs on the call's own thread. Source:
-    /// ours.
+    /// Like [`update`](Self::update), for async callers. `updater` runs on the call's separate thread.
     ///
     /// # Errors
     ///
-    /// Those of `update`; [`Error::Io`] if there is no thread to be had.
+    /// Those of `update`; [`Error::Io`] if the system refuses a thread.
     pub fn update_async<R, E>(
         &self,
         options: &LockOptions,
@@ -91,12 +91,12 @@ where
         async move {
             let _dropped = CancelOnDrop(token);
             let path = document.path().to_path_buf();
-            on_a_thread(&path, move || work(document, options)).await
+            run_on_new_thread(&path, move || work(document, options)).await
         }
     }
 }
 
-async fn on_a_thread<R, E>(
+async fn run_on_new_thread<R, E>(
     path: &Path,
     work: impl FnOnce() -> Result<R, E> + Send + 'static,
 ) -> Result<R, E>
@@ -104,22 +104,22 @@ where
     R: Send + 'static,
     E: From<Error> + Send + 'static,
 {
-    let (tell, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let spawned = thread::Builder::new().name("argus-document".into()).spawn(move || {
-        // Nobody to tell it to: the future was dropped.
-        let _ = tell.send(panic::catch_unwind(AssertUnwindSafe(work)));
+        // Sending fails if the future was dropped, which then needs no result.
+        let _ = sender.send(panic::catch_unwind(AssertUnwindSafe(work)));
     });
     if let Err(error) = spawned {
         return Err(Error::from_io(path, "start a thread for", error).into());
     }
-    match told.await.expect("the thread tells, whatever happens") {
+    match receiver.await.expect("the thread sends a result, also after a panic") {
         Ok(result) => result,
         Err(panic) => panic::resume_unwind(panic),
     }
 }
 
-/// Cancels when the future that owns it is dropped. One that is finished has nothing left to
-/// cancel.
+/// Cancels the token when the future that owns this value is dropped. After the call has completed, the
+/// token cancels nothing.
 struct CancelOnDrop(CancelToken);
 
 impl Drop for CancelOnDrop {

@@ -1,5 +1,6 @@
-//! Any `serde` value in a file that several processes share, behind a kernel lock that is tried
-//! once or waited for: veil's way, without its lost updates.
+//! [`Document`]: any `serde` value in a file that several processes share under a kernel lock. A call
+//! tries the lock once, as veil does, or waits for it. An update holds one lock from reading to writing,
+//! so that it loses no other process's change, as veil's own load and save can.
 
 use std::fmt;
 use std::path::{self, Path, PathBuf};
@@ -14,23 +15,24 @@ use crate::files::paths::FilePaths;
 use crate::files::shared_file::NEW_FILE_MODE;
 use crate::warning::OnWarning;
 
-/// A shared file that holds one value of type `T`: where it is, which file carries its lock, and
-/// how it is spelled. Source: veil's `Registry`; `update` is ours.
+/// A shared file that holds one value of type `T`: its path, its lock and its format.
 ///
 /// | to | call | lock |
 /// |---|---|---|
 /// | read it | [`load`](Self::load) | shared, one try |
-/// | change it | [`update`](Self::update) | exclusive, from the reading to the writing |
+/// | change it | [`update`](Self::update) | exclusive, from reading to writing |
 /// | replace it whole | [`save`](Self::save) | exclusive, one try |
 ///
-/// **To change a document, call `update`.** Between a `load` and a `save` everybody else may save,
-/// and the later one wins: what the other one did is lost. `update` holds one lock all along.
+/// **To change a document, call `update`.** Another process may save between a `load` and a `save`. The
+/// later save then overwrites the other process's change. `update` holds one lock from reading to
+/// writing.
 ///
-/// Nothing waits unless it is told to: [`load_with`](Self::load_with) and
-/// [`save_with`](Self::save_with) take the same [`LockOptions`](crate::LockOptions) as `update`.
+/// `load` and `save` do not wait for the lock. [`load_with`](Self::load_with) and
+/// [`save_with`](Self::save_with) take [`LockOptions`](crate::LockOptions), as `update` does, and can
+/// wait.
 ///
-/// Every process has to choose the same lock file. A program of its own with `fs2` (or `flock`) on
-/// that file joins in: the lock is the same.
+/// All processes that share a document must use one lock file. A program without this crate can take
+/// part by locking that file with `fs2` or `flock`.
 ///
 /// ```
 /// use argus_registry::{Document, Error, LockOptions};
@@ -62,25 +64,28 @@ pub struct Document<T, F = Json> {
     pub(crate) lock: LockChoice,
     pub(crate) format: F,
     pub(crate) version: Option<u32>,
-    pub(crate) canonical: Option<Order<T>>,
-    pub(crate) empty: Option<Make<T>>,
+    pub(crate) canonical: Option<CanonicalOrder<T>>,
+    pub(crate) empty: Option<EmptyValue<T>>,
     pub(crate) new_file_mode: u32,
     pub(crate) durable: bool,
     pub(crate) on_warning: OnWarning,
 }
 
-type Order<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
-type Make<T> = Arc<dyn Fn() -> T + Send + Sync>;
+/// Puts a value in its canonical order.
+type CanonicalOrder<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
+/// Makes the value of a document that has no file yet.
+type EmptyValue<T> = Arc<dyn Fn() -> T + Send + Sync>;
 
-/// What [`Document::load`] read.
+/// The result of [`Document::load`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Loaded<T> {
     /// The value.
     pub value: T,
-    /// Whether it was read under the shared lock. Without it, because the caller may neither make
-    /// the lock file nor open it, or because the file system has no locks, the value is still
-    /// one whole version of those that this crate wrote: it replaces files in one step.
+    /// Whether the value was read under the shared lock. It was not if the caller may neither create
+    /// nor open the lock file, if the file system has no locks, or if the document uses a registry's
+    /// lock, which readers do not take. Even then the value is one whole version of those that this
+    /// crate wrote, since this crate replaces files atomically.
     pub locked: bool,
 }
 
@@ -100,8 +105,8 @@ impl<T> Document<T, Toml> {
 }
 
 impl<T, F> Document<T, F> {
-    /// A document in any format. Its lock file is [`LockFile::WithExtension`], it has no schema
-    /// version and no order, must exist to be updated, and is written durably.
+    /// A document in any format. Its lock file is [`LockFile::WithExtension`]. It has no schema version
+    /// and no canonical order, must exist to be updated, and is written durably.
     pub fn new(path: impl Into<PathBuf>, format: F) -> Self {
         Document {
             path: absolute(path.into()),
@@ -126,21 +131,24 @@ impl<T, F> Document<T, F> {
         self
     }
 
-    /// Uses the document under the lock of an argus registry, guard and lockfile, instead of a lock file:
-    /// for a file that programs share which know that lock, such as older versions of argus. Then
-    /// [`load`](Self::load) takes no lock, and all of [`LockOptions`](crate::LockOptions) matter to
-    /// [`update`](Self::update) and [`save_with`](Self::save_with).
+    /// Uses the document under the lock of an argus registry, a guard and a lockfile, instead of a lock
+    /// file. This is for a file that is shared with programs that know that lock, such as older versions
+    /// of argus. [`load`](Self::load) then takes no lock, and [`update`](Self::update) and
+    /// [`save_with`](Self::save_with) use all of [`LockOptions`](crate::LockOptions).
+    ///
+    /// A file is used under one kind of lock only. A call that finds the other kind's file beside the
+    /// document fails with [`Error::LockMismatch`](crate::Error::LockMismatch).
     #[must_use]
     pub fn registry_lock(mut self) -> Self {
         self.lock = LockChoice::Registry;
         self
     }
 
-    /// The schema version that the file must have. Reading another is
-    /// [`Error::UnsupportedVersion`](crate::Error::UnsupportedVersion), found before the rest is
-    /// parsed, and a newer one is not overwritten either. Where it stands in the file is the format's
-    /// to know ([`Format::version`](crate::Format::version)); a file that carries none is left to
-    /// `T` to accept or not. A value that would be written with another version is
+    /// Sets the schema version that the file must have. Reading a file with another version fails with
+    /// [`Error::UnsupportedVersion`](crate::Error::UnsupportedVersion), before the rest is parsed. A
+    /// newer version is never overwritten either. The format finds the version in the file
+    /// ([`Format::version`](crate::Format::version)). If a file has none, parsing as `T` decides whether
+    /// the file is valid. Writing a value with another version fails with
     /// [`Error::InvalidValue`](crate::Error::InvalidValue).
     #[must_use]
     pub fn version(mut self, expected: u32) -> Self {
@@ -148,31 +156,31 @@ impl<T, F> Document<T, F> {
         self
     }
 
-    /// Puts a value in its canonical order before it is written, so that the same content is
-    /// always the same bytes.
+    /// Sets the function that puts a value in its canonical order before it is written, so that equal
+    /// content is always written as equal bytes.
     #[must_use]
     pub fn canonical(mut self, order: impl Fn(&mut T) + Send + Sync + 'static) -> Self {
         self.canonical = Some(Arc::new(order));
         self
     }
 
-    /// What [`update`](Self::update) starts from where there is no file yet; without it that is
-    /// [`Error::NotFound`](crate::Error::NotFound).
+    /// Sets the function that makes the value from which [`update`](Self::update) starts if there is no
+    /// file yet. Without it, such an update fails with [`Error::NotFound`](crate::Error::NotFound).
     #[must_use]
     pub fn empty(mut self, make: impl Fn() -> T + Send + Sync + 'static) -> Self {
         self.empty = Some(Arc::new(make));
         self
     }
 
-    /// What a new file may be read and written by, less the umask: Unix permission bits. Default
-    /// 0644. A file that is replaced keeps its own.
+    /// Sets the Unix permission bits of a new file, from which the umask is taken away. Default 0644. A
+    /// file that is replaced keeps its permissions.
     #[must_use]
     pub fn new_file_mode(mut self, mode: u32) -> Self {
         self.new_file_mode = mode & 0o666;
         self
     }
 
-    /// Whether writing returns only when the new content would survive a power failure (fsync of
+    /// Sets whether writing returns only when the new content would survive a power failure (fsync of
     /// file and folder). Default true.
     #[must_use]
     pub fn durable(mut self, durable: bool) -> Self {
@@ -180,28 +188,31 @@ impl<T, F> Document<T, F> {
         self
     }
 
-    /// Who is told that [`save`](Self::save) replaced content which could not be parsed, and where
-    /// that is kept. Default: standard error.
+    /// Sets the function that receives a warning when [`save`](Self::save) has replaced content that
+    /// could not be parsed. The warning says where that content is kept. The default writes to standard
+    /// error.
     #[must_use]
     pub fn on_warning(mut self, call: OnWarning) -> Self {
         self.on_warning = call;
         self
     }
 
-    /// Its path. One that was given relative is taken from what the current folder was then.
+    /// The document's path. A relative path is resolved against the folder that was current when the
+    /// document was made.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file that carries the lock: the lock file, or the guard of a registry's lock. It is beside
-    /// the file that a symbolic link leads to, so that all names of a document have one lock.
+    /// The file that carries the lock: the lock file, or the guard of a registry's lock. If the
+    /// document's path is a symbolic link, the lock's file is beside the link's target, so that all
+    /// names of a document have one lock.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidValue`](crate::Error::InvalidValue) if the path can't be a document's, or if the
     /// lock file would be the document itself or have the name of a registry's lockfile or guard;
-    /// [`Error::Io`](crate::Error::Io) for what is no regular file.
+    /// [`Error::Io`](crate::Error::Io) if the document is not a regular file.
     pub fn lock_path(&self) -> Result<PathBuf> {
         let paths = self.paths()?;
         Ok(self.lock.resolve(&paths)?.file(&paths).to_path_buf())
@@ -212,7 +223,7 @@ impl<T, F> Document<T, F> {
     }
 }
 
-/// So that a document is one file, whatever its process's current folder becomes.
+/// Makes a path absolute, so that it stays one file when the process changes its current folder.
 fn absolute(path: PathBuf) -> PathBuf {
     path::absolute(&path).unwrap_or(path)
 }

@@ -1,6 +1,6 @@
-//! How a document is spelled: JSON, TOML, or a caller's own format.
+//! The formats of documents: JSON, TOML, or a caller's own format.
 //!
-//! A leaf: it knows bytes and values, and no file.
+//! This module knows bytes and values, and no file.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::FormatError;
 
-/// How a [`Document`](crate::Document) is spelled. Source: ours.
+/// The format of a [`Document`](crate::Document)'s text.
 ///
 /// ```
 /// use argus_registry::{Document, Format, FormatError};
@@ -37,27 +37,27 @@ use crate::error::FormatError;
 /// # Ok::<_, argus_registry::Error>(())
 /// ```
 pub trait Format {
-    /// Reads a value.
+    /// Parses a value.
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the bytes.
+    /// The reason why the bytes can't be parsed.
     fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, FormatError>;
 
-    /// Spells a value.
+    /// Prints a value.
     ///
     /// # Errors
     ///
-    /// Whatever this format has no spelling for.
+    /// The part of the value that this format can't express.
     fn print<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, FormatError>;
 
-    /// The schema version that the bytes carry, as it is to be shown; `None` if they carry none.
-    /// The default is what stands under `version` at the top, which takes a format that describes
-    /// itself, as JSON and TOML do.
+    /// The schema version in the bytes, as text; `None` if the bytes contain none. The default
+    /// implementation reads the top-level member `version`, which is possible in self-describing
+    /// formats such as JSON and TOML.
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the bytes.
+    /// The reason why the bytes can't be parsed.
     fn version(&self, bytes: &[u8]) -> Result<Option<String>, FormatError> {
         let Versioned { version, .. } = self.parse(bytes)?;
         Ok(version.map(|version| version.to_string()))
@@ -94,12 +94,12 @@ impl Format for Toml {
     }
 }
 
-/// As much of a document as tells its version, so that one of another schema is called that, and
-/// not unreadable.
+/// A document of which only the version is read, so that another schema's document is reported as that
+/// and not as one that can't be parsed.
 #[derive(Deserialize)]
 struct Versioned {
     version: Option<Version>,
-    /// Makes it a map: a list, too, could be read as a struct, by position.
+    /// Restricts this struct to maps: serde could otherwise read a list as a struct, by position.
     #[serde(flatten)]
     _rest: IgnoredAny,
 }
@@ -118,7 +118,7 @@ impl fmt::Display for Version {
         match self {
             Version::Whole(number) => number.fmt(f),
             Version::Number(number) => number.fmt(f),
-            // In quotes: "1" is not 1.
+            // In quotes, since the text "1" is not the number 1.
             Version::Text(text) => write!(f, "{text:?}"),
             Version::Other(_) => f.write_str("of another type"),
         }
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_what_stands_under_version() {
+    fn the_version_is_the_top_level_member_version() {
         let json = |text: &str| Json.version(text.as_bytes()).unwrap();
         for (text, version) in [
             (r#"{"version": 2, "rest": [{"version": 3}]}"#, Some("2")),
@@ -148,7 +148,7 @@ mod tests {
 
     #[cfg(feature = "toml")]
     #[test]
-    fn a_toml_document_tells_its_version_whatever_else_is_in_it() {
+    fn the_version_of_a_toml_document_is_read_beside_any_other_content() {
         let text = b"version = 7\nat = 2026-01-01T00:00:00Z\n[[rest]]\nversion = 1\n";
         assert_eq!(Toml.version(text).unwrap().as_deref(), Some("7"));
         assert_eq!(Toml.version(b"a = 1").unwrap(), None);

@@ -11,18 +11,19 @@ use crate::files::atomic_write;
 use crate::files::paths::{self, FilePaths};
 use crate::files::shared_file::WriteLock;
 use crate::lock::file_lock::{self, KernelLock};
-use crate::lock::kernel_lock::{self, Mode};
+use crate::lock::guard;
+use crate::lock::kernel_lock::{self, LockMode};
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::sweep;
 use crate::lock::wait::Wait;
 use crate::sys;
 
-/// Which file carries a document's lock. It is created when it is first needed, and stays. All
-/// programs that share the document have to choose one and the same.
+/// The file that carries a document's lock. It is created when it is first needed, and never deleted.
+/// All programs that share the document must choose one lock file.
 ///
-/// It is found from the document itself: where that is reached by a symbolic link, the lock file is
-/// beside what the link leads to, so that all names of a document have one lock. (veil takes the
-/// link's name; give it the document's own.)
+/// If the document's path is a symbolic link, the default lock file is beside the link's target, so that
+/// all names of a document have one lock. (veil puts its lock file beside the link; give veil the
+/// target's path.)
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum LockFile {
@@ -30,8 +31,8 @@ pub enum LockFile {
     /// Documents whose names differ in their extensions only share it.
     #[default]
     WithExtension,
-    /// This file. If the path is relative, it is taken from the folder that is current when the
-    /// document is told of it.
+    /// This file. A relative path is resolved against the folder that is current when it is passed to
+    /// the document.
     At(PathBuf),
 }
 
@@ -66,8 +67,8 @@ impl LockFile {
         if found == document {
             return invalid("it would be its own lock file; choose another");
         }
-        // A lock file that stays where a registry's lockfile comes and goes would look like that of an
-        // older argus, and be removed.
+        // A permanent lock file with the name of a registry's lockfile would look like a lockfile of an
+        // older argus, and would be removed as stale.
         if *found == paths.lockfile || *found == paths.guard {
             return invalid(
                 "its lock file would have the name of a registry's lockfile or guard; choose another",
@@ -77,7 +78,7 @@ impl LockFile {
     }
 }
 
-/// The lock of one document, not held.
+/// The lock of one document, before it is acquired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DocumentLock {
     LockFile(PathBuf),
@@ -85,8 +86,8 @@ pub(crate) enum DocumentLock {
 }
 
 impl DocumentLock {
-    /// What tells this lock from others: documents may share a lock file, and a registry's lock is known
-    /// by the registry.
+    /// A path that identifies this lock: the lock file, which several documents may share, or the
+    /// registry, which has one lock.
     pub(crate) fn identity<'a>(&'a self, paths: &'a FilePaths) -> &'a Path {
         match self {
             DocumentLock::LockFile(lock_file) => lock_file,
@@ -103,12 +104,12 @@ impl DocumentLock {
     }
 }
 
-/// What it takes to lock a document.
+/// A request for the lock of a document.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LockRequest<'a> {
     pub(crate) paths: &'a FilePaths,
     pub(crate) lock: &'a DocumentLock,
-    /// What a new document, and so its lock file, may be read and written by.
+    /// The permissions of a new document, and of its lock file.
     pub(crate) new_file_mode: u32,
 }
 
@@ -117,11 +118,16 @@ impl LockRequest<'_> {
     /// none, because the caller may not open the lock file or make one that serves all users, or
     /// because readers of a registry's lock take none.
     pub(crate) fn share(&self, wait: &Wait) -> Result<Option<KernelLock>> {
-        let DocumentLock::LockFile(lock_file) = self.lock else { return Ok(None) };
+        let DocumentLock::LockFile(lock_file) = self.lock else {
+            if !self.paths.guard.exists() {
+                guard::must_not_be_a_document(self.paths)?;
+            }
+            return Ok(None);
+        };
         must_not_be_a_registry(self.paths)?;
-        match self.lock_file(lock_file, Mode::Shared, wait) {
+        match self.lock_file(lock_file, LockMode::Shared, wait) {
             Err(Error::PermissionDenied { .. } | Error::UnsupportedFileSystem { .. }) => Ok(None),
-            // Such as on a full disk: reading takes no space.
+            // The lock file could not be created, as on a full disk. Reading needs no space.
             Err(error) if !is_wait_over(&error) && !lock_file.exists() => Ok(None),
             locked => locked.map(Some),
         }
@@ -135,11 +141,11 @@ impl LockRequest<'_> {
                 return RegistryLock::acquire_at(self.paths, wait).map(HeldLock::Registry)
             }
         };
-        // A thread that must not block leaves this to another one: much may have to be made.
+        // A thread that must not block refuses here: the lock file and folders may have to be created.
         wait.before_blocking(self.paths)?;
         let paths = self.paths;
         must_not_be_a_registry(paths)?;
-        let lock = self.lock_file(lock_file, Mode::Exclusive, wait)?;
+        let lock = self.lock_file(lock_file, LockMode::Exclusive, wait)?;
         if !paths.folder.is_dir() {
             create_folder(&paths.folder)?;
         }
@@ -153,16 +159,16 @@ impl LockRequest<'_> {
     pub(crate) fn timed_out(&self, wait: &Wait) -> Error {
         match self.lock {
             DocumentLock::LockFile(lock_file) => file_lock::timed_out(lock_file, wait),
-            DocumentLock::Registry => wait.over(self.paths, None),
+            DocumentLock::Registry => wait.contention_error(self.paths, None),
         }
     }
 
     /// Locks the lock file; creates it, and its folder, if they are missing.
-    fn lock_file(&self, lock_file: &Path, mode: Mode, wait: &Wait) -> Result<KernelLock> {
+    fn lock_file(&self, lock_file: &Path, mode: LockMode, wait: &Wait) -> Result<KernelLock> {
         let create = |_: &Path| self.create(lock_file, mode);
         let lock = || file_lock::lock(lock_file, mode, wait, create);
         match (lock(), lock_file.parent()) {
-            (Err(Error::NotFound { .. }), Some(folder)) if mode == Mode::Exclusive => {
+            (Err(Error::NotFound { .. }), Some(folder)) if mode == LockMode::Exclusive => {
                 create_folder(folder)?;
                 lock()
             }
@@ -171,10 +177,10 @@ impl LockRequest<'_> {
     }
 
     /// Creates the lock file so that all users who may write the document may open it.
-    fn create(&self, lock_file: &Path, mode: Mode) -> io::Result<File> {
+    fn create(&self, lock_file: &Path, mode: LockMode) -> io::Result<File> {
         match fs::metadata(&self.paths.target) {
-            // A reader's own file would keep the document's owner from writing it.
-            Ok(document) if mode == Mode::Shared && !sys::may_give_to_owner_of(&document) => {
+            // A lock file that belongs to a reader would keep the document's owner from writing it.
+            Ok(document) if mode == LockMode::Shared && !sys::may_give_to_owner_of(&document) => {
                 Err(io::ErrorKind::PermissionDenied.into())
             }
             Ok(document) => {
@@ -259,10 +265,10 @@ impl WriteLock for HeldLock {
         }
     }
 
-    fn replaces(&self, old: &Metadata, file: Option<Arc<File>>) {
+    fn before_replace(&self, old: &Metadata, file: Option<Arc<File>>) {
         match self {
             HeldLock::LockFile { lock, .. } => lock.open_to_users_of(old),
-            HeldLock::Registry(lock) => lock.replaces(old, file),
+            HeldLock::Registry(lock) => lock.before_replace(old, file),
         }
     }
 }

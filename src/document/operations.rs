@@ -1,4 +1,4 @@
-//! What is done with a document: load, save and update, each under its lock.
+//! The operations on a document, each under the document's lock: load, save and update.
 
 use std::fs;
 
@@ -8,34 +8,33 @@ use serde::Serialize;
 use crate::document::definition::{Document, Loaded};
 use crate::document::format::Format;
 use crate::document::lock::{DocumentLock, LockRequest};
-use crate::error::FormatError;
-use crate::error::{Error, Result};
+use crate::error::{Error, FormatError, Result};
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::{self, CommitOptions, Content};
-use crate::lock::reentry::ReentryCheck;
+use crate::files::shared_file::{self, CommitOptions, FileContent};
+use crate::lock::reentry::UpdateScope;
 use crate::lock::wait::{LockOptions, Wait};
 use crate::sys;
 use crate::warning::Warning;
 
 impl<T: DeserializeOwned, F: Format> Document<T, F> {
-    /// Reads the document under a shared lock, in one try. Source: veil's `Registry::load`.
+    /// Reads the document under a shared lock, which it tries once.
     ///
-    /// It needs no write access: where the lock file is missing and may not be made, or may not be
-    /// opened, nothing is made, and the document is read without a lock, which
-    /// [`Loaded::locked`] says.
+    /// It needs no write access. If the caller may not create a missing lock file, or may not open an
+    /// existing one, nothing is created and the document is read without a lock.
+    /// [`Loaded::locked`] tells.
     ///
     /// # Errors
     ///
-    /// [`Error::LockBusy`] with the lock file's path, at once, if somebody is writing;
-    /// [`Error::NotFound`] if there is no file, in which case no lock file is made, or if it vanishes
-    /// just now; [`Error::Parse`]; [`Error::UnsupportedVersion`];
-    /// [`Error::PermissionDenied`]; [`Error::Io`].
+    /// [`Error::LockBusy`] with the lock file's path, at once, if another process or thread is writing;
+    /// [`Error::LockMismatch`]; [`Error::NotFound`] if the file does not exist or is deleted during the
+    /// call (for a file that does not exist, no lock file is created); [`Error::Parse`];
+    /// [`Error::UnsupportedVersion`]; [`Error::PermissionDenied`]; [`Error::Io`].
     pub fn load(&self) -> Result<Loaded<T>> {
         self.load_with(&LockOptions::one_try())
     }
 
-    /// [`load`](Self::load) with a bounded wait: of the options only `timeout`, `since` and `cancel`
-    /// matter here. Source: ours.
+    /// Like [`load`](Self::load), with a bounded wait for the lock. Of the options it uses only
+    /// `timeout`, `since` and `cancel`.
     ///
     /// # Errors
     ///
@@ -52,7 +51,7 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
         LockRequest { paths, lock, new_file_mode: self.new_file_mode }
     }
 
-    fn parse(&self, paths: &FilePaths, content: &Content) -> Result<T> {
+    fn parse(&self, paths: &FilePaths, content: &FileContent) -> Result<T> {
         let path = || paths.target.clone();
         let fail = |source: FormatError| Error::Parse { path: path(), source };
         if let Some((found, expected)) = self.other_version(&content.bytes).map_err(fail)? {
@@ -61,7 +60,7 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
         self.format.parse(&content.bytes).map_err(fail)
     }
 
-    /// The version that the bytes carry, if it is not the right one, and that.
+    /// The version in the bytes and the expected version, if these differ.
     fn other_version(&self, bytes: &[u8]) -> Result<Option<(String, u32)>, FormatError> {
         let Some(expected) = self.version else { return Ok(None) };
         let found = self.format.version(bytes)?.filter(|found| *found != expected.to_string());
@@ -70,26 +69,26 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
 }
 
 impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
-    /// Replaces the document, under an exclusive lock, in one try; the value is put in its
-    /// canonical order. A missing folder is created. Source: veil's `Registry::save`.
+    /// Replaces the document under an exclusive lock, which it tries once. Puts the value in its
+    /// canonical order. Creates a missing folder.
     ///
-    /// Not to change what [`load`](Self::load) returned: [`update`](Self::update) does that without
-    /// losing what others do meanwhile. What is replaced and can't be parsed is kept beside the
-    /// new file, as `<name>.corrupt-*`, with a [`Warning`].
+    /// Do not use it to change a value that [`load`](Self::load) returned: [`update`](Self::update) does
+    /// that without losing the changes that other processes make meanwhile. Replaced content that can't
+    /// be parsed is kept beside the new file as `<name>.corrupt-*`, and reported as a [`Warning`].
     ///
     /// # Errors
     ///
-    /// [`Error::LockBusy`] with the lock file's path, at once, if anybody reads or writes;
-    /// [`Error::Serialize`]; [`Error::InvalidValue`] for a value of another version;
-    /// [`Error::UnsupportedVersion`] if the file has a newer version, and
-    /// [`Error::LockLost`] if the lock file was deleted meanwhile, in all of which nothing was
-    /// written; [`Error::PermissionDenied`]; [`Error::UnsupportedFileSystem`]; [`Error::Io`].
+    /// [`Error::LockBusy`] with the lock file's path, at once, if another process or thread is reading
+    /// or writing; [`Error::LockMismatch`]; [`Error::Serialize`]; [`Error::InvalidValue`] for a value
+    /// of another version; [`Error::UnsupportedVersion`] if the file has a newer version;
+    /// [`Error::LockLost`] if the lock file was deleted during the call. After any of these, nothing was
+    /// written. [`Error::PermissionDenied`]; [`Error::UnsupportedFileSystem`]; [`Error::Io`].
     pub fn save(&self, value: &mut T) -> Result<()> {
         self.save_with(&LockOptions::one_try(), value)
     }
 
-    /// [`save`](Self::save) with a bounded wait: of the options only `timeout`, `since` and `cancel`
-    /// matter here. Source: ours.
+    /// Like [`save`](Self::save), with a bounded wait for the lock. Of the options it uses only
+    /// `timeout`, `since` and `cancel`; under a [registry's lock](Self::registry_lock) it uses all.
     ///
     /// # Errors
     ///
@@ -112,9 +111,10 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             }
             _ => None,
         };
-        // From here on a cancelled save would be done all the same.
+        // After this check, a cancelled save is completed nevertheless.
         wait.check_cancelled(&paths)?;
-        let kept = shared_file::commit(&lock, old.as_ref(), bytes, self.how(corrupt.is_some()))?;
+        let commit_options = self.commit_options(corrupt.is_some());
+        let kept = shared_file::commit(&lock, old.as_ref(), bytes, commit_options)?;
         if let Some(reason) = corrupt {
             let path = paths.target.clone();
             self.on_warning.call(&Warning::Corrupt { path, reason, kept });
@@ -122,22 +122,22 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         Ok(())
     }
 
-    /// Changes the document: reads it, lets `updater` change the value, and replaces the file, all
-    /// under one exclusive lock. When this returns `Ok`, the change is in the file. Source: ours.
+    /// Changes the document: reads it, calls `updater` to change the value, and replaces the file, all
+    /// under one exclusive lock. When this returns `Ok`, the change is in the file.
     ///
-    /// `options` say how long to wait for the lock ([`LockOptions::one_try`]: not at all); of the
-    /// rest only `since` and `cancel` matter here. An updater that fails leaves the file as it was,
-    /// and so does one that changes nothing. It runs again, on fresh content, if the lock file was
-    /// deleted while it ran, as long as the timeout allows.
+    /// `options` set how long to wait for the lock ([`LockOptions::one_try`]: not at all). Of the other
+    /// options it uses only `since` and `cancel`; under a [registry's lock](Self::registry_lock) it
+    /// uses all. If the updater fails or changes nothing, the file stays as it was. If the lock file is
+    /// deleted while the updater runs, the updater runs again on fresh content, as long as the timeout
+    /// allows.
     ///
     /// # Errors
     ///
     /// [`Error::LockBusy`] or [`Error::LockTimeout`] with the lock file's path; [`Error::Aborted`];
-    /// [`Error::NotFound`] if there is no file, unless [`empty`](Self::empty) says what that means;
-    /// [`Error::Parse`] and [`Error::UnsupportedVersion`]: nothing is written over what is not
-    /// understood; [`Error::LockLost`]; [`Error::ReEntrant`] from inside an updater of the same
-    /// thread under the same lock file; whatever `updater` returns; the others of
-    /// [`save`](Self::save).
+    /// [`Error::NotFound`] if there is no file and no [`empty`](Self::empty) value; [`Error::Parse`] and
+    /// [`Error::UnsupportedVersion`], since content that can't be understood is not overwritten;
+    /// [`Error::LockLost`]; [`Error::ReEntrant`] from inside an updater that runs on this thread under
+    /// this document's lock; the errors of `updater`; the others of [`save`](Self::save).
     pub fn update<R, E: From<Error>>(
         &self,
         options: &LockOptions,
@@ -149,8 +149,8 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         if self.empty.is_none() {
             must_exist(&paths)?;
         }
-        // By the lock, which several documents may share.
-        let _entered = ReentryCheck::enter(lock.identity(&paths), &paths.target)?;
+        // Identified by the lock, since several documents may share one lock file.
+        let _entered = UpdateScope::enter(lock.identity(&paths), &paths.target)?;
         let request = self.lock_request(&paths, &lock);
         loop {
             let lock = request.acquire(&wait)?;
@@ -166,9 +166,9 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             if bytes == before {
                 return Ok(result);
             }
-            // From here on a cancelled update would be done all the same.
+            // After this check, a cancelled update is completed nevertheless.
             wait.check_cancelled(&paths)?;
-            match shared_file::commit(&lock, old.as_ref(), &bytes, self.how(false)) {
+            match shared_file::commit(&lock, old.as_ref(), &bytes, self.commit_options(false)) {
                 Err(Error::LockLost { .. }) if wait.has_time() => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) => return Ok(result),
@@ -183,7 +183,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         let path = || self.path.clone();
         let fail = |source| Error::Serialize { path: path(), source };
         let bytes = self.format.print(value).map_err(fail)?;
-        // What nobody could read again must not be written.
+        // A value of another version must not be written: no caller could read it again.
         if let Some((found, _)) = self.other_version(&bytes).map_err(fail)? {
             let reason = format!("the new value has schema version {found}, not its document's");
             return Err(Error::InvalidValue { path: path(), reason });
@@ -191,13 +191,13 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         Ok(bytes)
     }
 
-    fn how(&self, keep_old: bool) -> CommitOptions {
+    fn commit_options(&self, keep_old: bool) -> CommitOptions {
         CommitOptions { durable: self.durable, keep_old, new_file_mode: self.new_file_mode }
     }
 }
 
 /// Reads a document that must exist, under its lock for reading if there is one; says whether there was.
-pub(crate) fn load_content(request: &LockRequest<'_>, wait: &Wait) -> Result<(Content, bool)> {
+pub(crate) fn load_content(request: &LockRequest<'_>, wait: &Wait) -> Result<(FileContent, bool)> {
     must_exist(request.paths)?;
     let lock = request.share(wait)?;
     let content =
@@ -205,17 +205,17 @@ pub(crate) fn load_content(request: &LockRequest<'_>, wait: &Wait) -> Result<(Co
     Ok((content, lock.is_some()))
 }
 
-/// Whether a file of that version must not be overwritten. One that can't be compared counts as
-/// newer.
+/// Whether the file's version is newer than the expected one, so that the file must not be overwritten.
+/// A version that is not a number counts as newer.
 fn is_newer(error: &Error) -> bool {
     let Error::UnsupportedVersion { found, expected, .. } = error else { return false };
     !found.parse().is_ok_and(|found: f64| found < f64::from(*expected))
 }
 
-/// Before a lock file is made for what is not there.
+/// Fails for a missing document, before a lock file is created for it.
 pub(crate) fn must_exist(paths: &FilePaths) -> Result<()> {
-    let looked = sys::patiently(|| fs::metadata(&paths.target));
-    looked.map(|_| ()).map_err(|error| Error::from_io(&paths.target, "read", error))
+    let metadata = sys::retry_while_busy(|| fs::metadata(&paths.target));
+    metadata.map(|_| ()).map_err(|error| Error::from_io(&paths.target, "read", error))
 }
 
 pub(crate) fn missing(paths: &FilePaths) -> Error {

@@ -1,8 +1,8 @@
 //! Replacing a file in one step: readers see the old file or the new one, a crash leaves the old
-//! file or the new one, and a full disk leaves the old one and no litter.
+//! file or the new one, and a full disk leaves the old file and no temp file.
 //!
-//! Knows nothing of locks: the caller names the temp file and may stop the replacement at the
-//! last moment.
+//! This module knows no locks. The caller names the temp file, and may refuse the replacement just
+//! before the rename.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
@@ -11,36 +11,37 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::sys;
 
-/// How to replace a file.
+/// A file that is to be replaced, and how.
 pub(crate) struct Replacement<'a> {
     pub(crate) target: &'a Path,
     pub(crate) folder: &'a Path,
-    /// In the same folder, and nobody else's. Gone when this returns.
+    /// The temp file, in `folder`. No other process uses its name, and it is gone when
+    /// [`run`](Self::run) returns.
     pub(crate) temp: &'a Path,
     pub(crate) bytes: &'a [u8],
-    /// The file that is replaced, whose mode and owner the new one gets.
+    /// The metadata of the file that is replaced, whose mode and owner the new file gets.
     pub(crate) like: Option<&'a Metadata>,
-    /// What a file that replaces none may be read and written by, less the umask.
+    /// The mode of a file that replaces none, before the umask is applied.
     pub(crate) new_file_mode: u32,
-    /// Whether to wait until the new content would survive a power failure.
+    /// Whether to write the new content to the disk (fsync) before the rename.
     pub(crate) durable: bool,
 }
 
 impl Replacement<'_> {
-    /// Writes the temp file, asks `last_check`, and renames. An error means that the target is
-    /// what it was.
+    /// Writes the temp file, calls `last_check`, and renames the temp file to the target. An error
+    /// means that the target is unchanged.
     pub(crate) fn run(&self, last_check: impl FnOnce() -> Result<()>) -> Result<()> {
         let fail = |operation, error| Error::from_io(self.target, operation, error);
         let mode = self.like.map_or(self.new_file_mode, sys::permission_bits);
         let mut temp =
-            Temp::create(self.temp, mode).map_err(|e| fail("create a file beside", e))?;
+            TempFile::create(self.temp, mode).map_err(|e| fail("create a file beside", e))?;
         self.fill(&mut temp.file).map_err(|e| fail("write the new content of", e))?;
         last_check()?;
         temp.rename_to(self.target).map_err(|e| fail("replace", e))
     }
 
-    /// Makes the rename durable. The one failure that comes too late to undo: the new content is
-    /// in place, but may not survive a power failure.
+    /// Makes the rename durable. This is the one step whose failure can't be undone: the target has
+    /// its new content, which may not survive a power failure.
     pub(crate) fn sync_folder(&self) -> Result<()> {
         let operation = "make durable (though it already has its new content)";
         sys::sync_folder(self.folder).map_err(|e| Error::from_io(self.target, operation, e))
@@ -50,7 +51,7 @@ impl Replacement<'_> {
         if let Some(like) = self.like {
             sys::copy_mode_and_owner(file, like)?;
         }
-        // write_all: a disk that fills up writes less than it was told, without an error.
+        // write_all: on a disk that fills up, a single write may write a part without an error.
         file.write_all(self.bytes)?;
         if self.durable {
             file.sync_all()?;
@@ -59,16 +60,16 @@ impl Replacement<'_> {
     }
 }
 
-/// Deletes itself unless it was renamed.
-struct Temp<'a> {
+/// A temp file, which is deleted when this is dropped unless it was renamed.
+struct TempFile<'a> {
     file: File,
     path: &'a Path,
     renamed: bool,
 }
 
-impl<'a> Temp<'a> {
+impl<'a> TempFile<'a> {
     fn create(path: &'a Path, mode: u32) -> io::Result<Self> {
-        Ok(Temp { file: sys::create_new(path, mode)?, path, renamed: false })
+        Ok(TempFile { file: sys::create_new(path, mode)?, path, renamed: false })
     }
 
     fn rename_to(mut self, target: &Path) -> io::Result<()> {
@@ -78,7 +79,7 @@ impl<'a> Temp<'a> {
     }
 }
 
-impl Drop for Temp<'_> {
+impl Drop for TempFile<'_> {
     fn drop(&mut self) {
         if !self.renamed {
             let _ = sys::remove_if_there(self.path);
@@ -86,8 +87,9 @@ impl Drop for Temp<'_> {
     }
 }
 
-/// Creates a folder so that it would survive a power failure, like what is put in it. It happens
-/// once in a file's life, so nobody has to be able to do without.
+/// Creates a folder and its missing parents, so that they would survive a power failure like the
+/// file that is put there. It happens once in the life of a file, so there is no option to skip the
+/// fsync.
 pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
     fs::create_dir_all(folder)?;
@@ -117,11 +119,11 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_replacement_leaves_no_trace() {
+    fn a_refused_replacement_changes_nothing_and_leaves_no_temp_file() {
         let dir = tempfile::tempdir().unwrap();
         replace(dir.path(), b"old", || Ok(())).unwrap();
         let refused = replace(dir.path(), b"new", || {
-            // The new content is complete by now, beside the old.
+            // The temp file has all of the new content by now, and the target still has the old.
             assert_eq!(fs::read(dir.path().join("temp")).unwrap(), b"new");
             Err(Error::LockLost { path: "a".into() })
         });

@@ -11,65 +11,67 @@ use crate::files::atomic_write::Replacement;
 use crate::files::paths::FilePaths;
 use crate::sys;
 
-/// The lock under which a file is replaced.
+/// The lock under which a file is replaced: a proof that the caller of [`commit`] holds it.
 pub(crate) trait WriteLock {
-    /// The file, and its folder.
+    /// The file that the lock protects, and the files beside it.
     fn paths(&self) -> &FilePaths;
 
-    /// Names this hold and no other.
+    /// A random name that this acquisition of the lock has, and no other.
     fn nonce(&self) -> &str;
 
-    /// The fence: fails with [`Error::LockLost`] if the lock was taken away.
+    /// The fence: fails with [`Error::LockLost`] if another program has removed the lock.
     fn check(&self) -> Result<()>;
 
-    /// Told of what is about to be replaced.
-    fn replaces(&self, old: &Metadata, file: Option<Arc<File>>);
+    /// Called before a file is replaced, with its metadata and, where open files can be replaced,
+    /// the open file.
+    fn before_replace(&self, old: &Metadata, file: Option<Arc<File>>);
 }
 
 /// How a file is replaced.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CommitOptions {
-    /// Whether to wait until the new content would survive a power failure.
+    /// Whether to return only when the new content would survive a power failure (fsync).
     pub(crate) durable: bool,
-    /// Whether the old file stays beside the new one, under another name.
+    /// Whether to keep the old file beside the new one, under another name.
     pub(crate) keep_old: bool,
-    /// What a file that is new may be read and written by, less the umask.
+    /// The mode of a file that replaces none, before the umask is applied.
     pub(crate) new_file_mode: u32,
 }
 
-/// What a new file may be read and written by, unless its writer says otherwise.
+/// The mode of a new file, unless the caller chooses another; the umask is applied to it.
 pub(crate) const NEW_FILE_MODE: u32 = 0o644;
 
-/// A file's content, with the file's mode and owner.
+/// A file's content, with the file's metadata (mode and owner).
 #[derive(Debug)]
-pub(crate) struct Content {
+pub(crate) struct FileContent {
     pub(crate) bytes: Vec<u8>,
     metadata: Metadata,
-    /// The file itself, where it can be replaced while it is open.
+    /// The open file, on platforms where an open file can be replaced.
     file: Option<Arc<File>>,
 }
 
-/// Reads a file without a lock; `None` if there is none. Replacement is atomic, so what is
-/// read is always one whole version.
-pub(crate) fn read(path: &Path) -> Result<Option<Content>> {
-    open(path)?.map(Opened::read).transpose()
+/// Reads a file without a lock; `None` if it does not exist. Replacement is atomic, so the result
+/// is always one complete version of the file.
+pub(crate) fn read(path: &Path) -> Result<Option<FileContent>> {
+    open(path)?.map(OpenedFile::read).transpose()
 }
 
-/// How many bytes a file has; `None` if that can't be found out.
+/// A file's size in bytes; `None` if the system can't tell, such as of a missing file.
 pub(crate) fn size(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().map(|metadata| metadata.len())
 }
 
-/// A file that is about to be read.
-pub(crate) struct Opened<'a> {
+/// A file that was opened to be read.
+pub(crate) struct OpenedFile<'a> {
     path: &'a Path,
     file: File,
     metadata: Metadata,
 }
 
-pub(crate) fn open(path: &Path) -> Result<Option<Opened<'_>>> {
+/// Opens a file to read it; `None` if it does not exist.
+pub(crate) fn open(path: &Path) -> Result<Option<OpenedFile<'_>>> {
     let fail = |error| Error::from_io(path, "read", error);
-    let file = match sys::patiently(|| sys::open_to_read(path)) {
+    let file = match sys::retry_while_busy(|| sys::open_following_links(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(fail)?,
     };
@@ -77,36 +79,42 @@ pub(crate) fn open(path: &Path) -> Result<Option<Opened<'_>>> {
     if !metadata.is_file() {
         return Err(fail(io::Error::other("it is not a regular file")));
     }
-    Ok(Some(Opened { path, file, metadata }))
+    Ok(Some(OpenedFile { path, file, metadata }))
 }
 
-impl Opened<'_> {
-    /// How many bytes it has.
+impl OpenedFile<'_> {
+    /// The size in bytes that the file had when it was opened.
     pub(crate) fn len(&self) -> u64 {
         self.metadata.len()
     }
 
-    pub(crate) fn read(self) -> Result<Content> {
-        let Opened { path, file, metadata } = self;
+    pub(crate) fn read(self) -> Result<FileContent> {
+        let OpenedFile { path, file, metadata } = self;
         let bytes = sys::read_all(&file, metadata.len())
             .map_err(|error| Error::from_io(path, "read", error))?;
         let file = sys::OPEN_FILES_CAN_BE_REPLACED.then(|| Arc::new(file));
-        Ok(Content { bytes, metadata, file })
+        Ok(FileContent { bytes, metadata, file })
     }
 }
 
-/// Replaces a file's content under its lock. `old` is what was read under the same lock. Returns
-/// where the old content is kept, if it is to be.
+/// Replaces a file's content under its lock. `old` is the content that the caller read under that
+/// lock; `None` if there was no file. Returns the path of the kept old file, if `options` ask for
+/// it.
+///
+/// # Errors
+///
+/// [`Error::LockLost`] if the lock was removed before the rename; nothing was written then.
 pub(crate) fn commit(
     lock: &impl WriteLock,
-    old: Option<&Content>,
+    old: Option<&FileContent>,
     bytes: &[u8],
-    how: CommitOptions,
+    options: CommitOptions,
 ) -> Result<Option<PathBuf>> {
     if let Some(old) = old {
-        lock.replaces(&old.metadata, old.file.clone());
+        lock.before_replace(&old.metadata, old.file.clone());
     }
-    // Before anything is written: whoever lost the lock leaves no trace, not even a temp file.
+    // Checked before anything is written: a process that lost the lock must not leave even a temp
+    // file.
     lock.check()?;
     let mut kept = None;
     let paths = lock.paths();
@@ -116,39 +124,42 @@ pub(crate) fn commit(
         temp: &paths.temp(lock.nonce()),
         bytes,
         like: old.map(|content| &content.metadata),
-        new_file_mode: how.new_file_mode,
-        durable: how.durable,
+        new_file_mode: options.new_file_mode,
+        durable: options.durable,
     };
     let replaced = replacement.run(|| {
-        if how.keep_old {
-            kept = Some(keep(lock, old)?);
+        if options.keep_old {
+            kept = Some(keep_old_file(lock, old)?);
         }
-        // And again after the slow part, as near to the rename as can be.
+        // Checked again after the slow part, as shortly before the rename as possible: this commit
+        // must not overwrite that of a process which took the lock in between.
         lock.check()
     });
     if let (Err(_), Some(kept)) = (&replaced, &kept) {
-        // Nothing was replaced: the bad content is still where it was.
+        // Nothing was replaced: the old content is still in the file itself.
         let _ = sys::remove_if_there(kept);
     }
     if let Err(error) = replaced {
-        // Whoever has the lock by now may have swept away our temp file: that is what went wrong.
+        // If the lock was lost, the process that holds it now may have removed this process's temp
+        // file. The lost lock is the cause of the failure, so that is the error.
         lock.check()?;
-        let was_swept = matches!(error, Error::NotFound { .. }) && paths.folder.is_dir();
-        return Err(match was_swept {
-            // Or somebody who took us for dead: nothing is written, and it may be done again.
+        let was_removed = matches!(error, Error::NotFound { .. }) && paths.folder.is_dir();
+        return Err(match was_removed {
+            // Another process removed the temp file because it took this process for dead. Nothing
+            // was written, so the caller may try again, as after a lost lock.
             true => Error::LockLost { path: paths.target.clone() },
             false => error,
         });
     }
-    if how.durable {
+    if options.durable {
         replacement.sync_folder()?;
     }
     Ok(kept)
 }
 
-/// Keeps the old file under another name: the file itself, which needs no space, so that it works
-/// on a full disk too. Where files can't have two names, a copy.
-fn keep(lock: &impl WriteLock, old: Option<&Content>) -> Result<PathBuf> {
+/// Keeps the old file under another name. A hard link to the file needs no space, so this works on
+/// a full disk, too. Where files can't have two names, the content is copied.
+fn keep_old_file(lock: &impl WriteLock, old: Option<&FileContent>) -> Result<PathBuf> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let paths = lock.paths();
     let name = paths.keepsake(now.as_millis(), lock.nonce());
@@ -177,12 +188,12 @@ mod tests {
     use crate::lock::wait::LockOptions;
 
     #[test]
-    fn whoever_lost_the_lock_does_not_even_begin_to_write() {
+    fn a_process_that_lost_the_lock_creates_no_temp_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = fs::canonicalize(dir.path()).unwrap().join("registry.json");
         let lock = RegistryLock::acquire(&path, &LockOptions::default()).unwrap();
         fs::remove_file(path.with_extension("json.lock")).unwrap();
-        // Creating the temp file would fail over this, with another error.
+        // If the temp file were created, this file would make that fail with another error.
         File::create(lock.paths().temp(lock.nonce())).unwrap();
         let lost = commit(
             &lock,

@@ -7,3 +7,4 @@
 pub(crate) mod cleanup;
 pub(crate) mod probe_folder;
 pub(crate) mod survey;
+pub(crate) mod types;

@@ -1,5 +1,5 @@
-//! A folder for trying out a file system, beside the files that it is about. It says whose it is,
-//! so that one whose process was killed can be told from one that is in use.
+//! A folder for testing the file system that a file is on, created beside that file. It contains an
+//! owner record, so that a folder whose process was killed can be told from one that is in use.
 
 use std::fs;
 use std::io;
@@ -11,18 +11,19 @@ use crate::files::paths;
 use crate::lock::owner_record::{Liveness, OwnerRecord, RECORD_SIZE};
 use crate::sys;
 
-const PREFIX: &str = ".argus-registry-probe-";
-/// The file that says whose the folder is: the first one in it, and the last one to go.
-const OWNER: &str = "owner";
-/// What the names of all other files in it begin with.
-const PROBE: &str = "probe-";
+/// The beginning of a probe folder's name.
+const FOLDER_PREFIX: &str = ".argus-registry-probe-";
+/// The name of the file with the owner record: the first file created, and the last one removed.
+const OWNER_FILE: &str = "owner";
+/// The beginning of the names of all other files in a probe folder.
+const PROBE_FILE_PREFIX: &str = "probe-";
 
-/// When one whose owner can't be judged from here (another host, no owner file) counts as left
-/// behind. Trying out a file system takes seconds, on a slow one a minute.
+/// The age at which a probe folder counts as abandoned if its owner can't be judged (another host, no
+/// owner file). Testing a file system takes seconds, on a slow one a minute.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
 
-/// A folder for trying out what a file system can do. Dropping it removes it; one whose process
-/// was killed is found by [`find_litter`](crate::find_litter). Source: ours.
+/// A folder for testing what a file system can do. Dropping the value removes the folder. If the
+/// process is killed, [`find_litter`](crate::find_litter) finds the folder.
 #[derive(Debug)]
 #[must_use = "the folder is removed as soon as this value is dropped"]
 pub struct ProbeFolder {
@@ -30,15 +31,15 @@ pub struct ProbeFolder {
 }
 
 impl ProbeFolder {
-    /// Makes one in an existing folder, with a record in it of whose it is.
+    /// Creates a probe folder in an existing folder, with an owner record of this process in it.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] if there is no such folder; [`Error::PermissionDenied`] if it is
-    /// read-only; [`Error::Io`].
+    /// [`Error::NotFound`] if `folder` does not exist; [`Error::PermissionDenied`] if it is read-only;
+    /// [`Error::Io`].
     pub fn create(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let path = folder.join(format!("{PREFIX}{}", paths::nonce()));
+        let path = folder.join(format!("{FOLDER_PREFIX}{}", paths::nonce()));
         fs::create_dir(&path)
             .map_err(|error| Error::from_io(folder, "create a folder in", error))?;
         let probe = ProbeFolder { path };
@@ -50,29 +51,29 @@ impl ProbeFolder {
             paths::nonce(),
             SystemTime::now(),
         );
-        sys::create_new(&probe.path.join(OWNER), 0o644)
+        sys::create_new(&probe.path.join(OWNER_FILE), 0o644)
             .and_then(|file| sys::write_start(&file, &owner.encode()))
             .map_err(|error| Error::from_io(&probe.path, "create a file in", error))?;
         Ok(probe)
     }
 
-    /// A path for a file in it. Others than these are not removed with it.
+    /// A path for a file in the probe folder. Only files with such paths are removed with the folder.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
-        self.path.join(format!("{PROBE}{name}"))
+        self.path.join(format!("{PROBE_FILE_PREFIX}{name}"))
     }
 
-    /// Its path.
+    /// The probe folder's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Removes it and reports a failure, which `drop` can't.
+    /// Removes the folder and returns a failure, which `drop` can't do.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if something else is in it, or the system refused.
+    /// [`Error::Io`] if the folder contains another file or folder, or if the system refused.
     pub fn remove(self) -> Result<()> {
         remove(&self.path)
     }
@@ -97,15 +98,18 @@ pub(crate) fn all_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Whether a folder is one, by its name.
+/// Whether a folder has the name of a probe folder.
 pub(crate) fn is_one(folder: &Path) -> bool {
-    folder.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX))
+    folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with(FOLDER_PREFIX))
 }
 
-/// Whether nobody uses a probe folder any more, and how one knows. `None` if it is gone.
+/// Whether a probe folder is abandoned, and the reason for this judgement. `None` if the folder is gone.
 pub(crate) fn judge(path: &Path) -> Option<(bool, String)> {
     let modified = fs::symlink_metadata(path).and_then(|metadata| metadata.modified()).ok()?;
-    let record = sys::open_for_look(&path.join(OWNER))
+    let record = sys::open_read_only(&path.join(OWNER_FILE))
         .and_then(|file| sys::read_start(&file, 4 * RECORD_SIZE))
         .ok()
         .and_then(|bytes| OwnerRecord::parse(&bytes));
@@ -113,22 +117,23 @@ pub(crate) fn judge(path: &Path) -> Option<(bool, String)> {
         Some(record) => {
             (record.holder(None).name(), record.judge(sys::location(), sys::process_state))
         }
-        None => ("somebody".to_owned(), Liveness::Unknown),
+        None => ("an unknown process".to_owned(), Liveness::Unknown),
     };
     let old = modified.elapsed().is_ok_and(|age| age > ABANDONED_AFTER);
     Some(match liveness {
         Liveness::Alive => (false, format!("a doctor at work uses it ({owner})")),
         Liveness::Dead => (true, format!("the doctor that made it ({owner}) is dead")),
         Liveness::Unknown if old => {
-            (true, format!("{owner} made it, and nobody has used it for over an hour"))
+            (true, format!("was made by {owner}, and has not been used for over an hour"))
         }
-        Liveness::Unknown => {
-            (false, format!("{owner} made it, who can't be judged from here, within the last hour"))
-        }
+        Liveness::Unknown => (
+            false,
+            format!("was made within the last hour by {owner}, which can't be judged from here"),
+        ),
     })
 }
 
-/// Removes a probe folder, if nothing but what belongs in one is in it.
+/// Removes a probe folder, if it contains nothing but the files of a probe folder.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     let fail = |error| Error::from_io(path, "remove", error);
     let mut files = Vec::new();
@@ -139,15 +144,18 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     for entry in listed {
         let entry = entry.map_err(fail)?;
         let name = entry.file_name();
-        let belongs = name.to_str().is_some_and(|name| name == OWNER || name.starts_with(PROBE));
+        let belongs = name
+            .to_str()
+            .is_some_and(|name| name == OWNER_FILE || name.starts_with(PROBE_FILE_PREFIX));
         if !belongs || !entry.file_type().map_err(fail)?.is_file() {
-            let reason = format!("{} in it is no probe's; move it away", name.to_string_lossy());
+            let name = name.to_string_lossy();
+            let reason = format!("{name} in it is not a probe's file; move it away");
             return Err(fail(io::Error::other(reason)));
         }
         files.push(entry.path());
     }
-    // The owner last: killed in between, what is left still says whose it is.
-    files.sort_by_key(|file| file.ends_with(OWNER));
+    // The owner record last: if this process is killed in between, the rest still names its owner.
+    files.sort_by_key(|file| file.ends_with(OWNER_FILE));
     for file in files {
         sys::remove_if_there(&file).map_err(fail)?;
     }
@@ -166,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn it_comes_and_goes_and_is_in_use_meanwhile() {
+    fn a_probe_folder_is_in_use_until_it_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let probe = ProbeFolder::create(dir.path()).unwrap();
         put(&probe.file("lock"), b"x");
@@ -181,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_somebody_else_stays_and_keeps_the_folder() {
+    fn a_folder_with_another_file_in_it_is_not_removed() {
         let dir = tempfile::tempdir().unwrap();
         let probe = ProbeFolder::create(dir.path()).unwrap();
         let path = probe.path().to_owned();
@@ -189,14 +197,14 @@ mod tests {
         let refused = probe.remove().unwrap_err();
         assert!(refused.to_string().contains("precious"), "{refused}");
         assert!(path.join("precious").exists());
-        // Nothing was deleted, so it still says whose it is.
-        assert!(path.join(OWNER).exists());
+        // Nothing was deleted, so the folder still names its owner.
+        assert!(path.join(OWNER_FILE).exists());
     }
 
     #[test]
-    fn one_without_an_owner_is_abandoned_when_it_is_old() {
+    fn a_folder_without_an_owner_record_is_abandoned_when_it_is_old() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(format!("{PREFIX}x"));
+        let path = dir.path().join(format!("{FOLDER_PREFIX}x"));
         fs::create_dir(&path).unwrap();
         assert!(!judge(&path).unwrap().0);
         #[cfg(unix)]
@@ -210,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_has_to_be_there() {
+    fn the_containing_folder_must_exist() {
         let dir = tempfile::tempdir().unwrap();
         let missing = ProbeFolder::create(dir.path().join("no")).unwrap_err();
         assert_eq!(missing.code(), "NOT_FOUND");

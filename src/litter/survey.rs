@@ -1,4 +1,5 @@
-//! What lies beside a file, and whether anybody needs it: looked at, never touched.
+//! Finding the leftovers beside a file, and judging whether a process may still need them. Changes
+//! nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,100 +9,52 @@ use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file;
+use crate::litter::types::{Litter, LitterKind};
 use crate::lock::guard;
-use crate::lock::inspect::{self, Guarantee, LockState, Seen};
+use crate::lock::inspect::{self, Guarantee, LockSnapshot, LockState};
 use crate::lock::kernel_lock;
-use crate::lock::stale_lockfile::{Found, Verdict};
+use crate::lock::stale_lockfile::{FoundLockfile, Verdict};
 use crate::sys;
 
 /// A larger file is not read to find out whether it is a registry.
-const LARGEST_REGISTRY: u64 = 16 << 20;
+const MAX_REGISTRY_BYTES: u64 = 16 << 20;
 
-/// Something that was left behind, or is in the way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Litter {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What it is.
-    pub kind: LitterKind,
-    /// What [`clear_litter`](crate::clear_litter) has to be called with for it: the registry or
-    /// document that it lies beside; a probe folder itself.
-    pub beside: PathBuf,
-    /// Whether [`clear_litter`](crate::clear_litter) would delete it now.
-    pub safe_to_delete: bool,
-    /// Why it is safe to delete, or why not and what to do: a sentence without its subject.
-    pub reason: String,
-}
-
-/// What was left behind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LitterKind {
-    /// New content that was never put in its place, or another file that lives for a moment only:
-    /// `.<name>.<32 digits>.tmp`.
-    TempFile,
-    /// The lockfile of a registry whose holder is gone.
-    Lockfile,
-    /// The guard was removed or replaced while somebody held it, or does not belong to the lockfile
-    /// beside it.
-    Guard,
-    /// What has the name of a guard or a lockfile and can't be one: updates fail over it.
-    InTheWay,
-    /// Bytes that could not be read when they were replaced, and were kept: `<name>.corrupt-*`.
-    Keepsake,
-    /// The folder of a [`ProbeFolder`](crate::ProbeFolder) whose process was killed.
-    ProbeFolder,
-}
-
-impl LitterKind {
-    /// The stable name of the kind.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            LitterKind::TempFile => "TEMP_FILE",
-            LitterKind::Lockfile => "LOCKFILE",
-            LitterKind::Guard => "GUARD",
-            LitterKind::InTheWay => "IN_THE_WAY",
-            LitterKind::Keepsake => "KEEPSAKE",
-            LitterKind::ProbeFolder => "PROBE_FOLDER",
-        }
-    }
-}
-
-/// What lies beside a file.
-pub(crate) struct Beside<'a> {
+/// The files beside a registry or document, and the state of its locks.
+pub(crate) struct Survey<'a> {
     paths: &'a FilePaths,
     temps: Vec<PathBuf>,
-    keepsakes: Vec<PathBuf>,
-    /// Its lock, if it is a registry.
-    pub(crate) registry: Option<Seen>,
-    /// The lock files that carry a kernel lock, if it is a document.
+    kept_contents: Vec<PathBuf>,
+    /// The registry's lock, if the file is a registry.
+    pub(crate) registry: Option<LockSnapshot>,
+    /// The lock files that carry a kernel lock, if the file is a document.
     pub(crate) lock_files: Vec<PathBuf>,
 }
 
-/// Whether somebody may be writing a file's temp files.
-enum Writer {
-    Nobody(&'static str),
-    /// Only those that are older than the threshold are known to be nobody's.
-    NobodyForLong(&'static str),
-    Perhaps(String),
+/// Whether a process may be writing a file's temp files, and why.
+enum TempWriter {
+    /// No process is.
+    Absent(&'static str),
+    /// No process is writing a temp file that is older than the threshold. A younger one may be in use.
+    AbsentForOldFiles(&'static str),
+    Possible(String),
 }
 
-impl<'a> Beside<'a> {
-    pub(crate) fn look(paths: &'a FilePaths, stale_after: Duration) -> Result<Self> {
+impl<'a> Survey<'a> {
+    pub(crate) fn of(paths: &'a FilePaths, stale_after: Duration) -> Result<Self> {
         let fail = |error| Error::from_io(&paths.folder, "list", error);
-        // Before the locks: what is there now and still there then, with nobody at work, is litter.
+        // Before the locks are looked at: a file listed now, which is still there when no process holds
+        // the lock, is litter. A file listed afterwards could belong to a process that has just begun.
         let temps = paths.leftover_temps().map_err(fail)?;
-        let keepsakes = paths.keepsakes().map_err(fail)?;
+        let kept_contents = paths.keepsakes().map_err(fail)?;
         let mut lock_files = vec![paths.target.with_extension("lock")];
         let mut registry = None;
         if is_registry(paths) {
-            let seen = inspect::look(paths, stale_after)?;
+            let seen = inspect::take_snapshot(paths, stale_after)?;
             lock_files.retain(|file| *file != paths.lockfile);
-            // Old argus locks nothing: then it is the lock file of somebody's document.
+            // An older argus takes no kernel lock. So a lockfile without an owner that carries one is
+            // the lock file of a document.
             let without_owner = seen.found.as_ref().filter(|found| found.record.is_none());
-            if without_owner.is_some_and(|found| found.carries_a_lock() == Some(true)) {
+            if without_owner.is_some_and(|found| found.has_kernel_lock() == Some(true)) {
                 lock_files.push(paths.lockfile.clone());
             }
             registry = Some(seen);
@@ -111,7 +64,7 @@ impl<'a> Beside<'a> {
         lock_files.retain(|file| *file != paths.target);
         lock_files.retain(|file| fs::symlink_metadata(file).is_ok_and(|found| found.is_file()));
         lock_files.dedup();
-        Ok(Beside { paths, temps, keepsakes, registry, lock_files })
+        Ok(Survey { paths, temps, kept_contents, registry, lock_files })
     }
 
     pub(crate) fn litter(&self, stale_after: Duration) -> Vec<Litter> {
@@ -121,20 +74,20 @@ impl<'a> Beside<'a> {
             litter.push(Litter { path, kind, beside, safe_to_delete, reason });
         };
         if let Some(seen) = &self.registry {
-            if let Some(reason) = self.guard_accident(seen) {
+            if let Some(reason) = self.guard_mismatch(seen) {
                 add(&self.paths.guard, LitterKind::Guard, (false, reason));
             }
-            if guard::is_something_else(&self.paths.guard) {
-                let reason = "is no guard of this library, though it has a guard's name, so every \
-                              update fails until it is moved away";
+            if guard::is_foreign(&self.paths.guard) {
+                let reason = "has a guard's name but is not this library's guard, so every update \
+                              fails until it is moved away";
                 add(&self.paths.guard, LitterKind::InTheWay, (false, reason.to_owned()));
             }
-            if let Some((kind, judged)) = self.left_lockfile(seen, stale_after) {
+            if let Some((kind, judged)) = self.leftover_lockfile(seen, stale_after) {
                 add(&self.paths.lockfile, kind, judged);
             }
         }
         if !self.temps.is_empty() {
-            let writer = self.writer();
+            let writer = self.temp_writer();
             for temp in &self.temps {
                 if let Some(judged) =
                     judge_temp(temp, &writer, self.registry.is_some(), stale_after)
@@ -143,17 +96,16 @@ impl<'a> Beside<'a> {
                 }
             }
         }
-        for kept in &self.keepsakes {
+        for kept in &self.kept_contents {
             let reason = "holds bytes that could not be read when they were replaced, perhaps the \
-                          only copy: look at it, and delete it yourself when nothing in it is \
-                          missed";
-            add(kept, LitterKind::Keepsake, (false, reason.to_owned()));
+                          only copy: look at it, and delete it yourself when none of it is needed";
+            add(kept, LitterKind::KeptContent, (false, reason.to_owned()));
         }
         litter
     }
 
-    /// What happened to the guard, if the lockfile was made under another one.
-    fn guard_accident(&self, seen: &Seen) -> Option<String> {
+    /// The reason to report the guard, if the lockfile was made under another guard.
+    fn guard_mismatch(&self, seen: &LockSnapshot) -> Option<String> {
         let found = seen.found.as_ref()?;
         let named = found.record.as_ref()?.guard?;
         let there = sys::id_at(&self.paths.guard).ok()?;
@@ -163,25 +115,28 @@ impl<'a> Beside<'a> {
         let what = match there {
             None => "was removed",
             Some(_) => {
-                "is not the one that the lockfile was made under (it was replaced, or the \
-                        folder was copied)"
+                "is not the guard under which the lockfile was made (it was replaced, or the folder \
+                 was copied)"
             }
         };
         Some(if seen.state == LockState::Held {
             format!(
-                "{what} while {} holds the lock. Leave it and the lockfile alone: others wait for \
-                 that holder all the same, and it mends itself when that lets go",
+                "{what} while {} holds the lock. Change neither it nor the lockfile: other processes \
+                 still wait for that holder, and once it releases the lock, the next update puts the \
+                 files in order",
                 found.holder().name()
             )
         } else {
-            format!("{what}; nobody holds the lock, and the next update mends it")
+            format!(
+                "{what}; no process holds the lock, and the next update puts the files in order"
+            )
         })
     }
 
-    /// A lockfile that nobody holds, or that would not grow old.
-    fn left_lockfile(
+    /// A lockfile without a holder, or one whose date would keep it from becoming stale.
+    fn leftover_lockfile(
         &self,
-        seen: &Seen,
+        seen: &LockSnapshot,
         stale_after: Duration,
     ) -> Option<(LitterKind, (bool, String))> {
         let found = seen.found.as_ref()?;
@@ -194,19 +149,19 @@ impl<'a> Beside<'a> {
         match seen.state {
             LockState::Stale => {}
             LockState::Held if from_the_future() => {
-                let reason =
-                    "is dated in the future, by a clock that was set back; the next update \
-                              dates it now, and takes it over when it has grown old";
+                let reason = "is dated in the future, since a clock was set back; the next update \
+                              sets its date to now, and takes it over once it is stale";
                 return Some((kind, (false, reason.to_owned())));
             }
             _ => return None,
         }
         if fs::symlink_metadata(&self.paths.lockfile).is_ok_and(|metadata| metadata.is_dir()) {
-            let reason = "is a folder, though it has a lockfile's name, so every update fails \
-                          until it is moved away";
+            let reason =
+                "is a folder with a lockfile's name, so every update fails until it is moved \
+                          away";
             return Some((LitterKind::InTheWay, (false, reason.to_owned())));
         }
-        if let Some(why) = self.guard_is_closed(seen) {
+        if let Some(why) = self.unreadable_guard(seen) {
             return Some((kind, (false, format!("can't be judged: {why}"))));
         }
         let reason = match &found.record {
@@ -217,15 +172,16 @@ impl<'a> Beside<'a> {
                 )
             }
             None => format!(
-                "names no owner and was not touched for over {} s, so whoever made it (an older \
-                 argus) has abandoned it; an update takes it over",
+                "names no owner and was not touched for over {} s, so the process that made it (an \
+                 older argus) has abandoned it; an update takes it over",
                 stale_after.as_secs()
             ),
         };
         Some((kind, (true, reason)))
     }
 
-    fn guard_is_closed(&self, seen: &Seen) -> Option<String> {
+    /// Why the guard's lock can't be looked at; `None` if it can, or if there is no guard.
+    fn unreadable_guard(&self, seen: &LockSnapshot) -> Option<String> {
         if seen.guard_held.is_some() || !sys::id_at(&self.paths.guard).is_ok_and(|id| id.is_some())
         {
             return None;
@@ -233,99 +189,102 @@ impl<'a> Beside<'a> {
         Some(format!("this user can't open {}", self.paths.guard.display()))
     }
 
-    fn writer(&self) -> Writer {
+    fn temp_writer(&self) -> TempWriter {
         for lock_file in &self.lock_files {
-            let held = sys::open_for_look(lock_file).and_then(|file| kernel_lock::is_held(&file));
+            let held = sys::open_read_only(lock_file).and_then(|file| kernel_lock::is_held(&file));
             let lock_file = lock_file.display();
             match held {
                 Ok(false) => {}
                 Ok(true) => {
-                    return Writer::Perhaps(format!(
+                    return TempWriter::Possible(format!(
                         "another process holds the lock of {lock_file}, and may be writing it"
                     ))
                 }
                 Err(error) => {
-                    return Writer::Perhaps(format!(
-                        "whether somebody holds the lock of {lock_file} can't be known ({error})"
+                    return TempWriter::Possible(format!(
+                        "whether a process holds the lock of {lock_file} can't be known ({error})"
                     ))
                 }
             }
         }
         let Some(seen) = &self.registry else {
             return match self.lock_files.is_empty() {
-                true => Writer::Perhaps(
-                    "there is no lock file beside the file, so whether somebody is writing it \
-                     can't be known: delete it when none of the programs that do is running"
+                true => TempWriter::Possible(
+                    "there is no lock file beside the file, so whether a process is writing it can't \
+                     be known: delete it when no program that writes the file is running"
                         .to_owned(),
                 ),
-                // Its lock file may be another one all the same, which is the program's own choice.
-                false => Writer::NobodyForLong(
-                    "its age alone tells that nobody is writing it under a lock file elsewhere",
+                // The program may nevertheless use another lock file, in any place.
+                false => TempWriter::AbsentForOldFiles(
+                    "only its age tells that no process is writing it under a lock file elsewhere",
                 ),
             };
         };
-        if let Some(why) = self.guard_is_closed(seen) {
-            return Writer::Perhaps(format!(
-                "whether somebody is writing it can't be known: {why}"
+        if let Some(why) = self.unreadable_guard(seen) {
+            return TempWriter::Possible(format!(
+                "whether a process is writing it can't be known: {why}"
             ));
         }
         match (&seen.guard_held, seen.state, &seen.found) {
-            (_, LockState::Held, Some(found)) => Writer::Perhaps(format!(
-                "the lock is held by {}, who may be writing it",
+            (_, LockState::Held, Some(found)) => TempWriter::Possible(format!(
+                "the lock is held by {}, which may be writing it",
                 found.holder().name()
             )),
-            (Some(Ok(true)), ..) => {
-                Writer::Perhaps("another process holds the lock, and may be writing it".to_owned())
-            }
-            (Some(Err(error)), ..) if !sys::locks_unsupported(error) => {
-                Writer::Perhaps(format!("whether somebody holds the lock can't be known ({error})"))
-            }
-            _ if seen.guarantee == Guarantee::LockfileOnly => Writer::NobodyForLong(
-                "without kernel locks that alone tells that nobody is writing it",
+            (Some(Ok(true)), ..) => TempWriter::Possible(
+                "another process holds the lock, and may be writing it".to_owned(),
             ),
-            _ => Writer::Nobody("only who holds the lock writes one, and nobody does"),
+            (Some(Err(error)), ..) if !sys::locks_unsupported(error) => TempWriter::Possible(
+                format!("whether a process holds the lock can't be known ({error})"),
+            ),
+            _ if seen.guarantee == Guarantee::LockfileOnly => TempWriter::AbsentForOldFiles(
+                "without kernel locks only its age tells that no process is writing it",
+            ),
+            _ => TempWriter::Absent(
+                "only the lock's holder writes temp files, and no process holds it",
+            ),
         }
     }
 }
 
-/// `None` if it is gone by now: it was somebody's who was at work.
+/// Whether a temp file is safe to delete, and why; `None` if it is gone: a process was using it.
 fn judge_temp(
     temp: &Path,
-    writer: &Writer,
-    lockfiles: bool,
+    writer: &TempWriter,
+    may_be_lockfile: bool,
     stale_after: Duration,
 ) -> Option<(bool, String)> {
     let metadata = fs::symlink_metadata(temp).ok()?;
     Some(match writer {
-        Writer::Nobody(why) => (true, format!("was left by a process that is gone: {why}")),
-        Writer::Perhaps(why) => (false, why.clone()),
-        Writer::NobodyForLong(why) => {
+        TempWriter::Absent(why) => (true, format!("was left by a process that is gone: {why}")),
+        TempWriter::Possible(why) => (false, why.clone()),
+        TempWriter::AbsentForOldFiles(why) => {
             let is_old = |at: SystemTime| {
                 SystemTime::now().duration_since(at).is_ok_and(|age| age > stale_after)
             };
             let modified = metadata.modified().is_ok_and(is_old);
-            // A lockfile that was moved aside is as old as it was.
-            let old = modified && (!lockfiles || sys::link_time(temp).is_none_or(is_old));
+            // A lockfile that was renamed aside keeps its old modification time, although the process
+            // that renamed it may still be at work. The time of the renaming tells.
+            let old = modified && (!may_be_lockfile || sys::link_time(temp).is_none_or(is_old));
             let seconds = stale_after.as_secs();
             match old {
-                true => (true, format!("is older than {seconds} s, and nobody holds the lock")),
+                true => (true, format!("is older than {seconds} s, and no process holds the lock")),
                 false => (false, format!("is not older than {seconds} s, and {why}")),
             }
         }
     })
 }
 
-/// Whether a file is a registry, with a guard and a lockfile.
+/// Whether a file is a registry, judged by its guard, its lockfile or its content.
 fn is_registry(paths: &FilePaths) -> bool {
     if sys::id_at(&paths.guard).is_ok_and(|id| id.is_some()) {
         return true;
     }
-    let found = Found::look(&paths.lockfile);
+    let found = FoundLockfile::find(&paths.lockfile);
     if found.is_ok_and(|found| found.is_some_and(|found| found.record.is_some())) {
         return true;
     }
-    let looks = fs::metadata(&paths.target);
-    if !looks.is_ok_and(|file| file.is_file() && file.len() <= LARGEST_REGISTRY) {
+    let metadata = fs::metadata(&paths.target);
+    if !metadata.is_ok_and(|file| file.is_file() && file.len() <= MAX_REGISTRY_BYTES) {
         return false;
     }
     let content = shared_file::read(&paths.target).ok().flatten();

@@ -1,7 +1,7 @@
-//! Kernel locks (fs2): the only module that calls the operating system's lock.
+//! Kernel locks (by the `fs2` library): the only module that calls the operating system's locks.
 //!
-//! A lock belongs to the open file, so two opens exclude each other even within one process, and
-//! it vanishes with its holder, whatever ends it.
+//! A lock belongs to an open file, so two opens of a file exclude each other even within one
+//! process. The kernel releases the lock when its holder ends, whatever ends it.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -10,11 +10,11 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::sys;
 
-/// How often a lock file may be replaced under our hands before we give up on it.
-const REPLACED_LIMIT: u32 = 100;
+/// How often a lock file is opened again that other programs created or deleted in the meantime.
+const OPEN_RETRIES: u32 = 100;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Mode {
+pub(crate) enum LockMode {
     Shared,
     Exclusive,
 }
@@ -24,14 +24,14 @@ pub(crate) fn open_existing_or_create(
     path: &Path,
     create: impl Fn(&Path) -> io::Result<File>,
 ) -> Result<(File, Metadata)> {
-    for _ in 0..REPLACED_LIMIT {
+    for _ in 0..OPEN_RETRIES {
         let opened = match sys::open_existing(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
             opened => opened,
         };
         match opened {
             Ok(file) => return must_be_a_file(path, file),
-            // Somebody was faster: theirs is as good.
+            // Another process has created the file first: open that one.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(_) if path.is_symlink() => {
                 return Err(Error::Io {
@@ -47,20 +47,23 @@ pub(crate) fn open_existing_or_create(
     Err(Error::Io {
         path: path.to_path_buf(),
         operation: "open lock file",
-        source: io::Error::other("it comes and goes too fast"),
+        source: io::Error::other("other programs create and delete it all the time"),
     })
 }
 
-/// Creates a lock file that whoever may write `protected` may open. It gets its name when it is
-/// complete, or somebody could find it before he is allowed to open it. `temp` is nobody else's,
-/// and gone when this returns.
+/// Creates a lock file that every user who may write `protected` may open.
+///
+/// The file gets its access rights under the name `temp`, and its own name afterwards. Otherwise
+/// another process could find the file before that process is permitted to open it. No other
+/// process uses the name `temp`, and that name is gone when this returns.
 pub(crate) fn create_like(path: &Path, temp: &Path, protected: &Metadata) -> io::Result<File> {
     let file = sys::create_new(temp, 0o600)?;
     let named =
         sys::copy_access(&file, protected).and_then(|()| sys::hard_link(temp, path)).map(|()| file);
     let _ = sys::remove_if_there(temp);
     match named {
-        // Somebody who took over a dead holder's lock has swept our file away with its litter.
+        // A process that took over a dead holder's lock has removed `temp` together with the dead
+        // holder's temp files.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(io::ErrorKind::AlreadyExists.into())
         }
@@ -73,6 +76,7 @@ pub(crate) fn create_like(path: &Path, temp: &Path, protected: &Metadata) -> io:
     }
 }
 
+/// Fails for what is not a regular file, such as a folder or a FIFO.
 pub(crate) fn must_be_a_file(path: &Path, file: File) -> Result<(File, Metadata)> {
     let metadata = file.metadata().map_err(|error| Error::from_io(path, "look at", error))?;
     if metadata.is_file() {
@@ -89,23 +93,24 @@ fn not_a_file(path: &Path) -> Error {
     }
 }
 
-/// Whether a path still names this open file.
+/// Whether a path still names this open file: a lock on a file that was deleted or replaced
+/// excludes no other process.
 pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     Ok(sys::id_at(path)? == Some(sys::id_of(file, &file.metadata()?)?))
 }
 
-/// Tries once to lock an open file; `false` means that somebody else holds it.
-#[allow(clippy::disallowed_methods, reason = "this is the door")]
-pub(crate) fn attempt(file: &File, mode: Mode) -> io::Result<bool> {
+/// Tries once to lock an open file; `false` means that another process or open file holds the lock.
+#[allow(clippy::disallowed_methods, reason = "only kernel_lock may call it")]
+pub(crate) fn attempt(file: &File, mode: LockMode) -> io::Result<bool> {
     loop {
         let tried = match mode {
-            Mode::Shared => fs2::FileExt::try_lock_shared(file),
-            Mode::Exclusive => fs2::FileExt::try_lock_exclusive(file),
+            LockMode::Shared => fs2::FileExt::try_lock_shared(file),
+            LockMode::Exclusive => fs2::FileExt::try_lock_exclusive(file),
         };
         return match tried {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            // By number, not by kind: on Windows contention has no kind of its own.
+            // Compared by number: on Windows contention has no `ErrorKind` of its own.
             Err(error)
                 if error.raw_os_error() == fs2::lock_contended_error().raw_os_error()
                     || error.kind() == io::ErrorKind::WouldBlock =>
@@ -117,23 +122,23 @@ pub(crate) fn attempt(file: &File, mode: Mode) -> io::Result<bool> {
     }
 }
 
-/// Whether anybody holds the lock of an open file exclusively. Looking takes the lock, shared,
-/// for the moment of the look.
+/// Whether the lock of an open file is held exclusively. To find out, this takes the lock shared
+/// and releases it at once.
 pub(crate) fn is_held(file: &File) -> io::Result<bool> {
-    if !attempt(file, Mode::Shared)? {
+    if !attempt(file, LockMode::Shared)? {
         return Ok(true);
     }
     unlock(file)?;
     Ok(false)
 }
 
-/// Stands in the kernel's queue for a lock, for as long as it takes.
-#[allow(clippy::disallowed_methods, reason = "this is the door")]
-pub(crate) fn wait(file: &File, mode: Mode) -> io::Result<()> {
+/// Blocks in the kernel until the lock is granted, without a deadline.
+#[allow(clippy::disallowed_methods, reason = "only kernel_lock may call it")]
+pub(crate) fn wait(file: &File, mode: LockMode) -> io::Result<()> {
     loop {
         let locked = match mode {
-            Mode::Shared => fs2::FileExt::lock_shared(file),
-            Mode::Exclusive => fs2::FileExt::lock_exclusive(file),
+            LockMode::Shared => fs2::FileExt::lock_shared(file),
+            LockMode::Exclusive => fs2::FileExt::lock_exclusive(file),
         };
         match locked {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -142,8 +147,8 @@ pub(crate) fn wait(file: &File, mode: Mode) -> io::Result<()> {
     }
 }
 
-/// Lets go of a lock.
-#[allow(clippy::disallowed_methods, reason = "this is the door")]
+/// Releases a lock.
+#[allow(clippy::disallowed_methods, reason = "only kernel_lock may call it")]
 pub(crate) fn unlock(file: &File) -> io::Result<()> {
     fs2::FileExt::unlock(file)
 }

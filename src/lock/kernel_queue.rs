@@ -1,15 +1,15 @@
 //! Waiting for a guard or a lock file in the kernel's own queue, with a deadline and cancellation.
 //!
-//! A blocking lock call hands the lock over in microseconds and in order of arrival, where polling is
-//! slow, unfair and burns CPU. But a blocking call can be neither timed out nor cancelled without
-//! signals, and an addon must not touch the signals of its host. So one thread per file and process
-//! blocks in the kernel for all callers of the process that wait, and hands the lock to them in order
-//! of arrival. A caller that gives up only removes its request. The thread stays blocked, at no cost,
-//! and serves the next caller; if the lock comes and no caller waits, the thread unlocks it at once.
-//! So ten thousand timed-out calls leave one thread behind.
+//! A blocking lock call hands the lock over in microseconds and in order of arrival, where polling
+//! is slow, unfair and burns CPU. But a blocking call can be neither timed out nor cancelled
+//! without signals, and an addon must not touch the signals of its host. So one thread per file and
+//! process blocks in the kernel for all callers of the process that wait, and hands the lock to
+//! them in order of arrival. A caller that gives up only removes its request. The thread stays
+//! blocked, at no cost, and serves the next caller; if the lock comes and no caller waits, the
+//! thread unlocks it at once. So ten thousand timed-out calls leave one thread behind.
 //!
-//! A caller on a thread of the addon's own pool blocks in the kernel itself, which saves two changes of
-//! thread: another thread tells JavaScript in time when the deadline passes.
+//! A caller on a thread of the addon's own pool blocks in the kernel itself, which saves two
+//! changes of thread: another thread tells JavaScript in time when the deadline passes.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -17,11 +17,11 @@ use std::io;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::lock::kernel_lock::{self, Mode};
+use crate::lock::kernel_lock::{self, LockMode};
 use crate::lock::wait::{Wait, WaitPolicy};
 use crate::sys::FileId;
 use crate::util::cancel::CancelToken;
-use crate::util::thread_pool::{Called, ThreadPool};
+use crate::util::thread_pool::{Dispatch, ThreadPool};
 
 /// One caller that waits.
 struct Request {
@@ -41,15 +41,15 @@ enum RequestState {
 }
 
 /// A queue is for one file and one mode: shared and exclusive waiters block separately.
-type QueueKey = (FileId, Mode);
+type QueueKey = (FileId, LockMode);
 
-/// The waiting callers of this process. A key is in here exactly while a thread blocks in the kernel
-/// for it.
+/// The waiting callers of this process. A key is in here exactly while a thread blocks in the
+/// kernel for it.
 static QUEUES: LazyLock<Mutex<HashMap<QueueKey, VecDeque<Arc<Request>>>>> =
     LazyLock::new(Mutex::default);
 
-/// The threads that block in the kernel. Where several processes take turns, each process waits again
-/// and again: a new thread each time would cost more than the update.
+/// The threads that block in the kernel. Where several processes take turns, each process waits
+/// again and again: a new thread each time would cost more than the update.
 static QUEUE_THREADS: ThreadPool = ThreadPool::new(usize::MAX, 256 * 1024);
 
 /// What became of a wait.
@@ -63,12 +63,13 @@ pub(crate) enum Waited {
 }
 
 /// Locks a file, at once or in order of arrival, as the caller's wait allows.
-pub(crate) fn lock(file: File, id: FileId, mode: Mode, wait: &Wait) -> io::Result<Waited> {
+pub(crate) fn lock(file: File, id: FileId, mode: LockMode, wait: &Wait) -> io::Result<Waited> {
     let is_over = wait.deadline.is_some_and(|deadline| deadline <= Instant::now());
     let one_try = is_over && wait.may_block();
-    // A caller that finds others of its process waiting joins them: overtaking them would starve the
-    // first. A one-try caller overtakes them, or it could never get a lock that others wait for. A
-    // caller that must not block does not: another thread makes its call anew, and waits then.
+    // A caller that finds others of its process waiting joins them: overtaking them would starve
+    // the first. A one-try caller overtakes them, or it could never get a lock that others wait
+    // for. A caller that must not block does not: another thread makes its call anew, and waits
+    // then.
     if (one_try || !has_waiters(id)) && kernel_lock::attempt(&file, mode)? {
         return Ok(Waited::AtOnce(file));
     }
@@ -103,10 +104,11 @@ pub(crate) fn lock(file: File, id: FileId, mode: Mode, wait: &Wait) -> io::Resul
 /// Whether a thread of this process is blocked in the kernel for a file.
 pub(crate) fn has_waiters(id: FileId) -> bool {
     let queues = queues();
-    [Mode::Shared, Mode::Exclusive].iter().any(|mode| queues.contains_key(&(id, *mode)))
+    [LockMode::Shared, LockMode::Exclusive].iter().any(|mode| queues.contains_key(&(id, *mode)))
 }
 
-/// Adds a request; says whether its queue is new, so that no thread blocks in the kernel for it yet.
+/// Adds a request; says whether its queue is new, so that no thread blocks in the kernel for it
+/// yet.
 fn enqueue(key: QueueKey, request: &Arc<Request>) -> bool {
     let mut queues = queues();
     let queue = queues.get_mut(&key);
@@ -119,9 +121,9 @@ fn enqueue(key: QueueKey, request: &Arc<Request>) -> bool {
 }
 
 fn start_queue_thread(key: QueueKey) {
-    QUEUE_THREADS.run(Box::new(move |called| match called {
-        Called::ByThread => while serve_next(key) {},
-        Called::Refused => fail_all(key),
+    QUEUE_THREADS.run(Box::new(move |dispatch| match dispatch {
+        Dispatch::PoolThread => while serve_next(key) {},
+        Dispatch::Refused => fail_all(key),
     }));
 }
 
@@ -158,8 +160,8 @@ fn serve_next(key: QueueKey) -> bool {
     // The first caller may have given up while this thread was blocked: the next one gets its turn.
     let mut served = request;
     loop {
-        // Asked before the request is locked: a waiting caller looks at its request under its token's
-        // lock, so the opposite order could deadlock.
+        // Asked before the request is locked: a waiting caller looks at its request under its
+        // token's lock, so the opposite order could deadlock.
         let is_over = served.is_over();
         let mut state = served.lock();
         if !matches!(*state, RequestState::Abandoned) && !is_over {
@@ -181,8 +183,8 @@ fn serve_next(key: QueueKey) -> bool {
     }
 }
 
-/// The first request, which leaves the queue; if there is none, the queue ends, and with it the work
-/// of its thread.
+/// The first request, which leaves the queue; if there is none, the queue ends, and with it the
+/// work of its thread.
 fn next(key: QueueKey) -> Option<Arc<Request>> {
     let mut queues = queues();
     let request = queues.get_mut(&key)?.pop_front();

@@ -1,15 +1,17 @@
-//! The argus lockfile, `<registry>.lock`: the signal that every program understands, old argus
-//! included. There exactly while the lock is held; stale for old argus when its mtime is old.
+//! The lockfile, `<registry>.lock`: the lock that older argus versions know.
 //!
-//! Who calls this holds the guard, so that one process at a time decides what becomes of a
-//! lockfile. (Where there are no kernel locks, nobody does, and the lockfile is all there is.)
+//! It exists exactly while a registry's lock is held. An older argus version calls it stale when
+//! its mtime is old, and takes it over then.
 //!
-//! How it is made: on Unix the lockfile *is* the guard, under a second name. The owner record is
-//! written into the guard first, then linked: so there is no moment in which the lockfile exists
-//! without its record, a leftover of ours is known by its inode alone and taken over by writing
-//! a record, and no file is created or freed per update. A lockfile of its own, which takes all
-//! that instead, is used where a locked file can't be read (Windows), where files can't have two
-//! names, and where there are no kernel locks.
+//! The caller holds the guard, so that one process at a time decides about a lockfile. Where there
+//! are no kernel locks there is no guard, and the lockfile alone excludes other processes.
+//!
+//! On Unix the lockfile *is* the guard, under a second name. The owner record is written into the
+//! guard first, and the guard is linked to the lockfile's name then. So the lockfile never exists
+//! without its record, a lockfile that a dead holder left is recognised by its inode alone and
+//! taken over by writing a record, and no file is created or freed per update. A separate file,
+//! without these advantages, is the lockfile where a locked file can't be read (Windows), where
+//! files can't have two names, and where there are no kernel locks.
 
 use std::fs::File;
 use std::io;
@@ -22,48 +24,49 @@ use crate::files::paths::{self, FilePaths};
 use crate::holder::Holder;
 use crate::lock::guard::Guard;
 use crate::lock::owner_record::OwnerRecord;
-use crate::lock::stale_lockfile::{deal_with_another, Outcome};
+use crate::lock::stale_lockfile::{clear_if_stale, ClearOutcome};
 use crate::sys;
 use crate::sys::FileId;
 
-/// A lockfile that we made. Releasing it is explicit: see [`Lockfile::remove`].
+/// A lockfile that this process created. [`Lockfile::remove`] removes it; dropping it does not.
 #[derive(Debug)]
 pub(crate) struct Lockfile {
     path: PathBuf,
-    /// Open as long as we hold the lock: no other file can get its inode number meanwhile.
+    /// Open as long as the lock is held, so that no other file can get its inode number.
     file: Arc<File>,
     id: FileId,
     record: OwnerRecord,
 }
 
-/// What one try to make the lockfile came to.
-pub(crate) enum Creation {
-    /// It is ours. `took_over`: a dead or stale holder's lockfile was in the way.
-    Ours { lockfile: Lockfile, took_over: bool },
-    /// Somebody else has one: look again later.
+/// The outcome of one try to create the lockfile.
+pub(crate) enum CreateOutcome {
+    /// It was created. `took_over`: a lockfile that a dead holder left was in its place.
+    Created { lockfile: Lockfile, took_over: bool },
+    /// Another process has one: the caller tries again later.
     Held(Holder),
-    /// The way is free: try again now. `took_over`: because a stale lockfile was cleared away.
+    /// There is none any more: the caller tries again now. `took_over`: a stale one was removed.
     Free { took_over: bool },
-    /// Somebody replaced the guard file: the lock we hold on the old one excludes nobody.
+    /// The guard was replaced: the caller's lock on the old one excludes no other process.
     GuardReplaced,
 }
 
-impl From<Outcome> for Creation {
-    fn from(outcome: Outcome) -> Self {
+impl From<ClearOutcome> for CreateOutcome {
+    fn from(outcome: ClearOutcome) -> Self {
         match outcome {
-            Outcome::Held(holder) => Creation::Held(holder),
-            Outcome::Free { took_over } => Creation::Free { took_over },
+            ClearOutcome::Held(holder) => CreateOutcome::Held(holder),
+            ClearOutcome::Free { took_over } => CreateOutcome::Free { took_over },
         }
     }
 }
 
 impl Lockfile {
-    /// Tries once to make the lockfile of a registry.
+    /// Tries once to create the lockfile of a registry. `guard` is the guard that the caller holds;
+    /// `None` where there are no kernel locks.
     pub(crate) fn create(
         paths: &FilePaths,
         guard: Option<&Guard>,
         stale_after: Duration,
-    ) -> Result<Creation> {
+    ) -> Result<CreateOutcome> {
         let record = OwnerRecord::new(
             std::process::id(),
             sys::own_start(),
@@ -73,18 +76,19 @@ impl Lockfile {
             SystemTime::now(),
         );
         match guard {
-            Some(guard) => Self::create_under(paths, guard, record, stale_after),
+            Some(guard) => Self::create_by_link(paths, guard, record, stale_after),
             None => Self::create_separately(paths, None, record, stale_after),
         }
     }
 
-    fn create_under(
+    /// Writes the record into the guard, and gives the guard the lockfile's name.
+    fn create_by_link(
         paths: &FilePaths,
         guard: &Guard,
         record: OwnerRecord,
         stale_after: Duration,
-    ) -> Result<Creation> {
-        // Also dates the guard by the file system's own clock, which ages are measured by.
+    ) -> Result<CreateOutcome> {
+        // This also sets the guard's mtime by the file system's clock, by which ages are measured.
         sys::write_start(&guard.file, &record.encode())
             .map_err(|error| Error::from_io(&paths.guard, "write to", error))?;
         let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
@@ -98,8 +102,8 @@ impl Lockfile {
                 io::ErrorKind::AlreadyExists => {
                     sys::id_at(&paths.lockfile).map_err(|e| io_error("look at", e))?
                 }
-                // The guard's name is gone: somebody deleted it.
-                io::ErrorKind::NotFound => return Ok(Creation::GuardReplaced),
+                // The guard has no name any more: another program deleted it.
+                io::ErrorKind::NotFound => return Ok(CreateOutcome::GuardReplaced),
                 _ if sys::links_unsupported(error) => {
                     return Self::create_separately(paths, Some(guard), record, stale_after)
                 }
@@ -109,42 +113,45 @@ impl Lockfile {
         if found == Some(guard.id) {
             let path = paths.lockfile.clone();
             let lockfile = Lockfile { path, file: guard.file.clone(), id: guard.id, record };
-            return Ok(Creation::Ours { lockfile, took_over: linked.is_err() });
+            return Ok(CreateOutcome::Created { lockfile, took_over: linked.is_err() });
         }
         match linked {
-            // What is there now is not to be removed, whatever it is: an old argus that took our
-            // link for the stale lockfile it had seen has put a fresh one of its own there. If it
-            // is a link to a new guard, made by us, that guard's next holder takes it over.
+            // The link was made, and another file has the lockfile's name now. An older argus
+            // version may have taken the link for the stale lockfile that it had looked at before,
+            // removed it, and created a lockfile of its own. So that file is never removed here. If
+            // the guard was replaced before the link was made, it is a link to the new guard, and
+            // the next holder of that guard takes it over.
             Ok(()) => {
                 let guard_now = sys::id_at(&paths.guard)
                     .map_err(|error| Error::from_io(&paths.guard, "look at", error))?;
                 Ok(if guard_now == Some(guard.id) {
-                    Creation::Free { took_over: false }
+                    CreateOutcome::Free { took_over: false }
                 } else {
-                    Creation::GuardReplaced
+                    CreateOutcome::GuardReplaced
                 })
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let written = guard.file.metadata().and_then(|metadata| metadata.modified());
                 let now = written.map_err(|e| io_error("look at", e))?;
-                deal_with_another(paths, Some(guard.id), now, stale_after).map(Creation::from)
+                clear_if_stale(paths, Some(guard.id), now, stale_after).map(CreateOutcome::from)
             }
             Err(error) => Err(Error::from_io(&paths.lockfile, "create", error)),
         }
     }
 
-    /// A lockfile of its own, complete before it gets its name. Where files can't have two names
-    /// it is created empty and filled at once: a crash in between leaves a lockfile that looks
-    /// like an old argus's, and costs the stale threshold.
+    /// Creates a separate lockfile, which is complete before it gets its name. Where files can't
+    /// have two names it is created empty and filled at once: a crash in between leaves a lockfile
+    /// that looks like one of an older argus version, which other processes wait for until it is
+    /// stale by age.
     fn create_separately(
         paths: &FilePaths,
         guard: Option<&Guard>,
         record: OwnerRecord,
         stale_after: Duration,
-    ) -> Result<Creation> {
+    ) -> Result<CreateOutcome> {
         let io_error = |path: &Path, operation, error| Error::from_io(path, operation, error);
-        // Closed at once: on Windows a name that is removed while its file is open may stay until
-        // the file is closed, and this one is open as long as the lock is held.
+        // The file is closed at once: on Windows a name that is removed while its file is open may
+        // stay until the file is closed, and the lockfile is open as long as the lock is held.
         let fill = |path: &Path| -> io::Result<SystemTime> {
             let file = sys::create_new(path, 0o644)?;
             sys::write_start(&file, &record.encode())?;
@@ -158,49 +165,51 @@ impl Lockfile {
             published = fill(&paths.lockfile).map(|_| ());
         }
         match published {
-            Ok(()) => Self::open_own(paths, record),
+            Ok(()) => Self::open_created(paths, record),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let guard = guard.map(|guard| guard.id);
-                deal_with_another(paths, guard, now, stale_after).map(Creation::from)
+                clear_if_stale(paths, guard, now, stale_after).map(CreateOutcome::from)
             }
             Err(error) => Err(io_error(&paths.lockfile, "create", error)),
         }
     }
 
-    /// Opens the lockfile that was just made, unless somebody has already replaced it.
-    fn open_own(paths: &FilePaths, record: OwnerRecord) -> Result<Creation> {
+    /// Opens the lockfile that was just created, unless another program has replaced it already.
+    fn open_created(paths: &FilePaths, record: OwnerRecord) -> Result<CreateOutcome> {
         let io_error = |error| Error::from_io(&paths.lockfile, "open", error);
         let file = match sys::open_existing(&paths.lockfile) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Creation::Free { took_over: false })
+                return Ok(CreateOutcome::Free { took_over: false })
             }
             opened => opened.map_err(io_error)?,
         };
         let expected = record.encode();
         if sys::read_start(&file, expected.len()).map_err(io_error)? != expected {
-            return Ok(Creation::Free { took_over: false });
+            return Ok(CreateOutcome::Free { took_over: false });
         }
         let id = file.metadata().and_then(|metadata| sys::id_of(&file, &metadata));
         let (path, id) = (paths.lockfile.clone(), id.map_err(io_error)?);
         let lockfile = Lockfile { path, file: Arc::new(file), id, record };
-        Ok(Creation::Ours { lockfile, took_over: false })
+        Ok(CreateOutcome::Created { lockfile, took_over: false })
     }
 
-    /// Whether the lockfile's name still stands for our file: the fence before every write.
-    pub(crate) fn is_ours(&self) -> Result<bool> {
+    /// Whether the lockfile's name still leads to the file that this process created: the fence
+    /// before every write.
+    pub(crate) fn is_in_place(&self) -> Result<bool> {
         let found = sys::id_at(&self.path);
         Ok(found.map_err(|error| Error::from_io(&self.path, "look at", error))? == Some(self.id))
     }
 
-    /// Makes the lockfile fresh again. By writing, which whoever may write the registry may do;
-    /// setting the time by a call would be the owner's alone.
+    /// Renews the lockfile's mtime. It does so by writing, which every user who may write the
+    /// registry may do; only a file's owner may set the time by a call.
     pub(crate) fn refresh(&self) -> io::Result<()> {
         sys::write_start(&self.file, &self.record.encode())
     }
 
-    /// Removes the lockfile if it is still ours; says whether it was.
+    /// Removes the lockfile if its name still leads to the file that this process created; returns
+    /// whether it did.
     pub(crate) fn remove(&self) -> Result<bool> {
-        if !self.is_ours()? {
+        if !self.is_in_place()? {
             return Ok(false);
         }
         sys::remove_if_there(&self.path)
@@ -208,7 +217,7 @@ impl Lockfile {
         Ok(true)
     }
 
-    /// Names this hold.
+    /// The random name of this acquisition of the lock.
     pub(crate) fn nonce(&self) -> &str {
         &self.record.nonce
     }

@@ -1,9 +1,10 @@
-//! Keeps the lockfiles of long holds fresh, from a thread of its own.
+//! Renews the lockfiles of locks that are held for long, on a thread of its own.
 //!
-//! Old argus takes over a lockfile whose mtime is 10 s old, so a hold that lasts has to say that
-//! it lives. It can't rely on its caller's thread for that: JavaScript may be blocked, or wait
-//! for a promise that takes its time. One thread serves all holds of the process. It starts with
-//! the first hold and ends when none came for a while, so that short holds cost it nothing.
+//! An older argus version takes over a lockfile whose mtime is 10 s old, so the mtime must be
+//! renewed while the lock is held. The holder's thread can't do that: JavaScript may be blocked, or
+//! wait for a slow promise. One thread serves all held locks of the process. It starts with the
+//! first one and stays for [`KEEP_ALIVE`] after the last, so that short holds in succession don't
+//! start a thread each.
 
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -11,77 +12,79 @@ use std::time::{Duration, Instant};
 
 use crate::lock::lockfile::Lockfile;
 
-/// After how long old argus calls a lockfile stale, whatever our own threshold is.
-const OLD_ARGUS_STALE: Duration = Duration::from_secs(10);
+/// The age at which an older argus version calls a lockfile stale, whatever this process's
+/// threshold is.
+const OLD_ARGUS_STALE_AFTER: Duration = Duration::from_secs(10);
 
-/// A lockfile is refreshed this often before it would be stale: one write may be late, and even
-/// two, without harm.
-const REFRESHES_PER_STALE: u32 = 4;
+/// How often a lockfile is renewed in the time after which it would be stale. One write may be
+/// late, or even two, without harm.
+const REFRESHES_PER_STALE_AFTER: u32 = 4;
 
-/// A threshold of next to nothing is not met by writing without a pause.
-const SHORTEST: Duration = Duration::from_millis(10);
+/// The shortest pause between two writes. A caller's threshold near zero must not make the thread
+/// write without a pause.
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How long the thread stays around for the next hold.
-const LINGER: Duration = Duration::from_secs(5);
+/// How long the thread waits for the next lock before it ends.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// A lockfile in the keeper's care; it leaves the keeper when this is dropped.
+/// A lockfile that the thread renews until this value is dropped.
 #[derive(Debug)]
 pub(crate) struct RefreshedLockfile {
-    entry: Arc<Entry>,
+    task: Arc<RefreshTask>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct RefreshTask {
     lockfile: Lockfile,
-    every: Duration,
-    /// When to refresh next; `None` once the hold is over.
+    interval: Duration,
+    /// When to renew the lockfile next; `None` once the lock is released.
     due: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
 struct LockfileRefresher {
-    state: Mutex<State>,
+    state: Mutex<RefresherState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    entries: Vec<Arc<Entry>>,
-    /// When the thread will look next; `None` if there is no thread.
+struct RefresherState {
+    tasks: Vec<Arc<RefreshTask>>,
+    /// When the thread will check its tasks next; `None` if there is no thread.
     wakes_at: Option<Instant>,
 }
 
 static REFRESHER: LazyLock<LockfileRefresher> = LazyLock::new(LockfileRefresher::default);
 
 impl RefreshedLockfile {
-    /// Puts a fresh lockfile into the keeper's care.
+    /// Has a lockfile renewed that was just created.
     pub(crate) fn new(lockfile: Lockfile, stale_after: Duration) -> Self {
-        let every = stale_after.min(OLD_ARGUS_STALE) / REFRESHES_PER_STALE;
-        let every = every.max(SHORTEST);
-        let due = Instant::now() + every;
-        let entry = Arc::new(Entry { lockfile, every, due: Mutex::new(Some(due)) });
-        REFRESHER.add(entry.clone(), due);
-        RefreshedLockfile { entry }
+        let interval = stale_after.min(OLD_ARGUS_STALE_AFTER) / REFRESHES_PER_STALE_AFTER;
+        let interval = interval.max(MIN_REFRESH_INTERVAL);
+        let due = Instant::now() + interval;
+        let task = Arc::new(RefreshTask { lockfile, interval, due: Mutex::new(Some(due)) });
+        REFRESHER.add(task.clone(), due);
+        RefreshedLockfile { task }
     }
 
     pub(crate) fn lockfile(&self) -> &Lockfile {
-        &self.entry.lockfile
+        &self.task.lockfile
     }
 }
 
 impl Drop for RefreshedLockfile {
-    /// Waits for a write to this lockfile that is under way. After this the keeper writes nothing
-    /// more to it: the guard it would write to is the next holder's.
+    /// Waits for a write to this lockfile that is under way. Afterwards the thread writes nothing
+    /// to it any more: on Unix the file is the guard, into which the next holder writes its record.
     fn drop(&mut self) {
-        *self.entry.due() = None;
-        REFRESHER.lock().entries.retain(|entry| !Arc::ptr_eq(entry, &self.entry));
+        *self.task.due() = None;
+        REFRESHER.lock().tasks.retain(|task| !Arc::ptr_eq(task, &self.task));
     }
 }
 
 impl LockfileRefresher {
-    fn add(&self, entry: Arc<Entry>, due: Instant) {
+    fn add(&self, task: Arc<RefreshTask>, due: Instant) {
         let mut state = self.lock();
-        state.entries.push(entry);
+        state.tasks.push(task);
         match state.wakes_at {
             Some(wakes_at) if wakes_at <= due => {}
             Some(_) => self.changed.notify_one(),
@@ -90,8 +93,9 @@ impl LockfileRefresher {
                     .name("argus-refresher".into())
                     .stack_size(256 * 1024)
                     .spawn(|| REFRESHER.run());
-                // Without the thread the hold still holds, by the guard; only old argus may take
-                // a long one for stale, and then the fence refuses our write.
+                // Without the thread the guard still excludes other processes. Only an older argus
+                // version may take the lockfile of a long hold for stale, and the fence refuses to
+                // write then.
                 state.wakes_at = spawned.is_ok().then_some(due);
             }
         }
@@ -101,20 +105,21 @@ impl LockfileRefresher {
         let mut idle_since = None;
         loop {
             let now = Instant::now();
-            // Not under the keeper's lock: a file system that hangs must not keep others from taking
-            // or releasing theirs.
-            let entries = self.lock().entries.clone();
-            for entry in &entries {
-                entry.refresh_if_due(now);
+            // Renewed without the mutex: a file system that hangs must not keep other threads from
+            // acquiring or releasing their locks.
+            let tasks = self.lock().tasks.clone();
+            for task in &tasks {
+                task.refresh_if_due(now);
             }
-            // Or a hold that is over would keep its file open until we wake again.
-            drop(entries);
+            // Dropped before the thread sleeps, or it would keep the files of released locks open
+            // until it wakes.
+            drop(tasks);
             let mut state = self.lock();
-            let next = state.entries.iter().filter_map(|entry| *entry.due()).min();
+            let next = state.tasks.iter().filter_map(|task| *task.due()).min();
             if next.is_some() {
                 idle_since = None;
             }
-            let wake_at = next.unwrap_or_else(|| *idle_since.get_or_insert(now) + LINGER);
+            let wake_at = next.unwrap_or_else(|| *idle_since.get_or_insert(now) + KEEP_ALIVE);
             if next.is_none() && wake_at <= now {
                 state.wakes_at = None;
                 return;
@@ -125,18 +130,19 @@ impl LockfileRefresher {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, RefresherState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Entry {
+impl RefreshTask {
     fn refresh_if_due(&self, now: Instant) {
         let mut due = self.due();
         if due.is_some_and(|due| due <= now) {
-            // A failure (a full disk, say) is met again at the fence, where it counts.
+            // An error, such as of a full disk, is ignored: if another process takes over the
+            // lockfile because of it, the fence reports that before the next write.
             let _ = self.lockfile.refresh();
-            *due = Some(now + self.every);
+            *due = Some(now + self.interval);
         }
     }
 

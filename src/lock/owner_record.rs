@@ -1,7 +1,7 @@
-//! The owner record: who holds a lock, written where anybody can read it.
+//! The owner record: which process holds a lock, in a form that every process can read.
 //!
-//! A leaf: it encodes, parses and judges, and asks nobody. What this machine is and whether a
-//! process lives are arguments.
+//! This module encodes, parses and judges records, and makes no system call: the location of this
+//! process and the states of others are arguments.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,18 +11,19 @@ use serde::{Deserialize, Serialize};
 use crate::holder::Holder;
 use crate::sys::{FileId, ProcessLocation, ProcessState};
 
-/// Every record is padded to this size, so that a new one overwrites an old one whole and the
-/// permanent guard never has to be truncated.
+/// The size in bytes to which every record is padded. A new record so overwrites all of an old one,
+/// and the permanent guard need not be truncated.
 pub(crate) const RECORD_SIZE: usize = 1024;
 
-/// How every record starts: what tells a file of ours from anybody else's.
+/// The first bytes of every record, which tell this crate's files from those of other programs.
 pub(crate) const MAGIC: &[u8] = b"{\"argusRegistryLock\":1,";
 
+/// Whether the process that wrote a record still runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Liveness {
     Alive,
     Dead,
-    /// Not to be judged from here: counts as alive until the lock is stale by age.
+    /// This process can't tell. The owner counts as alive until its lock is stale by age.
     Unknown,
 }
 
@@ -36,24 +37,26 @@ impl Liveness {
     }
 }
 
+/// The process that holds a lock, and the acquisition by which it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnerRecord {
     pub(crate) pid: u32,
-    /// When the process started: what makes a reused pid harmless.
+    /// When the process started, which tells it from a later process with a reused pid.
     pub(crate) started: Option<u64>,
     pub(crate) location: ProcessLocation,
-    /// The guard that this hold was entered under; `None` where there are no kernel locks.
+    /// The guard under which the lock was acquired; `None` where there are no kernel locks.
     pub(crate) guard: Option<FileId>,
-    /// Names this hold and no other. The hold's temp file carries it in its name.
+    /// A random name of this acquisition, which is also part of its temp file's name.
     pub(crate) nonce: String,
+    /// When the lock was acquired, in milliseconds since 1970.
     pub(crate) since_ms: u64,
 }
 
-/// A record as it is written. Flat, without serde's `flatten`, which buffers values of any kind and
-/// would be a good part of the code here.
+/// A record's fields in the order in which they are written. They are listed here because serde's
+/// `flatten` buffers values of any type, which would add much code for a few fields.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Spelled<'a> {
+struct RecordFields<'a> {
     /// First, so that the text starts with [`MAGIC`].
     argus_registry_lock: u32,
     pid: u32,
@@ -82,7 +85,7 @@ impl OwnerRecord {
 
     /// One line of JSON, padded with spaces to [`RECORD_SIZE`].
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let spelled = Spelled {
+        let fields = RecordFields {
             argus_registry_lock: 1,
             pid: self.pid,
             started: self.started,
@@ -93,37 +96,38 @@ impl OwnerRecord {
             nonce: Cow::from(&self.nonce),
             since_ms: self.since_ms,
         };
-        let mut text = serde_json::to_vec(&spelled).expect("a record of plain fields serialises");
+        let mut text = serde_json::to_vec(&fields).expect("a record of plain fields serialises");
         debug_assert!(text.starts_with(MAGIC));
         text.resize(RECORD_SIZE.max(text.len() + 1) - 1, b' ');
         text.push(b'\n');
         text
     }
 
-    /// `None` for anything that is not a whole record of ours: an old argus's lockfile is empty.
+    /// `None` for anything but a complete record. The lockfile of an older argus version has none:
+    /// it is empty.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         if !bytes.starts_with(MAGIC) {
             return None;
         }
-        let spelled: Spelled = serde_json::from_slice(bytes).ok()?;
+        let fields: RecordFields = serde_json::from_slice(bytes).ok()?;
         Some(OwnerRecord {
-            pid: spelled.pid,
-            started: spelled.started,
+            pid: fields.pid,
+            started: fields.started,
             location: ProcessLocation {
-                host: spelled.host.into_owned(),
-                boot: spelled.boot.map(Cow::into_owned),
-                pid_namespace: spelled.pid_namespace,
+                host: fields.host.into_owned(),
+                boot: fields.boot.map(Cow::into_owned),
+                pid_namespace: fields.pid_namespace,
             },
-            guard: spelled.guard,
-            nonce: spelled.nonce.into_owned(),
-            since_ms: spelled.since_ms,
+            guard: fields.guard,
+            nonce: fields.nonce.into_owned(),
+            since_ms: fields.since_ms,
         })
     }
 
     /// Whether the process that wrote this record still runs.
     ///
-    /// Another host or pid namespace can't be judged. Neither can another boot: two hosts that
-    /// share a name and a network folder look just like one that rebooted.
+    /// A process of another host or pid namespace can't be judged. Neither can one of another boot:
+    /// two hosts that share a name and a network folder look like one host that rebooted.
     pub(crate) fn judge(
         &self,
         here: &ProcessLocation,
@@ -141,7 +145,7 @@ impl OwnerRecord {
         }
     }
 
-    /// As others see it.
+    /// The holder, as errors and statuses name it.
     pub(crate) fn holder(&self, alive: Option<bool>) -> Holder {
         Holder {
             pid: Some(self.pid),
@@ -165,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn survives_encoding() {
+    fn an_encoded_record_parses_to_itself() {
         let bytes = record().encode();
         assert_eq!(bytes.len(), RECORD_SIZE);
         assert_eq!(OwnerRecord::parse(&bytes), Some(record()));
@@ -179,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_or_torn_bytes_are_no_record() {
+    fn other_or_incomplete_bytes_are_no_record() {
         let whole = record().encode();
         for bytes in [b"".as_slice(), b"1234\n", b"{}", &whole[..100]] {
             assert_eq!(OwnerRecord::parse(bytes), None);
@@ -187,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn judged_by_pid_and_start_time() {
+    fn liveness_is_judged_by_pid_and_start_time() {
         let record = record();
         let judge = |state| record.judge(&record.location, |_| state);
         assert_eq!(judge(ProcessState::Gone), Liveness::Dead);
@@ -197,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn another_place_is_never_judged() {
+    fn a_process_of_another_location_is_never_judged() {
         let record = record();
         for change in [
             (|location: &mut ProcessLocation| location.host = "there".into())

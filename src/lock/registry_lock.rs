@@ -1,8 +1,8 @@
 //! The lock of a registry: guard, lockfile and a bounded wait.
 //!
-//! Lock order: the guard first, then the lockfile; released the other way round. The guard
-//! decides among programs that use this crate, the lockfile tells everybody else. See
-//! ARCHITECTURE.md for what a crash leaves behind at each step.
+//! Lock order: the guard first, then the lockfile; they are released in the opposite order. The
+//! guard excludes programs that use this crate. The lockfile excludes older argus versions, which
+//! don't know the guard. ARCHITECTURE.md lists what a crash leaves behind at each step.
 
 use std::fs::{File, Metadata};
 use std::path::Path;
@@ -15,29 +15,31 @@ use crate::files::shared_file::WriteLock;
 use crate::holder::Holder;
 use crate::lock::guard::Guard;
 use crate::lock::kernel_lock;
-use crate::lock::lockfile::{Creation, Lockfile};
+use crate::lock::lockfile::{CreateOutcome, Lockfile};
 use crate::lock::lockfile_refresher::RefreshedLockfile;
-use crate::lock::stale_lockfile::Stamp;
+use crate::lock::stale_lockfile::LockfileIdentity;
 use crate::lock::sweep;
 use crate::lock::wait::{LockOptions, Wait};
 use crate::sys;
 use crate::util::deferred_drop;
 
-/// A lockfile may be in the way, and gone when we look, this often before the clock is asked
-/// whether that can go on: even a one-try caller gets to try again after a takeover.
-const CLEARING_LIMIT: u32 = 10;
+/// How often a caller that found another lockfile, which is gone by now, tries again without a look
+/// at its deadline. So even a one-try caller, whose deadline has passed from the start, tries again
+/// after a takeover.
+const RETRIES_BEFORE_DEADLINE_CHECK: u32 = 10;
 
-/// An old argus's lockfile is judged anew this often; in between it is only seen to be there still.
-const JUDGED_EVERY: Duration = Duration::from_millis(500);
+/// How often a lockfile that names no owner is judged. In between it is only checked that it has
+/// not changed.
+const OWNERLESS_JUDGE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The lock of one registry, held. Dropping it releases it.
+/// The held lock of a registry. Dropping it releases the lock.
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as this value is dropped"]
 pub struct RegistryLock {
     paths: FilePaths,
     guard: Option<Guard>,
     /// `None` once released.
-    kept: Option<RefreshedLockfile>,
+    lockfile: Option<RefreshedLockfile>,
     took_over: bool,
     was_contended: bool,
     /// The files that were replaced under this lock. They are closed after the release: closing the
@@ -49,17 +51,20 @@ pub struct RegistryLock {
 }
 
 impl RegistryLock {
-    /// Waits for the lock of a registry and takes it.
+    /// Waits for the lock of a registry and acquires it.
     ///
-    /// A missing folder is created. A lock whose holder died is taken over at once; one whose
-    /// holder lives never is, whatever its age.
+    /// A missing folder is created. The lock of a dead holder is taken over at once. The lock of a
+    /// live holder is never taken over, whatever its age.
     ///
     /// # Errors
     ///
-    /// [`Error::LockTimeout`] with the holder when the time is over, [`Error::LockBusy`] if the
-    /// timeout is zero, [`Error::Aborted`] if it was cancelled; [`Error::PermissionDenied`],
-    /// [`Error::InvalidValue`] or [`Error::Io`] if the guard or the lockfile can't be made. A thread
-    /// that waits for a lock it holds itself waits until the timeout.
+    /// - [`Error::LockTimeout`], with the holder, if the lock is still held after the timeout. A
+    ///   thread that waits for a lock which it holds itself gets this error, too.
+    /// - [`Error::LockBusy`] if the lock is held and the timeout is zero.
+    /// - [`Error::LockMismatch`] if the file is used as a document under a lock file.
+    /// - [`Error::Aborted`] if the caller cancelled the wait.
+    /// - [`Error::PermissionDenied`], [`Error::InvalidValue`] or [`Error::Io`] if the guard or the
+    ///   lockfile can't be created.
     pub fn acquire(path: impl AsRef<Path>, options: &LockOptions) -> Result<Self> {
         Self::acquire_at(&FilePaths::resolve(path.as_ref())?, &Wait::start(options))
     }
@@ -68,14 +73,14 @@ impl RegistryLock {
     /// allows.
     pub(crate) fn acquire_at(paths: &FilePaths, wait: &Wait) -> Result<Self> {
         if !wait.may_block() && !sweep::was_held(paths) {
-            return Err(wait.refused(paths));
+            return Err(wait.would_block_error(paths));
         }
         let acquired = Self::acquire_by(paths, wait);
         if wait.may_block() {
             return acquired;
         }
-        // Whatever was in the way is the blocking call's to deal with and to name.
-        acquired.map_err(|_| wait.refused(paths))
+        // Whatever the reason is, the blocking call that follows handles and reports it.
+        acquired.map_err(|_| wait.would_block_error(paths))
     }
 
     fn acquire_by(paths: &FilePaths, wait: &Wait) -> Result<Self> {
@@ -85,39 +90,40 @@ impl RegistryLock {
             if guard.is_none() {
                 wait.before_blocking(paths)?;
             }
-            // Unlocks on every way out of this round but the one that keeps it.
+            // Dropped, which unlocks the guard, on every way out of this round that does not return
+            // it.
             let mut lock = RegistryLock {
                 paths: paths.clone(),
                 was_contended: guard.as_ref().is_some_and(|guard| guard.contended),
                 guard,
-                kept: None,
+                lockfile: None,
                 took_over,
                 replaced: Mutex::default(),
                 defers_close: wait.policy.defers_close,
             };
-            let mut rounds = 0;
+            let mut retries = 0;
             let mut delays = wait.backoff.delays(sys::random_fraction);
             loop {
                 match Lockfile::create(paths, lock.guard.as_ref(), wait.stale_after)? {
-                    Creation::Ours { lockfile, took_over } => {
+                    CreateOutcome::Created { lockfile, took_over } => {
                         lock.took_over |= took_over;
-                        lock.kept = Some(RefreshedLockfile::new(lockfile, wait.stale_after));
+                        lock.lockfile = Some(RefreshedLockfile::new(lockfile, wait.stale_after));
                         if lock.took_over || sweep::is_first_hold(paths) {
                             sweep::run(paths, lock.guard.is_none().then_some(wait.stale_after));
                         }
                         return Ok(lock);
                     }
-                    Creation::Free { took_over } => {
+                    CreateOutcome::Free { took_over } => {
                         lock.took_over |= took_over;
-                        rounds += 1;
-                        if rounds > CLEARING_LIMIT {
+                        retries += 1;
+                        if retries > RETRIES_BEFORE_DEADLINE_CHECK {
                             wait.check(paths)?;
                         }
                     }
-                    Creation::GuardReplaced => break,
-                    Creation::Held(holder) => {
+                    CreateOutcome::GuardReplaced => break,
+                    CreateOutcome::Held(holder) => {
                         wait.before_blocking(paths)?;
-                        outwait(&holder, paths, wait, &mut delays)?;
+                        wait_for_lockfile_change(&holder, paths, wait, &mut delays)?;
                     }
                 }
             }
@@ -127,57 +133,58 @@ impl RegistryLock {
         }
     }
 
-    /// Whether its files are of this machine, as far as can be told.
+    /// Whether its files are known to be on a file system of this machine.
     pub(crate) fn is_local(&self) -> bool {
         self.guard.as_ref().is_some_and(|guard| sys::is_local(&guard.file))
     }
 
-    /// The registry, by its own name, with symbolic links followed.
+    /// The path of the registry, with symbolic links resolved.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.paths.target
     }
 
-    /// Whether a dead or stale holder's lock was taken over to get this one.
+    /// Whether a stale lock, such as that of a dead holder, was taken over to acquire this one.
     #[must_use]
     pub fn took_over(&self) -> bool {
         self.took_over
     }
 
-    /// Whether somebody else had the lock when it was asked for.
+    /// Whether another process or thread held the lock when this one was requested.
     #[must_use]
     pub fn was_contended(&self) -> bool {
         self.was_contended
     }
 
-    /// The fence: fails if the lockfile was taken away by a program that knows no better, in
-    /// which case nothing may be written any more.
+    /// The fence: fails if another program has removed or replaced the lockfile. The holder must
+    /// not write any more then.
     ///
     /// # Errors
     ///
-    /// [`Error::LockLost`].
+    /// [`Error::LockLost`]; [`Error::PermissionDenied`] or [`Error::Io`] if the system can't tell.
     pub fn check(&self) -> Result<()> {
-        match &self.kept {
-            Some(kept) if kept.lockfile().is_ours()? => Ok(()),
+        match &self.lockfile {
+            Some(refreshed) if refreshed.lockfile().is_in_place()? => Ok(()),
             _ => Err(Error::LockLost { path: self.paths.target.clone() }),
         }
     }
 
-    /// Releases the lock and reports a failure, which `drop` can't.
+    /// Releases the lock. Unlike dropping the value, it reports a failure.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] or [`Error::PermissionDenied`] if the lockfile could not be removed; the
-    /// kernel's lock is released all the same.
+    /// kernel lock is released in any case.
     pub fn release(mut self) -> Result<()> {
-        self.let_go()
+        self.release_lock()
     }
 
-    fn let_go(&mut self) -> Result<()> {
-        let removed = self.kept.take().map_or(Ok(false), |kept| kept.lockfile().remove());
+    fn release_lock(&mut self) -> Result<()> {
+        let removed =
+            self.lockfile.take().map_or(Ok(false), |refreshed| refreshed.lockfile().remove());
         let unlocked = match self.guard.take() {
-            // Said, not left to closing: a child process that is just being started may still
-            // have the descriptor, and would keep the lock until its exec.
+            // Unlocked explicitly: closing the file would leave it locked as long as a child
+            // process that is just being started has a copy of the descriptor, until its exec.
             Some(guard) => kernel_lock::unlock(&guard.file)
                 .map_err(|error| Error::from_io(&self.paths.guard, "unlock", error)),
             None => Ok(()),
@@ -189,8 +196,9 @@ impl RegistryLock {
     fn close_replaced(&mut self) {
         let replaced =
             std::mem::take(self.replaced.get_mut().unwrap_or_else(PoisonError::into_inner));
-        // Where other processes wait, the files are closed here: a holder that came back for the lock
-        // at once would get it before the waiting process that the kernel has just woken.
+        // Where other processes wait, this thread closes the files: without that delay a holder
+        // that asks for the lock again would get it before the waiting process that the kernel has
+        // woken.
         if self.defers_close && !self.was_contended && !replaced.is_empty() {
             deferred_drop::drop_later(replaced);
         }
@@ -203,46 +211,48 @@ impl WriteLock for RegistryLock {
     }
 
     fn nonce(&self) -> &str {
-        self.kept.as_ref().expect("the lock is held until it is released").lockfile().nonce()
+        self.lockfile.as_ref().expect("the lock is held until it is released").lockfile().nonce()
     }
 
     fn check(&self) -> Result<()> {
         RegistryLock::check(self)
     }
 
-    fn replaces(&self, old: &Metadata, file: Option<Arc<File>>) {
+    fn before_replace(&self, old: &Metadata, file: Option<Arc<File>>) {
         if let Some(guard) = &self.guard {
-            // More users may write the registry by now than when the guard was made. Where we may
-            // not open it to them, its owner's next update does.
+            // More users may be allowed to write the registry now than when the guard was created.
+            // If this process may not grant them access to the guard, the next update of its owner
+            // does.
             let _ = sys::widen_access(&guard.file, &guard.metadata, old);
         }
-        // RefreshedLockfile open until the lock is released.
+        // Kept open until the lock is released.
         self.replaced.lock().unwrap_or_else(PoisonError::into_inner).extend(file);
     }
 }
 
 impl Drop for RegistryLock {
     fn drop(&mut self) {
-        let _ = self.let_go();
+        let _ = self.release_lock();
     }
 }
 
-/// Waits until a lockfile that was judged to be held is worth being judged again.
-fn outwait(
+/// Waits until a lockfile that was judged to be held should be judged again.
+fn wait_for_lockfile_change(
     holder: &Holder,
     paths: &FilePaths,
     wait: &Wait,
     delays: &mut impl Iterator<Item = Duration>,
 ) -> Result<()> {
-    // Whether an owner lives is asked at every look. An old argus's lockfile names none: as long as
-    // it stays, it can only grow old.
-    let look = || Stamp::at(&paths.lockfile).ok().flatten();
-    let stamp = holder.pid.is_none().then(look).flatten();
+    // A lockfile that names its owner is judged after every pause, because the owner may have died.
+    // One of an older argus version names none: as long as it is not replaced, only its age can
+    // change.
+    let identify = || LockfileIdentity::at(&paths.lockfile).ok().flatten();
+    let identity = holder.pid.is_none().then(identify).flatten();
     let judged = Instant::now();
     loop {
         wait.sleep(delays.next().unwrap_or_default(), paths, Some(holder.clone()))?;
-        let is_due = judged.elapsed() > JUDGED_EVERY.min(wait.stale_after / 4);
-        if is_due || stamp.is_none() || look() != stamp {
+        let is_due = judged.elapsed() > OWNERLESS_JUDGE_INTERVAL.min(wait.stale_after / 4);
+        if is_due || identity.is_none() || identify() != identity {
             return Ok(());
         }
     }

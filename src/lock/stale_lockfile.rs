@@ -1,8 +1,10 @@
-//! Somebody else's lockfile: look at it, judge it, and clear it away if nobody holds it.
+//! The lockfile of another holder: reading it, judging whether it is stale, and removing a stale
+//! one.
 //!
-//! Who calls this holds the guard, so that one process decides, among those that use this crate.
-//! Old argus decides for itself all the while: it looks at a lockfile's date, then deletes
-//! whatever has its name by then. So nothing here deletes by name what it has not looked at.
+//! The caller holds the guard, so that among the processes that use this crate one decides at a
+//! time. Older argus versions don't know the guard. Such a process checks a lockfile's mtime and
+//! then deletes whichever file has the lockfile's name by that time. So this module never deletes
+//! by its name a file that it has not judged.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,83 +19,86 @@ use crate::lock::owner_record::{Liveness, OwnerRecord, RECORD_SIZE};
 use crate::sys;
 use crate::sys::FileId;
 
-/// A lockfile as it was found.
-pub(crate) struct Found {
-    stamp: Stamp,
+/// A lockfile as this process found it.
+pub(crate) struct FoundLockfile {
+    identity: LockfileIdentity,
     pub(crate) modified: SystemTime,
-    /// Open while we judge it: its inode number can't become another file's meanwhile.
+    /// Open while the lockfile is judged, so that no other file can get its inode number.
     file: Option<File>,
     pub(crate) record: Option<OwnerRecord>,
 }
 
-/// What tells one lockfile from the next: file systems reuse inode numbers at once, but not
-/// together with the time.
+/// What tells a lockfile from the next one of its name. File systems reuse an inode number at once,
+/// but not together with the mtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub(crate) struct LockfileIdentity {
     id: FileId,
     modified: SystemTime,
 }
 
-impl Stamp {
-    /// A name for this lockfile that no other has, in the form of a nonce.
-    fn name(&self) -> String {
+impl LockfileIdentity {
+    /// A name for this lockfile that no other lockfile has, in the form of a nonce.
+    fn nonce(&self) -> String {
         let since_1970 = self.modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         format!("{:016x}{:016x}", self.id.inode, since_1970.as_nanos() as u64)
     }
 
-    /// That of the lockfile that is there now; `None` if there is none.
+    /// The identity of the lockfile at a path; `None` if there is none.
     pub(crate) fn at(path: &Path) -> io::Result<Option<Self>> {
         match (fs::symlink_metadata(path), sys::id_at(path)?) {
-            (Ok(metadata), Some(id)) => Ok(Some(Stamp { id, modified: metadata.modified()? })),
+            (Ok(metadata), Some(id)) => {
+                Ok(Some(LockfileIdentity { id, modified: metadata.modified()? }))
+            }
             (Err(error), _) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(None),
         }
     }
 }
 
-/// What a found lockfile means.
+/// What a lockfile's kernel lock, record and age say of its holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Held,
-    /// Nobody holds it any more: it may be cleared away.
-    LeftBehind,
-    /// Its date is so far in the future that it would not grow old for long: left by a clock that
-    /// was set back.
+    /// Its holder is gone, or it is stale by age: it may be removed.
+    Stale,
+    /// Its mtime is further in the future than the stale threshold, because the clock was set back:
+    /// it would not become stale by age for long.
     FromTheFuture,
 }
 
-impl Found {
-    /// Looks at a lockfile; `None` if there is none.
-    pub(crate) fn look(path: &Path) -> io::Result<Option<Self>> {
-        let Some(stamp) = Stamp::at(path)? else {
+impl FoundLockfile {
+    /// Reads a lockfile; `None` if there is none.
+    pub(crate) fn find(path: &Path) -> io::Result<Option<Self>> {
+        let Some(identity) = LockfileIdentity::at(path)? else {
             return Ok(None);
         };
-        // What can't be opened, or is no file at all, is judged by its age like any other.
-        let file = sys::open_for_look(path).ok().filter(|file| {
+        // What can't be opened, or is not a regular file, has no record, and is judged by its age.
+        let file = sys::open_read_only(path).ok().filter(|file| {
             let metadata = file.metadata();
             metadata.is_ok_and(|metadata| {
-                metadata.is_file() && sys::id_of(file, &metadata).is_ok_and(|id| id == stamp.id)
+                metadata.is_file() && sys::id_of(file, &metadata).is_ok_and(|id| id == identity.id)
             })
         });
         let record = file
             .as_ref()
             .and_then(|file| sys::read_start(file, 4 * RECORD_SIZE).ok())
             .and_then(|bytes| OwnerRecord::parse(&bytes));
-        Ok(Some(Found { stamp, modified: stamp.modified, file, record }))
+        Ok(Some(FoundLockfile { identity, modified: identity.modified, file, record }))
     }
 
-    /// Whether both are the lockfile of one hold.
-    pub(crate) fn is_same_hold(&self, other: &Found) -> bool {
-        let nonce = |found: &Found| found.record.as_ref().map(|record| record.nonce.clone());
-        self.stamp.id == other.stamp.id && nonce(self) == nonce(other)
+    /// Whether both are the lockfile of one acquisition of the lock.
+    pub(crate) fn is_same_hold(&self, other: &FoundLockfile) -> bool {
+        let nonce =
+            |found: &FoundLockfile| found.record.as_ref().map(|record| record.nonce.clone());
+        self.identity.id == other.identity.id && nonce(self) == nonce(other)
     }
 
-    /// Whether somebody holds a kernel lock on this very file; `None` if that can't be asked.
-    pub(crate) fn carries_a_lock(&self) -> Option<bool> {
+    /// Whether a kernel lock on this file is held; `None` if that can't be found out.
+    pub(crate) fn has_kernel_lock(&self) -> Option<bool> {
         kernel_lock::is_held(self.file.as_ref()?).ok()
     }
 
-    /// Whether the owner lives, by what its record says of its process.
+    /// Whether the process lives that the record names.
     pub(crate) fn owner_liveness(&self) -> Liveness {
         match &self.record {
             Some(record) => record.judge(sys::location(), sys::process_state),
@@ -101,37 +106,40 @@ impl Found {
         }
     }
 
-    /// Whether this file carries its holder's kernel lock itself, being a guard's second name;
-    /// `None` if it does not, or if that can't be asked.
-    pub(crate) fn is_locked(&self) -> Option<bool> {
+    /// If this lockfile is a guard's second name: whether that guard's kernel lock is held. `None`
+    /// if it is a separate file, or if that can't be found out.
+    pub(crate) fn has_guard_lock(&self) -> Option<bool> {
         let guard = self.record.as_ref()?.guard?;
-        if guard != self.stamp.id {
+        if guard != self.identity.id {
             return None;
         }
-        self.carries_a_lock()
+        self.has_kernel_lock()
     }
 
-    /// Whether this is not the guard's second name that its record says it is.
+    /// Whether this file is a copy of a lockfile: its record says that it is a guard's second name,
+    /// and it is not.
     fn is_copy(&self) -> bool {
         let guard = self.record.as_ref().and_then(|record| record.guard);
-        sys::LOCKED_FILE_IS_READABLE && guard.is_some_and(|guard| guard != self.stamp.id)
+        sys::LOCKED_FILE_IS_READABLE && guard.is_some_and(|guard| guard != self.identity.id)
     }
 
-    /// Judges a lockfile that is not under a guard of ours.
+    /// Judges a lockfile that was not created under the caller's guard.
     pub(crate) fn verdict(&self, now: SystemTime, stale_after: Duration) -> Verdict {
-        let by_proof = match (self.is_locked(), self.owner_liveness()) {
+        let by_proof = match (self.has_guard_lock(), self.owner_liveness()) {
             (Some(locked), _) => Some(locked),
-            // Old argus locks nothing: somebody has it for his document's lock file, and holds it.
-            _ if self.record.is_none() && self.carries_a_lock() == Some(true) => Some(true),
-            // A copy of a lockfile (a copied folder): its holder's life says nothing of it.
+            // An older argus version takes no kernel lock: this is a document's lock file, and
+            // held.
+            _ if self.record.is_none() && self.has_kernel_lock() == Some(true) => Some(true),
+            // The lockfile is a copy, as in a copied folder: that its owner lives does not mean
+            // that it is held.
             (None, Liveness::Alive) if self.is_copy() => None,
             (None, liveness) => liveness.as_option(),
         };
         match by_proof {
             Some(true) => Verdict::Held,
-            Some(false) => Verdict::LeftBehind,
+            Some(false) => Verdict::Stale,
             None => match now.duration_since(self.modified) {
-                Ok(age) if age > stale_after => Verdict::LeftBehind,
+                Ok(age) if age > stale_after => Verdict::Stale,
                 Ok(_) => Verdict::Held,
                 Err(ahead) if ahead.duration() > stale_after => Verdict::FromTheFuture,
                 Err(_) => Verdict::Held,
@@ -139,9 +147,9 @@ impl Found {
         }
     }
 
-    /// Who holds it, for messages.
+    /// The holder, as errors and statuses name it.
     pub(crate) fn holder(&self) -> Holder {
-        let alive = self.is_locked().filter(|locked| *locked);
+        let alive = self.has_guard_lock().filter(|locked| *locked);
         let alive = alive.or_else(|| self.owner_liveness().as_option());
         match &self.record {
             Some(record) => record.holder(alive),
@@ -150,63 +158,67 @@ impl Found {
     }
 }
 
-/// What became of a lockfile that was in the way.
-pub(crate) enum Outcome {
-    /// Somebody holds it: look again later.
+/// The outcome of [`clear_if_stale`].
+pub(crate) enum ClearOutcome {
+    /// The lockfile is held.
     Held(Holder),
-    /// The way is free. `took_over`: because a stale lockfile was cleared away.
+    /// There is none any more. `took_over`: a stale one was removed.
     Free { took_over: bool },
 }
 
-/// Somebody else's lockfile is in the way. `guard` is the one that the caller holds; `now` is by the file system's own clock.
-pub(crate) fn deal_with_another(
+/// Removes the lockfile of another holder if it is stale. `guard` is the one that the caller holds;
+/// `now` is the time by the file system's clock.
+pub(crate) fn clear_if_stale(
     paths: &FilePaths,
     guard: Option<FileId>,
     now: SystemTime,
     stale_after: Duration,
-) -> Result<Outcome> {
+) -> Result<ClearOutcome> {
     let io_error = |error| Error::from_io(&paths.lockfile, "look at", error);
-    let Some(found) = Found::look(&paths.lockfile).map_err(io_error)? else {
-        return Ok(Outcome::Free { took_over: false });
+    let Some(found) = FoundLockfile::find(&paths.lockfile).map_err(io_error)? else {
+        return Ok(ClearOutcome::Free { took_over: false });
     };
-    let under_our_guard = |record: &OwnerRecord| guard.is_some() && record.guard == guard;
-    let left_behind = if found.record.as_ref().is_some_and(under_our_guard) {
-        // Its owner let go of the guard, which we hold now, without cleaning up.
+    let is_of_this_guard = |record: &OwnerRecord| guard.is_some() && record.guard == guard;
+    let is_stale = if found.record.as_ref().is_some_and(is_of_this_guard) {
+        // Its owner has released or lost the guard, which the caller holds now, and left the
+        // lockfile.
         true
     } else {
         match found.verdict(now, stale_after) {
             Verdict::Held => false,
-            Verdict::LeftBehind => true,
-            // Dated now, it grows old like any other, for old argus too. Where we may not date
-            // it, clearing it away is what keeps it from being there for ever.
+            Verdict::Stale => true,
+            // With the current time as its mtime it becomes stale by age, for older argus versions,
+            // too. If this process may not set the mtime, the lockfile is removed: it would stay
+            // for ever.
             Verdict::FromTheFuture => {
                 found.file.as_ref().is_none_or(|file| file.set_modified(now).is_err())
             }
         }
     };
-    if !left_behind {
-        return Ok(Outcome::Held(found.holder()));
+    if !is_stale {
+        return Ok(ClearOutcome::Held(found.holder()));
     }
     let took_over = match guard {
-        Some(_) => clear_away(paths, &found)?,
-        None => clear_away_alone(paths, &found, stale_after)?,
+        Some(_) => remove_stale(paths, &found)?,
+        None => remove_stale_without_guard(paths, &found, stale_after)?,
     };
-    Ok(Outcome::Free { took_over })
+    Ok(ClearOutcome::Free { took_over })
 }
 
-/// Takes a stale lockfile out of the way without ever deleting a fresh one.
+/// Removes a stale lockfile, and never a fresh one. Returns whether it did.
 ///
-/// Old argus looks, then deletes: in between, the stale lockfile may have become somebody's fresh
-/// one. So it is moved aside, looked at again, and put back if it is not the one we judged. Says
-/// whether it was.
-fn clear_away(paths: &FilePaths, found: &Found) -> Result<bool> {
+/// An older argus version may replace the stale lockfile by a fresh one after it was judged. So the
+/// lockfile is renamed first, compared with the judged one under its new name, and put back if it
+/// is another one.
+fn remove_stale(paths: &FilePaths, found: &FoundLockfile) -> Result<bool> {
     let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
-    let now_there = Stamp::at(&paths.lockfile).map_err(|error| io_error("look at", error))?;
-    if now_there != Some(found.stamp) {
+    let current =
+        LockfileIdentity::at(&paths.lockfile).map_err(|error| io_error("look at", error))?;
+    if current != Some(found.identity) {
         return Ok(false);
     }
     if fs::symlink_metadata(&paths.lockfile).is_ok_and(|metadata| metadata.is_dir()) {
-        let source = io::Error::other("it is a folder that has been there for long; remove it");
+        let source = io::Error::other("it is a folder, not a lockfile; remove it");
         return Err(Error::Io { path: paths.lockfile.clone(), operation: "take over", source });
     }
     let aside = paths.temp(&paths::nonce());
@@ -214,10 +226,10 @@ fn clear_away(paths: &FilePaths, found: &Found) -> Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         other => other.map_err(|error| io_error("take over", error))?,
     }
-    let moved = Stamp::at(&aside).map_err(|error| io_error("look at", error))?;
-    let is_judged = moved == Some(found.stamp);
+    let moved = LockfileIdentity::at(&aside).map_err(|error| io_error("look at", error))?;
+    let is_judged = moved == Some(found.identity);
     if !is_judged {
-        // If a third one has come meanwhile, there is no place to put this one back.
+        // If a third lockfile was created in the meantime, this one can't be put back.
         match sys::hard_link(&aside, &paths.lockfile) {
             Err(error)
                 if sys::links_unsupported(&error)
@@ -232,42 +244,49 @@ fn clear_away(paths: &FilePaths, found: &Found) -> Result<bool> {
     Ok(is_judged)
 }
 
-/// The same where there is no guard, and so nobody to decide alone.
+/// Like [`remove_stale`], where there are no kernel locks and so several processes may decide at a
+/// time.
 ///
-/// Two that judge one stale lockfile must not both clear the way: the second would move aside the
-/// fresh one of the first. So they claim it first, by a name that only one of them can make; and a
-/// claim that caught another lockfile than the judged one is dropped without touching anything.
-fn clear_away_alone(paths: &FilePaths, found: &Found, stale_after: Duration) -> Result<bool> {
+/// If two processes that have judged one stale lockfile both removed it, the second would rename
+/// the fresh lockfile of the first. So each claims the lockfile first, by a hard link whose name
+/// only one of them can create. If the claim turns out to be a link to another lockfile than the
+/// judged one, it is removed, and nothing else is touched.
+fn remove_stale_without_guard(
+    paths: &FilePaths,
+    found: &FoundLockfile,
+    stale_after: Duration,
+) -> Result<bool> {
     let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
-    let claim = paths.temp(&found.stamp.name());
+    let claim = paths.temp(&found.identity.nonce());
     match sys::hard_link(&paths.lockfile, &claim) {
         Ok(()) => {}
-        // Files can't have two names here either, so looking again has to do.
-        Err(error) if sys::links_unsupported(&error) => return clear_away(paths, found),
+        // Files can't have two names here either, so that the check by `remove_stale` has to
+        // suffice.
+        Err(error) if sys::links_unsupported(&error) => return remove_stale(paths, found),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            drop_dead_claim(&claim, stale_after);
+            remove_abandoned_claim(&claim, stale_after);
             return Ok(false);
         }
         Err(error) => return Err(io_error("claim", error)),
     }
-    let caught = Stamp::at(&claim).map_err(|error| io_error("look at", error))?;
-    let cleared = match caught == Some(found.stamp) {
-        true => clear_away(paths, found),
+    let claimed = LockfileIdentity::at(&claim).map_err(|error| io_error("look at", error))?;
+    let cleared = match claimed == Some(found.identity) {
+        true => remove_stale(paths, found),
         false => Ok(false),
     };
     if let (Ok(true), Some(record)) = (&cleared, &found.record) {
-        // Only this holder's: others may be at work here.
+        // Only the temp file of the lockfile's owner: those of other processes may be in use.
         let _ = sys::remove_if_there(&paths.temp(&record.nonce));
     }
     let _ = sys::remove_if_there(&claim);
     cleared
 }
 
-/// Drops a claim whose maker died with it.
-fn drop_dead_claim(claim: &Path, stale_after: Duration) {
-    let made = sys::link_time(claim);
-    let age = made.and_then(|made| SystemTime::now().duration_since(made).ok());
+/// Removes a claim whose process died before it could: one that is older than the stale threshold.
+fn remove_abandoned_claim(claim: &Path, stale_after: Duration) {
+    let created = sys::link_time(claim);
+    let age = created.and_then(|created| SystemTime::now().duration_since(created).ok());
     if age.is_some_and(|age| age > stale_after) {
         let _ = sys::remove_if_there(claim);
     }

@@ -1,7 +1,7 @@
 //! Removing the temp files that killed processes left, when a process first holds a file's lock.
 //!
-//! A crash may leave a temp file and no lockfile that would tell of it, so each process looks once
-//! for each file, and again after each takeover.
+//! A crash may leave a temp file and no lockfile that would tell of it, so each process checks
+//! once for each file, and again after each takeover.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -1,28 +1,28 @@
-//! One caller's wait for a lock: how long it may take, and the error when it is over.
+//! A caller's wait for a lock: its options, its deadline, and its errors.
 
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::holder::Holder;
-use crate::lock::stale_lockfile::Found;
+use crate::lock::stale_lockfile::FoundLockfile;
 use crate::util::backoff::Backoff;
 use crate::util::cancel::CancelToken;
 
 /// How to wait for a lock.
 #[derive(Debug, Clone)]
 pub struct LockOptions {
-    /// How long to wait for the lock; zero is one try, `None` waits without bound. Default 2 s,
-    /// as in argus.
+    /// How long to wait for the lock. Zero means one try; `None` means a wait without bound.
+    /// Default: 2 s.
     pub timeout: Option<Duration>,
-    /// Since when the timeout counts, for a caller that has waited elsewhere already. Default: the
-    /// moment of the call.
+    /// The instant at which the timeout starts, for a caller that has already waited for something
+    /// else. Default: the moment of the call.
     pub since: Option<Instant>,
-    /// When a lockfile that can't be judged otherwise counts as abandoned: one of an older argus,
-    /// or of another host. Default 10 s, as in argus.
+    /// The age at which a lockfile counts as stale if nothing else tells whether its holder lives:
+    /// one of an older argus version, or of another host. Default: 10 s.
     pub stale_after: Duration,
-    /// The pauses between two looks at a lockfile of an older argus. A lock held by this library
-    /// is not polled: the kernel wakes the waiter.
+    /// The pauses between two checks of an older argus version's lockfile. A lock that is held
+    /// through this library is not polled: the kernel wakes the waiting thread.
     pub backoff: Backoff,
     /// Ends the wait early, from another thread.
     pub cancel: Option<CancelToken>,
@@ -41,15 +41,15 @@ impl Default for LockOptions {
 }
 
 impl LockOptions {
-    /// One try: whoever finds the lock taken gets [`Error::LockBusy`] at once, as in veil.
+    /// Options for one try: a call that finds the lock held fails with [`Error::LockBusy`] at once.
     #[must_use]
     pub fn one_try() -> Self {
         LockOptions { timeout: Some(Duration::ZERO), ..LockOptions::default() }
     }
 }
 
-/// What a call may do on the thread that makes it. The addon decides this for its own threads and for
-/// JavaScript's; the core obeys.
+/// What a call may do on the thread that makes it. The addon decides this for its own threads and
+/// for JavaScript's; the core obeys.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ThreadPolicy {
     pub(crate) waiting: WaitPolicy,
@@ -63,12 +63,12 @@ pub(crate) enum WaitPolicy {
     /// The thread may sleep until its deadline, at which it returns.
     #[default]
     Block,
-    /// The thread may also block in the kernel, beyond its deadline: another thread tells the caller
-    /// when the time is over.
+    /// The thread may also block in the kernel, beyond its deadline: another thread tells the
+    /// caller when the time is over.
     BlockInKernel,
-    /// The thread must not block, as that of an event loop. A call that would wait, or would make or
-    /// remove what is made or removed once, is refused with [`Error::LockBusy`]; so is one on a file
-    /// system that may be slow to answer. The caller then makes the call on another thread.
+    /// The thread must not block, as that of an event loop. A call that would wait, or would create
+    /// or remove what is created or removed once, is refused with [`Error::LockBusy`]; so is one on
+    /// a file system that may be slow to answer. The caller then makes the call on another thread.
     DontBlock,
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Wait {
     pub(crate) deadline: Option<Instant>,
     pub(crate) token: CancelToken,
     pub(crate) policy: ThreadPolicy,
-    /// When a lockfile that can't be judged otherwise counts as abandoned.
+    /// The age at which a lockfile counts as stale if nothing else tells whether its holder lives.
     pub(crate) stale_after: Duration,
     pub(crate) backoff: Backoff,
 }
@@ -94,7 +94,7 @@ impl Wait {
         Wait {
             started,
             one_try: options.timeout.is_some_and(|timeout| timeout.is_zero()),
-            // A timeout beyond what a clock can hold is none.
+            // A timeout that ends beyond the clock's range is no timeout.
             deadline: options.timeout.and_then(|timeout| started.checked_add(timeout)),
             token: options.cancel.clone().unwrap_or_default(),
             policy,
@@ -107,18 +107,19 @@ impl Wait {
         self.policy.waiting != WaitPolicy::DontBlock
     }
 
-    /// The error of a call that would block on a thread that must not. It names no holder: to look
-    /// for one takes further system calls, and the blocking call that follows says it.
-    pub(crate) fn refused(&self, paths: &FilePaths) -> Error {
+    /// The error of a call that would block on a thread that must not. It names no holder: finding
+    /// it takes further system calls, and the blocking call that follows reports it.
+    pub(crate) fn would_block_error(&self, paths: &FilePaths) -> Error {
         Error::LockBusy { path: paths.target.clone(), holder: None }
     }
 
-    /// To be called before anything that may block, or that is done once.
+    /// Called before a step that may block, or that is done once: fails if the thread must not
+    /// block.
     pub(crate) fn before_blocking(&self, paths: &FilePaths) -> Result<()> {
         if self.may_block() {
             return Ok(());
         }
-        Err(self.refused(paths))
+        Err(self.would_block_error(paths))
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -136,15 +137,17 @@ impl Wait {
         Ok(())
     }
 
+    /// Fails if the caller has cancelled the wait, or its deadline has passed.
     pub(crate) fn check(&self, paths: &FilePaths) -> Result<()> {
         self.check_cancelled(paths)?;
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            return Err(self.over(paths, None));
+            return Err(self.contention_error(paths, None));
         }
         Ok(())
     }
 
-    /// Sleeps, unless the time is over.
+    /// Sleeps for `pause`, at most until the deadline. Fails if the deadline had passed before, or
+    /// if the caller cancels the wait. `holder` is for the error.
     pub(crate) fn sleep(
         &self,
         pause: Duration,
@@ -153,19 +156,21 @@ impl Wait {
     ) -> Result<()> {
         let now = Instant::now();
         if self.deadline.is_some_and(|deadline| deadline <= now) {
-            return Err(self.over(paths, holder));
+            return Err(self.contention_error(paths, holder));
         }
         let until = now + pause;
         self.token.sleep_until(self.deadline.map_or(until, |deadline| until.min(deadline)));
         self.check_cancelled(paths)
     }
 
-    /// The error of a wait that is over: names the holder if one can be seen.
-    pub(crate) fn over(&self, paths: &FilePaths, holder: Option<Holder>) -> Error {
-        // A holder that stands still between guard and lockfile has left its record in the guard.
+    /// The error of a wait whose time is over: [`Error::LockBusy`] after one try, else
+    /// [`Error::LockTimeout`]. It names `holder`, or the holder that the lock's files name.
+    pub(crate) fn contention_error(&self, paths: &FilePaths, holder: Option<Holder>) -> Error {
+        // A holder that has locked the guard and not yet created the lockfile has its record in the
+        // guard only.
         let found = [&paths.lockfile, &paths.guard].into_iter().find_map(|file| {
-            let found = Found::look(file).ok().flatten();
-            found.filter(|found| file == &paths.lockfile || found.is_locked() == Some(true))
+            let found = FoundLockfile::find(file).ok().flatten();
+            found.filter(|found| file == &paths.lockfile || found.has_guard_lock() == Some(true))
         });
         let holder = holder.or_else(|| found.map(|found| found.holder())).map(Box::new);
         let path = paths.target.clone();

@@ -14,13 +14,13 @@ use super::convert::{addon_result, millis, AddonResult};
 use super::held_lock::{allows_inline, policy, LockRequest};
 use super::thread_end::ThreadEndGuard;
 use super::threads::{in_background, Background, WorkerPool};
-use crate::content::entry_operation::{Operation, Outcome, WatcherRef};
+use crate::content::entry_operation::{EntryOutcome, Operation, WatcherRef};
 use crate::content::record::{WatcherClaim, WatcherRecord};
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::lock::wait::{LockOptions, WaitPolicy};
-use crate::registry::entries::{apply_once, check_id, Job};
-use crate::registry::update::{Attempt, UpdateOptions};
+use crate::registry::entries::{apply_once, check_id, EntryRequest};
+use crate::registry::update::{UpdateFailure, UpdateOptions};
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
 use crate::warning::{OnWarning, Warning};
@@ -80,7 +80,7 @@ impl From<RequestedEntry> for WatcherRef {
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<Job> {
+fn parse(path: &Path, text: &str) -> Result<EntryRequest> {
     let request: OperationRequest = serde_json::from_str(text).map_err(|error| {
         let reason = error.to_string();
         // The position in the text means nothing to the caller, which has not seen the text.
@@ -105,7 +105,7 @@ fn parse(path: &Path, text: &str) -> Result<Job> {
             Operation::Prune { ttl, liveness }
         }
     };
-    Ok(Job { operation, now: request.now.map(|now| now as u64) })
+    Ok(EntryRequest { operation, now: request.now.map(|now| now as u64) })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,7 +116,7 @@ enum OperationPhase {
 }
 
 struct QueuedOperation {
-    job: Job,
+    job: EntryRequest,
     token: CancelToken,
     phase: Mutex<OperationPhase>,
 }
@@ -258,11 +258,11 @@ fn apply(
         |index: usize| all[index].move_to(OperationPhase::Begun) == OperationPhase::Begun;
     let outcomes = match apply_once(&paths, &jobs, &options, policy(waiting), may_begin) {
         // Each may be done again until its own timeout is over, which JavaScript knows.
-        Err(Attempt::Lost(error)) => {
+        Err(UpdateFailure::LockLost(error)) => {
             all.iter().for_each(|queued| queued.wait_again());
             return Err(error);
         }
-        Err(Attempt::Failed(error)) => return Err(error),
+        Err(UpdateFailure::Other(error)) => return Err(error),
         Ok(outcomes) => outcomes,
     };
     let warning = replaced.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -277,15 +277,15 @@ fn apply(
     })
 }
 
-fn text(outcome: &Outcome) -> String {
+fn text(outcome: &EntryOutcome) -> String {
     match outcome {
-        Outcome::Announced => "true".to_owned(),
-        Outcome::Found(found) => found.to_string(),
-        Outcome::Claimed(watcher) => watcher.to_json(),
+        EntryOutcome::Announced => "true".to_owned(),
+        EntryOutcome::Found(found) => found.to_string(),
+        EntryOutcome::Claimed(watcher) => watcher.to_json(),
         // A list, to tell it from a watcher, which is an object.
-        Outcome::Taken { pid: Some(pid) } => format!("[{pid}]"),
-        Outcome::Taken { pid: None } => "[]".to_owned(),
-        Outcome::Pruned(pruned) => {
+        EntryOutcome::Taken { pid: Some(pid) } => format!("[{pid}]"),
+        EntryOutcome::Taken { pid: None } => "[]".to_owned(),
+        EntryOutcome::Pruned(pruned) => {
             let items: Vec<_> = pruned.iter().map(|pruned| pruned.to_json()).collect();
             format!("[{}]", items.join(","))
         }

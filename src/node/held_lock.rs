@@ -20,7 +20,7 @@ use crate::document::lock::{
 use crate::document::operations::must_exist;
 use crate::error::Result;
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::{self, CommitOptions, Content, WriteLock, NEW_FILE_MODE};
+use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock, NEW_FILE_MODE};
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait, WaitPolicy};
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
@@ -28,7 +28,7 @@ use crate::util::inline_budget;
 /// A held lock and the content that was read under it.
 struct LockedContent {
     lock: HeldDocumentLock,
-    content: Option<Content>,
+    content: Option<FileContent>,
     new_file_mode: u32,
 }
 

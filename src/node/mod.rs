@@ -26,13 +26,14 @@ use napi_derive::napi;
 
 use crate::content::registry_v1::REGISTRY_VERSION;
 use crate::error::Error;
-use crate::files::paths::{self, FilePaths};
+use crate::files::default_path;
+use crate::files::paths::FilePaths;
 use crate::files::shared_file;
 use crate::lock::file_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
 use crate::lock::inspect::{inspect_lock, Guarantee, LockState};
 use crate::lock::wait::LockOptions;
 use crate::registry::entries::DEFAULT_TTL_MS;
-use crate::registry::heartbeat::{HeartbeatOptions, JITTER};
+use crate::registry::heartbeat::{HeartbeatOptions, MAX_JITTER};
 use crate::util::inline_budget::INLINE_SIZE_LIMIT;
 use convert::{addon_result, millis, AddonResult, HolderInfo};
 use thread_end::ThreadEndGuard;
@@ -74,7 +75,7 @@ pub fn core_constants() -> CoreConstants {
         stale_ms: ms(lock.stale_after),
         ttl_ms: DEFAULT_TTL_MS as f64,
         heartbeat_interval_ms: ms(HeartbeatOptions::default().interval),
-        heartbeat_jitter: JITTER,
+        heartbeat_jitter: MAX_JITTER,
         inline_size_limit: INLINE_SIZE_LIMIT as f64,
     }
 }
@@ -89,7 +90,7 @@ pub struct FileText {
 }
 
 impl FileText {
-    fn from(content: Option<&shared_file::Content>) -> Self {
+    fn from(content: Option<&shared_file::FileContent>) -> Self {
         let text = content.and_then(|content| std::str::from_utf8(&content.bytes).ok());
         FileText { text: text.map(str::to_owned), exists: content.is_some() }
     }
@@ -138,7 +139,7 @@ pub fn holder_now(path: String) -> Option<HolderInfo> {
 #[napi]
 pub fn default_path(variables: Object<'_>) -> AddonResult<String> {
     let variable = |name: &str| variables.get::<String>(name).ok().flatten().map(OsString::from);
-    let path = paths::registry_path_from(variable);
+    let path = default_path::registry_path_from(variable);
     addon_result(path, |path| path.to_string_lossy().into_owned())
 }
 

@@ -11,7 +11,7 @@ use napi::{sys, Env, JsValue, Unknown};
 use napi_derive::napi;
 
 use super::convert::{AddonFailure, AddonResult};
-use crate::util::thread_pool::{Called, ThreadPool};
+use crate::util::thread_pool::{Dispatch, ThreadPool};
 
 /// The threads that do a piece of work. Two pools: if calls that wait for locks filled all threads, the
 /// commit that would end their wait would find none.
@@ -171,11 +171,11 @@ pub(super) fn run(
     };
     pool.run(Box::new(move |called| {
         settle(match called {
-            Called::Refused => value_of(AddonFailure::internal(
+            Dispatch::Refused => value_of(AddonFailure::internal(
                 "the system refused another thread to this process",
             )),
             // Without a result the caller would wait for ever.
-            Called::ByThread => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            Dispatch::PoolThread => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
                 value_of(AddonFailure::internal("a defect of argus-registry: its thread panicked"))
             }),
         });

@@ -1,33 +1,33 @@
-//! The entry operations: each one atomic update of a registry, decided under its lock.
+//! The entry operations. Each is one atomic update of a registry, decided under the registry's lock.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::content::entry_operation::{Operation, Outcome, PrunedWatcher, WatcherRef};
-use crate::content::record::{Life, WatcherRecord};
+use crate::content::entry_operation::{EntryOutcome, Operation, PrunedWatcher, WatcherRef};
+use crate::content::record::{LivenessFields, WatcherRecord};
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file;
 use crate::lock::wait::ThreadPolicy;
-use crate::registry::liveness::Coroner;
-use crate::registry::update::{self, Attempt, UpdateOptions};
+use crate::registry::liveness::LivenessCheck;
+use crate::registry::update::{self, UpdateFailure, UpdateOptions};
 use crate::sys;
 
-/// How old an entry gets before it is pruned, in milliseconds. Source: argus.
+/// The default time to live of an entry, in milliseconds: an older entry is pruned.
 pub const DEFAULT_TTL_MS: u64 = 60_000;
 
-/// What to prune. Source: argus; `liveness` is ours.
+/// Options for pruning.
 #[derive(Debug, Clone)]
 pub struct PruneOptions {
     /// An entry whose last heartbeat is longer ago is removed. Default [`DEFAULT_TTL_MS`].
     pub ttl: Duration,
-    /// What time it is. Default: now.
+    /// The time at which entries are judged. Default: now.
     pub now: Option<SystemTime>,
-    /// Whether to remove younger entries, too, if their process is gone or their pid is another
-    /// process's by now. Only entries that listen on an address of this host alone (loopback,
-    /// unspecified, or this host's name) are judged, and a process that may not be signalled
-    /// counts as alive. Not for registries that containers or hosts share. Default false.
+    /// Whether to also remove younger entries of dead watchers: those whose process is gone, or whose
+    /// pid now belongs to another process. Only watchers that listen on an address of this host alone
+    /// (loopback, unspecified, or this host's name) are judged, and a process that the caller may not
+    /// signal counts as alive. Not for registries that containers or hosts share. Default false.
     pub liveness: bool,
 }
 
@@ -37,15 +37,15 @@ impl Default for PruneOptions {
     }
 }
 
-/// How to claim an id. Source: ours.
+/// Options for claiming an id.
 #[derive(Debug, Clone)]
 pub struct ClaimOptions {
-    /// Whether an id that is taken gets a suffix. If not, the claim fails with
+    /// Whether an id that is taken gets a suffix. Without it, the claim fails with
     /// [`Error::IdTaken`]. Default true.
     pub suffix: bool,
-    /// Whether the entry of a dead process is replaced, judged as in [`PruneOptions::liveness`]: not
-    /// for a registry that containers or hosts share, where another's live watcher would look dead.
-    /// Default true.
+    /// Whether the entry of a dead process is replaced, judged as in [`PruneOptions::liveness`]. Not
+    /// for a registry that containers or hosts share: a live watcher of another host would look dead
+    /// there. Default true.
     pub liveness: bool,
 }
 
@@ -55,7 +55,7 @@ impl Default for ClaimOptions {
     }
 }
 
-/// Adds a watcher's entry, or replaces the one of the same id, whosever it is. Source: argus.
+/// Adds a watcher's entry. Replaces the entry that has its id, whichever watcher that belongs to.
 ///
 /// # Errors
 ///
@@ -71,10 +71,10 @@ pub fn announce_watcher(
     Ok(())
 }
 
-/// Enters a watcher under an id of its own: the one it asks for or, if that is taken, the first of
-/// `-2`, `-3`, ... that is free. The entry of a dead process is replaced. Returns the record as it is
-/// entered, whose [`claim`](WatcherRecord::claim) the other operations take. Source: ours; the
-/// suffixes are argus's.
+/// Adds a watcher's entry under an id that no other watcher has: the record's id or, if that is taken,
+/// the first of `-2`, `-3`, ... that is free. The entry of a dead process is replaced. Returns the
+/// record with the id under which it was entered. The other operations take the returned record's
+/// [`claim`](WatcherRecord::claim).
 ///
 /// ```
 /// use argus_registry::{claim_watcher, heartbeat_watcher, remove_watcher};
@@ -93,7 +93,7 @@ pub fn announce_watcher(
 ///
 /// # Errors
 ///
-/// Those of [`announce_watcher`]; [`Error::IdTaken`] without a suffix.
+/// Those of [`announce_watcher`]; [`Error::IdTaken`] if the id is taken and `claim` allows no suffix.
 pub fn claim_watcher(
     path: impl AsRef<Path>,
     watcher: WatcherRecord,
@@ -106,44 +106,47 @@ pub fn claim_watcher(
     let ClaimOptions { suffix, liveness } = *claim;
     let operation = Operation::Claim { record: Box::new(watcher), suffix, liveness };
     match apply(path, operation, options)? {
-        Outcome::Claimed(watcher) => Ok(*watcher),
-        Outcome::Taken { pid } => Err(Error::IdTaken { path: path.to_path_buf(), id, pid }),
-        other => unreachable!("a claim came out as {other:?}"),
+        EntryOutcome::Claimed(watcher) => Ok(*watcher),
+        EntryOutcome::Taken { pid } => Err(Error::IdTaken { path: path.to_path_buf(), id, pid }),
+        other => unreachable!("the outcome of a claim is {other:?}"),
     }
 }
 
-/// Dates a watcher's entry now; with a whole record, the entry becomes that record. Says whether
-/// the entry that is meant was there: one that was removed is never brought back, and one that is
-/// another watcher's by now is left alone. Source: argus; the claim is ours.
+/// Sets the date of a watcher's entry to now. With a whole record, replaces the entry by that record.
+///
+/// Returns whether the entry was there. An entry that was removed is never restored. By claim or
+/// record, an entry that now belongs to another watcher is not changed.
 ///
 /// # Errors
 ///
 /// Those of [`update_registry`](crate::update_registry).
 pub fn heartbeat_watcher(
     path: impl AsRef<Path>,
-    who: impl Into<WatcherRef>,
+    watcher: impl Into<WatcherRef>,
     options: &UpdateOptions,
 ) -> Result<bool> {
-    Ok(apply(path.as_ref(), Operation::Heartbeat(who.into()), options)?.has_changed())
+    Ok(apply(path.as_ref(), Operation::Heartbeat(watcher.into()), options)?.has_changed())
 }
 
-/// Removes a watcher's entry. Says whether the entry that is meant was there: by claim or record,
-/// one that is another watcher's by now is left alone. Source: argus; the claim is ours.
+/// Removes a watcher's entry.
+///
+/// Returns whether the entry was there. By claim or record, an entry that now belongs to another watcher
+/// is not removed.
 ///
 /// # Errors
 ///
 /// Those of [`update_registry`](crate::update_registry).
 pub fn remove_watcher(
     path: impl AsRef<Path>,
-    who: impl Into<WatcherRef>,
+    watcher: impl Into<WatcherRef>,
     options: &UpdateOptions,
 ) -> Result<bool> {
-    Ok(apply(path.as_ref(), Operation::Remove(who.into()), options)?.has_changed())
+    Ok(apply(path.as_ref(), Operation::Remove(watcher.into()), options)?.has_changed())
 }
 
-/// Removes entries that are older than their time to live and, if asked to, those of dead
-/// processes; returns them. With nothing to remove it takes no lock, writes nothing, and needs no
-/// write access. Source: argus; liveness is ours.
+/// Removes the entries that are older than their time to live and, with [`PruneOptions::liveness`],
+/// those of dead processes. Returns the removed entries. If there is nothing to remove, it takes no
+/// lock, writes nothing, and needs no write access.
 ///
 /// # Errors
 ///
@@ -153,27 +156,27 @@ pub fn prune_stale_watchers(
     prune: &PruneOptions,
     options: &UpdateOptions,
 ) -> Result<Vec<PrunedWatcher>> {
-    match apply_job(path.as_ref(), &pruning(prune), options)? {
-        Outcome::Pruned(pruned) => Ok(pruned),
-        other => unreachable!("a prune came out as {other:?}"),
+    match apply_request(path.as_ref(), &prune_request(prune), options)? {
+        EntryOutcome::Pruned(pruned) => Ok(pruned),
+        other => unreachable!("the outcome of pruning is {other:?}"),
     }
 }
 
-/// What [`prune_stale_watchers`] would remove from a registry that is like this one, which stays
-/// as it is. Source: ours.
+/// The entries that [`prune_stale_watchers`] would remove from a registry with this content. Does not
+/// change `registry`.
 #[must_use]
 pub fn stale_watchers(registry: &RegistryV1, prune: &PruneOptions) -> Vec<PrunedWatcher> {
-    match pruning(prune).run(&mut registry.clone(), &Coroner::default()) {
-        Outcome::Pruned(pruned) => pruned,
-        other => unreachable!("a prune came out as {other:?}"),
+    match prune_request(prune).apply(&mut registry.clone(), &LivenessCheck::default()) {
+        EntryOutcome::Pruned(pruned) => pruned,
+        other => unreachable!("the outcome of pruning is {other:?}"),
     }
 }
 
-fn pruning(prune: &PruneOptions) -> Job {
+fn prune_request(prune: &PruneOptions) -> EntryRequest {
     let operation = Operation::Prune { ttl: prune.ttl, liveness: prune.liveness };
     let now = prune.now.map(|now| now.duration_since(UNIX_EPOCH).unwrap_or_default());
     let now = now.map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
-    Job { operation, now }
+    EntryRequest { operation, now }
 }
 
 pub(crate) fn check_id(path: &Path, id: &str) -> Result<()> {
@@ -184,74 +187,86 @@ pub(crate) fn check_id(path: &Path, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// An operation, and the time to do it at: now, if none is given.
+/// An operation, and the time at which it is performed: `None` for the present time.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct EntryRequest {
     pub(crate) operation: Operation,
     pub(crate) now: Option<u64>,
 }
 
-impl Job {
-    fn run(&self, registry: &mut RegistryV1, coroner: &Coroner) -> Outcome {
-        let is_dead = |life: &Life| coroner.is_dead(life);
+impl EntryRequest {
+    fn apply(&self, registry: &mut RegistryV1, liveness: &LivenessCheck) -> EntryOutcome {
+        let is_dead = |fields: &LivenessFields| liveness.is_dead(fields);
         self.operation.apply(registry, self.now.unwrap_or_else(sys::now_ms), &is_dead)
     }
 }
 
-fn apply(path: &Path, operation: Operation, options: &UpdateOptions) -> Result<Outcome> {
-    apply_job(path, &Job { operation, now: None }, options)
+fn apply(path: &Path, operation: Operation, options: &UpdateOptions) -> Result<EntryOutcome> {
+    apply_request(path, &EntryRequest { operation, now: None }, options)
 }
 
-fn apply_job(path: &Path, job: &Job, options: &UpdateOptions) -> Result<Outcome> {
+fn apply_request(
+    path: &Path,
+    request: &EntryRequest,
+    options: &UpdateOptions,
+) -> Result<EntryOutcome> {
     let paths = FilePaths::resolve(path)?;
     let once = |options: &UpdateOptions| {
-        apply_once(&paths, &[job], options, ThreadPolicy::default(), |_| true)
+        apply_once(&paths, &[request], options, ThreadPolicy::default(), |_| true)
     };
-    let outcome = update::while_lost(options, once)?.into_iter().next().flatten();
-    Ok(outcome.expect("there is one for each job that may begin"))
+    let outcome = update::retry_while_lost(options, once)?.into_iter().next().flatten();
+    Ok(outcome.expect("each request that may begin has an outcome"))
 }
 
-/// Does all that may begin, under one lock and with one commit, once: the outcome of one that may
-/// not is `None`.
+/// Performs the requests that may begin, under one lock and with one commit, and does not retry. The
+/// outcome of a request that may not begin is `None`.
 pub(crate) fn apply_once(
     paths: &FilePaths,
-    jobs: &[&Job],
+    requests: &[&EntryRequest],
     options: &UpdateOptions,
     policy: ThreadPolicy,
     may_begin: impl Fn(usize) -> bool,
-) -> Result<Vec<Option<Outcome>>, Attempt<Error>> {
+) -> Result<Vec<Option<EntryOutcome>>, UpdateFailure<Error>> {
     let begin = |(index, outcome)| may_begin(index).then_some(outcome);
-    if let Some(outcomes) = settle_without_lock(&paths.target, jobs)? {
+    if let Some(outcomes) = outcomes_without_lock(&paths.target, requests)? {
         return Ok(outcomes.into_iter().enumerate().map(begin).collect());
     }
-    let only: Option<Vec<_>> = jobs.iter().map(|job| job.operation.only_entry()).collect();
+    let only: Option<Vec<_>> =
+        requests.iter().map(|request| request.operation.only_entry()).collect();
     update::update_entries(paths, options, policy, only.as_deref(), |registry| {
-        let coroner = Coroner::default();
-        let outcomes: Vec<_> = jobs
+        let liveness = LivenessCheck::default();
+        let outcomes: Vec<_> = requests
             .iter()
             .enumerate()
-            .map(|(index, job)| may_begin(index).then(|| job.run(registry, &coroner)))
+            .map(|(index, request)| may_begin(index).then(|| request.apply(registry, &liveness)))
             .collect();
-        let has_changed = outcomes.iter().flatten().any(Outcome::has_changed);
+        let has_changed = outcomes.iter().flatten().any(EntryOutcome::has_changed);
         (outcomes, has_changed)
     })
 }
 
-/// What comes of operations that have nothing to do, as a look at the file shows: nothing is locked,
-/// made or written for them, so that whoever may only read can do them.
-fn settle_without_lock(path: &Path, jobs: &[&Job]) -> Result<Option<Vec<Outcome>>> {
-    let on_nothing: Option<Vec<_>> = jobs.iter().map(|job| job.operation.on_nothing()).collect();
-    let Some(on_nothing) = on_nothing else { return Ok(None) };
+/// The outcomes of requests that would change nothing, found by reading the file; `None` if a request
+/// may change the file. Locks, creates and writes nothing, so that a caller with read access alone can
+/// make such requests.
+fn outcomes_without_lock(
+    path: &Path,
+    requests: &[&EntryRequest],
+) -> Result<Option<Vec<EntryOutcome>>> {
+    let without_registry: Option<Vec<_>> =
+        requests.iter().map(|request| request.operation.outcome_without_registry()).collect();
+    let Some(without_registry) = without_registry else { return Ok(None) };
     if path.try_exists().is_ok_and(|exists| !exists) {
-        return Ok(Some(on_nothing));
+        return Ok(Some(without_registry));
     }
-    let [job @ Job { operation: Operation::Prune { .. }, .. }] = jobs else { return Ok(None) };
+    let [request @ EntryRequest { operation: Operation::Prune { .. }, .. }] = requests else {
+        return Ok(None);
+    };
     let content = shared_file::read(path)?;
     let bytes = content.as_ref().map_or(&[][..], |content| &content.bytes);
     let mut registry = match RegistryV1::parse(path, bytes) {
-        Err(Error::Corrupt { .. }) => return Ok(Some(on_nothing)),
+        Err(Error::Corrupt { .. }) => return Ok(Some(without_registry)),
         parsed => parsed?,
     };
-    let outcome = job.run(&mut registry, &Coroner::default());
+    let outcome = request.apply(&mut registry, &LivenessCheck::default());
     Ok((!outcome.has_changed()).then(|| vec![outcome]))
 }

@@ -1,4 +1,4 @@
-//! A watcher's heartbeat: its entry, renewed from a thread of its own until it is stopped.
+//! A watcher's heartbeat: a separate thread renews the watcher's entry until it is stopped.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,23 +14,23 @@ use crate::sys;
 use crate::util::cancel::CancelToken;
 use crate::warning::to_standard_error;
 
-/// A pause is shorter than the interval by a random part of this share: ten watchers that were
-/// started together don't beat together for long.
-pub(crate) const JITTER: f64 = 0.25;
+/// The largest part of the interval by which a pause is shortened, at random. Without it, watchers that
+/// were started together would compete for the lock at every beat.
+pub(crate) const MAX_JITTER: f64 = 0.25;
 
-/// Longer ones are none, and would overflow the clock.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(u32::MAX as u64);
+/// Adding a longer interval to the present time would overflow the clock.
+const MAX_INTERVAL: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// How to beat. Source: argus; the jitter and the errors' way are ours.
+/// Options for a heartbeat.
 #[derive(Debug, Clone)]
 pub struct HeartbeatOptions {
-    /// The longest pause between two beats; each is up to a quarter shorter, at random. Default
-    /// 15 s. Not zero.
+    /// The longest pause between two beats. Each pause is up to a quarter shorter, at random. Default
+    /// 15 s. Must not be zero.
     pub interval: Duration,
-    /// How to update.
+    /// Options for the update of each beat.
     pub update: UpdateOptions,
-    /// Told of beats that failed; the next comes all the same. By default such an error goes to
-    /// standard error.
+    /// Called for each beat that failed. The next beat follows nevertheless. The default writes the
+    /// error to standard error.
     pub on_error: OnError,
 }
 
@@ -44,12 +44,12 @@ impl Default for HeartbeatOptions {
     }
 }
 
-/// What to do with an [`Error`] that has no caller.
+/// The function that receives an [`Error`] which no call can return.
 #[derive(Clone)]
 pub struct OnError(Arc<dyn Fn(&Error) + Send + Sync>);
 
 impl OnError {
-    /// Calls a function, which is called from the heartbeat's thread.
+    /// Calls a function, on the heartbeat's thread.
     pub fn new(call: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         OnError(Arc::new(call))
     }
@@ -61,24 +61,24 @@ impl fmt::Debug for OnError {
     }
 }
 
-/// A heartbeat that runs. Dropping it stops it, and waits for a beat in flight.
+/// A running heartbeat. Dropping it stops the heartbeat, and waits for a beat in progress.
 #[derive(Debug)]
 #[must_use = "the heartbeat stops as soon as this value is dropped"]
 pub struct Heartbeat {
     path: PathBuf,
     update: UpdateOptions,
     stopped: CancelToken,
-    /// Ends with the watcher's claim, unless the caller's own function panicked.
+    /// Returns the watcher's claim, unless a function of the caller panicked.
     thread: Option<JoinHandle<WatcherClaim>>,
 }
 
-/// Renews a watcher's entry until it is stopped: the first time after an interval, as the entry is
-/// fresh when it is announced. `get_watcher` is asked for the record before each beat.
+/// Renews a watcher's entry until the heartbeat is stopped. The first beat comes after one interval,
+/// since the entry is fresh when it is announced. Before each beat, the heartbeat calls `get_watcher`
+/// for the record.
 ///
-/// A beat never brings an entry back that was removed, nor takes one that is another watcher's by
-/// now: it fails with [`Error::EntryLost`], and it is for [`HeartbeatOptions::on_error`] to announce
-/// the watcher again, or not. A panic of `get_watcher` or `on_error` ends the heartbeat. Source:
-/// argus.
+/// A beat never restores an entry that was removed, and never takes over one that now belongs to
+/// another watcher. Such a beat fails with [`Error::EntryLost`], and [`HeartbeatOptions::on_error`] may
+/// announce the watcher again. A panic of `get_watcher` or `on_error` ends the heartbeat.
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ pub fn start_registry_heartbeat(
         let reason = "a heartbeat's interval must not be zero".to_owned();
         return Err(Error::InvalidValue { path, reason });
     }
-    let interval = options.interval.min(LONGEST_INTERVAL);
+    let interval = options.interval.min(MAX_INTERVAL);
     let stopped = CancelToken::new();
     let (file, update, token) = (path.clone(), options.update.clone(), stopped.clone());
     let run = move || loop {
@@ -113,7 +113,7 @@ pub fn start_registry_heartbeat(
 }
 
 fn pause(interval: Duration) -> Duration {
-    interval.mul_f64(1.0 - JITTER * sys::random_fraction())
+    interval.mul_f64(1.0 - MAX_JITTER * sys::random_fraction())
 }
 
 fn beat(path: &Path, watcher: WatcherRecord, update: &UpdateOptions) -> Result<()> {
@@ -125,13 +125,14 @@ fn beat(path: &Path, watcher: WatcherRecord, update: &UpdateOptions) -> Result<(
 }
 
 impl Heartbeat {
-    /// Stops it, and waits for a beat in flight, unless that is where it is called from.
+    /// Stops the heartbeat and waits for a beat in progress, unless that beat makes this call.
     pub fn stop(mut self) {
         self.end();
     }
 
-    /// The same, and then removes the watcher's entry, if it is still its own; says whether it was.
-    /// Called from inside of a beat, which does not end before it returns, it removes nothing.
+    /// Stops the heartbeat like [`stop`](Self::stop), and then removes the watcher's entry if it still
+    /// belongs to the watcher. Returns whether it did. A call from inside a beat removes nothing, since
+    /// the beat can't end before the call returns.
     ///
     /// # Errors
     ///
@@ -145,11 +146,12 @@ impl Heartbeat {
 
     fn end(&mut self) -> Option<WatcherClaim> {
         self.stopped.cancel();
-        // From inside of its own handler: the thread can't wait for itself.
+        // Called from `get_watcher` or `on_error`: the heartbeat's thread can't wait for itself.
         if self.thread.as_ref()?.thread().id() == thread::current().id() {
             return None;
         }
-        // A panic of the caller's own function has been printed, and is no reason for another.
+        // A panic of a function of the caller has been printed already. It must not become a second
+        // panic here.
         self.thread.take()?.join().ok()
     }
 }
@@ -169,12 +171,12 @@ mod tests {
         let pauses: Vec<_> = (0..200).map(|_| pause(Duration::from_secs(1_000))).collect();
         let (shortest, longest) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
         assert!(*shortest >= Duration::from_secs(750) && *longest <= Duration::from_secs(1_000));
-        // All of 200 in four fifths of that: once in 10^17 runs.
+        // All 200 pauses lie within four fifths of the range once in 10^17 runs.
         assert!(*longest - *shortest > Duration::from_secs(200));
     }
 
     #[test]
-    fn it_beats_every_15_seconds_unless_told_otherwise() {
+    fn the_default_interval_is_15_seconds() {
         assert_eq!(HeartbeatOptions::default().interval, Duration::from_secs(15));
     }
 }

@@ -1,102 +1,103 @@
-//! Whether a watcher's process still runs, as far as its entry lets this process tell.
+//! Whether a watcher's process still runs, as far as this process can tell from the watcher's entry.
 //!
-//! An entry does not say on which machine it was made: its `host` is what the watcher listens on.
-//! One that can be reached from its own machine only is taken for one of this machine, and so is
-//! one that names this machine; all others are never judged. A registry that several hosts or
-//! containers share is one to leave liveness out for.
+//! An entry does not name the machine that the watcher runs on: its `host` is the address that the
+//! watcher listens on. If that address can be reached from its own machine only, or names this machine,
+//! the watcher is taken to run on this machine. No other entry is judged. Do not use liveness for a
+//! registry that several hosts or containers share.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::content::record::{Life, WatcherRecord};
+use crate::content::record::{LivenessFields, WatcherRecord};
 use crate::sys;
 use crate::sys::ProcessState;
 
-/// By how much the clocks of an entry and of the kernel may differ: an entry is dated by the
-/// watcher, and Linux dates processes by a boot time in whole seconds.
-const CLOCK_SLACK: Duration = Duration::from_secs(10);
+/// How far the start times in an entry and in the kernel may differ for one process: the watcher reads
+/// its clock, and Linux computes start times from a boot time in whole seconds.
+const START_TIME_TOLERANCE: Duration = Duration::from_secs(10);
 
-/// An entry that was renewed for this long since the process began is renewed by that process,
-/// even if it claims to be older: somebody has set the clock forward since, and with it the time
-/// at which Linux says that a process began.
-const PROOF_OF_LIFE: Duration = Duration::from_secs(60);
+/// An entry whose last renewal is this much later than the start of the process with its pid was
+/// renewed by that process, even if the entry's own start time is older. In that case a person or a
+/// service has set the clock forward, which also moves the start time that Linux reports.
+const MIN_RENEWED_AFTER_START: Duration = Duration::from_secs(60);
 
-/// What there is to know about the process that has a watcher's pid now.
+/// The process that has a watcher's pid now.
 #[derive(Debug, Clone, Copy)]
-struct Process {
+struct RunningProcess {
     may_signal: bool,
     began: Option<SystemTime>,
 }
 
-impl Process {
-    fn of(pid: u32) -> Option<Self> {
+impl RunningProcess {
+    fn with_pid(pid: u32) -> Option<Self> {
         match sys::process_state(pid) {
             ProcessState::Gone => None,
-            ProcessState::Running { .. } => {
-                Some(Process { may_signal: sys::may_signal(pid), began: sys::process_began(pid) })
-            }
+            ProcessState::Running { .. } => Some(RunningProcess {
+                may_signal: sys::may_signal(pid),
+                began: sys::process_began(pid),
+            }),
         }
     }
 }
 
-/// Judges entries, and asks once only of each process: many may name the same one.
+/// Judges entries. Asks the system once only for each pid, since many entries may name one process.
 #[derive(Debug, Default)]
-pub(crate) struct Coroner {
-    asked: RefCell<HashMap<u32, Option<Process>>>,
+pub(crate) struct LivenessCheck {
+    processes: RefCell<HashMap<u32, Option<RunningProcess>>>,
 }
 
-impl Coroner {
-    /// Whether the watcher of an entry is dead for sure.
-    pub(crate) fn is_dead(&self, life: &Life) -> bool {
-        let host = life.host.as_deref().unwrap_or_default();
-        let Some(pid) = life.pid.filter(|_| is_of_this_host(host, &sys::location().host)) else {
+impl LivenessCheck {
+    /// Whether the watcher of an entry is known to be dead.
+    pub(crate) fn is_dead(&self, fields: &LivenessFields) -> bool {
+        let host = fields.host.as_deref().unwrap_or_default();
+        let Some(pid) = fields.pid.filter(|_| is_this_host(host, &sys::location().host)) else {
             return false;
         };
         let pid = pid as u32;
-        let process = *self.asked.borrow_mut().entry(pid).or_insert_with(|| Process::of(pid));
-        process.is_none_or(|process| is_another(life, process))
+        let mut processes = self.processes.borrow_mut();
+        let process = *processes.entry(pid).or_insert_with(|| RunningProcess::with_pid(pid));
+        process.is_none_or(|process| is_another(fields, process))
     }
 }
 
 impl WatcherRecord {
-    /// Whether this watcher's process lives, by its `pid`, `started_at` and `updated_at`. Source:
-    /// ours.
+    /// Whether this watcher's process runs, judged by `pid`, `started_at` and `updated_at`.
     ///
-    /// `Some(false)`: it is dead for sure, since there is no such process, or one that began
-    /// later. `None`: it can't be told from here, since `host` is neither an address that only
-    /// this host can reach (loopback, unspecified) nor this host's name. A process that may not be
-    /// signalled counts as alive. Not for registries that containers or hosts share: there each
-    /// takes all loopback entries for its own.
+    /// `Some(false)` means that the watcher is known to be dead: there is no process with its pid, or
+    /// that process began after the watcher. `None` means that this host can't tell: `host` is neither
+    /// an address that only this host can reach (loopback, unspecified) nor this host's name. A process
+    /// that the caller may not signal counts as alive. Do not use this for a registry that containers
+    /// or hosts share: each of them takes all loopback entries for its own.
     #[must_use]
     pub fn is_alive(&self) -> Option<bool> {
-        if !is_of_this_host(&self.host, &sys::location().host) {
+        if !is_this_host(&self.host, &sys::location().host) {
             return None;
         }
-        let life = Life {
+        let fields = LivenessFields {
             host: Some(self.host.clone()),
             pid: Some(f64::from(self.pid)),
             started_at: Some(self.started_at as f64),
             updated_at: Some(self.updated_at as f64),
         };
-        Some(!Coroner::default().is_dead(&life))
+        Some(!LivenessCheck::default().is_dead(&fields))
     }
 }
 
-/// Whether the pid is another process's by now.
-fn is_another(life: &Life, process: Process) -> bool {
+/// Whether the process with the watcher's pid is another one than the watcher's.
+fn is_another(fields: &LivenessFields, process: RunningProcess) -> bool {
     let at = |ms: Option<f64>| UNIX_EPOCH.checked_add(Duration::from_millis(ms? as u64));
     let is_after = |time: Option<SystemTime>, other: Option<SystemTime>, by: Duration| {
         let gap = time.and_then(|time| time.duration_since(other?).ok());
         gap.is_some_and(|gap| gap > by)
     };
     process.may_signal
-        && is_after(process.began, at(life.started_at), CLOCK_SLACK)
-        && !is_after(at(life.updated_at), process.began, PROOF_OF_LIFE)
+        && is_after(process.began, at(fields.started_at), START_TIME_TOLERANCE)
+        && !is_after(at(fields.updated_at), process.began, MIN_RENEWED_AFTER_START)
 }
 
-fn is_of_this_host(listens_on: &str, own_name: &str) -> bool {
+fn is_this_host(listens_on: &str, own_name: &str) -> bool {
     let bare = listens_on.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = bare.parse::<IpAddr>() {
         return address.is_loopback() || address.is_unspecified();
@@ -111,8 +112,8 @@ mod tests {
     const NOON: f64 = 1_700_000_000_000.0;
     const DAY: f64 = 86_400_000.0;
 
-    fn life(started_at: f64, updated_at: f64) -> Life {
-        Life {
+    fn fields(started_at: f64, updated_at: f64) -> LivenessFields {
+        LivenessFields {
             host: Some("127.0.0.1".into()),
             pid: Some(f64::from(std::process::id())),
             started_at: Some(started_at),
@@ -121,63 +122,67 @@ mod tests {
     }
 
     /// A process that began at noon.
-    fn process() -> Process {
+    fn process() -> RunningProcess {
         let began = Some(UNIX_EPOCH + Duration::from_millis(NOON as u64));
-        Process { may_signal: true, began }
+        RunningProcess { may_signal: true, began }
     }
 
     #[test]
     fn a_process_that_began_after_the_watcher_is_another() {
         let is_another =
-            |started_at, updated_at| is_another(&life(started_at, updated_at), process());
+            |started_at, updated_at| is_another(&fields(started_at, updated_at), process());
         assert!(is_another(NOON - DAY, NOON - 1.0));
         assert!(is_another(NOON - DAY, NOON + 5_000.0));
         assert!(is_another(NOON - 10_001.0, NOON));
         assert!(!is_another(NOON - 10_000.0, NOON));
-        assert!(!is_another(NOON + DAY, NOON + DAY), "a watcher that an old process has started");
+        assert!(
+            !is_another(NOON + DAY, NOON + DAY),
+            "a watcher that started long after its process"
+        );
     }
 
     #[test]
-    fn whoever_has_renewed_its_entry_lives_even_if_the_clock_was_set_forward() {
-        let is_another = |updated_at| is_another(&life(NOON - DAY, updated_at), process());
+    fn a_watcher_that_has_renewed_its_entry_is_alive_even_if_the_clock_was_set_forward() {
+        let is_another = |updated_at| is_another(&fields(NOON - DAY, updated_at), process());
         assert!(!is_another(NOON + 60_001.0));
         assert!(is_another(NOON + 60_000.0));
     }
 
     #[test]
-    fn what_can_not_be_asked_counts_as_alive() {
-        let old = life(NOON - DAY, NOON - DAY);
-        assert!(!is_another(&old, Process { may_signal: false, ..process() }));
-        assert!(!is_another(&old, Process { began: None, ..process() }));
-        assert!(!is_another(&Life { started_at: None, ..old }, process()));
+    fn a_watcher_that_can_not_be_judged_counts_as_alive() {
+        let old = fields(NOON - DAY, NOON - DAY);
+        assert!(!is_another(&old, RunningProcess { may_signal: false, ..process() }));
+        assert!(!is_another(&old, RunningProcess { began: None, ..process() }));
+        assert!(!is_another(&LivenessFields { started_at: None, ..old }, process()));
     }
 
     #[test]
-    fn only_what_is_surely_of_this_host_is_judged() {
+    fn only_entries_of_this_host_are_judged() {
         let own = "Workstation";
         for here in
             ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "0.0.0.0", "::", "LocalHost", "workstation"]
         {
-            assert!(is_of_this_host(here, own), "{here}");
+            assert!(is_this_host(here, own), "{here}");
         }
         for there in ["", "10.0.0.1", "fe80::1", "example.org", "workstation.example.org"] {
-            assert!(!is_of_this_host(there, own), "{there}");
+            assert!(!is_this_host(there, own), "{there}");
         }
-        let nobody = Life { pid: Some(0.0), ..life(0.0, 0.0) };
-        assert!(Coroner::default().is_dead(&nobody));
+        let is_dead = |fields: &LivenessFields| LivenessCheck::default().is_dead(fields);
+        let dead = LivenessFields { pid: Some(0.0), ..fields(0.0, 0.0) };
+        assert!(is_dead(&dead));
         let elsewhere = Some("elsewhere.example.org".to_owned());
-        assert!(!Coroner::default().is_dead(&Life { host: elsewhere, ..nobody.clone() }));
-        assert!(!Coroner::default().is_dead(&Life { host: None, ..nobody.clone() }));
-        assert!(!Coroner::default().is_dead(&Life { pid: None, ..nobody }));
+        assert!(!is_dead(&LivenessFields { host: elsewhere, ..dead.clone() }));
+        assert!(!is_dead(&LivenessFields { host: None, ..dead.clone() }));
+        assert!(!is_dead(&LivenessFields { pid: None, ..dead }));
     }
 
     #[test]
-    fn a_record_tells_whether_its_watcher_lives_if_that_can_be_told_from_here() {
+    fn a_record_tells_whether_its_watcher_is_alive_if_it_is_of_this_host() {
         let mut record = WatcherRecord::new("app", "127.0.0.1", 9222);
         assert_eq!(record.is_alive(), Some(true));
         record.host = sys::location().host.clone();
         assert_eq!(record.is_alive(), Some(true));
-        // It has the pid of a process that began long after it.
+        // Its pid belongs to a process that began long after the watcher.
         (record.started_at, record.updated_at) = (1, 1);
         assert_eq!(record.is_alive(), Some(false));
         record = WatcherRecord::new("app", "127.0.0.1", 9222);
@@ -188,11 +193,11 @@ mod tests {
     }
 
     #[test]
-    fn this_process_began_lately_and_lives() {
+    fn this_process_is_alive_and_began_lately() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as f64;
-        assert!(!Coroner::default().is_dead(&life(now, now)));
+        assert!(!LivenessCheck::default().is_dead(&fields(now, now)));
         let began = sys::process_began(std::process::id()).unwrap();
-        let age = SystemTime::now().duration_since(began - CLOCK_SLACK).unwrap();
+        let age = SystemTime::now().duration_since(began - START_TIME_TOLERANCE).unwrap();
         assert!(age < Duration::from_secs(600), "began {age:?} ago");
     }
 }

@@ -9,4 +9,5 @@ mod dated;
 pub(crate) mod entries;
 pub(crate) mod heartbeat;
 pub(crate) mod liveness;
+pub(crate) mod read;
 pub(crate) mod update;

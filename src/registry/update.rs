@@ -1,4 +1,4 @@
-//! The argus registry: read it, update it, write it.
+//! Updating an argus registry under its lock.
 
 use std::path::Path;
 use std::time::Instant;
@@ -7,24 +7,25 @@ use crate::content::partial_rewrite::{self, IndexedText, OnlyEntry, PartialRegis
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::{self, CommitOptions, Content, NEW_FILE_MODE};
-use crate::lock::reentry::ReentryCheck;
+use crate::files::shared_file::{self, CommitOptions, FileContent, NEW_FILE_MODE};
+use crate::lock::reentry::UpdateScope;
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait};
+use crate::registry::read::parse;
 use crate::warning::{OnWarning, Warning};
 
-/// How to update a registry.
+/// Options for updating a registry.
 #[derive(Debug, Clone)]
 pub struct UpdateOptions {
-    /// How to wait for the lock. Its timeout also bounds how long an update that lost its lock
-    /// is run again.
+    /// How to wait for the lock. Its timeout also bounds how long an update is repeated that loses its
+    /// lock.
     pub lock: LockOptions,
     /// Whether an update returns only when it would survive a power failure (fsync of file and
-    /// folder). Default true. Without it an update survives the crash of any process, but not
-    /// that of the machine.
+    /// folder). Default true. Otherwise an update survives the crash of any process, but not a crash of
+    /// the machine.
     pub durable: bool,
-    /// Called for content that had to be set aside. By default such a warning goes to standard
-    /// error: it is about data that somebody may miss.
+    /// Called when content that can't be parsed was kept in another file and replaced. The default
+    /// writes to standard error: the warning is about data that a person may miss.
     pub on_warning: OnWarning,
 }
 
@@ -38,44 +39,18 @@ impl Default for UpdateOptions {
     }
 }
 
-/// Reads a registry without a lock and without write access.
+/// Updates a registry: reads it, calls `updater` to change it, and replaces the file, all under the
+/// registry's lock. When this returns `Ok`, the change is in the file.
 ///
-/// A file that is missing, that holds no registry, or one of a newer schema reads as an empty
-/// registry with a warning that says which. Source: argus.
-///
-/// # Errors
-///
-/// [`Error::PermissionDenied`] or [`Error::Io`] if the file is there and can't be read.
-pub fn read_registry(path: impl AsRef<Path>) -> Result<(RegistryV1, Vec<Warning>)> {
-    let path = path.as_ref();
-    interpret(path, shared_file::read(path)?.as_ref())
-}
-
-/// What a content reads as.
-pub(crate) fn interpret(
-    path: &Path,
-    content: Option<&Content>,
-) -> Result<(RegistryV1, Vec<Warning>)> {
-    let (registry, warning) = match parse(path, content) {
-        Ok(Some(registry)) => (registry, None),
-        Ok(None) => (RegistryV1::new(), Some(Warning::Missing { path: path.to_path_buf() })),
-        Err(error) => (RegistryV1::new(), Some(as_warning(error)?)),
-    };
-    Ok((registry, warning.into_iter().collect()))
-}
-
-/// Updates a registry: reads it, lets `updater` change it, and replaces the file, all under the
-/// registry's lock. When this returns `Ok`, the change is in the file. Source: argus.
-///
-/// An updater that changes nothing writes nothing. One that fails leaves the file as it was, and
-/// its own error is returned. It runs again, with fresh content, if the lock was taken away by a
-/// program that knows no better, as long as the timeout allows.
+/// If the updater changes nothing, nothing is written. If it fails, the file stays as it was, and the
+/// updater's error is returned. If a program that does not respect the guard takes the lock away, the
+/// updater runs again on fresh content, as long as the timeout allows.
 ///
 /// # Errors
 ///
 /// Those of [`RegistryLock::acquire`]; [`Error::LockLost`]; [`Error::UnsupportedVersion`] for a
-/// registry of a newer schema, which is left untouched; [`Error::ReEntrant`] from inside an
-/// updater of the same registry on the same thread.
+/// registry of a newer schema, which stays as it was; [`Error::ReEntrant`] from inside an updater of
+/// this registry on this thread; the errors of `updater`.
 pub fn update_registry<T, E: From<Error>>(
     path: impl AsRef<Path>,
     options: &UpdateOptions,
@@ -89,11 +64,11 @@ pub fn update_registry<T, E: From<Error>>(
     })
 }
 
-/// Replaces a registry's whole content, under its lock. Source: argus.
+/// Replaces a registry's whole content, under its lock.
 ///
 /// # Errors
 ///
-/// Those of [`update_registry`]: a registry of a newer schema is refused here too.
+/// Those of [`update_registry`]. A registry of a newer schema is not replaced either.
 pub fn write_registry(
     path: impl AsRef<Path>,
     registry: &RegistryV1,
@@ -103,24 +78,24 @@ pub fn write_registry(
     update(&paths, options, &mut |_| Ok(((), Some(registry.to_json()))))
 }
 
-/// Updates a registry with what `updater` returns beside its value: the new text, or `None` to
-/// leave the file as it is.
+/// Updates a registry to the text that `updater` returns beside its value. With `None` the file stays
+/// as it is.
 fn update<T, E: From<Error>>(
     paths: &FilePaths,
     options: &UpdateOptions,
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
 ) -> Result<T, E> {
-    while_lost(options, |options| {
+    retry_while_lost(options, |options| {
         under_lock(paths, &options.lock, ThreadPolicy::default(), |lock| {
             update_under(lock, options, updater)
         })
     })
 }
 
-/// Does something again whenever the lock is lost, as long as there is time.
-pub(crate) fn while_lost<T, E: From<Error>>(
+/// Calls `once`, and again whenever it loses the lock, until the timeout is over.
+pub(crate) fn retry_while_lost<T, E: From<Error>>(
     options: &UpdateOptions,
-    mut once: impl FnMut(&UpdateOptions) -> Result<T, Attempt<E>>,
+    mut once: impl FnMut(&UpdateOptions) -> Result<T, UpdateFailure<E>>,
 ) -> Result<T, E> {
     let since = Some(options.lock.since.unwrap_or_else(Instant::now));
     let lock = LockOptions { since, ..options.lock.clone() };
@@ -128,27 +103,27 @@ pub(crate) fn while_lost<T, E: From<Error>>(
     let options = UpdateOptions { lock, ..options.clone() };
     loop {
         match once(&options) {
-            Err(Attempt::Lost(_)) if wait.has_time() => {}
-            Err(Attempt::Lost(error)) => return Err(error.into()),
-            Err(Attempt::Failed(error)) => return Err(error),
+            Err(UpdateFailure::LockLost(_)) if wait.has_time() => {}
+            Err(UpdateFailure::LockLost(error)) => return Err(error.into()),
+            Err(UpdateFailure::Other(error)) => return Err(error),
             Ok(value) => return Ok(value),
         }
     }
 }
 
-/// Updates a registry's entries, once. `operate` says whether it has changed anything; if it looks at
-/// `only` a few entries, it may be given a registry that has no others.
+/// Updates a registry's entries, and does not retry. `operate` returns whether it has changed anything.
+/// If it reads only the entries of `only`, it may get a registry that has no other entries.
 pub(crate) fn update_entries<T>(
     paths: &FilePaths,
     options: &UpdateOptions,
     policy: ThreadPolicy,
     only: Option<&[OnlyEntry<'_>]>,
     operate: impl FnOnce(&mut RegistryV1) -> (T, bool),
-) -> Result<T, Attempt<Error>> {
+) -> Result<T, UpdateFailure<Error>> {
     under_lock(paths, &options.lock, policy, |lock| {
         let mut content = shared_file::read(lock.path())?;
         let bytes = content.as_mut().map(|content| &mut content.bytes);
-        // Whoever takes entries in or out gains nothing by a text that is kept.
+        // An operation that adds or removes entries can't use the cached text.
         let mut large = only.zip(bytes).filter(|(_, bytes)| partial_rewrite::is_large(bytes.len()));
         let part = large.as_mut().and_then(|(only, bytes)| PartialRegistry::take(bytes, only));
         let is_large = large.is_some();
@@ -158,7 +133,7 @@ pub(crate) fn update_entries<T>(
             if has_changed {
                 commit(lock, options, content.as_ref(), text.bytes(), None)?;
             }
-            partial_rewrite::keep(text);
+            partial_rewrite::cache(text);
             return Ok(value);
         }
         let (mut registry, corrupt) = parse_under(lock, content.as_ref())?;
@@ -166,7 +141,7 @@ pub(crate) fn update_entries<T>(
         if has_changed && is_large {
             let text = IndexedText::print(&registry);
             commit(lock, options, content.as_ref(), text.bytes(), corrupt)?;
-            partial_rewrite::keep(text);
+            partial_rewrite::cache(text);
         } else if has_changed {
             commit(lock, options, content.as_ref(), registry.to_json().as_bytes(), corrupt)?;
         }
@@ -174,7 +149,7 @@ pub(crate) fn update_entries<T>(
     })
 }
 
-/// Runs `body` under a registry's lock. Source: argus.
+/// Runs `body` under a registry's lock.
 ///
 /// ```
 /// use argus_registry::{read_registry, with_registry_lock, Error, LockOptions, UpdateOptions};
@@ -183,7 +158,7 @@ pub(crate) fn update_entries<T>(
 /// # let path = dir.path().join("registry.json");
 /// with_registry_lock(&path, &LockOptions::default(), |lock| {
 ///     let (mut registry, _) = read_registry(lock.path())?;
-///     // Nobody changes the registry until this is done.
+///     // No other process or thread changes the registry until this closure returns.
 ///     registry.remove_watcher("app");
 ///     lock.write(&registry, &UpdateOptions::default())
 /// })?;
@@ -192,9 +167,9 @@ pub(crate) fn update_entries<T>(
 ///
 /// # Errors
 ///
-/// Those of [`RegistryLock::acquire`]; [`Error::ReEntrant`] from inside another hold of the same
-/// registry on the same thread; whatever `body` returns; [`Error::LockLost`] if the lock was taken
-/// away by a program that knows no better before `body` was done.
+/// Those of [`RegistryLock::acquire`]; [`Error::ReEntrant`] if this thread holds this registry's lock
+/// already; the errors of `body`; [`Error::LockLost`] if a program that does not respect the guard took
+/// the lock away before `body` returned.
 pub fn with_registry_lock<T, E: From<Error>>(
     path: impl AsRef<Path>,
     options: &LockOptions,
@@ -207,46 +182,46 @@ pub fn with_registry_lock<T, E: From<Error>>(
     })
 }
 
-/// A failure to release is not reported: what `body` did is done, and the kernel lets go of the
-/// lock in any case.
+/// Runs `body` under a registry's lock. A failure to release the lock is not reported: the work of
+/// `body` is done, and the kernel releases the lock in any case.
 fn under_lock<T, E: From<Error>>(
     paths: &FilePaths,
     options: &LockOptions,
     policy: ThreadPolicy,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    let _entered = ReentryCheck::enter(&paths.target, &paths.target)?;
+    let _entered = UpdateScope::enter(&paths.target, &paths.target)?;
     let lock = RegistryLock::acquire_at(paths, &Wait::start_with(options, policy))?;
     body(&lock)
 }
 
 impl RegistryLock {
-    /// Replaces the registry under this lock. [`read_registry`] reads it.
+    /// Replaces the registry under this lock. [`read_registry`](crate::read_registry) reads it.
     ///
     /// # Errors
     ///
     /// [`Error::LockLost`] if the lock was taken away, in which case nothing was written;
-    /// [`Error::UnsupportedVersion`] for a registry of a newer schema, which is left untouched.
+    /// [`Error::UnsupportedVersion`] for a registry of a newer schema, which stays as it was.
     pub fn write(&self, registry: &RegistryV1, options: &UpdateOptions) -> Result<()> {
         match update_under(self, options, &mut |_| Ok(((), Some(registry.to_json())))) {
-            Err(Attempt::Lost(error) | Attempt::Failed(error)) => Err(error),
+            Err(UpdateFailure::LockLost(error) | UpdateFailure::Other(error)) => Err(error),
             Ok(()) => Ok(()),
         }
     }
 }
 
 /// Why an update under the lock did not happen.
-pub(crate) enum Attempt<E> {
-    /// The lock was taken away: nothing was written, and it may be done again.
-    Lost(Error),
-    Failed(E),
+pub(crate) enum UpdateFailure<E> {
+    /// The lock was taken away. Nothing was written, and the update may be tried again.
+    LockLost(Error),
+    Other(E),
 }
 
-impl<E: From<Error>> From<Error> for Attempt<E> {
+impl<E: From<Error>> From<Error> for UpdateFailure<E> {
     fn from(error: Error) -> Self {
         match error {
-            Error::LockLost { .. } => Attempt::Lost(error),
-            other => Attempt::Failed(other.into()),
+            Error::LockLost { .. } => UpdateFailure::LockLost(error),
+            other => UpdateFailure::Other(other.into()),
         }
     }
 }
@@ -255,20 +230,21 @@ fn update_under<T, E: From<Error>>(
     lock: &RegistryLock,
     options: &UpdateOptions,
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
-) -> Result<T, Attempt<E>> {
+) -> Result<T, UpdateFailure<E>> {
     let content = shared_file::read(lock.path())?;
     let (mut registry, corrupt) = parse_under(lock, content.as_ref())?;
-    let (value, text) = updater(&mut registry).map_err(Attempt::Failed)?;
+    let (value, text) = updater(&mut registry).map_err(UpdateFailure::Other)?;
     if let Some(text) = text {
         commit(lock, options, content.as_ref(), text.as_bytes(), corrupt)?;
     }
     Ok(value)
 }
 
-/// What is to be updated, and why the content is corrupt if it is.
+/// The registry to be updated. If the content is corrupt, that is an empty one, and the second value is
+/// the reason.
 fn parse_under(
     lock: &RegistryLock,
-    content: Option<&Content>,
+    content: Option<&FileContent>,
 ) -> Result<(RegistryV1, Option<String>)> {
     match parse(lock.path(), content) {
         Ok(registry) => Ok((registry.unwrap_or_default(), None)),
@@ -277,37 +253,23 @@ fn parse_under(
     }
 }
 
-/// Replaces what was read, which is kept if it is corrupt.
+/// Replaces the file. If the old content is corrupt, its bytes are kept in another file.
 fn commit(
     lock: &RegistryLock,
     options: &UpdateOptions,
-    old: Option<&Content>,
+    old: Option<&FileContent>,
     bytes: &[u8],
     corrupt: Option<String>,
 ) -> Result<()> {
-    let how = CommitOptions {
+    let commit_options = CommitOptions {
         durable: options.durable,
         keep_old: corrupt.is_some(),
         new_file_mode: NEW_FILE_MODE,
     };
-    let kept = shared_file::commit(lock, old, bytes, how)?;
+    let kept = shared_file::commit(lock, old, bytes, commit_options)?;
     if let Some(reason) = corrupt {
         let path = lock.path().to_path_buf();
         options.on_warning.call(&Warning::Corrupt { path, reason, kept });
     }
     Ok(())
-}
-
-fn parse(path: &Path, content: Option<&Content>) -> Result<Option<RegistryV1>> {
-    content.map(|content| RegistryV1::parse(path, &content.bytes)).transpose()
-}
-
-fn as_warning(error: Error) -> Result<Warning> {
-    match error {
-        Error::Corrupt { path, reason } => Ok(Warning::Corrupt { path, reason, kept: None }),
-        Error::UnsupportedVersion { path, found, .. } => {
-            Ok(Warning::UnsupportedVersion { path, found })
-        }
-        other => Err(other),
-    }
 }

@@ -1,8 +1,9 @@
-//! The one door to the operating system.
+//! Calls to the operating system.
 //!
 //! For: every call to the system that the standard library does not make alike on all platforms,
 //! with one set of signatures that each platform implements. May use: `util`. Never: decides
-//! anything; each function is one call and its translation, and its caller knows what it is for.
+//! anything; each function makes one call and translates its result, and the caller decides what to
+//! do with it.
 
 mod types;
 pub(crate) use types::{FileId, ProcessLocation, ProcessState};
@@ -25,16 +26,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::util::cancel::CancelToken;
 
-/// How often, and how long apart, a call is tried again that is refused only for a moment.
-const RETRIES: u32 = 40;
-const RETRY_PAUSE: Duration = Duration::from_millis(5);
+/// How often [`retry_while_busy`] repeats a call, and its pause before each repetition.
+const BUSY_RETRIES: u32 = 40;
+const BUSY_RETRY_PAUSE: Duration = Duration::from_millis(5);
 
-/// Does a call again that fails because somebody is just at the same file. Only Windows has that.
-pub(crate) fn patiently<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    for _ in 0..RETRIES {
+/// Repeats a call that fails because another program uses the file at this moment, which happens on
+/// Windows only.
+pub(crate) fn retry_while_busy<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..BUSY_RETRIES {
         match call() {
             Err(error) if may_be_retried(&error) => {
-                CancelToken::new().sleep_until(Instant::now() + RETRY_PAUSE);
+                CancelToken::new().sleep_until(Instant::now() + BUSY_RETRY_PAUSE);
             }
             other => return other,
         }
@@ -42,32 +44,34 @@ pub(crate) fn patiently<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Resul
     call()
 }
 
-/// Replaces `to` by `from` in one step.
-#[allow(clippy::disallowed_methods, reason = "this is the door")]
+/// Renames `from` to `to`, and replaces `to` in one step if it exists.
+#[allow(clippy::disallowed_methods, reason = "only sys may call it")]
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    patiently(|| fs::rename(from, to))
+    retry_while_busy(|| fs::rename(from, to))
 }
 
-/// Gives a file a second name, unless that name is taken: atomic, and never over another file.
-#[allow(clippy::disallowed_methods, reason = "this is the door")]
+/// Gives a file a second name, in one step. Fails if a file of that name exists.
+#[allow(clippy::disallowed_methods, reason = "only sys may call it")]
 pub(crate) fn hard_link(original: &Path, link: &Path) -> io::Result<()> {
     fs::hard_link(original, link)
 }
 
-/// Removes a file that may already be gone.
+/// Removes a file; succeeds if it does not exist.
 pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
-    match patiently(|| fs::remove_file(path)) {
+    match retry_while_busy(|| fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
 }
 
-/// The first bytes of a file, from its start, wherever other users of the descriptor stand.
+/// Reads at most `limit` bytes from the start of a file, wherever the position of the descriptor
+/// is.
 pub(crate) fn read_start(file: &File, limit: usize) -> io::Result<Vec<u8>> {
     read_enough(file, limit, limit)
 }
 
-/// The same, up to a limit, if there is more than enough.
+/// Reads from the start of a file until it has `enough` bytes or the file ends. A single read may
+/// return more than `enough`, up to `limit`.
 fn read_enough(file: &File, enough: usize, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; limit];
     let mut filled = 0;
@@ -83,13 +87,14 @@ fn read_enough(file: &File, enough: usize, limit: usize) -> io::Result<Vec<u8>> 
     Ok(bytes)
 }
 
-/// All of an open file that had this size when it was opened.
+/// Reads all of an open file, whose size when it was opened is `size`.
 pub(crate) fn read_all(mut file: &File, size: u64) -> io::Result<Vec<u8>> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
-    // One more than there is: a file that has not grown is read in one call.
+    // The buffer has room for one more byte, which shows whether the file has grown: one that has
+    // not is read in one call.
     let mut bytes = read_enough(file, size, size.saturating_add(1))?;
     if bytes.len() > size {
-        // It has grown meanwhile: no file that is replaced in one step does that.
+        // A file that is only ever replaced in one step does not grow while it is open.
         bytes.clear();
         io::Seek::rewind(&mut file)?;
         file.read_to_end(&mut bytes)?;
@@ -97,7 +102,7 @@ pub(crate) fn read_all(mut file: &File, size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Where this process runs.
+/// The host, boot and pid namespace of this process.
 pub(crate) fn location() -> &'static ProcessLocation {
     static LOCATION: OnceLock<ProcessLocation> = OnceLock::new();
     LOCATION.get_or_init(|| ProcessLocation {
@@ -107,13 +112,13 @@ pub(crate) fn location() -> &'static ProcessLocation {
     })
 }
 
-/// Now, in milliseconds since 1970.
+/// The current time, in milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// When this process started, in the unit of [`process_state`].
+/// When this process started, in the unit of [`process_state`]; `None` if the system does not tell.
 pub(crate) fn own_start() -> Option<u64> {
     static START: OnceLock<Option<u64>> = OnceLock::new();
     *START.get_or_init(|| match process_state(std::process::id()) {
@@ -122,19 +127,19 @@ pub(crate) fn own_start() -> Option<u64> {
     })
 }
 
-/// Random bytes that nobody can guess.
+/// Random bytes that other programs can't guess.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system has random numbers");
     bytes
 }
 
-/// A random number from 0 up to 1, for jitter.
+/// A random number from 0 up to 1, such as for jitter.
 pub(crate) fn random_fraction() -> f64 {
     f64::from(u32::from_ne_bytes(random())) / f64::from(u32::MAX)
 }
 
-/// When a process started, from a library, in seconds since 1970.
+/// A process's state as the `sysinfo` library finds it; its start time is in seconds since 1970.
 #[cfg(not(target_os = "linux"))]
 fn process_state_from_library(pid: u32) -> ProcessState {
     use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
@@ -151,7 +156,7 @@ fn process_state_from_library(pid: u32) -> ProcessState {
     }
 }
 
-/// When a process began, from a library.
+/// When a process began, as the `sysinfo` library finds it.
 #[cfg(not(target_os = "linux"))]
 fn process_began_from_library(pid: u32) -> Option<SystemTime> {
     let ProcessState::Running { started } = process_state_from_library(pid) else { return None };

@@ -1,20 +1,21 @@
-//! What the operating system says of files and processes, in one form for all platforms.
+//! Types for what the operating system tells of files and processes, alike on all platforms.
 
 use serde::{Deserialize, Serialize};
 
-/// The identity of a file while somebody has it open: device and inode, or what the platform has
-/// in their place.
+/// The identity of a file: device and inode, or what the platform has in their place. It is unique
+/// only while a process has the file open, because file systems reuse inode numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct FileId {
     pub(crate) device: u64,
     pub(crate) inode: u64,
 }
 
-/// The place a process runs in. Two processes can judge each other only in the same place.
+/// Where a process runs. A process can tell whether another one is alive only if both have one
+/// location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProcessLocation {
     pub(crate) host: String,
-    /// `None` where the platform has none to tell.
+    /// The boot id; `None` where the platform has none.
     pub(crate) boot: Option<String>,
     /// `None` where the platform has no pid namespaces.
     pub(crate) pid_namespace: Option<u64>,
@@ -24,8 +25,8 @@ pub(crate) struct ProcessLocation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProcessState {
     Gone,
-    /// It runs; when it started, in the platform's own unit, if the platform tells.
     Running {
+        /// When it started, in the platform's own unit; `None` if the platform does not tell.
         started: Option<u64>,
     },
 }

@@ -1,18 +1,20 @@
-//! How long to wait between two looks at a lock that can only be polled.
+//! The delays between two checks of a lock that can only be polled.
 //!
-//! A pure iterator: it neither sleeps nor reads a clock, so that its whole behaviour can be
-//! tested in no time.
+//! A pure iterator: it neither sleeps nor reads a clock, so tests cover all of its behaviour
+//! without waiting.
 
 use std::time::Duration;
 
-/// Exponential delays with jitter: each delay is drawn from the upper half of an interval that
-/// doubles up to a ceiling. Source: argus polls every 25 to 225 ms; ours starts sooner, because
-/// most holds last well under a millisecond.
+/// Exponential delays with jitter: each delay is drawn from the upper half of an interval, and the
+/// interval doubles up to a ceiling.
+///
+/// By default it starts with shorter delays than argus, which polls every 25 to 225 ms, because
+/// most holders release a lock in well under a millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// The first interval. Default 1 ms.
+    /// The first interval. Default: 1 ms.
     pub initial: Duration,
-    /// The interval grows no further than this. Default 100 ms.
+    /// The ceiling of the interval. Default: 100 ms.
     pub max: Duration,
 }
 
@@ -23,7 +25,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The delays, without end. `random` yields a number from 0 up to 1 each time it is called.
+    /// An endless iterator of delays. Each call of `random` returns a number from 0 up to 1.
     pub(crate) fn delays(self, mut random: impl FnMut() -> f64) -> impl Iterator<Item = Duration> {
         let mut interval = self.initial.min(self.max);
         std::iter::from_fn(move || {
@@ -48,14 +50,14 @@ mod tests {
     }
 
     #[test]
-    fn jitter_never_leaves_the_upper_half() {
+    fn jitter_stays_in_the_upper_half() {
         let backoff = Backoff { initial: 10 * MS, max: 10 * MS };
         assert_eq!(backoff.delays(|| 0.0).next(), Some(5 * MS));
         assert_eq!(backoff.delays(|| 1.0).next(), Some(10 * MS));
     }
 
     #[test]
-    fn a_ceiling_below_the_start_wins() {
+    fn a_ceiling_below_the_first_interval_limits_it() {
         let backoff = Backoff { initial: 10 * MS, max: MS };
         assert_eq!(backoff.delays(|| 1.0).next(), Some(MS));
     }

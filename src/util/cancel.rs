@@ -1,35 +1,36 @@
-//! Cancelling a wait from another thread.
+//! Cancelling a wait from another thread, and waking a waiting thread.
 
 #[cfg(feature = "tokio")]
 use std::sync::Weak;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Ends a wait for a lock early, or a watch. Clones share one state; cancelling is final.
+/// Ends a wait for a lock early, or a watch. Clones share one state. A cancelled token stays
+/// cancelled.
 #[derive(Debug, Clone, Default)]
 pub struct CancelToken {
-    shared: Arc<Shared>,
+    shared: Arc<TokenState>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct TokenState {
     cancelled: Mutex<bool>,
-    /// Those that are cancelled with this one.
+    /// The tokens that are cancelled with this one.
     #[cfg(feature = "tokio")]
-    children: Mutex<Vec<Weak<Shared>>>,
-    /// Everybody who waits under this token sleeps here: whoever hands a waiter something calls
-    /// [`CancelToken::wake`], and the waiter looks for itself what it was woken for.
+    children: Mutex<Vec<Weak<TokenState>>>,
+    /// All threads that wait under this token sleep on this. A thread that hands something to a
+    /// waiting thread calls [`CancelToken::wake`]; each woken thread checks its own condition.
     woken: Condvar,
 }
 
 impl CancelToken {
-    /// A token that nobody has cancelled.
+    /// A token that is not cancelled.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Ends every wait for a lock under this token, now and later, with
+    /// Ends every present and future wait for a lock under this token with
     /// [`Aborted`](crate::Error::Aborted).
     pub fn cancel(&self) {
         *self.lock() = true;
@@ -40,7 +41,7 @@ impl CancelToken {
         }
     }
 
-    /// A token that is cancelled with this one, but can be cancelled without it.
+    /// A token that is cancelled together with this one, and can be cancelled alone.
     #[cfg(feature = "tokio")]
     pub(crate) fn child(&self) -> Self {
         let child = CancelToken::new();
@@ -48,7 +49,8 @@ impl CancelToken {
         children.retain(|child| child.strong_count() > 0);
         children.push(Arc::downgrade(&child.shared));
         drop(children);
-        // In this order, or a cancel in between would be missed.
+        // Checked after the child is in the list: a parent that was cancelled between a check and
+        // the insertion would never cancel this child.
         if self.is_cancelled() {
             child.cancel();
         }
@@ -56,7 +58,7 @@ impl CancelToken {
     }
 
     #[cfg(feature = "tokio")]
-    fn children(&self) -> MutexGuard<'_, Vec<Weak<Shared>>> {
+    fn children(&self) -> MutexGuard<'_, Vec<Weak<TokenState>>> {
         self.shared.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -66,15 +68,17 @@ impl CancelToken {
         *self.lock()
     }
 
-    /// Wakes the waiters without cancelling them. The lock is taken and let go first, or a waiter
-    /// between its look and its sleep would miss the call and sleep to its deadline.
+    /// Wakes the waiting threads without cancelling their waits.
+    ///
+    /// Takes and releases the lock first: a thread that has checked its condition but does not
+    /// sleep yet would miss the notification and sleep until its deadline.
     pub(crate) fn wake(&self) {
         drop(self.lock());
         self.shared.woken.notify_all();
     }
 
-    /// Sleeps until `ready` says so, the token is cancelled, or the deadline is over, and says
-    /// whether `ready` did. No deadline means for ever.
+    /// Sleeps until `ready` returns true, the token is cancelled, or the deadline passes; returns
+    /// whether `ready` returned true. Without a deadline it waits without bound.
     pub(crate) fn wait_until(
         &self,
         deadline: Option<Instant>,
@@ -106,7 +110,7 @@ impl CancelToken {
         }
     }
 
-    /// Sleeps until the instant, or until the token is cancelled.
+    /// Sleeps until the instant, or until the token is cancelled if that is earlier.
     pub(crate) fn sleep_until(&self, instant: Instant) {
         self.wait_until(Some(instant), || false);
     }
@@ -122,7 +126,7 @@ mod tests {
     use std::thread;
 
     #[test]
-    fn cancel_ends_an_endless_wait() {
+    fn cancel_ends_a_wait_without_a_deadline() {
         let token = CancelToken::new();
         let waiter = thread::spawn({
             let token = token.clone();
@@ -135,7 +139,7 @@ mod tests {
 
     #[cfg(feature = "tokio")]
     #[test]
-    fn a_child_is_cancelled_with_its_parent_and_not_the_other_way_round() {
+    fn a_parent_cancels_its_children_and_a_child_cancels_only_itself() {
         let parent = CancelToken::new();
         let [one, other] = [parent.child(), parent.child()];
         one.cancel();
@@ -145,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ready_wins_over_a_cancelled_token() {
+    fn a_condition_that_is_met_counts_even_if_the_token_is_cancelled() {
         let token = CancelToken::new();
         token.cancel();
         assert!(token.wait_until(None, || true));

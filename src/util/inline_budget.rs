@@ -1,9 +1,10 @@
 //! The budget of work that a thread which must not block, such as an event loop's, does itself.
 //!
-//! On a file system of this machine, with the lock free and without fsync, an update is a handful of
-//! calls that the kernel answers from memory: a hop to another thread and back takes as long as all
-//! of them. That such calls don't block is never certain, though: a disk may have so much to write that
-//! a rename waits. When slow calls have used up the budget, all calls go to other threads for a while.
+//! On a file system of this machine, with the lock free and without fsync, an update is a handful
+//! of calls that the kernel answers from memory: a hop to another thread and back takes as long as
+//! all of them. That such calls don't block is never certain, though: a disk may have so much to
+//! write that a rename waits. When slow calls have used up the budget, all calls go to other
+//! threads for a while.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -52,7 +53,7 @@ pub(crate) fn is_available() -> bool {
     spent().leaves_budget(Instant::now())
 }
 
-/// Whether a file of this many bytes is small enough for it.
+/// Whether a file of this many bytes may be read and parsed on the calling thread.
 pub(crate) fn allows_size(bytes: u64) -> bool {
     bytes <= INLINE_SIZE_LIMIT
 }

@@ -1,4 +1,4 @@
-//! Waiting and threads, without a file in sight.
+//! Waiting and threads; no files.
 //!
 //! For: delays, cancellation, a bounded pool of threads, and the budget of work that a thread which
 //! must not block may still do itself. May use: the standard library alone. Never: touches a file,

@@ -1,4 +1,6 @@
-//! Threads that come with the work, go when there is none, and keep no process alive.
+//! A thread pool that starts threads when jobs arrive and ends them when they are idle.
+//!
+//! Its threads are detached, so they don't keep the process alive.
 
 use std::collections::VecDeque;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -6,97 +8,103 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// So long a thread waits for more work before it ends.
+/// How long an idle thread waits for another job before it ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
-/// Where a job is called.
+/// The thread on which a job is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Called {
-    /// On a thread of the pool.
-    ByThread,
-    /// Where it was handed in: the system refused a thread, and there is none that will come to it.
+pub(crate) enum Dispatch {
+    /// A thread of the pool.
+    PoolThread,
+    /// A thread that calls [`ThreadPool::run`], perhaps with another job: the system refused it a
+    /// new thread, and no thread of the pool will take this job.
     Refused,
 }
 
-/// Called once, whatever happens.
-pub(crate) type Job = Box<dyn FnOnce(Called) + Send>;
+/// A job, which the pool calls exactly once, on whichever thread [`Dispatch`] names.
+pub(crate) type Job = Box<dyn FnOnce(Dispatch) + Send>;
 
-/// A bounded number of threads. More jobs wait, first come, first served.
+/// A pool of at most `max_threads` threads. Further jobs wait in order of arrival.
 pub(crate) struct ThreadPool {
-    most: usize,
+    max_threads: usize,
     stack_bytes: usize,
-    state: Mutex<State>,
-    came: Condvar,
+    state: Mutex<PoolState>,
+    job_added: Condvar,
 }
 
-struct State {
+struct PoolState {
     jobs: VecDeque<Job>,
     threads: usize,
-    /// How many of them wait for jobs, or have been woken for one that they have not taken yet.
+    /// How many threads wait for a job, or were woken for one that they have not taken yet.
     idle: usize,
 }
 
 impl ThreadPool {
-    pub(crate) const fn new(most: usize, stack_bytes: usize) -> Self {
-        let state = State { jobs: VecDeque::new(), threads: 0, idle: 0 };
-        ThreadPool { most, stack_bytes, state: Mutex::new(state), came: Condvar::new() }
+    pub(crate) const fn new(max_threads: usize, stack_bytes: usize) -> Self {
+        let state = PoolState { jobs: VecDeque::new(), threads: 0, idle: 0 };
+        ThreadPool { max_threads, stack_bytes, state: Mutex::new(state), job_added: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Hands a job to a thread, which is started if none is idle and the pool has fewer than
+    /// `max_threads`.
     pub(crate) fn run(&'static self, job: Job) {
         let mut state = self.lock();
         state.jobs.push_back(job);
-        // Not just any idle thread will do: each takes one of the jobs, and those before it may not
-        // have been taken yet.
+        // One idle thread is not enough if earlier jobs still wait: each idle thread takes one job,
+        // and the earlier ones come first.
         if state.jobs.len() <= state.idle {
             drop(state);
-            self.came.notify_one();
+            self.job_added.notify_one();
             return;
         }
-        if state.threads == self.most {
+        if state.threads == self.max_threads {
             return;
         }
         state.threads += 1;
         drop(state);
         let thread = thread::Builder::new().name("argus-registry".to_owned());
         if thread.stack_size(self.stack_bytes).spawn(|| self.work()).is_err() {
-            self.do_without();
+            self.handle_refused_thread();
         }
     }
 
-    /// The system has refused a thread. Those that there are do its work, too, unless they may never
-    /// come to it: in a pool without a bound, jobs may last for ever. If there are none, nobody would.
-    fn do_without(&self) {
+    /// Called when the system has refused a thread. The pool's other threads take its jobs, with
+    /// two exceptions, in which this thread calls them: the pool has no thread, or it has no bound.
+    /// In a pool without a bound each job may run for ever, so a thread may never come to the new
+    /// one.
+    fn handle_refused_thread(&self) {
         let mut state = self.lock();
         state.threads -= 1;
         let jobs = match state.threads {
             0 => std::mem::take(&mut state.jobs),
-            _ if self.most == usize::MAX => state.jobs.pop_back().into_iter().collect(),
+            _ if self.max_threads == usize::MAX => state.jobs.pop_back().into_iter().collect(),
             _ => return,
         };
         drop(state);
         for job in jobs {
-            job(Called::Refused);
+            job(Dispatch::Refused);
         }
     }
 
-    /// What a thread does, as long as there is something to do.
+    /// The loop of a pool thread, which ends after [`KEEP_ALIVE`] without a job.
     fn work(&self) {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
-                // A thread that ended here would still be counted, and at last there would be none.
-                let _ = catch_unwind(AssertUnwindSafe(|| job(Called::ByThread)));
+                // A thread that a panic ended would still be counted: after `max_threads` panics
+                // the pool would start no thread any more.
+                let _ = catch_unwind(AssertUnwindSafe(|| job(Dispatch::PoolThread)));
                 state = self.lock();
                 continue;
             }
             state.idle += 1;
             let waited =
-                self.came.wait_timeout_while(state, KEEP_ALIVE, |state| state.jobs.is_empty());
+                self.job_added.wait_timeout_while(state, KEEP_ALIVE, |state| state.jobs.is_empty());
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.idle -= 1;
             if state.jobs.is_empty() {
@@ -114,45 +122,45 @@ mod tests {
     use std::sync::{mpsc, Arc, Barrier};
     use std::time::Instant;
 
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-    fn pool(most: usize, stack_bytes: usize) -> &'static ThreadPool {
-        Box::leak(Box::new(ThreadPool::new(most, stack_bytes)))
+    fn pool(max_threads: usize, stack_bytes: usize) -> &'static ThreadPool {
+        Box::leak(Box::new(ThreadPool::new(max_threads, stack_bytes)))
     }
 
-    fn until(is_so: impl Fn() -> bool) {
-        let since = Instant::now();
-        while !is_so() {
-            assert!(since.elapsed() < PATIENCE, "it never came to be");
+    fn wait_until(condition: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !condition() {
+            assert!(started.elapsed() < TEST_TIMEOUT, "the condition was not met in time");
             CancelToken::new().sleep_until(Instant::now() + Duration::from_millis(1));
         }
     }
 
-    /// Jobs that wait for each other: fewer threads than jobs would never finish them, nor would a
-    /// job left to a thread that another one has woken already.
+    /// The jobs of a round wait for each other. Fewer threads than jobs would never finish them;
+    /// neither would a job that was left to a thread which had been woken for another job.
     #[test]
-    fn every_job_gets_a_thread_up_to_the_most() {
+    fn every_job_gets_a_thread_up_to_the_limit() {
         let pool = pool(3, 1 << 16);
         let (sender, ends) = mpsc::channel();
         for jobs in [1, 3, 3] {
             let all_run = Arc::new(Barrier::new(jobs));
             for _ in 0..jobs {
                 let (all_run, sender) = (all_run.clone(), sender.clone());
-                pool.run(Box::new(move |called| {
+                pool.run(Box::new(move |dispatch| {
                     all_run.wait();
-                    sender.send(called).unwrap();
+                    sender.send(dispatch).unwrap();
                 }));
             }
             for _ in 0..jobs {
-                assert_eq!(ends.recv_timeout(PATIENCE), Ok(Called::ByThread));
+                assert_eq!(ends.recv_timeout(TEST_TIMEOUT), Ok(Dispatch::PoolThread));
             }
-            until(|| pool.lock().idle == jobs);
+            wait_until(|| pool.lock().idle == jobs);
         }
         assert_eq!(pool.lock().threads, 3);
     }
 
     #[test]
-    fn the_rest_wait_in_order_even_behind_one_that_panics() {
+    fn further_jobs_wait_in_order_even_behind_a_job_that_panics() {
         let pool = pool(1, 1 << 16);
         let (go, gone) = mpsc::channel();
         let (sender, order) = mpsc::channel();
@@ -163,7 +171,7 @@ mod tests {
             pool.run(Box::new(move |_| sender.send((number, thread::current().id())).unwrap()));
         }
         go.send(()).unwrap();
-        let done: Vec<_> = (0..10).map(|_| order.recv_timeout(PATIENCE).unwrap()).collect();
+        let done: Vec<_> = (0..10).map(|_| order.recv_timeout(TEST_TIMEOUT).unwrap()).collect();
         let numbers: Vec<_> = done.iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, (0..10).collect::<Vec<_>>());
         assert!(done.iter().all(|(_, thread)| *thread == done[0].1));
@@ -174,19 +182,19 @@ mod tests {
         let pool = pool(2, 1 << 16);
         let (sender, ends) = mpsc::channel();
         pool.run(Box::new(move |_| sender.send(()).unwrap()));
-        ends.recv_timeout(PATIENCE).unwrap();
-        until(|| pool.lock().threads == 0);
+        ends.recv_timeout(TEST_TIMEOUT).unwrap();
+        wait_until(|| pool.lock().threads == 0);
     }
 
     #[test]
-    fn a_refused_thread_is_told_and_not_counted() {
-        // No address space has room for such a stack.
+    fn a_refused_thread_is_reported_and_not_counted() {
+        // No address space has room for a stack of this size, so the system refuses the thread.
         let pool = pool(1, usize::MAX / 4);
         let (sender, ends) = mpsc::channel();
         for _ in 0..2 {
             let sender = sender.clone();
-            pool.run(Box::new(move |called| sender.send(called).unwrap()));
-            assert_eq!(ends.try_recv(), Ok(Called::Refused));
+            pool.run(Box::new(move |dispatch| sender.send(dispatch).unwrap()));
+            assert_eq!(ends.try_recv(), Ok(Dispatch::Refused));
         }
     }
 }

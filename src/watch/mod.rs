@@ -1,4 +1,4 @@
-//! Being told of changes of a registry.
+//! Watching a registry for changes.
 //!
 //! For: waiting until a registry's file, or what its path leads through, has changed, and reading it
 //! then. May use: everything below, `registry` and `content` included. Never: takes a lock, or

@@ -1,7 +1,7 @@
-//! Watching a registry: its content now, and again after each change.
+//! Watching a registry: its present content, and its content after each change.
 //!
-//! Events only wake; what there is to say is read from the file. Each look first makes sure that
-//! the right folders are watched and reads then, so that no change falls between the two.
+//! An event only wakes the watching thread, which then reads the file. It first makes sure that the
+//! right folders are watched, and reads afterwards, so that no change is missed between the two.
 
 use std::fs;
 use std::io;
@@ -15,37 +15,37 @@ use notify::{Config, ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watche
 
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
-use crate::files::shared_file::{self, Content};
-use crate::registry::update::interpret;
+use crate::files::shared_file::{self, FileContent};
+use crate::registry::read::interpret;
 use crate::util::cancel::CancelToken;
 use crate::warning::Warning;
-use crate::watch::watched_path::{Need, PathRole, Route};
+use crate::watch::watched_path::{PathRole, Requirement, WatchedPath};
 
-/// A burst of events is over after this much quiet.
-const QUIET: Duration = Duration::from_millis(15);
+/// A burst of events is over when no event has come for this long.
+const QUIET_PERIOD: Duration = Duration::from_millis(15);
 
-/// A burst without end is looked at this long after it began.
-const LONGEST_BURST: Duration = Duration::from_millis(100);
+/// The file is read this long after a burst began, even if events still come.
+const MAX_BURST: Duration = Duration::from_millis(100);
 
-/// So often the folders on the way may change while we try to watch them.
-const TRIES: u32 = 100;
+/// How often the folders may change while the watch is set up, before it fails.
+const MAX_SETUP_ATTEMPTS: u32 = 100;
 
-/// Watches a registry: an iterator over its states, the first of which is that of now. Source:
-/// ours.
+/// Watches a registry. Returns an iterator over the registry's states, of which the first is the present
+/// one.
 ///
-/// Each state is as [`read_registry`](crate::read_registry) would return it. The next one comes
-/// when the file's content has changed, however that was done: by an update, by a write in place,
-/// by deleting the file or its folders, or by pointing a symbolic link elsewhere. The path need not
-/// exist, nor its folders. A burst of changes is one state: the last one is always delivered, those
-/// before it may be left out, also when the caller comes late.
+/// Each state is what [`read_registry`](crate::read_registry) would return. The next state follows when
+/// the file's content has changed, in whichever way: by an update, by a write in place, by deleting the
+/// file or its folders, or by pointing a symbolic link elsewhere. The path and its folders need not
+/// exist. A burst of changes is one state: the last content is always delivered, and earlier ones may
+/// be skipped. This also holds for changes between two calls of [`next`](Iterator::next).
 ///
-/// Nothing is locked, written or created. Waiting costs no CPU: the operating system's file events
-/// wake the watch. A network file system has no events for what other machines do.
+/// Nothing is locked, written or created. Waiting uses no CPU: the operating system's file events wake
+/// the watching thread. On a network file system, changes by other machines cause no events.
 ///
 /// # Errors
 ///
-/// [`Error::InvalidValue`] for a path that names no file; the first [`next`](Iterator::next) opens
-/// what there is to open, and each returns the failures of the system.
+/// [`Error::InvalidValue`] for a path that does not name a file. Failures of the system are returned by
+/// [`next`](Iterator::next), whose first call opens the folders.
 ///
 /// ```
 /// use argus_registry::{update_registry, watch_registry, Error, UpdateOptions, WatcherRecord};
@@ -74,18 +74,18 @@ pub fn watch_registry(path: impl AsRef<Path>) -> Result<RegistryWatch> {
         return Err(invalid("the path names a folder"));
     }
     Ok(RegistryWatch {
-        // Now: the working directory may be another at the next look.
+        // Made absolute here: the process may change its current folder before the first read.
         path: path::absolute(path).map_err(|error| Error::from_io(path, "resolve", error))?,
         token: CancelToken::new(),
-        news: Arc::default(),
-        route: Arc::default(),
+        pending: Arc::default(),
+        watched: Arc::default(),
         watcher: None,
         delivered: None,
         ended: false,
     })
 }
 
-/// A watch of a registry, made by [`watch_registry`]. Dropping it closes all that it has opened.
+/// A watch of a registry, made by [`watch_registry`]. Dropping it closes everything that it opened.
 ///
 /// The iteration ends after a failure, and when its [`cancel_token`](Self::cancel_token) is
 /// cancelled.
@@ -94,69 +94,70 @@ pub fn watch_registry(path: impl AsRef<Path>) -> Result<RegistryWatch> {
 pub struct RegistryWatch {
     path: PathBuf,
     token: CancelToken,
-    news: Arc<Mutex<News>>,
-    /// What is watched.
-    route: Arc<Route>,
-    /// There from the first look on.
+    pending: Arc<Mutex<PendingEvents>>,
+    /// The folders and names that are watched.
+    watched: Arc<WatchedPath>,
+    /// `None` before the first read.
     watcher: Option<RecommendedWatcher>,
-    /// The bytes that were delivered last, where `None` stands for no file.
+    /// The bytes that were delivered last. The inner `None` stands for a missing file.
     delivered: Option<Option<Vec<u8>>>,
     ended: bool,
 }
 
-/// What the system has told since the last look.
+/// The events that have come since the last read.
 #[derive(Debug, Default)]
-struct News {
-    /// Which names count.
-    route: Arc<Route>,
-    /// When the first and the last of it came; `None` if there is none.
-    came: Option<(Instant, Instant)>,
-    /// Whether it is about the way to the file, so that the folders may be others now.
-    on_the_way: bool,
+struct PendingEvents {
+    /// The names that count.
+    watched: Arc<WatchedPath>,
+    /// When the first and the last event came; `None` if there is none.
+    times: Option<(Instant, Instant)>,
+    /// Whether an event is about the path to the file, so that other folders may have to be watched.
+    path_changed: bool,
 }
 
-impl News {
-    /// Notes an event if it may be about the file; says whether it may.
-    fn note(&mut self, event: notify::Result<Event>) -> bool {
-        let part = match &event {
-            // Reads are reported too, our own among them: each look would cause the next.
+impl PendingEvents {
+    /// Adds an event if it may be about the file. Returns whether it may.
+    fn add(&mut self, event: notify::Result<Event>) -> bool {
+        let role = match &event {
+            // The system also reports reads, including those of the watch: each read would cause the
+            // next one.
             Ok(event) if event.kind.is_access() => None,
-            Ok(event) if event.need_rescan() => Some(PathRole::Way),
-            Ok(event) => event.paths.iter().filter_map(|path| self.route.part(path)).max(),
-            // Something was missed.
-            Err(_) => Some(PathRole::Way),
+            Ok(event) if event.need_rescan() => Some(PathRole::Intermediate),
+            Ok(event) => event.paths.iter().filter_map(|path| self.watched.role_of(path)).max(),
+            // An event was lost. It may have been about any of the names.
+            Err(_) => Some(PathRole::Intermediate),
         };
-        let Some(part) = part else { return false };
+        let Some(role) = role else { return false };
         let now = Instant::now();
-        self.came = Some((self.came.map_or(now, |(first, _)| first), now));
-        self.on_the_way |= part == PathRole::Way;
+        self.times = Some((self.times.map_or(now, |(first, _)| first), now));
+        self.path_changed |= role == PathRole::Intermediate;
         true
     }
 
-    /// When it is time to look.
+    /// When the file is to be read; `None` if no event is pending.
     fn due(&self) -> Option<Instant> {
-        self.came.map(|(first, last)| (last + QUIET).min(first + LONGEST_BURST))
+        self.times.map(|(first, last)| (last + QUIET_PERIOD).min(first + MAX_BURST))
     }
 }
 
-fn lock(news: &Mutex<News>) -> MutexGuard<'_, News> {
-    news.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(pending: &Mutex<PendingEvents>) -> MutexGuard<'_, PendingEvents> {
+    pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl RegistryWatch {
-    /// Ends the iteration from another thread: a [`next`](Iterator::next) that waits returns
-    /// `None`, and so do all later ones.
+    /// A token that ends the iteration from another thread: a [`next`](Iterator::next) that waits
+    /// returns `None`, and so do all later calls.
     #[must_use]
     pub fn cancel_token(&self) -> CancelToken {
         self.token.clone()
     }
 
-    /// The next state of the file, as it is in there; the inner `None` stands for no file.
-    pub(crate) fn next_content(&mut self) -> Option<Result<Option<Content>>> {
+    /// The file's next content, not parsed. The inner `None` stands for a missing file.
+    pub(crate) fn next_content(&mut self) -> Option<Result<Option<FileContent>>> {
         if self.ended {
             return None;
         }
-        let next = self.look_until_changed().transpose();
+        let next = self.read_until_changed().transpose();
         if !matches!(next, Some(Ok(_))) {
             self.ended = true;
             self.watcher = None;
@@ -164,13 +165,13 @@ impl RegistryWatch {
         next
     }
 
-    fn look_until_changed(&mut self) -> Result<Option<Option<Content>>> {
+    fn read_until_changed(&mut self) -> Result<Option<Option<FileContent>>> {
         loop {
             self.wait();
             if self.token.is_cancelled() {
                 return Ok(None);
             }
-            self.listen()?;
+            self.watch_all_folders()?;
             let content = shared_file::read(&self.path)?;
             let bytes = content.as_ref().map(|content| content.bytes.clone());
             if self.delivered.as_ref() != Some(&bytes) {
@@ -180,15 +181,15 @@ impl RegistryWatch {
         }
     }
 
-    /// Waits for news and for the end of its burst, or until the token is cancelled. There is
-    /// nothing to wait for before the first look.
+    /// Waits for an event and for the end of its burst, or until the token is cancelled. Returns at once
+    /// before the first read.
     fn wait(&self) {
         if self.watcher.is_none() {
             return;
         }
-        self.token.wait_until(None, || lock(&self.news).came.is_some());
+        self.token.wait_until(None, || lock(&self.pending).times.is_some());
         while !self.token.is_cancelled() {
-            let due = lock(&self.news).due();
+            let due = lock(&self.pending).due();
             match due.filter(|due| *due > Instant::now()) {
                 Some(due) => self.token.sleep_until(due),
                 None => return,
@@ -196,43 +197,46 @@ impl RegistryWatch {
         }
     }
 
-    /// Sees to it that every change from now on is heard of.
-    fn listen(&mut self) -> Result<()> {
-        let on_the_way = {
-            let mut news = lock(&self.news);
-            news.came = None;
-            mem::take(&mut news.on_the_way)
+    /// Makes sure that every change from now on causes an event.
+    fn watch_all_folders(&mut self) -> Result<()> {
+        let path_changed = {
+            let mut pending = lock(&self.pending);
+            pending.times = None;
+            mem::take(&mut pending.path_changed)
         };
         let mut watcher = match self.watcher.take() {
-            // The file may have become a link, without a change on the way to it.
-            Some(watcher) if !on_the_way && *self.route == Route::to(&self.path) => {
+            // Resolved again even without such an event: the file itself may have become a link.
+            Some(watcher) if !path_changed && *self.watched == WatchedPath::resolve(&self.path) => {
                 self.watcher = Some(watcher);
                 return Ok(());
             }
             Some(watcher) => watcher,
-            None => start(&self.path, self.token.clone(), self.news.clone())?,
+            None => start_watcher(&self.path, self.token.clone(), self.pending.clone())?,
         };
-        self.watch_the_way(&mut watcher)?;
+        self.replace_watched_folders(&mut watcher)?;
         self.watcher = Some(watcher);
         Ok(())
     }
 
-    fn watch_the_way(&mut self, watcher: &mut RecommendedWatcher) -> Result<()> {
-        for _ in 0..TRIES {
-            let old = mem::replace(&mut self.route, Arc::new(Route::to(&self.path)));
-            lock(&self.news).route = self.route.clone();
-            // All of it: a folder may be another one by now, under the same name and even, since
-            // they are used again at once, with the same inode. And one that the path no
-            // longer leads through would go on waking us.
+    fn replace_watched_folders(&mut self, watcher: &mut RecommendedWatcher) -> Result<()> {
+        for _ in 0..MAX_SETUP_ATTEMPTS {
+            let resolved = Arc::new(WatchedPath::resolve(&self.path));
+            let old = mem::replace(&mut self.watched, resolved);
+            lock(&self.pending).watched = self.watched.clone();
+            // All old folders, even those that are watched again. A folder may have been replaced by
+            // another of its name, even with its inode number, which file systems reuse at once. And a
+            // folder that the path no longer leads through would go on waking the watch.
             for folder in old.folders.keys() {
                 let _ = watcher.unwatch(folder);
             }
-            // The way may have changed until it was watched all along.
-            if watch_folders(watcher, &self.route)? && *self.route == Route::to(&self.path) {
+            // The path may have changed before all of its folders were watched.
+            if watch_folders(watcher, &self.watched)?
+                && *self.watched == WatchedPath::resolve(&self.path)
+            {
                 return Ok(());
             }
         }
-        let busy = io::Error::other("the folders on the way to it don't stop coming and going");
+        let busy = io::Error::other("the folders of its path keep changing");
         Err(Error::from_io(&self.path, "watch", busy))
     }
 }
@@ -248,10 +252,14 @@ impl Iterator for RegistryWatch {
 
 impl FusedIterator for RegistryWatch {}
 
-/// Starts to listen, to nothing yet.
-fn start(path: &Path, token: CancelToken, news: Arc<Mutex<News>>) -> Result<RecommendedWatcher> {
-    let note = move |event| {
-        if lock(&news).note(event) {
+/// Starts a watcher that watches no folder yet.
+fn start_watcher(
+    path: &Path,
+    token: CancelToken,
+    pending: Arc<Mutex<PendingEvents>>,
+) -> Result<RecommendedWatcher> {
+    let on_event = move |event| {
+        if lock(&pending).add(event) {
             token.wake();
         }
     };
@@ -264,9 +272,9 @@ fn start(path: &Path, token: CancelToken, news: Arc<Mutex<News>>) -> Result<Reco
         };
         Error::from_io(path, "watch", io::Error::new(error.kind(), format!("{error}{hint}")))
     };
-    let mut watcher = RecommendedWatcher::new(note, Config::default()).map_err(fail)?;
-    // Answered only if the system has given it a thread. If not, everything else would panic, even
-    // dropping it.
+    let mut watcher = RecommendedWatcher::new(on_event, Config::default()).map_err(fail)?;
+    // This call fails if the system refused the watcher its thread. Every other call would then panic,
+    // even dropping the watcher.
     if let Err(error) = watcher.configure(Config::default()) {
         mem::forget(watcher);
         return Err(fail(error));
@@ -274,15 +282,15 @@ fn start(path: &Path, token: CancelToken, news: Arc<Mutex<News>>) -> Result<Reco
     Ok(watcher)
 }
 
-/// Watches the folders of a route; false if one of them is gone.
-fn watch_folders(watcher: &mut RecommendedWatcher, route: &Route) -> Result<bool> {
-    for (folder, need) in &route.folders {
+/// Watches the folders of a path. Returns false if one of them is gone.
+fn watch_folders(watcher: &mut RecommendedWatcher, watched: &WatchedPath) -> Result<bool> {
+    for (folder, requirement) in &watched.folders {
         let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) else { continue };
         let error = system_error(error);
         match error.kind() {
             io::ErrorKind::NotFound => return Ok(false),
             _ if fs::symlink_metadata(folder).is_err() => return Ok(false),
-            io::ErrorKind::PermissionDenied if *need == Need::Helpful => {}
+            io::ErrorKind::PermissionDenied if *requirement == Requirement::Optional => {}
             _ => return Err(Error::from_io(folder, "watch", error)),
         }
     }
@@ -293,7 +301,7 @@ fn system_error(error: notify::Error) -> io::Error {
     match error.kind {
         ErrorKind::Io(error) => error,
         ErrorKind::PathNotFound => io::ErrorKind::NotFound.into(),
-        // The system calls this a full disk.
+        // Linux reports this limit as a full disk (ENOSPC).
         ErrorKind::MaxFilesWatch => io::Error::other(
             "this user watches as many folders as the system allows; raise \
              fs.inotify.max_user_watches",
@@ -303,94 +311,4 @@ fn system_error(error: notify::Error) -> io::Error {
 }
 
 #[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-    use std::sync::mpsc;
-    use std::thread;
-
-    /// Replaces a file without opening it under its name.
-    fn put(path: &Path, text: &str) {
-        use std::io::Write;
-        let temp = path.with_extension("other");
-        fs::File::create(&temp).unwrap().write_all(text.as_bytes()).unwrap();
-        crate::sys::rename(&temp, path).unwrap();
-    }
-
-    /// The system itself counts how often the file is opened. A watch that is woken by what is not
-    /// about its file, or by its own look, opens it more often than it has changed.
-    #[test]
-    fn nothing_but_a_change_of_the_file_causes_a_look() {
-        let dir = tempfile::tempdir().unwrap();
-        let real = fs::canonicalize(dir.path()).unwrap();
-        let path = real.join("registry.json");
-        let (opened, opens) = mpsc::channel();
-        let note = move |event: notify::Result<Event>| {
-            let event = event.unwrap();
-            if matches!(event.kind, notify::EventKind::Access(notify::event::AccessKind::Open(_))) {
-                opened.send(event.paths[0].clone()).unwrap();
-            }
-        };
-        let mut witness = RecommendedWatcher::new(note, Config::default()).unwrap();
-        witness.watch(&real, RecursiveMode::NonRecursive).unwrap();
-        put(&path, "1");
-        let watch = watch_registry(&path).unwrap();
-        let token = watch.cancel_token();
-        let (sender, states) = mpsc::channel();
-        let watching = thread::spawn(move || watch.for_each(|state| sender.send(state).unwrap()));
-        for round in 0..3 {
-            states.recv().unwrap().unwrap();
-            for name in ["registry.json.guard", "registry.json.lock", ".registry.json.x.tmp"] {
-                fs::File::create(real.join(name)).unwrap();
-                fs::remove_file(real.join(name)).unwrap();
-            }
-            // Time for a look that should not be.
-            CancelToken::new().sleep_until(Instant::now() + 5 * QUIET);
-            put(&path, &format!("next {round}"));
-        }
-        states.recv().unwrap().unwrap();
-        token.cancel();
-        watching.join().unwrap();
-        let end = real.join("end");
-        fs::File::create(&end).unwrap();
-        let looks = opens.iter().take_while(|name| *name != end).filter(|name| *name == path);
-        assert_eq!(looks.count(), 4);
-    }
-
-    #[test]
-    fn a_file_that_a_link_no_longer_points_at_wakes_nobody() {
-        let dir = tempfile::tempdir().unwrap();
-        let real = fs::canonicalize(dir.path()).unwrap();
-        let path = real.join("link.json");
-        let targets = ["one", "two"].map(|name| real.join(name).join("registry.json"));
-        let mut watch = watch_registry(&path).unwrap();
-        for target in &targets {
-            fs::create_dir(target.parent().unwrap()).unwrap();
-            put(target, &target.to_string_lossy());
-            let _ = fs::remove_file(&path);
-            std::os::unix::fs::symlink(target, &path).unwrap();
-            watch.next().unwrap().unwrap();
-        }
-        // Whatever of that is still to come.
-        CancelToken::new().sleep_until(Instant::now() + 5 * QUIET);
-        watch.listen().unwrap();
-        put(&targets[0], "changed");
-        CancelToken::new().sleep_until(Instant::now() + 5 * QUIET);
-        assert_eq!(lock(&watch.news).came, None);
-    }
-
-    #[test]
-    fn a_burst_is_over_when_it_is_quiet_or_has_lasted_long_enough() {
-        let mut news = News { route: Arc::new(Route::to(Path::new("/x"))), ..News::default() };
-        assert_eq!(news.due(), None);
-        let event = |path: &str| Ok(Event::new(notify::EventKind::Any).add_path(path.into()));
-        assert!(!news.note(event("/x.lock")));
-        assert!(news.note(event("/x")));
-        let (first, last) = news.came.unwrap();
-        assert_eq!((first, news.due(), news.on_the_way), (last, Some(first + QUIET), false));
-        news.came = Some((first, first + LONGEST_BURST));
-        assert_eq!(news.due(), Some(first + LONGEST_BURST));
-        // Events were lost: nobody knows which.
-        let lost = Event::new(notify::EventKind::Other).set_flag(notify::event::Flag::Rescan);
-        assert!(news.note(Ok(lost)) && news.on_the_way);
-    }
-}
+mod tests;

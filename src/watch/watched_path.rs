@@ -1,5 +1,5 @@
-//! The way to a file: in which folders which names decide what a path stands for. Whoever watches
-//! these learns of every change of the file, whether it is there yet or not.
+//! The folders to watch for a file, and the names in them that decide where the file's path leads. A
+//! watch of these folders reports every change of the file, even if the file does not exist yet.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -8,54 +8,56 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::files::paths::LINK_LIMIT;
 
-/// macOS reports everything below a folder, however deep. A home folder that is watched for one
-/// name would wake the watch with all that is done in it, so there only what must be is watched.
-const FOLDERS_ARE_CHEAP: bool = !cfg!(target_os = "macos");
+/// Whether the system reports only changes directly in a watched folder. macOS reports all changes
+/// below it, at any depth: a home folder that is watched for one name would wake the watch for every
+/// change in it. So only the required folders are watched there.
+const EVENTS_ARE_SHALLOW: bool = !cfg!(target_os = "macos");
 
-/// What a name is to the path, the graver last.
+/// The role of a name in the watched path. Of two roles of one name, the greater counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PathRole {
     /// The file itself.
     File,
-    /// A folder or a symbolic link on the way, or what is missing there: a change of it may lead
-    /// the path elsewhere.
-    Way,
+    /// A folder or symbolic link through which the path leads, or a missing one: its change may make
+    /// the path lead elsewhere.
+    Intermediate,
 }
 
-/// Whether a folder has to be watched.
+/// Whether a folder must be watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Need {
-    /// If that is allowed.
-    Helpful,
-    /// Or changes of the file are missed.
+pub(crate) enum Requirement {
+    /// The folder is watched if the system permits it.
+    Optional,
+    /// Changes of the file would be missed without a watch of the folder.
     Required,
 }
 
-/// Folders to watch, and the names in them that count.
+/// The folders to watch for a path, and the names that count in them.
 ///
-/// The names count in whichever folder they are met: one that is met in another costs a look, and
-/// no system has to name its folders as we do.
+/// A name counts in every folder in which it occurs. An event for that name in a folder that the path
+/// does not lead through costs one needless read. In return, the system need not report a folder by the
+/// path under which it is watched.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Route {
-    pub(crate) folders: BTreeMap<PathBuf, Need>,
+pub(crate) struct WatchedPath {
+    pub(crate) folders: BTreeMap<PathBuf, Requirement>,
     pub(crate) names: HashMap<OsString, PathRole>,
 }
 
-impl Route {
-    /// The way to an absolute path, as far as it goes right now. It follows every symbolic link,
-    /// since each can be pointed elsewhere, and ends at the file or at the first thing missing.
-    pub(crate) fn to(path: &Path) -> Self {
-        let mut route = Route::default();
+impl WatchedPath {
+    /// Follows an absolute path as far as it exists now. Includes every symbolic link, since each can be
+    /// pointed elsewhere. Ends at the file, or at the first component that is missing.
+    pub(crate) fn resolve(path: &Path) -> Self {
+        let mut watched = WatchedPath::default();
         let mut at = PathBuf::new();
         let mut rest = path.to_path_buf();
         let mut links = 0;
         loop {
-            let mut parts = rest.components();
-            let Some(part) = parts.next() else { return route };
-            let after = parts.as_path().to_path_buf();
+            let mut components = rest.components();
+            let Some(component) = components.next() else { return watched };
+            let after = components.as_path().to_path_buf();
             let is_last = after.as_os_str().is_empty();
-            match part {
-                Component::Prefix(_) | Component::RootDir => at.push(part),
+            match component {
+                Component::Prefix(_) | Component::RootDir => at.push(component),
                 Component::CurDir => {}
                 Component::ParentDir => {
                     at.pop();
@@ -64,24 +66,25 @@ impl Route {
                     let here = at.join(name);
                     if let Ok(target) = fs::read_link(&here) {
                         if is_last {
-                            route.add(&at, name, PathRole::Way, Need::Required);
-                        } else if FOLDERS_ARE_CHEAP {
-                            route.add(&at, name, PathRole::Way, Need::Helpful);
+                            watched.add(&at, name, PathRole::Intermediate, Requirement::Required);
+                        } else if EVENTS_ARE_SHALLOW {
+                            watched.add(&at, name, PathRole::Intermediate, Requirement::Optional);
                         }
                         links += 1;
-                        // A loop: who reads the file is told so.
+                        // The links form a loop. The read of the file fails with that error.
                         if links > LINK_LIMIT {
-                            return route;
+                            return watched;
                         }
                         rest = target.join(after);
                         continue;
                     }
-                    // What can't be looked at is treated as missing: who reads the file is told.
-                    let is_there = fs::symlink_metadata(&here).is_ok();
-                    if is_last || !is_there {
-                        let part = if is_last { PathRole::File } else { PathRole::Way };
-                        route.add(&at, name, part, Need::Required);
-                        return route;
+                    // A component that can't be looked at counts as missing. The read of the file
+                    // fails with the system's error.
+                    let exists = fs::symlink_metadata(&here).is_ok();
+                    if is_last || !exists {
+                        let role = if is_last { PathRole::File } else { PathRole::Intermediate };
+                        watched.add(&at, name, role, Requirement::Required);
+                        return watched;
                     }
                     at = here;
                 }
@@ -90,41 +93,42 @@ impl Route {
         }
     }
 
-    fn add(&mut self, folder: &Path, name: &OsStr, part: PathRole, need: Need) {
-        self.add_name(name, part);
-        self.add_folder(folder, need);
-        let Some(own_name) = folder.file_name() else { return };
-        self.add_name(own_name, PathRole::Way);
-        // A folder does not always tell of its own end: Linux is silent as long as somebody has it
-        // open or stands in it, Windows is always. The folder around it tells.
-        if let Some(around) = folder.parent().filter(|_| FOLDERS_ARE_CHEAP) {
-            self.add_folder(around, Need::Helpful);
-            // That one may be moved, too, and all of it be made anew.
-            if let Some(its_name) = around.file_name() {
-                self.add_name(its_name, PathRole::Way);
+    fn add(&mut self, folder: &Path, name: &OsStr, role: PathRole, requirement: Requirement) {
+        self.add_name(name, role);
+        self.add_folder(folder, requirement);
+        let Some(folder_name) = folder.file_name() else { return };
+        self.add_name(folder_name, PathRole::Intermediate);
+        // The system does not always report the end of a watched folder: Linux does not while a process
+        // has the folder open or as its current folder, and Windows never does. The parent folder
+        // reports it.
+        if let Some(parent) = folder.parent().filter(|_| EVENTS_ARE_SHALLOW) {
+            self.add_folder(parent, Requirement::Optional);
+            // The parent may be moved as well, and both may be created again.
+            if let Some(parent_name) = parent.file_name() {
+                self.add_name(parent_name, PathRole::Intermediate);
             }
         }
     }
 
-    fn add_folder(&mut self, folder: &Path, need: Need) {
-        let known = self.folders.entry(folder.to_path_buf()).or_insert(need);
-        *known = need.max(*known);
+    fn add_folder(&mut self, folder: &Path, requirement: Requirement) {
+        let known = self.folders.entry(folder.to_path_buf()).or_insert(requirement);
+        *known = requirement.max(*known);
     }
 
-    fn add_name(&mut self, name: &OsStr, part: PathRole) {
-        let known = self.names.entry(key(name)).or_insert(part);
-        *known = part.max(*known);
+    fn add_name(&mut self, name: &OsStr, role: PathRole) {
+        let known = self.names.entry(comparable(name)).or_insert(role);
+        *known = role.max(*known);
     }
 
-    /// What a path that the system reports is to this route; `None` if it is nothing to it.
-    pub(crate) fn part(&self, reported: &Path) -> Option<PathRole> {
-        self.names.get(&key(reported.file_name()?)).copied()
+    /// The role of a path that the system reports; `None` if a change of it does not matter.
+    pub(crate) fn role_of(&self, reported: &Path) -> Option<PathRole> {
+        self.names.get(&comparable(reported.file_name()?)).copied()
     }
 }
 
-/// A name as it is compared: where case makes no difference, the system may report another than
-/// the path has.
-fn key(name: &OsStr) -> OsString {
+/// A name in the form in which names are compared. Where the file system ignores case, the system may
+/// report a name in another case than the path has.
+fn comparable(name: &OsStr) -> OsString {
     if cfg!(any(windows, target_os = "macos")) {
         name.to_ascii_lowercase()
     } else {
@@ -136,37 +140,36 @@ fn key(name: &OsStr) -> OsString {
 mod tests {
     use super::*;
 
-    fn required(route: &Route) -> Vec<&Path> {
-        let required = route.folders.iter().filter(|(_, need)| **need == Need::Required);
+    fn required(watched: &WatchedPath) -> Vec<&Path> {
+        let folders = watched.folders.iter();
+        let required = folders.filter(|(_, requirement)| **requirement == Requirement::Required);
         required.map(|(folder, _)| folder.as_path()).collect()
     }
 
     #[test]
-    fn the_way_ends_at_the_file_or_at_the_first_thing_missing() {
+    fn a_path_is_followed_to_the_file_or_to_the_first_missing_component() {
         let dir = tempfile::tempdir().unwrap();
         let real = fs::canonicalize(dir.path()).unwrap();
         let path = real.join("a").join("b").join("registry.json");
-        for (folder, name, part) in
-            [(real.clone(), "a", PathRole::Way), (real.join("a"), "b", PathRole::Way)]
-        {
-            let route = Route::to(&path);
-            assert_eq!(required(&route), [folder.as_path()]);
-            assert_eq!(route.part(&folder.join(name)), Some(part));
-            assert_eq!(route.part(&folder), Some(PathRole::Way));
-            assert_eq!(route.part(Path::new("registry.json.guard")), None);
+        for (folder, name) in [(real.clone(), "a"), (real.join("a"), "b")] {
+            let watched = WatchedPath::resolve(&path);
+            assert_eq!(required(&watched), [folder.as_path()]);
+            assert_eq!(watched.role_of(&folder.join(name)), Some(PathRole::Intermediate));
+            assert_eq!(watched.role_of(&folder), Some(PathRole::Intermediate));
+            assert_eq!(watched.role_of(Path::new("registry.json.guard")), None);
             fs::create_dir(folder.join(name)).unwrap();
         }
-        let missing = Route::to(&path);
+        let missing = WatchedPath::resolve(&path);
         assert_eq!(required(&missing), [real.join("a").join("b")]);
-        assert_eq!(missing.part(&path), Some(PathRole::File));
-        assert_eq!(missing.part(Path::new("registry.json.lock")), None);
+        assert_eq!(missing.role_of(&path), Some(PathRole::File));
+        assert_eq!(missing.role_of(Path::new("registry.json.lock")), None);
         fs::File::create(&path).unwrap();
-        assert_eq!(Route::to(&path), missing);
+        assert_eq!(WatchedPath::resolve(&path), missing);
     }
 
     #[cfg(unix)]
     #[test]
-    fn every_link_on_the_way_counts() {
+    fn every_symbolic_link_in_a_path_is_watched() {
         use std::os::unix::fs::symlink;
         let dir = tempfile::tempdir().unwrap();
         let real = fs::canonicalize(dir.path()).unwrap();
@@ -177,14 +180,14 @@ mod tests {
         symlink(real.join("folder/file"), real.join("two/second")).unwrap();
         symlink("three", real.join("folder")).unwrap();
         symlink("loop", real.join("loop")).unwrap();
-        let route = Route::to(&real.join("one/../one/./first"));
+        let watched = WatchedPath::resolve(&real.join("one/../one/./first"));
         let folders = ["one", "three", "two"].map(|name| real.join(name));
-        assert_eq!(required(&route), folders);
+        assert_eq!(required(&watched), folders);
         for name in ["first", "second", "three"] {
-            assert_eq!(route.part(Path::new(name)), Some(PathRole::Way), "{name}");
+            assert_eq!(watched.role_of(Path::new(name)), Some(PathRole::Intermediate), "{name}");
         }
-        assert_eq!(route.part(Path::new("folder")).is_some(), FOLDERS_ARE_CHEAP);
-        assert_eq!(route.part(Path::new("file")), Some(PathRole::File));
-        assert_eq!(required(&Route::to(&real.join("loop"))), [real.as_path()]);
+        assert_eq!(watched.role_of(Path::new("folder")).is_some(), EVENTS_ARE_SHALLOW);
+        assert_eq!(watched.role_of(Path::new("file")), Some(PathRole::File));
+        assert_eq!(required(&WatchedPath::resolve(&real.join("loop"))), [real.as_path()]);
     }
 }

@@ -66,7 +66,7 @@ fn describe(litter: &Litter) -> String {
         LitterKind::Lockfile => "lockfile",
         LitterKind::Guard => "guard",
         LitterKind::InTheWay => "unrelated file",
-        LitterKind::Keepsake => "kept content",
+        LitterKind::KeptContent => "kept content",
         LitterKind::ProbeFolder => "doctor's probe folder",
         _ => litter.kind.code(),
     };

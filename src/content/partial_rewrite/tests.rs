@@ -1,15 +1,15 @@
-//! A splice beside parsing and printing all.
+//! A partial rewrite has the result of parsing, changing and printing the whole registry.
 
 use std::path::Path;
 
 use super::*;
-use crate::content::entry_operation::{Operation, Outcome, WatcherRef};
+use crate::content::entry_operation::{EntryOutcome, Operation, WatcherRef};
 use crate::content::record::{WatcherClaim, WatcherRecord};
 
-/// The same numbers in every run: a failure can be looked at again.
-struct Dice(u64);
+/// Pseudorandom numbers that repeat in every run, so that a failure can be reproduced.
+struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -24,9 +24,9 @@ impl Dice {
 
 const KEYS: [&str; 9] =
     ["app", "app-2", "7", "__proto__", "a\\\"b", "\\u0061bc", "\\ud800", "é", ""];
-const IDS: [&str; 8] = ["app", "app-2", "7", "__proto__", "a\"b", "abc", "é", "nobody"];
+const IDS: [&str; 8] = ["app", "app-2", "7", "__proto__", "a\"b", "abc", "é", "missing"];
 const NUMBERS: [&str; 8] = ["0", "7", "10", "-0", "1e3", "1.50", "1e21", "1769000000000"];
-const ODD: [&str; 9] = [
+const UNUSUAL_ENTRIES: [&str; 9] = [
     "null",
     "3",
     "\"\\udc00 \\/ é\"",
@@ -38,16 +38,16 @@ const ODD: [&str; 9] = [
     r#"{"in":{"a":[1,{"b":[]}]},"updatedAt":{"x":1}}"#,
 ];
 
-fn entry(dice: &mut Dice) -> String {
-    match dice.below(500) {
+fn entry(random: &mut SeededRandom) -> String {
+    match random.below(500) {
         0 => format!("{}{}", "[".repeat(600), "]".repeat(600)),
-        1..=125 => dice.pick(&ODD).to_owned(),
+        1..=125 => random.pick(&UNUSUAL_ENTRIES).to_owned(),
         _ => format!(
             r#"{{"id":"app","host":"h","port":1,"pid":{},"startedAt":{},"updatedAt":{},"beats":{}}}"#,
-            1 + dice.below(2),
-            5 + dice.below(2),
-            dice.pick(&NUMBERS),
-            dice.pick(&NUMBERS),
+            1 + random.below(2),
+            5 + random.below(2),
+            random.pick(&NUMBERS),
+            random.pick(&NUMBERS),
         ),
     }
 }
@@ -56,29 +56,29 @@ fn parse(text: &[u8]) -> Option<RegistryV1> {
     RegistryV1::parse(Path::new(""), text).ok()
 }
 
-/// What a registry is made of.
-struct Made {
+/// A generated registry.
+struct GeneratedRegistry {
     order: usize,
     date: &'static str,
     entries: Vec<(&'static str, String)>,
 }
 
-impl Made {
-    fn new(dice: &mut Dice) -> Self {
-        let keys: Vec<_> = KEYS.into_iter().filter(|_| dice.below(3) > 0).collect();
-        let entries = keys.into_iter().map(|key| (key, entry(dice))).collect();
-        Made { order: dice.below(3), date: dice.pick(&NUMBERS), entries }
+impl GeneratedRegistry {
+    fn new(random: &mut SeededRandom) -> Self {
+        let keys: Vec<_> = KEYS.into_iter().filter(|_| random.below(3) > 0).collect();
+        let entries = keys.into_iter().map(|key| (key, entry(random))).collect();
+        GeneratedRegistry { order: random.below(3), date: random.pick(&NUMBERS), entries }
     }
 
-    /// As another process may change it.
-    fn change(&mut self, dice: &mut Dice) {
-        self.date = dice.pick(&NUMBERS);
+    /// Changes the registry as another process may do.
+    fn change(&mut self, random: &mut SeededRandom) {
+        self.date = random.pick(&NUMBERS);
         for (_, value) in &mut self.entries {
-            if dice.below(3) == 0 {
-                *value = entry(dice);
+            if random.below(3) == 0 {
+                *value = entry(random);
             }
         }
-        if dice.below(8) == 0 {
+        if random.below(8) == 0 {
             self.entries.pop();
         }
     }
@@ -97,12 +97,12 @@ impl Made {
     }
 }
 
-/// What may befall a file.
-fn damage(dice: &mut Dice, bytes: &mut Vec<u8>) {
-    for _ in 0..1 + dice.below(2) {
-        let at = dice.below(bytes.len());
-        let byte = dice.pick(&["0", "9", "\"", "\\", "{", "}", ",", " ", "e"]).as_bytes()[0];
-        match dice.below(4) {
+/// Damages a file's bytes.
+fn damage(random: &mut SeededRandom, bytes: &mut Vec<u8>) {
+    for _ in 0..1 + random.below(2) {
+        let at = random.below(bytes.len());
+        let byte = random.pick(&["0", "9", "\"", "\\", "{", "}", ",", " ", "e"]).as_bytes()[0];
+        match random.below(4) {
             0 => _ = bytes.remove(at),
             1 => bytes.insert(at, byte),
             2 => bytes[at] = 0xff,
@@ -111,13 +111,13 @@ fn damage(dice: &mut Dice, bytes: &mut Vec<u8>) {
     }
 }
 
-fn operation(dice: &mut Dice) -> Operation {
-    let id = dice.pick(&IDS);
-    let (pid, started_at) = (1 + dice.below(2) as u32, 5 + dice.below(2) as u64);
+fn operation(random: &mut SeededRandom) -> Operation {
+    let id = random.pick(&IDS);
+    let (pid, started_at) = (1 + random.below(2) as u32, 5 + random.below(2) as u64);
     let claim = WatcherClaim { id: id.to_owned(), pid, started_at };
     let mut record = WatcherRecord::new(id, "host", 80);
     (record.pid, record.started_at) = (pid, started_at);
-    match dice.below(5) {
+    match random.below(5) {
         0 | 1 => Operation::Heartbeat(id.into()),
         2 => Operation::Heartbeat(WatcherRef::Claim(claim)),
         3 => Operation::Heartbeat(WatcherRef::Record(Box::new(record))),
@@ -125,21 +125,26 @@ fn operation(dice: &mut Dice) -> Operation {
     }
 }
 
-/// What comes of operations, and whether they change anything.
+/// The outcomes of operations, and whether the operations change anything.
 fn operate(registry: &mut RegistryV1, operations: &[Operation], now: u64) -> (String, bool) {
     let outcomes: Vec<_> =
-        operations.iter().map(|one| one.apply(registry, now, &|_| false)).collect();
-    (format!("{outcomes:?}"), outcomes.iter().any(Outcome::has_changed))
+        operations.iter().map(|operation| operation.apply(registry, now, &|_| false)).collect();
+    (format!("{outcomes:?}"), outcomes.iter().any(EntryOutcome::has_changed))
 }
 
-/// Compares a splice with parsing and printing all; says whether there was one.
-fn agrees(kept: IndexedText, content: &[u8], dice: &mut Dice) -> Option<IndexedText> {
-    let operations: Vec<_> = (0..1 + dice.below(3)).map(|_| operation(dice)).collect();
-    let now = [7, 1_000, 1_769_000_000_000][dice.below(3)];
-    let only: Vec<_> = operations.iter().map(|one| one.only_entry().unwrap()).collect();
+/// Compares a partial rewrite with parsing and printing the whole registry. Returns the new text;
+/// `None` if a partial rewrite was not possible.
+fn rewrite_and_compare(
+    cached: IndexedText,
+    content: &[u8],
+    random: &mut SeededRandom,
+) -> Option<IndexedText> {
+    let operations: Vec<_> = (0..1 + random.below(3)).map(|_| operation(random)).collect();
+    let now = [7, 1_000, 1_769_000_000_000][random.below(3)];
+    let only: Vec<_> = operations.iter().map(|operation| operation.only_entry().unwrap()).collect();
     let mut taken = content.to_vec();
-    let Some(mut part) = PartialRegistry::of(kept, &mut taken, &only) else {
-        assert_eq!(taken, content, "what was not taken is still there");
+    let Some(mut part) = PartialRegistry::of(cached, &mut taken, &only) else {
+        assert_eq!(taken, content, "a content that is not taken stays");
         return None;
     };
     let shown = String::from_utf8_lossy(content);
@@ -149,52 +154,55 @@ fn agrees(kept: IndexedText, content: &[u8], dice: &mut Dice) -> Option<IndexedT
     let text = part.into_text();
     let printed = if expected.1 { whole.to_json().into_bytes() } else { content.to_vec() };
     assert!(text.bytes == printed, "{operations:?} on {shown}");
-    let anew = IndexedText::print(&parse(&printed).unwrap());
-    assert_eq!(text.bytes, anew.bytes);
-    assert_eq!(text.values, anew.values);
-    assert_eq!((text.updated_at, &text.entries), (anew.updated_at, &anew.entries));
+    let reprinted = IndexedText::print(&parse(&printed).unwrap());
+    assert_eq!(text.bytes, reprinted.bytes);
+    assert_eq!(text.values, reprinted.values);
+    assert_eq!((text.updated_at, &text.entries), (reprinted.updated_at, &reprinted.entries));
     Some(text)
 }
 
 #[test]
-fn a_splice_is_what_parsing_and_printing_all_would_give() {
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-    let (mut spliced, mut damaged, mut left) = (0, 0, 0);
+fn a_partial_rewrite_equals_parsing_and_printing_the_whole_registry() {
+    let mut random = SeededRandom(0x9e37_79b9_7f4a_7c15);
+    let (mut rewritten, mut damaged, mut refused) = (0, 0, 0);
     for _ in 0..4_000 {
-        let mut made = Made::new(&mut dice);
-        let mut kept = IndexedText::print(&parse(&made.text()).unwrap());
-        made.change(&mut dice);
-        let mut content = made.text();
-        // One after the other on what the last one wrote.
+        let mut generated = GeneratedRegistry::new(&mut random);
+        let mut cached = IndexedText::print(&parse(&generated.text()).unwrap());
+        generated.change(&mut random);
+        let mut content = generated.text();
+        // Each rewrite after the first works on the text that the one before it wrote.
         for _ in 0..3 {
-            let is_damaged = dice.below(3) == 0;
+            let is_damaged = random.below(3) == 0;
             if is_damaged {
-                damage(&mut dice, &mut content);
+                damage(&mut random, &mut content);
             }
-            match agrees(kept, &content, &mut dice) {
-                Some(text) => kept = text,
+            match rewrite_and_compare(cached, &content, &mut random) {
+                Some(text) => cached = text,
                 None => {
-                    left += 1;
+                    refused += 1;
                     break;
                 }
             }
-            spliced += 1;
+            rewritten += 1;
             damaged += usize::from(is_damaged);
-            content = kept.bytes.clone();
+            content = cached.bytes.clone();
         }
     }
-    // Or nothing was tried.
-    assert!(spliced > 2_000 && damaged > 100 && left > 1_000, "{spliced} {damaged} {left}");
+    // With fewer of each kind, the test would have tried too little.
+    assert!(
+        rewritten > 2_000 && damaged > 100 && refused > 1_000,
+        "{rewritten} {damaged} {refused}"
+    );
 }
 
 #[test]
-fn only_values_may_differ() {
+fn a_content_that_differs_in_more_than_values_is_not_taken() {
     let text = r#"{"version":1,"updatedAt":5,"watchers":{"a":1,"b":{"updatedAt":1}}}"#;
     let registry = parse(text.as_bytes()).unwrap();
     let text = registry.to_json();
     let is_taken = |content: &str| {
-        let kept = IndexedText::print(&registry);
-        PartialRegistry::of(kept, &mut content.as_bytes().to_vec(), &[]).is_some()
+        let cached = IndexedText::print(&registry);
+        PartialRegistry::of(cached, &mut content.as_bytes().to_vec(), &[]).is_some()
     };
     assert!(is_taken(&text));
     for (was, is, taken) in [

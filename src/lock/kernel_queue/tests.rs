@@ -14,7 +14,7 @@ fn open(path: &Path) -> (File, FileId) {
 
 fn wait(path: &Path, timeout: Option<Duration>, token: &CancelToken) -> Waited {
     let (file, id) = open(path);
-    lock(file, id, Mode::Exclusive, &wait_of(timeout, token, WaitPolicy::Block)).unwrap()
+    lock(file, id, LockMode::Exclusive, &wait_of(timeout, token, WaitPolicy::Block)).unwrap()
 }
 
 fn wait_of(timeout: Option<Duration>, token: &CancelToken, waiting: WaitPolicy) -> Wait {
@@ -22,10 +22,10 @@ fn wait_of(timeout: Option<Duration>, token: &CancelToken, waiting: WaitPolicy) 
     Wait::start_with(&options, ThreadPolicy { waiting, ..ThreadPolicy::default() })
 }
 
-/// How many requests wait behind the one with which a thread blocks in the kernel; `None` if no thread
-/// does.
+/// How many requests wait behind the one with which a thread blocks in the kernel; `None` if no
+/// thread does.
 fn waiting(id: FileId) -> Option<usize> {
-    queues().get(&(id, Mode::Exclusive)).map(VecDeque::len)
+    queues().get(&(id, LockMode::Exclusive)).map(VecDeque::len)
 }
 
 fn until(condition: impl Fn() -> bool) {
@@ -39,7 +39,7 @@ fn waiters_get_the_lock_in_order_of_arrival() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("guard");
     let (holder, id) = open(&path);
-    assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
+    assert!(kernel_lock::attempt(&holder, LockMode::Exclusive).unwrap());
     let (arrived, order) = mpsc::channel();
     thread::scope(|scope| {
         for index in 0..5 {
@@ -65,13 +65,13 @@ fn a_caller_blocked_in_the_kernel_beyond_its_deadline_leaves_the_lock_to_the_nex
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("guard");
     let (holder, id) = open(&path);
-    assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
+    assert!(kernel_lock::attempt(&holder, LockMode::Exclusive).unwrap());
     let (blocked, _) = open(&path);
     let patience = Duration::from_millis(20);
     let deadline = Instant::now() + patience;
     let late = thread::spawn(move || {
         let wait = wait_of(Some(patience), &CancelToken::new(), WaitPolicy::BlockInKernel);
-        lock(blocked, id, Mode::Exclusive, &wait).unwrap()
+        lock(blocked, id, LockMode::Exclusive, &wait).unwrap()
     });
     until(|| waiting(id) == Some(0));
     let next = thread::spawn(move || wait(&path, None, &CancelToken::new()));
@@ -80,7 +80,7 @@ fn a_caller_blocked_in_the_kernel_beyond_its_deadline_leaves_the_lock_to_the_nex
     kernel_lock::unlock(&holder).unwrap();
     assert!(matches!(late.join().unwrap(), Waited::TimedOut));
     let Waited::InTurn(file) = next.join().unwrap() else { panic!("it has no deadline") };
-    assert!(!kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
+    assert!(!kernel_lock::attempt(&holder, LockMode::Exclusive).unwrap());
     kernel_lock::unlock(&file).unwrap();
     until(|| waiting(id).is_none());
 }
@@ -90,11 +90,11 @@ fn a_caller_blocked_in_the_kernel_passes_the_queue_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("guard");
     let (holder, id) = open(&path);
-    assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
+    assert!(kernel_lock::attempt(&holder, LockMode::Exclusive).unwrap());
     let (blocked, _) = open(&path);
     let first = thread::spawn(move || {
         let wait = wait_of(None, &CancelToken::new(), WaitPolicy::BlockInKernel);
-        lock(blocked, id, Mode::Exclusive, &wait).unwrap()
+        lock(blocked, id, LockMode::Exclusive, &wait).unwrap()
     });
     until(|| waiting(id) == Some(0));
     let next = thread::spawn(move || wait(&path, None, &CancelToken::new()));
@@ -113,7 +113,7 @@ fn callers_that_give_up_leave_one_thread_and_no_lock() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("guard");
     let (holder, id) = open(&path);
-    assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
+    assert!(kernel_lock::attempt(&holder, LockMode::Exclusive).unwrap());
     let cancelled = CancelToken::new();
     cancelled.cancel();
     for _ in 0..100 {
@@ -126,11 +126,11 @@ fn callers_that_give_up_leave_one_thread_and_no_lock() {
     // The thread gets the lock now that no caller waits, unlocks it, and ends.
     until(|| waiting(id).is_none());
     let (other, _) = open(&path);
-    assert!(kernel_lock::attempt(&other, Mode::Exclusive).unwrap());
+    assert!(kernel_lock::attempt(&other, LockMode::Exclusive).unwrap());
 }
 
 /// A queue for which a thread blocks in the kernel, though the guard is free: it was just released.
-fn with_a_queue(mode: Mode, test: impl FnOnce(&Path)) {
+fn with_a_queue(mode: LockMode, test: impl FnOnce(&Path)) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("guard");
     let (_file, id) = open(&path);
@@ -143,9 +143,9 @@ fn with_a_queue(mode: Mode, test: impl FnOnce(&Path)) {
 fn a_caller_that_can_wait_does_not_overtake() {
     // In either mode: the first of the waiting callers would have to wait for the newcomer, too.
     for (waiting, newcomer) in [
-        (Mode::Exclusive, Mode::Exclusive),
-        (Mode::Exclusive, Mode::Shared),
-        (Mode::Shared, Mode::Exclusive),
+        (LockMode::Exclusive, LockMode::Exclusive),
+        (LockMode::Exclusive, LockMode::Shared),
+        (LockMode::Shared, LockMode::Exclusive),
     ] {
         with_a_queue(waiting, |path| {
             // Cancelled, or it would wait for a thread that does not exist in this test.
@@ -161,7 +161,7 @@ fn a_caller_that_can_wait_does_not_overtake() {
 
 #[test]
 fn one_try_overtakes_or_it_could_never_get_a_lock_that_others_wait_for() {
-    with_a_queue(Mode::Exclusive, |path| {
+    with_a_queue(LockMode::Exclusive, |path| {
         let one_try = Some(Duration::ZERO);
         assert!(matches!(wait(path, one_try, &CancelToken::new()), Waited::AtOnce(_)));
     });
@@ -174,13 +174,13 @@ fn one_try_does_not_wait() {
     let (holder, _) = open(&path);
     let one_try = Some(Duration::ZERO);
     assert!(matches!(wait(&path, one_try, &CancelToken::new()), Waited::AtOnce(_)));
-    assert!(kernel_lock::attempt(&holder, Mode::Exclusive).unwrap());
+    assert!(kernel_lock::attempt(&holder, LockMode::Exclusive).unwrap());
     assert!(matches!(wait(&path, one_try, &CancelToken::new()), Waited::TimedOut));
 }
 
-/// The thread that hands the lock over asked a token while it had a request locked; a waiting caller
-/// asks for its request while it has its token locked. Each waited for the other, for ever, and the
-/// kernel lock stayed held.
+/// The thread that hands the lock over asked a token while it had a request locked; a waiting
+/// caller asks for its request while it has its token locked. Each waited for the other, for ever,
+/// and the kernel lock stayed held.
 #[test]
 fn many_callers_that_share_a_token_hand_over_without_a_deadlock() {
     let dir = tempfile::tempdir().unwrap();

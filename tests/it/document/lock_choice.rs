@@ -44,6 +44,7 @@ fn results(path: &Path) -> Vec<(&'static str, Result<(), Error>)> {
         ("document load", document.load().map(|_| ())),
         ("registry-locked update", shared.update(&one_try(), count_up).map(|_| ())),
         ("registry-locked save", shared.save(&mut 1)),
+        ("registry-locked load", shared.load().map(|_| ())),
         ("registry lock", with_registry_lock(path, &one_try(), |_| Ok::<_, Error>(()))),
         ("registry update", update_registry(path, &UpdateOptions::default(), nothing)),
     ]

@@ -1,0 +1,116 @@
+//! The messages of [`Error`]: what failed, on which path, and what a person can do about it.
+
+use std::fmt;
+
+use crate::error::{Error, LockKind};
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path().display();
+        match self {
+            Error::LockBusy { holder, .. } => match holder {
+                Some(holder) if holder.pid.is_some_and(|pid| pid != std::process::id()) => {
+                    write!(
+                        f,
+                        "{path} is locked by another process ({holder}): busy; try again later"
+                    )
+                }
+                Some(holder) => write!(f, "{path} is locked by {holder}: busy; try again later"),
+                None => write!(
+                    f,
+                    "{path} is locked by another process, or elsewhere in this one: busy; try \
+                     again later"
+                ),
+            },
+            Error::LockTimeout { waited, holder, .. } => {
+                write!(f, "{path} is still locked after {:.1} s", waited.as_secs_f64())?;
+                match holder {
+                    Some(holder) => write!(f, " by {holder}")?,
+                    None => f.write_str(" by others, perhaps in turns")?,
+                }
+                f.write_str(match holder {
+                    Some(holder) if holder.pid.is_none() => {
+                        "; wait longer: if the holder is dead, its lock is taken over once it is stale"
+                    }
+                    _ => {
+                        "; wait longer, or end the holder if it hangs (once it is dead, its lock is \
+                         free at once)"
+                    }
+                })
+            }
+            Error::LockLost { .. } => write!(
+                f,
+                "the lock on {path} was taken away before the update could be written, so \
+                 nothing was written; run the update again"
+            ),
+            Error::LockMismatch { in_use, kind, .. } => {
+                let in_use = in_use.display();
+                match kind {
+                    LockKind::Registry => write!(
+                        f,
+                        "{path} is used under the lock of an argus registry ({in_use}); use it under \
+                         that lock, or delete {in_use} if no program uses that lock any more"
+                    ),
+                    LockKind::LockFile => write!(
+                        f,
+                        "{path} is used as a document under the lock file {in_use}; use it under that \
+                         lock, or delete {in_use} if no program uses it any more"
+                    ),
+                }
+            }
+            Error::IdTaken { id, pid, .. } => {
+                write!(f, "the id '{id}' is another watcher's in {path}")?;
+                if let Some(pid) = pid {
+                    write!(f, " (process {pid})")?;
+                }
+                f.write_str("; end that watcher, or choose another id")
+            }
+            Error::EntryLost { id, .. } => write!(
+                f,
+                "the entry '{id}' in {path} was removed, or is another watcher's by now, so it was \
+                 not renewed; announce the watcher again, or stop its heartbeat"
+            ),
+            Error::PermissionDenied { operation, source, .. } => {
+                write!(f, "no permission to {operation} {path}: {source}; check owner and mode")
+            }
+            Error::NotFound { operation, source, .. } => {
+                write!(f, "cannot {operation} {path}: {source}")
+            }
+            Error::Corrupt { reason, .. } => {
+                write!(f, "{path} is not a registry: {reason}; repair it or move it away")
+            }
+            Error::Parse { source, .. } => {
+                write!(f, "{path} can't be parsed: {source}; repair it or move it away")
+            }
+            Error::Serialize { source, .. } => {
+                write!(f, "the new value of {path} can't be printed: {source}; nothing was written")
+            }
+            Error::UnsupportedVersion { found, expected, .. } => {
+                let is_older = found.parse().is_ok_and(|found: f64| found < f64::from(*expected));
+                let remedy = if is_older { "convert the file" } else { "upgrade this program" };
+                write!(
+                    f,
+                    "{path} has schema version {found}, this program knows {expected}; nothing was \
+                     written; {remedy}"
+                )
+            }
+            Error::InvalidValue { reason, .. } => {
+                write!(f, "{path} can't be used: {reason}")
+            }
+            Error::UnsupportedFileSystem { source, .. } => write!(
+                f,
+                "the file system of {path} has no kernel locks ({source}); keep the lock file on \
+                 a local disk"
+            ),
+            Error::ReEntrant { .. } => write!(
+                f,
+                "{path} is already being updated by this caller, which would wait for itself; change \
+                 the value that the running update was given, or start this update after it"
+            ),
+            Error::Aborted { .. } => write!(f, "the update of {path} was aborted by its caller"),
+            Error::Io { operation, source, .. } => {
+                write!(f, "cannot {operation} {path}: {source}")
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Processes on Unix, and the kernel locks that they hold.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime};
+
+use rustix::io::Errno;
+
+use crate::sys::types::{FileId, ProcessState};
+
+/// How often the table of locks is read before a lock that is not in it counts as unknown.
+#[cfg(target_os = "linux")]
+const LOCK_TABLE_READS: u32 = 3;
+
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+pub(crate) fn boot_id() -> Option<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned())
+}
+
+pub(crate) fn pid_namespace() -> Option<u64> {
+    fs::metadata("/proc/self/ns/pid").ok().map(|metadata| metadata.ino())
+}
+
+pub(crate) fn process_state(pid: u32) -> ProcessState {
+    use rustix::process::{test_kill_process, Pid};
+    let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return ProcessState::Gone;
+    };
+    if test_kill_process(raw) == Err(Errno::SRCH) {
+        return ProcessState::Gone;
+    }
+    running(pid)
+}
+
+/// Whether this process has the permission to signal another one.
+pub(crate) fn may_signal(pid: u32) -> bool {
+    use rustix::process::{test_kill_process, Pid};
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::PERM))
+}
+
+/// When a process began, by the machine's clock as it is set now: Linux tells only how long after
+/// the boot it began.
+#[cfg(target_os = "linux")]
+pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
+    let ProcessState::Running { started: Some(ticks) } = running(pid) else { return None };
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let boot = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    let since_boot = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+    let boot = Duration::from_secs(boot.trim().parse().ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(boot + Duration::from_secs_f64(since_boot))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
+    super::process_began_from_library(pid)
+}
+
+/// The ids of the processes that hold a kernel lock on a file, as far as the system tells.
+#[cfg(target_os = "linux")]
+pub(crate) fn lock_holders(file: FileId) -> Vec<u32> {
+    // The kernel hands out the table in pieces. If a lock is released between two pieces, a lock
+    // behind it in the table may be skipped.
+    let read = |_| {
+        let table = fs::read_to_string("/proc/locks").unwrap_or_default();
+        Some(flock_holders(&table, file)).filter(|holders| !holders.is_empty())
+    };
+    (0..LOCK_TABLE_READS).find_map(read).unwrap_or_default()
+}
+
+/// Always empty: only Linux has a table of all locks.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn lock_holders(_file: FileId) -> Vec<u32> {
+    Vec::new()
+}
+
+/// Finds a file's holders in the table of locks.
+///
+/// A line is such as `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; the line of a waiting
+/// process has `->` before `FLOCK`. On btrfs and overlayfs the table names other devices than their
+/// files have, so none is found.
+#[cfg(target_os = "linux")]
+fn flock_holders(table: &str, file: FileId) -> Vec<u32> {
+    let (major, minor) = (rustix::fs::major(file.device), rustix::fs::minor(file.device));
+    let id = format!("{major:02x}:{minor:02x}:{}", file.inode);
+    let held = table.lines().filter_map(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        let (kind, pid) = (fields.next()?, fields.nth(2)?);
+        (kind == "FLOCK" && fields.next()? == id).then(|| pid.parse().ok())?
+    });
+    held.collect()
+}
+
+#[cfg(target_os = "linux")]
+fn running(pid: u32) -> ProcessState {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return ProcessState::Running { started: None };
+    };
+    // The command name is in parentheses and may contain any text, parentheses too: the fields are
+    // counted from its end.
+    let after_name = stat.rfind(')').map_or("", |end| &stat[end + 1..]);
+    let mut fields = after_name.split_ascii_whitespace();
+    match fields.next() {
+        // A zombie has closed its files, so it holds no lock.
+        Some("Z" | "X") => ProcessState::Gone,
+        // The start time is field 22 of the line; the state, which was read last, is field 3.
+        _ => ProcessState::Running { started: fields.nth(18).and_then(|field| field.parse().ok()) },
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn running(pid: u32) -> ProcessState {
+    match super::process_state_from_library(pid) {
+        // The signal has reached the process, so it exists, even if the library may not see it.
+        ProcessState::Gone => ProcessState::Running { started: None },
+        running => running,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn this_process_runs_and_a_reaped_one_is_gone() {
+        assert!(matches!(process_state(std::process::id()), ProcessState::Running { .. }));
+        let mut child = Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        child.wait().unwrap();
+        assert_eq!(process_state(pid), ProcessState::Gone);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn holders_are_found_in_the_table_of_locks_and_waiting_processes_are_not() {
+        let table = "\
+1: POSIX  ADVISORY  WRITE 1 08:01:5678 0 EOF
+2: FLOCK  ADVISORY  READ  2 08:01:5678 0 EOF
+3: FLOCK  ADVISORY  READ 3 08:01:5678 0 EOF
+3: -> FLOCK  ADVISORY  WRITE 4 08:01:5678 0 EOF
+4: FLOCK  ADVISORY  WRITE 5 08:01:567 0 EOF
+5: FLOCK  ADVISORY  WRITE 6 08:11:5678 0 EOF
+6: FLOCK  ADVISORY  WRITE -1 08:01:5678 0 EOF
+7: LEASE
+";
+        let file = FileId { device: rustix::fs::makedev(8, 1), inode: 5678 };
+        assert_eq!(flock_holders(table, file), [2, 3]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_zombie_counts_as_gone() {
+        let mut child = Command::new("true").spawn().unwrap();
+        // Not reaped until the end of the test, so it is a zombie once it has exited.
+        let stat = format!("/proc/{}/stat", child.id());
+        while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
+            std::thread::yield_now();
+        }
+        assert_eq!(process_state(child.id()), ProcessState::Gone);
+        child.wait().unwrap();
+    }
+}
