@@ -3,50 +3,50 @@
 /**
  * Many processes update one small state file without losing anything.
  *
- * Every failure is a {@link RegistryError} with a stable `code`, unless it is the caller's own
- * error, thrown from an updater or from a document's `empty`: that one is passed on as it is. The pure
- * helpers, from {@link createEmptyRegistry} on, check nothing.
+ * Every failure is a {@link RegistryError} with a stable `code`. Only what the caller's own updater, or
+ * a document's `empty`, throws is passed on as it is. The pure helpers, from {@link createEmptyRegistry}
+ * on, check nothing.
  *
- * The functions are for registries of argus; a {@link Document} is any other value in a shared file.
+ * The functions are for registries of argus, a program whose watcher processes keep one registry of
+ * themselves. A {@link Document} is any other value in a shared file.
  *
  * A call that is under way keeps the process alive, as any file operation does: while it waits for
  * a lock, at most for its `timeoutMs` (with `Infinity`, for ever), and as long as the disk takes. To
- * leave earlier, abort its `signal` or call `process.exit()`. A watch that is asked for its next value
- * keeps it alive until that has come, or the watch is closed, and a heartbeat does so if it is told
- * to. Nothing else keeps a process alive: not the loaded package, not a hold whose updater never
- * settles, not a watch that nobody asks.
+ * end earlier, abort its `signal` or call `process.exit()`. A call of a watch's `next` keeps the process
+ * alive until it settles; a heartbeat does so with `keepAlive`. Nothing else keeps a process alive: not
+ * the loaded package, not a held lock whose updater never settles, not a watch without a call of `next`.
  */
 
-/** The schema version that is read and written. Source: argus. */
+/** The schema version that is read and written. */
 export const REGISTRY_VERSION: 1
 
-/** One watcher's entry. Unknown fields are kept. Source: argus. */
+/** The entry of one watcher, a process of argus. Unknown fields are kept. */
 export interface WatcherRecord {
-	/** Its name in the registry. */
+	/** The entry's name in the registry. */
 	id: string
 	/** The host or interface that it listens on. */
 	host: string
 	/** The port that it listens on. */
 	port: number
-	/** Its process. */
+	/** The watcher's process id. */
 	pid: number
-	/** Its working directory. */
+	/** The watcher's working directory. */
 	cwd?: string
-	/** When it started, in milliseconds since 1970. */
+	/** When the watcher started, in milliseconds since 1970. */
 	startedAt: number
-	/** Its last heartbeat, in milliseconds since 1970. */
+	/** The watcher's last heartbeat, in milliseconds since 1970. */
 	updatedAt: number
-	/** What it attaches to. */
+	/** The pages that the watcher attaches to. */
 	match?: { url?: string; title?: string; urlRegex?: string; titleRegex?: string }
-	/** Where its browser listens. */
+	/** The address of the watcher's browser. */
 	chrome?: { host: string; port: number }
-	/** Whether its logs carry timestamps. */
+	/** Whether the watcher's logs carry timestamps. */
 	includeTimestamps?: boolean
-	/** What it gets its events from. */
+	/** Where the watcher's events come from. */
 	source?: string
 }
 
-/** A registry. Unknown fields are kept. Source: argus. */
+/** A registry: the entries of watchers. Unknown fields are kept. */
 export interface RegistryV1 {
 	/** The schema version. */
 	version: 1
@@ -58,7 +58,7 @@ export interface RegistryV1 {
 
 /** What a {@link RegistryError} is about. Stable: decide by it, not by the message. */
 export type RegistryErrorCode =
-	/** One try (`timeoutMs: 0`, or a try-lock), and somebody holds the lock. Try again later. */
+	/** One try (`timeoutMs: 0`, or a try-lock), and another holder has the lock. Try again later. */
 	| 'LOCK_BUSY'
 	/**
 	 * The file is used under another kind of lock: a document's lock file, or the guard and lockfile of
@@ -67,9 +67,9 @@ export type RegistryErrorCode =
 	| 'LOCK_MISMATCH'
 	/** A document's content can't be decoded; nothing was written. */
 	| 'PARSE'
-	/** The lock did not come free within `timeoutMs`. `holder` says who has it. */
+	/** The lock did not come free within `timeoutMs`. `holder` describes its holder. */
 	| 'LOCK_TIMEOUT'
-	/** An older program took the lockfile away meanwhile; nothing was written. */
+	/** An older version of argus took the lockfile away meanwhile; nothing was written. */
 	| 'LOCK_LOST'
 	/** A living watcher has the id that was claimed, and `suffix` is false. */
 	| 'ID_TAKEN'
@@ -94,15 +94,15 @@ export type RegistryErrorCode =
 	/** Any other failure of the operating system, such as a full disk; `cause` has its code. */
 	| 'IO'
 
-/** Who holds a lock, as far as it can be known. */
+/** The holder of a lock, as far as it can be found out. */
 export interface LockHolder {
-	/** The process; missing for a lockfile of an older argus, which names none. */
+	/** The holder's process id; missing for a lockfile of an older argus, which names none. */
 	pid?: number
 	/** The host name that the holder saw. */
 	host?: string
-	/** Since when, in milliseconds since 1970. */
+	/** When the holder took the lock, in milliseconds since 1970. */
 	since?: number
-	/** Whether it lives; `null` if that can't be told from here (another host or container). */
+	/** Whether its process lives; `null` if that can't be found out from here (another host or container). */
 	alive: boolean | null
 }
 
@@ -116,15 +116,15 @@ export class RegistryError extends Error {
 	readonly name: 'RegistryError'
 	/** What went wrong. */
 	readonly code: RegistryErrorCode
-	/** The file that it is about. */
+	/** The file that the error is about. */
 	readonly path: string
-	/** Who holds the lock, where that is known. */
+	/** The holder of the lock, where it is known. */
 	readonly holder?: LockHolder
 	/** The operating system's error (with its `code`, such as `ENOSPC`), or the abort's reason. */
 	readonly cause?: unknown
 }
 
-/** Something that is no error, but that somebody should know. */
+/** Something that is no error, but that the caller may have to know. */
 export interface RegistryWarning {
 	/**
 	 * `NOT_FOUND`: no file yet. `CORRUPT`: no registry, or no readable document.
@@ -135,7 +135,7 @@ export interface RegistryWarning {
 	path: string
 	/** The whole sentence. */
 	message: string
-	/** Where the bytes of a corrupt file are kept since an update replaced it. */
+	/** The path at which the bytes of a corrupt file are kept since an update replaced it. */
 	kept?: string
 }
 
@@ -143,22 +143,22 @@ export interface RegistryWarning {
 export interface RegistryReadResult {
 	/** The registry; an empty one if there is a warning. */
 	registry: RegistryV1
-	/** Why it is empty, if that is not what the file says. */
+	/** Why the registry is empty, if the file does not hold an empty one. */
 	warnings: RegistryWarning[]
 }
 
 /** How to wait for a lock and how to write. */
 export interface UpdateOptions {
 	/**
-	 * How long to wait for the lock, in milliseconds: other processes and earlier updates of this
-	 * one alike. 0 is one try; `Infinity` has no bound. Also bounds how long an update that lost
-	 * its lock to an older program is run again. Default 2,000 (source: argus).
+	 * How long to wait for the lock, in milliseconds, whether another process holds it or an earlier
+	 * update of this one. 0 is one try; `Infinity` has no bound. Also bounds how long an update that lost
+	 * its lock to an older version of argus is run again. Default 2,000.
 	 */
 	timeoutMs?: number
 	/**
-	 * When a lockfile that can't be judged otherwise counts as abandoned, in milliseconds: one of
-	 * an older argus, or of another host. A live holder that uses this package is never robbed.
-	 * Default 10,000 (source: argus). 0 takes even a fresh one.
+	 * The age, in milliseconds, at which a lockfile that can't be judged otherwise counts as abandoned:
+	 * one of an older argus, or of another host. The lock of a live process that uses this package is
+	 * never taken over. Default 10,000. With 0 even a fresh lockfile is taken over.
 	 */
 	staleMs?: number
 	/** Aborts the wait, or the update up to the moment it is written. */
@@ -168,25 +168,25 @@ export interface UpdateOptions {
 	 * folder). Without it an update survives the crash of any process. Default true.
 	 */
 	durable?: boolean
-	/** Told of content that had to be set aside. Default: `process.emitWarning`. */
+	/** Called for content that was kept beside the file. Default: `process.emitWarning`. */
 	onWarning?: (warning: RegistryWarning) => void
 }
 
 /**
  * Updates a registry: reads it, lets `updater` make the next one of it, and replaces the file, all
- * under the registry's lock. When the promise resolves, the update is in the file. Source: argus.
+ * under the registry's lock. When the promise resolves, the update is in the file.
  *
- * The updater, sync or async, gets an object of its own and returns the next registry. Returning
- * that very object unchanged writes nothing; changed in place, it is written. (A number, or another
- * primitive of a document, is unchanged if its text is.) If it throws or rejects, the promise rejects
- * with the same error, and nothing is written. It runs again, on fresh content, if an older program
- * took the lock away before the update could be written.
+ * The updater, sync or async, gets an object of its own and returns the next registry. If it returns
+ * that very object unchanged, nothing is written; changed in place, it is written. (A number, or another
+ * primitive of a document, is unchanged if its text is.) If the updater throws or rejects, the promise
+ * rejects with that very error, and nothing is written. The updater runs again, on fresh content, if an
+ * older version of argus took the lock away before the update could be written.
  *
- * Updates of one registry run in order of arrival within a thread. Those that wait together are
- * committed together: each sees its predecessor's result, one that fails fails alone, and each
- * promise resolves when the commit is done.
+ * Updates of one registry run in order of arrival within a thread. Updates that wait together are
+ * committed together: each updater gets its predecessor's result, an update that fails fails alone, and
+ * each promise resolves when the commit is done.
  *
- * Waiting and fsync are done on other threads. The rest is done on this one where it does not block:
+ * Waiting and fsync are done on other threads. The rest is done on this thread where it does not block:
  * a free lock, on a file system of this machine, a file of at most 256 KiB.
  *
  * @param path The registry. Its folder is created if it is missing.
@@ -200,10 +200,10 @@ export function updateRegistry(
 ): Promise<RegistryV1>
 
 /**
- * The same at once, blocking the thread; the updater must be synchronous. Fails with `RE_ENTRANT`
- * while an asynchronous update of the same registry is under way in this thread and not yet being
- * committed, which could never finish then; so too in an `exit` handler: abort or await it before.
- * `signal` counts only if it is aborted already. Source: ours.
+ * Like {@link updateRegistry}, on the calling thread, which it blocks; the updater must be synchronous.
+ * Fails with `RE_ENTRANT` while an asynchronous update of this registry is under way in this thread and
+ * is not being committed yet, because that update could never finish then. An `exit` handler is no
+ * exception: abort or await the update before. `signal` counts only if it is aborted already.
  */
 export function updateRegistrySync(
 	path: string,
@@ -213,14 +213,14 @@ export function updateRegistrySync(
 
 /**
  * Reads a registry without a lock and without write access. A file that is missing, that is no
- * registry, or that is of a newer schema reads as an empty registry, with a warning. Source: argus.
+ * registry, or that is of a newer schema reads as an empty registry, with a warning.
  *
  * @throws {RegistryError} `PERMISSION_DENIED` or `IO` if the file is there and can't be read;
  * `INVALID_VALUE`.
  */
 export function readRegistry(path: string): Promise<RegistryReadResult>
 
-/** The same at once. Source: ours. */
+/** Like {@link readRegistry}, on the calling thread. */
 export function readRegistrySync(path: string): RegistryReadResult
 
 /** How to watch a registry. */
@@ -228,7 +228,7 @@ export interface WatchOptions {
 	/** Ends the iteration with `ABORTED` and closes the watch. */
 	signal?: AbortSignal
 	/**
-	 * Told of content that reads as an empty registry: `CORRUPT` or `UNSUPPORTED_VERSION`, once per
+	 * Called for content that reads as an empty registry: `CORRUPT` or `UNSUPPORTED_VERSION`, once per
 	 * content. A missing file is no warning. Default: `process.emitWarning`.
 	 */
 	onWarning?: (warning: RegistryWarning) => void
@@ -237,8 +237,8 @@ export interface WatchOptions {
 /** The states of a registry, one per call of `next()`. {@link watchRegistry} makes it. */
 export interface RegistryWatch<T = RegistryV1> extends AsyncIterableIterator<T> {
 	/**
-	 * The state now, at the first call; then waits for one that differs from the last. Calls that
-	 * don't wait for each other are answered in order.
+	 * The state now, at the first call; then waits for one that differs from the last. Calls that don't
+	 * wait for each other settle in order.
 	 *
 	 * @throws {RegistryError} `ABORTED`, `PERMISSION_DENIED` or `IO`. The iteration is over then.
 	 */
@@ -249,26 +249,26 @@ export interface RegistryWatch<T = RegistryV1> extends AsyncIterableIterator<T> 
 
 /**
  * Watches a registry: the value that {@link readRegistry} would give now, and another one after
- * each change of the file's content. Source: ours.
+ * each change of the file's content.
  *
  * ```js
  * for await (const registry of watchRegistry(path, { signal })) show(registry)
  * ```
  *
- * It counts what the path stands for, however that changes: by updates, by writes in place, by
- * deleting the file (an empty registry), by deleting, replacing or creating its folders, by pointing
- * symbolic links elsewhere. Nothing has to be there yet. A burst of changes is merged, until 15 ms
- * without one, for 100 ms at most. The last state is always delivered, those before it may be left
- * out; who comes late gets the state of that moment, and no backlog. Content that is the same as
- * that delivered last is not delivered again.
+ * The watch follows the path, however its content changes: by updates, by writes in place, by deleting
+ * the file (an empty registry), by deleting, replacing or creating its folders, by pointing symbolic
+ * links elsewhere. Neither file nor folder has to exist yet. A burst of changes is merged, until 15 ms
+ * without a change, for 100 ms at most. The last state is always delivered; states before it may be left
+ * out. A late call of `next()` gets the state of its moment, and no backlog. Content that equals the last
+ * delivered content is not delivered again.
  *
- * Nothing is locked, created or written, and read permission is enough, for the file and for its
- * folder. Waiting costs no CPU: the operating system's file events wake the watch. What another
- * machine does on a network file system has no events. Files are opened at the first `next()` and
- * closed at the end of the iteration: by leaving a `for await` loop, by `return()`, by an abort, by
- * an error, or with the thread.
+ * A watch locks, creates and writes nothing, and read permission is enough, for the file and for its
+ * folder. Waiting costs no CPU: the operating system's file events wake the watch. There are no events
+ * for what another machine does on a network file system. Files are opened at the first `next()` and
+ * closed at the end of the iteration: by leaving a `for await` loop, by `return()`, by an abort, by an
+ * error, or with the thread.
  *
- * @param path The registry. A relative one counts from the working directory of now.
+ * @param path The registry. A relative path counts from the working directory of this moment.
  * @throws {RegistryError} `INVALID_VALUE`, at the call. From `next()`: `ABORTED` once `signal` is
  * aborted; `PERMISSION_DENIED` or `IO` if the file is there and can't be read or its folder can't
  * be watched, also at a limit of the system, which the message names.
@@ -277,7 +277,7 @@ export function watchRegistry(path: string, options?: WatchOptions): RegistryWat
 
 /**
  * Replaces a registry whole, under its lock. The registry is taken as it is at the time of the
- * call. One of a newer schema is not overwritten. Source: argus.
+ * call. A registry of a newer schema is not overwritten.
  *
  * @throws {RegistryError} As {@link updateRegistry}.
  */
@@ -289,7 +289,7 @@ export function writeRegistry(
 
 /** A held lock, for the code that runs under it. */
 export interface HeldRegistryLock {
-	/** The registry, by its own name: absolute, with symbolic links followed. */
+	/** The registry's absolute path, with symbolic links followed. */
 	readonly path: string
 	/**
 	 * Replaces the registry under this lock. {@link readRegistry} reads it.
@@ -300,11 +300,11 @@ export interface HeldRegistryLock {
 }
 
 /**
- * Runs `fn` while holding a registry's lock. Source: argus.
+ * Runs `fn` while holding a registry's lock.
  *
  * @returns What `fn` returned.
- * @throws {RegistryError} As {@link updateRegistry}; `LOCK_LOST` also if an older program took the
- * lock away before `fn` was done.
+ * @throws {RegistryError} As {@link updateRegistry}; `LOCK_LOST` also if an older version of argus took
+ * the lock away before `fn` was done.
  */
 export function withRegistryLock<T>(
 	path: string,
@@ -322,7 +322,7 @@ export interface DocumentOptions<T> {
 	 */
 	lock?: 'lock-file' | 'registry'
 	/**
-	 * The lock file. All programs that share the document have to choose one and the same. Default: the
+	 * The lock file. All programs that share the document have to choose one lock file. Default: the
 	 * document's path with its extension replaced by `.lock` (`config.lock` for `config.json`), beside
 	 * the file that a symbolic link leads to.
 	 */
@@ -340,7 +340,8 @@ export interface DocumentOptions<T> {
 	 */
 	decode?(text: string): T
 	/**
-	 * The text of a value. One value has always one text: that tells whether an updater changed the value.
+	 * The text of a value; always one text for one value: an update compares texts to find out whether its
+	 * updater changed the value.
 	 * If it throws, or returns no string, the call fails with `INVALID_VALUE`, and nothing is written.
 	 * Default: `JSON.stringify(value, null, 2)`, which returns none for `undefined`.
 	 */
@@ -399,7 +400,7 @@ export interface LoadedDocument<T> {
 
 /** A held lock, for the code that runs under it. */
 export interface HeldDocumentLock<T> {
-	/** The document, by its own name: absolute, with symbolic links followed. */
+	/** The document's absolute path, with symbolic links followed. */
 	readonly path: string
 	/**
 	 * Replaces the document under this lock.
@@ -486,12 +487,12 @@ export class Document<T = unknown> {
 	watch(options?: DocumentWatchOptions): RegistryWatch<T>
 }
 
-/** How old an entry gets before it is pruned, in milliseconds: 60,000. Source: argus. */
+/** The age at which an entry is pruned, in milliseconds: 60,000. */
 export const DEFAULT_TTL_MS: 60000
 
 /**
- * A watcher's hold on its entry: the entry is its own as long as it names this process and this
- * start. Source: ours.
+ * What makes an entry a watcher's own: as long as the entry names this process and this start, it is the
+ * watcher's.
  */
 export interface WatcherClaim {
 	/** The entry's name. */
@@ -503,26 +504,29 @@ export interface WatcherClaim {
 }
 
 /**
- * Whose entry is meant. By id: whoever has it. By claim, or by a whole record, which makes a claim:
- * this watcher, if the entry of its id is still its own.
+ * The entry that an operation is about. By id: the entry of that id, whichever watcher has it. By claim,
+ * or by a whole record, which makes a claim: the entry of that id, if it is still this watcher's own.
  */
 export type WatcherRef = string | WatcherClaim | WatcherRecord
 
 /**
  * How to do an entry operation: {@link announceWatcher}, {@link claimWatcher},
  * {@link heartbeatWatcher}, {@link removeWatcher}, {@link pruneStaleWatchers}. Each is one atomic
- * update that runs no JavaScript while it holds the lock. Those of one registry that wait in one
+ * update that runs no JavaScript while it holds the lock. Operations on one registry that wait in one
  * thread are done together, in order, with one commit. What they don't touch keeps its spelling and
- * order; the layout is that of `JSON.stringify(registry, null, 2)`, so what JavaScript wrote keeps
- * its bytes.
+ * order. The layout is that of `JSON.stringify(registry, null, 2)`, so what JavaScript wrote keeps its
+ * bytes.
  */
 export interface EntryOptions extends UpdateOptions {
-	/** The time to do it at, in milliseconds since 1970. Default: the moment when the lock is held. */
+	/**
+	 * The time that the operation counts as done at, in milliseconds since 1970. Default: the moment at
+	 * which the lock is held.
+	 */
 	now?: number
 }
 
 /**
- * Adds a watcher's entry, or replaces the one of the same id, whosever it is. Source: argus.
+ * Adds a watcher's entry, or replaces the entry of its id, whichever watcher has that.
  *
  * @throws {RegistryError} As {@link updateRegistry}; `INVALID_VALUE` for what is no record.
  */
@@ -534,29 +538,28 @@ export function announceWatcher(
 
 /** How to claim an id. */
 export interface ClaimOptions extends EntryOptions {
-	/** Whether an id that is taken gets a suffix. If not, the claim fails with `ID_TAKEN`. Default true. */
+	/** Whether an id that is taken gets a suffix; else the claim fails with `ID_TAKEN`. Default true. */
 	suffix?: boolean
 	/**
-	 * Whether the entry of a dead process is replaced, judged as in {@link PruneOptions}: set it to
-	 * false for a registry that containers or hosts share, where another's live watcher would look
-	 * dead. Default true.
+	 * Whether the entry of a dead process is replaced, judged as in {@link PruneOptions}. Set it to false
+	 * for a registry that containers or hosts share: a live watcher of another container would look dead.
+	 * Default true.
 	 */
 	liveness?: boolean
 }
 
 /** What {@link claimWatcher} returns. */
 export interface ClaimedWatcher {
-	/** The record as it is entered: its `id` may have got a suffix. */
+	/** The record as it was entered: its `id` may have got a suffix. */
 	watcher: WatcherRecord
-	/** What makes the entry its own, for the other operations. */
+	/** The claim to the entry, for the other operations. */
 	claim: WatcherClaim
 }
 
 /**
- * Enters a watcher under an id of its own: the one it asks for or, if that is taken, the first of
- * `-2`, `-3`, ... that is free. The entry of a dead process is replaced; one that can't be judged
- * from here is not, nor one that this very process has entered before. Source: ours; the suffixes
- * are argus's.
+ * Enters a watcher under an id of its own: the id of its record or, if that is taken, the first of
+ * `-2`, `-3`, ... that is free. The entry of a dead process is replaced. An entry that can't be judged
+ * from here is not replaced, nor an entry that this process itself has made.
  *
  * @throws {RegistryError} As {@link announceWatcher}; `ID_TAKEN` without a suffix.
  */
@@ -568,93 +571,93 @@ export function claimWatcher(
 
 /**
  * Dates a watcher's entry now; by a whole record, the entry becomes that record. An entry that was
- * removed is never brought back. Source: argus; the claim is ours.
+ * removed is never brought back.
  *
  * @returns Whether the entry that is meant was there; if not, nothing was written.
  * @throws {RegistryError} As {@link updateRegistry}.
  */
 export function heartbeatWatcher(
 	path: string,
-	who: WatcherRef,
+	entry: WatcherRef,
 	options?: EntryOptions,
 ): Promise<boolean>
 
 /**
  * Removes a watcher's entry. By claim or record, an entry that is another watcher's by now is left
- * alone. Source: argus; the claim is ours.
+ * alone.
  *
  * @returns Whether the entry that is meant was there; if not, nothing was written.
  * @throws {RegistryError} As {@link updateRegistry}.
  */
 export function removeWatcher(
 	path: string,
-	who: WatcherRef,
+	entry: WatcherRef,
 	options?: EntryOptions,
 ): Promise<boolean>
 
 /** What to prune. */
 export interface PruneOptions extends EntryOptions {
 	/**
-	 * An entry whose `updatedAt` is longer ago is removed, in milliseconds. Default
-	 * {@link DEFAULT_TTL_MS} (source: argus). `Infinity` for liveness alone.
+	 * The age, in milliseconds, beyond which an entry is removed: the time since its `updatedAt`. Default
+	 * {@link DEFAULT_TTL_MS}. `Infinity` for liveness alone.
 	 */
 	ttlMs?: number
 	/**
 	 * Whether to remove younger entries, too, if their process is gone, or if their pid is another
-	 * process's by now: one that began over 10 s after `startedAt`, and over a minute of whose life
-	 * the entry was not renewed (else it is the watcher, and the clock was set forward). Only entries
-	 * whose `host` is of this machine alone (loopback, unspecified, or its name) are judged, and a
-	 * process that may not be signalled counts as alive. Not for a registry that containers or hosts
-	 * share: their loopback addresses look the same. Default false. Source: ours.
+	 * process's by now. It is another process's if that process began over 10 s after `startedAt` and has
+	 * lived for over a minute in which the entry was not renewed (else it is the watcher, and the clock was
+	 * set forward). Only entries whose `host` is of this machine alone (loopback, unspecified, or its name)
+	 * are judged, and a process that may not be signalled counts as alive. Not for a registry that
+	 * containers or hosts share: their loopback addresses are equal. Default false.
 	 */
 	liveness?: boolean
 }
 
 /** An entry that was pruned. */
 export interface PrunedWatcher {
-	/** Its name in the registry. */
+	/** The entry's name in the registry. */
 	id: string
 	/** The entry as it was. */
 	watcher: WatcherRecord
-	/** `expired`: older than its time to live. `dead`: its process is gone, or is another one. */
+	/** `expired`: older than `ttlMs`. `dead`: its process is gone, or its pid is another process's. */
 	reason: 'expired' | 'dead'
 }
 
 /**
- * Removes entries by age and, if asked to, by liveness. With nothing to remove it takes no lock,
- * writes nothing, and needs no write access; like any call it comes after the earlier ones of its
- * thread. An entry without a date never expires. Source: argus; liveness is ours.
+ * Removes entries by age and, with `liveness`, by whether their process lives. With nothing to remove it
+ * takes no lock, writes nothing, and needs no write access; like any call it runs after the earlier ones
+ * of its thread. An entry without a date never expires.
  *
  * @returns What was removed, in the order of the file.
  * @throws {RegistryError} As {@link updateRegistry}.
  */
 export function pruneStaleWatchers(path: string, options?: PruneOptions): Promise<PrunedWatcher[]>
 
-/** How to beat. */
+/** When a heartbeat renews the entry, and how. */
 export interface HeartbeatOptions extends Omit<UpdateOptions, 'signal'> {
 	/**
-	 * The longest pause between two beats, in milliseconds; each is up to a quarter shorter, at
-	 * random, so that watchers that were started together don't beat together. Default 15,000
-	 * (source: argus).
+	 * The longest pause between two renewals, in milliseconds. Each pause is up to a quarter shorter, at
+	 * random, so that watchers that were started together don't renew together. Default 15,000.
 	 */
 	intervalMs?: number
 	/**
-	 * Told of every beat that failed; the next comes all the same. `ENTRY_LOST` means that the entry
-	 * was removed or pruned, or is another watcher's: a heartbeat never brings it back, so announce
-	 * the watcher again (`claimWatcher` with `suffix: false` does so only if its id is free), or stop.
-	 * Also told of a removal that failed. What it throws becomes a warning. Default: `process.emitWarning`.
+	 * Called with the error of every renewal that failed; the next one is tried nevertheless. `ENTRY_LOST`
+	 * means that the entry was removed or pruned, or is another watcher's. A heartbeat never brings it
+	 * back: announce the watcher again (`claimWatcher` with `suffix: false` does so only if its id is
+	 * free), or stop. Also called with the error of a removal that failed. What it throws becomes a
+	 * warning. Default: `process.emitWarning`.
 	 */
 	onError?: (error: unknown) => void | Promise<void>
 	/** Whether the heartbeat keeps the process alive. Default false. */
 	keepAlive?: boolean
 }
 
-/** A heartbeat that runs. */
+/** A running heartbeat. */
 export interface RegistryHeartbeat {
 	/**
-	 * Stops it, and waits for a beat in flight. With `remove`, then removes the entry of the watcher
-	 * that `getWatcher` returns, if it is still its own. Never rejects: what fails goes to `onError`,
-	 * whose promise, if it returns one, it does not wait for.
+	 * Stops it, and waits for a renewal that is under way. With `remove`, then removes the entry of the
+	 * watcher that `getWatcher` returns, if it is still that watcher's own. Never rejects: an error goes to
+	 * `onError`. The promise of an `onError` that a renewal has called is not waited for.
 	 *
 	 * @returns Whether an entry was removed.
 	 */
@@ -663,10 +666,10 @@ export interface RegistryHeartbeat {
 
 /**
  * Renews a watcher's entry until it is stopped; the first time after an interval, as the entry is
- * fresh when it is announced. `getWatcher` is asked for the whole record before each beat. There
- * are never two beats at once, and never an unhandled rejection. A beat in flight is finished
- * before the process ends; the heartbeat itself keeps no process alive unless asked to. Source:
- * argus; jitter, `onError` and `stop` are ours.
+ * fresh when it is announced. `getWatcher` returns the whole record and is called before each renewal.
+ * There are never two renewals at once, and never an unhandled rejection. A renewal that is under way is
+ * finished before the process ends; the heartbeat itself keeps no process alive, unless `keepAlive` is
+ * set.
  *
  * @throws {RegistryError} `INVALID_VALUE` for a bad argument.
  */
@@ -687,19 +690,17 @@ export interface KernelLock {
 
 /**
  * Takes a shared kernel lock on a lock file, in one try. The file is created if it is missing.
- * Source: veil.
  *
- * @throws {RegistryError} `LOCK_BUSY` at once if somebody holds it exclusively, in this process
- * or another; `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks; `NOT_FOUND` if there is no
+ * @throws {RegistryError} `LOCK_BUSY` at once if the lock is held exclusively, in this process or
+ * another; `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks; `NOT_FOUND` if there is no
  * such folder; `PERMISSION_DENIED`, `INVALID_VALUE`, `IO`.
  */
 export function tryLockShared(lockPath: string): KernelLock
 
 /**
  * Takes an exclusive kernel lock on a lock file, in one try. The file is created if it is missing.
- * Source: veil.
  *
- * @throws {RegistryError} `LOCK_BUSY` at once if anybody holds it, in this process or another;
+ * @throws {RegistryError} `LOCK_BUSY` at once if the lock is held, in this process or another;
  * `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks; `NOT_FOUND` if there is no such folder;
  * `PERMISSION_DENIED`, `INVALID_VALUE`, `IO`.
  */
@@ -707,44 +708,43 @@ export function tryLockExclusive(lockPath: string): KernelLock
 
 /** What {@link inspectLock} found. */
 export interface LockStatus {
-	/** The registry, by its own name. */
+	/** The registry's absolute path, with symbolic links followed. */
 	path: string
 	/** `stale`: a lockfile is there, but its holder is gone; the next update takes it over. */
 	state: 'free' | 'held' | 'stale'
-	/** Who holds it, or held it last if it is stale. */
+	/** The holder, or the last one if the lock is stale. */
 	holder?: LockHolder
 	/**
-	 * What excludes two holders on this file system. `kernel-lock`: exact, and free as soon as its
-	 * holder is gone. `lockfile-only`: there are no kernel locks, and the lockfile has to do.
-	 * `unknown`: there is nothing yet that could be asked.
+	 * What excludes two holders on this file system. `kernel-lock`: a lock that the kernel releases as
+	 * soon as its holder is gone. `lockfile-only`: the file system has no kernel locks, only the lockfile.
+	 * `unknown`: there is no guard yet by which that could be found out.
 	 */
 	guarantee: 'kernel-lock' | 'lockfile-only' | 'unknown'
 }
 
 /**
  * Looks at a registry's lock without taking it. Needs no write access. To be exact it takes the
- * kernel lock, shared, for the moment of the look. Source: ours.
+ * kernel lock, shared, for a moment.
  */
 export function inspectLock(path: string, options?: { staleMs?: number }): Promise<LockStatus>
 
 /**
  * Where argus keeps its registry: `ARGUS_REGISTRY_PATH`; else `registry.json` in `ARGUS_HOME`;
  * else `~/.argus/registry.json` (`%USERPROFILE%` on Windows). An empty variable counts as unset.
- * Source: argus.
  *
  * @throws {RegistryError} `NOT_FOUND` if there is no home folder.
  */
 export function registryPath(): string
 
-/** A new, empty registry. Source: argus. */
+/** A new, empty registry. */
 export function createEmptyRegistry(now?: number): RegistryV1
 
-/** The entries of a registry, except those that are not objects. Source: argus. */
+/** The entries of a registry, except those that are not objects. */
 export function listWatchers(registry: RegistryV1): WatcherRecord[]
 
 /**
- * A registry with a watcher's entry added or replaced, dated `now`; the given one stays as it is.
- * Safe for any id, `__proto__` too. Source: argus.
+ * A registry with a watcher's entry added or replaced, dated `now`; the given registry stays as it is.
+ * Safe for any id, also `__proto__`.
  */
 export function setWatcherEntry(
 	registry: RegistryV1,
@@ -753,7 +753,6 @@ export function setWatcherEntry(
 ): RegistryV1
 
 /**
- * A registry without an entry, dated `now`; the very same registry if there is no such entry.
- * Source: argus.
+ * A registry without an entry, dated `now`; the given registry itself if it has no such entry.
  */
 export function removeWatcherEntry(registry: RegistryV1, id: string, now?: number): RegistryV1

@@ -3,13 +3,11 @@
 // What JavaScript imports. index.d.ts says what each export does.
 
 require('./lib/addon/load.js')
-const { listWatchers, removeWatcherEntry, setWatcherEntry } = require('./lib/api/values.js')
 const {
 	DEFAULT_TTL_MS,
 	REGISTRY_VERSION,
 	createEmptyRegistry,
 } = require('./lib/codec/registry-schema.js')
-const { Document } = require('./lib/api/document.js')
 const { RegistryError } = require('./lib/errors.js')
 
 /**
@@ -31,6 +29,33 @@ const later = (load, name) => {
 	const named = Object.defineProperty(call, 'name', { value: name })
 	return /** @type {M[N]} */ (/** @type {unknown} */ (named))
 }
+
+/**
+ * Like `later`, for a class: its module is loaded when it is constructed, extended or looked at.
+ *
+ * @template {abstract new (...args: never[]) => object} C
+ * @param {() => C} load
+ * @returns {C}
+ */
+const laterClass = (load) => {
+	// Only a proxy of a function that constructs can construct, and only such a function's own
+	// `prototype` may be shown as another.
+	function standIn() {}
+	/** @type {ProxyHandler<typeof standIn>} */
+	const handler = {
+		construct: (_, args, newTarget) =>
+			Reflect.construct(load(), args, newTarget === proxy ? load() : newTarget),
+		apply: () => {
+			throw new TypeError(`${load().name} is a class: it needs new`)
+		},
+		get: (_, key) => Reflect.get(load(), key),
+	}
+	const proxy = new Proxy(standIn, handler)
+	// A cast, because tsc can't see that a stand-in which only passes on has the type of the class.
+	return /** @type {C} */ (/** @type {unknown} */ (proxy))
+}
+
+const Document = laterClass(() => require('./lib/api/document.js').Document)
 
 const entries = () => require('./lib/api/entries.js')
 const announceWatcher = later(entries, 'announceWatcher')
@@ -57,6 +82,11 @@ const updateRegistry = later(updates, 'updateRegistry')
 const updateRegistrySync = later(updates, 'updateRegistrySync')
 const withRegistryLock = later(updates, 'withRegistryLock')
 const writeRegistry = later(updates, 'writeRegistry')
+
+const values = () => require('./lib/api/values.js')
+const listWatchers = later(values, 'listWatchers')
+const removeWatcherEntry = later(values, 'removeWatcherEntry')
+const setWatcherEntry = later(values, 'setWatcherEntry')
 
 const watches = () => require('./lib/api/watch.js')
 const watchRegistry = later(watches, 'watchRegistry')

@@ -47,9 +47,10 @@
  */
 
 const { inspect } = require('node:util')
-const constants = require('./addon/core-constants.js')
 const native = require('./addon/load.js')
 const { RegistryError, emitProcessWarning, messageOf, propertyOf, unwrap } = require('./errors.js')
+
+const constants = native.coreConstants()
 
 /** Timers that are longer overflow and fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1

@@ -3,13 +3,14 @@
 
 import type * as declared from 'argus-registry'
 
-type Implemented = typeof import('../../lib/api/entries.js') &
+type Implemented = typeof import('../../lib/api/document.js') &
+	typeof import('../../lib/api/entries.js') &
 	typeof import('../../lib/api/heartbeat.js') &
 	typeof import('../../lib/api/reads.js') &
 	typeof import('../../lib/api/try-lock.js') &
 	typeof import('../../lib/api/update.js') &
 	typeof import('../../lib/api/values.js') &
-	typeof import('../../lib/api/watch.js') &
+	Pick<typeof import('../../lib/api/watch.js'), 'watchRegistry'> &
 	Pick<
 		typeof import('../../lib/codec/registry-schema.js'),
 		'DEFAULT_TTL_MS' | 'REGISTRY_VERSION' | 'createEmptyRegistry'

@@ -67,20 +67,34 @@ test('functions have the declared names and parameters', () => {
 	}
 })
 
-test('constants have the declared values, and the class is one', () => {
+test('constants have the declared values, and the classes are classes', () => {
 	const constants = [...values].filter(([, symbol]) => symbol.flags & ts.SymbolFlags.Variable)
 	assert.deepEqual(constants.map(([name]) => name).sort(), ['DEFAULT_TTL_MS', 'REGISTRY_VERSION'])
 	for (const [name, symbol] of constants) assert.equal(exported[name], typeOf(symbol).value, name)
 	const classes = [...values].filter(([, symbol]) => symbol.flags & ts.SymbolFlags.Class)
-	assert.deepEqual(
-		classes.map(([name]) => name),
-		['RegistryError'],
-	)
+	assert.deepEqual(classes.map(([name]) => name).sort(), ['Document', 'RegistryError'])
 	assert.equal(new exported.RegistryError('IO', 'message', { path: '/x' }) instanceof Error, true)
 })
 
-/** The codes of errors that only Rust's documents have: JavaScript's have a codec in their place. */
-const ONLY_RUST = ['PARSE', 'SERIALIZE']
+test('Document is a class, though its module is loaded by its first use', () => {
+	const { Document } = exported
+	assert.throws(() => Document('/x'), TypeError)
+	assert.equal(Document.name, 'Document')
+	const document = new Document('/x')
+	assert.ok(document instanceof Document)
+	assert.equal(document.constructor, require('../../lib/api/document.js').Document)
+	class Settings extends Document {
+		folder() {
+			return dirname(this.path)
+		}
+	}
+	const settings = new Settings('/x/settings.json')
+	assert.ok(settings instanceof Settings && settings instanceof Document)
+	assert.equal(settings.folder(), '/x')
+})
+
+/** The codes of errors that JavaScript does not have: a value without a text is INVALID_VALUE there. */
+const ONLY_RUST = ['SERIALIZE']
 
 test('the codes of errors are those of the core', () => {
 	const rust = readFileSync(join(root, 'src', 'error.rs'), 'utf8')

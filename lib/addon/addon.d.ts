@@ -228,7 +228,7 @@ export function acquireSync(request: LockRequest): AddonResult<HeldLock>
  */
 export function applyEntries(request: LockRequest, operations: Array<EntryOperation>, durable: boolean): Background<AddonResult<AppliedOperations>>
 
-/** What `lib/` shares with the core. It asks once, when it is loaded. */
+/** What `lib/` shares with the core. Its modules ask once each, when they are loaded. */
 export function coreConstants(): CoreConstants
 
 /** The warning of a read that found no registry in the file. */

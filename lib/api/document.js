@@ -13,7 +13,6 @@
 
 const { resolve } = require('node:path')
 const { resultOf } = require('../addon/background.js')
-const constants = require('../addon/core-constants.js')
 const native = require('../addon/load.js')
 const { decode } = require('../codec/content.js')
 const { documentCodec } = require('../codec/document-codec.js')
@@ -34,6 +33,8 @@ const {
 	prepareWatch,
 } = require('../options.js')
 const { watchFile } = require('./watch.js')
+
+const constants = native.coreConstants()
 
 /** As in veil: a call that only reads or replaces finds the lock free or fails. */
 const ONE_TRY_MS = 0

@@ -6,7 +6,6 @@
 
 const { resolve } = require('node:path')
 const timers = require('node:timers')
-const { heartbeatJitter } = require('../addon/core-constants.js')
 const native = require('../addon/load.js')
 const { registryCodec } = require('../codec/registry-codec.js')
 const { RegistryError, emitProcessWarning, messageOf, registryError } = require('../errors.js')
@@ -20,6 +19,8 @@ const {
 	optionalFunction,
 } = require('../options.js')
 const { heartbeatWatcher, removeWatcher } = require('./entries.js')
+
+const { heartbeatJitter } = native.coreConstants()
 
 /**
  * The default `onError`.

@@ -5,7 +5,9 @@
 
 /** @import { RegistryV1 } from '../../index.js' */
 
-const { registryVersion, ttlMs } = require('../addon/core-constants.js')
+const native = require('../addon/load.js')
+
+const { registryVersion, ttlMs } = native.coreConstants()
 
 /** The cast says the number that index.d.ts declares; a test compares the two. */
 const REGISTRY_VERSION = /** @type {1} */ (registryVersion)

@@ -8,13 +8,15 @@
 
 const { isMainThread } = require('node:worker_threads')
 const { resultOf } = require('../addon/background.js')
-const { inlineSizeLimit } = require('../addon/core-constants.js')
 const native = require('../addon/load.js')
 const { RegistryError, isFailure, unwrap } = require('../errors.js')
 const { LONGEST_TIMER_MS, deliverWarning, lockRequest, remainingMs } = require('../options.js')
 const { unlessAborted, updateAborted } = require('./abort-signal.js')
 const { isTurnDue, letLoopTurn } = require('./event-loop.js')
 
+const { inlineSizeLimit } = native.coreConstants()
+
+/** How long a worker waits at a time, in a wait that blocks its thread. */
 const SYNC_SLICE_MS = 100
 
 /**

@@ -64,7 +64,7 @@ pub struct CoreConstants {
     pub inline_size_limit: f64,
 }
 
-/// What `lib/` shares with the core. It asks once, when it is loaded.
+/// What `lib/` shares with the core. Its modules ask once each, when they are loaded.
 #[napi]
 pub fn core_constants() -> CoreConstants {
     let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
