@@ -152,14 +152,21 @@ impl Lockfile {
         let io_error = |path: &Path, operation, error| Error::from_io(path, operation, error);
         // The file is closed at once: on Windows a name that is removed while its file is open may
         // stay until the file is closed, and the lockfile is open as long as the lock is held.
-        let fill = |path: &Path| -> io::Result<SystemTime> {
+        let fill = |path: &Path| -> io::Result<(SystemTime, FileId)> {
             let file = sys::create_new(path, 0o644)?;
             sys::write_start(&file, &record.encode())?;
-            file.metadata()?.modified()
+            let metadata = file.metadata()?;
+            Ok((metadata.modified()?, sys::id_of(&file, &metadata)?))
         };
         let temp = paths.temp(&paths::nonce());
-        let now = fill(&temp).map_err(|error| io_error(&temp, "create", error))?;
+        let (now, id) = fill(&temp).map_err(|error| io_error(&temp, "create", error))?;
         let mut published = sys::hard_link(&temp, &paths.lockfile);
+        // On network file systems a link that was made can be reported as one that existed before.
+        // This process would wait for its own lockfile. Compared while the temp file has its name:
+        // afterwards another lockfile may get the number of its inode.
+        if published.is_err() && sys::id_at(&paths.lockfile).is_ok_and(|at| at == Some(id)) {
+            published = Ok(());
+        }
         let _ = sys::remove_if_there(&temp);
         if matches!(&published, Err(error) if sys::links_unsupported(error)) {
             published = fill(&paths.lockfile).map(|_| ());

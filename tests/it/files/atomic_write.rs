@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::support::altered_calls::{touch, AlteredCalls};
-use crate::support::files::put;
+use crate::support::files::{names_in, put};
 use crate::support::processes::{this_test, PART};
 
 /// No test here can cut the power; what is asked of the disk, and when, can be seen.
@@ -24,6 +24,22 @@ fn a_durable_update_syncs_the_file_before_the_rename_and_the_folder_after_it() {
     assert!(file.ends_with(".tmp"), "{file}");
     assert_eq!(target, path);
     assert_eq!(Path::new(folder), Path::new(&path).parent().unwrap());
+}
+
+/// The folder was opened after the rename. With no descriptor free, the update failed though its
+/// change was in the file.
+#[test]
+fn a_folder_that_cannot_be_opened_fails_a_durable_update_before_anything_is_written() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["FOLDERS_CANNOT_BE_OPENED"]).again(this_test!());
+    };
+    put(path.as_ref(), "precious {");
+    let failed = touch(path.as_ref()).unwrap_err();
+    assert_eq!(failed.code(), "IO");
+    assert!(failed.to_string().contains("open the folder"), "{failed}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious {");
+    let names = names_in(Path::new(&path).parent().unwrap());
+    assert!(!names.iter().any(|name| name.contains("corrupt") || name.ends_with(".tmp")));
 }
 
 #[test]
