@@ -89,8 +89,7 @@ impl Lockfile {
         stale_after: Duration,
     ) -> Result<CreateOutcome> {
         // This also sets the guard's mtime by the file system's clock, by which ages are measured.
-        sys::write_start(&guard.file, &record.encode())
-            .map_err(|error| Error::from_io(&paths.guard, "write to", error))?;
+        guard.write(&record).map_err(|error| Error::from_io(&paths.guard, "write to", error))?;
         let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
         if !sys::LOCKED_FILE_IS_READABLE {
             return Self::create_separately(paths, Some(guard), record, stale_after);
@@ -140,9 +139,9 @@ impl Lockfile {
     }
 
     /// Creates a separate lockfile, which is complete before it gets its name. Where files can't
-    /// have two names it is created empty and filled at once: a crash in between leaves a lockfile
-    /// that looks like one of an older argus version, which other processes wait for until it is
-    /// stale by age.
+    /// have two names it is created empty and filled at once: a crash before the first byte leaves a
+    /// lockfile that looks like one of an older argus version, which other processes wait for until
+    /// it is stale by age.
     fn create_separately(
         paths: &FilePaths,
         guard: Option<&Guard>,
@@ -154,9 +153,17 @@ impl Lockfile {
         // stay until the file is closed, and the lockfile is open as long as the lock is held.
         let fill = |path: &Path| -> io::Result<(SystemTime, FileId)> {
             let file = sys::create_new(path, 0o644)?;
-            sys::write_start(&file, &record.encode())?;
-            let metadata = file.metadata()?;
-            Ok((metadata.modified()?, sys::id_of(&file, &metadata)?))
+            let filled = sys::write_start(&file, &record.encode()).and_then(|()| {
+                let metadata = file.metadata()?;
+                Ok((metadata.modified()?, sys::id_of(&file, &metadata)?))
+            });
+            drop(file);
+            if filled.is_err() {
+                // On a full disk a part of the record may have been written. Other processes would
+                // wait for such a lockfile.
+                let _ = sys::remove_if_there(path);
+            }
+            filled
         };
         let temp = paths.temp(&paths::nonce());
         let (now, id) = fill(&temp).map_err(|error| io_error(&temp, "create", error))?;

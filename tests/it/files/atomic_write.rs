@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use argus_registry::{LockOptions, RegistryLock};
+
 use crate::support::altered_calls::{touch, AlteredCalls};
 use crate::support::files::{names_in, put};
 use crate::support::processes::{this_test, PART};
@@ -15,6 +17,9 @@ fn a_durable_update_syncs_the_file_before_the_rename_and_the_folder_after_it() {
     let Ok(path) = env::var(PART) else {
         return AlteredCalls::new(&["RECORDS_CALLS"]).again(this_test!());
     };
+    // The guard, which is made durable, too, is there already.
+    drop(RegistryLock::acquire(&path, &LockOptions::default()).unwrap());
+    fs::remove_file(format!("{path}.calls")).unwrap();
     touch(path.as_ref()).unwrap();
     let calls = fs::read_to_string(format!("{path}.calls")).unwrap();
     let calls: Vec<_> = calls.lines().filter_map(|line| line.split_once(' ')).collect();
@@ -67,7 +72,8 @@ fn the_new_content_of_a_private_registry_is_private_from_the_beginning() {
     touch(path.as_ref()).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let calls = fs::read_to_string(format!("{path}.calls")).unwrap();
-    let new_content = calls.lines().find_map(|line| line.strip_prefix("sync ")).unwrap();
+    let synced = calls.lines().filter_map(|line| line.strip_prefix("sync "));
+    let new_content = { synced }.find(|name| name.ends_with(".tmp")).unwrap();
     let later = format!("chmod {new_content}");
     assert!(!calls.contains(&later), "its mode was set afterwards: {calls}");
 }
