@@ -163,6 +163,20 @@ pub(crate) fn commit(
     Ok(kept)
 }
 
+/// Makes the content durable that an update found and did not have to change: another process may
+/// have written it without an fsync. Does nothing for a file that does not exist.
+pub(crate) fn make_durable(paths: &FilePaths, found: Option<&FileContent>) -> Result<()> {
+    let Some(found) = found else { return Ok(()) };
+    let sync = || {
+        match &found.file {
+            Some(file) => file.sync_all()?,
+            None => sys::open_existing(&paths.target)?.sync_all()?,
+        }
+        sys::sync_folder(&paths.folder)
+    };
+    sync().map_err(|error| Error::from_io(&paths.target, "make durable", error))
+}
+
 /// Keeps the old file under another name. A hard link to the file needs no space, so this works on
 /// a full disk, too. Where files can't have two names, the content is copied.
 fn keep_old_file(lock: &impl WriteLock, old: Option<&FileContent>) -> Result<PathBuf> {

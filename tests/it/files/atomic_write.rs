@@ -5,11 +5,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use argus_registry::{LockOptions, RegistryLock};
+use argus_registry::{
+    remove_watcher, update_registry, Error, LockOptions, RegistryLock, RegistryV1, UpdateOptions,
+};
 
-use crate::support::altered_calls::{touch, AlteredCalls};
+use crate::support::altered_calls::{durable_one_try, touch, AlteredCalls};
+use crate::support::counter::{count_up, counter, patient};
 use crate::support::files::{names_in, put};
 use crate::support::processes::{this_test, PART};
+use crate::support::registries::one_try;
 
 /// No test here can cut the power; what is asked of the disk, and when, can be seen.
 #[test]
@@ -29,6 +33,53 @@ fn a_durable_update_syncs_the_file_before_the_rename_and_the_folder_after_it() {
     assert!(file.ends_with(".tmp"), "{file}");
     assert_eq!(target, path);
     assert_eq!(Path::new(folder), Path::new(&path).parent().unwrap());
+}
+
+/// The change was in the file already, but no process had made it durable: a durable update returned
+/// without an fsync.
+#[test]
+fn a_durable_update_that_changes_nothing_makes_durable_what_it_found() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["RECORDS_CALLS"]).again(this_test!());
+    };
+    let calls_file = format!("{path}.calls");
+    let take_calls = || {
+        let calls = fs::read_to_string(&calls_file).unwrap_or_default();
+        let _ = fs::remove_file(&calls_file);
+        calls
+    };
+    let folder = Path::new(&path).parent().unwrap();
+    let synced = |name: &Path| format!("sync {}\nsync {}\n", name.display(), folder.display());
+    let registry = Path::new(&path);
+    let fast = one_try();
+    let durable = durable_one_try();
+    let set_date = |options: &UpdateOptions| {
+        let set = |registry: &mut RegistryV1| {
+            registry.set_updated_at(7);
+            Ok::<_, Error>(())
+        };
+        update_registry(&path, options, set).unwrap();
+        take_calls()
+    };
+    set_date(&fast);
+    assert_eq!(set_date(&fast), "");
+    assert_eq!(set_date(&durable), synced(registry));
+
+    assert!(!remove_watcher(&path, "gone", &fast).unwrap());
+    assert_eq!(take_calls(), "");
+    assert!(!remove_watcher(&path, "gone", &durable).unwrap());
+    assert_eq!(take_calls(), synced(registry));
+
+    let document = folder.join("doc.json");
+    let unchanged = |durable| {
+        let document = counter(&document).durable(durable);
+        document.update(&patient(), |_| Ok::<_, Error>(())).unwrap();
+        take_calls()
+    };
+    counter(&document).update(&patient(), count_up).unwrap();
+    take_calls();
+    assert_eq!(unchanged(false), "");
+    assert_eq!(unchanged(true), synced(&document));
 }
 
 /// The folder was opened after the rename. With no descriptor free, the update failed though its
