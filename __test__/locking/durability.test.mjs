@@ -38,7 +38,11 @@ test('a durable update that finds its change made by a fast one makes that durab
 		const path = ${JSON.stringify(at.path)}
 		const count = ${JSON.stringify(count)}
 		const fast = { durable: false }
-		const set = (value) => (registry) => ({ ...registry, value })
+		// An updater that returns another object always writes.
+		const set = (value) => (registry) => {
+			registry.value = value
+			return registry
+		}
 		const counts = {}
 		const counting = async (name, work) => {
 			writeFileSync(count, '')

@@ -21,7 +21,9 @@ pub struct UpdateOptions {
     /// lock.
     pub lock: LockOptions,
     /// Whether an update returns only when it would survive a power failure (fsync of file and
-    /// folder). Default true. An update that finds its change in the file already makes that durable;
+    /// folder); an update that is not durable can take earlier durable ones with it in a power failure,
+    /// which leaves an empty file on some file systems (XFS, btrfs, ext4 with `noauto_da_alloc`).
+    /// Default true. An update that finds its change in the file already makes that durable;
     /// pruning that finds nothing to remove only reads. Otherwise an update survives the crash of any process, but not a crash of
     /// the machine.
     pub durable: bool,
