@@ -165,7 +165,9 @@ export interface UpdateOptions {
 	signal?: AbortSignal
 	/**
 	 * Whether to resolve only when the update would survive a power failure (fsync of file and
-	 * folder). Without it an update survives the crash of any process. Default true.
+	 * folder); an update that is not durable can take earlier durable ones with it in a power failure,
+	 * which leaves an empty file on some file systems (XFS, btrfs, ext4 with `noauto_da_alloc`). It
+	 * survives the crash of any process. Default true.
 	 */
 	durable?: boolean
 	/** Called for content that was kept beside the file. Default: `process.emitWarning`. */
@@ -357,7 +359,10 @@ export interface DocumentOptions<T> {
 	 * `empty()`, and the bytes are kept beside the file, as `<name>.corrupt-*`, with a warning.
 	 */
 	onCorrupt?: 'fail' | 'keep'
-	/** As in {@link UpdateOptions}: whether a write would survive a power failure. Default true. */
+	/**
+	 * As in {@link UpdateOptions}: whether a write survives a power failure; one that is not durable can
+	 * take earlier ones with it. Default true.
+	 */
 	durable?: boolean
 	/** The Unix permission bits of a file that is new, less the umask. Default 0o644. */
 	newFileMode?: number

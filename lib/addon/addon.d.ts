@@ -61,8 +61,8 @@ export interface AppliedOperations {
 
 /** What to commit, and how. */
 export interface CommitRequest {
-	/** The new content. */
-	text: string
+	/** The new content. Without it the content stays as it is, and is made durable. */
+	text?: string
 	/** Whether the commit has to survive a power failure. */
 	durable: boolean
 	/** Whether the bytes that are replaced are kept beside the file. */

@@ -122,14 +122,24 @@ class PendingContent {
 	}
 
 	/**
-	 * Commits changes, if there are any; returns a promise only if that takes another thread.
+	 * Commits the changes of calls; returns a promise only if that takes another thread.
 	 *
+	 * If one of the calls is durable, all changes are: that call may have found that another one had
+	 * made its change. Without changes the file is made durable, because a process may have written it
+	 * that did not.
+	 *
+	 * @param {LockCall<unknown>[]} calls
 	 * @param {{ release: boolean }} how
 	 */
-	commit(how) {
+	commit(calls, how) {
 		const [first] = this.changes
-		if (!first) return undefined
-		const durable = this.changes.some(({ call }) => call.durable)
+		const durableCall = calls.find((call) => call.durable)
+		const durable = durableCall !== undefined
+		if (!first) {
+			if (!durable) return undefined
+			const unchanged = { call: durableCall, text: undefined, durable, corrupt: undefined }
+			return commit(this.lock, unchanged, how)
+		}
 		this.changes = []
 		// Only the first found what is in the file: the others found what it has made of that.
 		return commit(this.lock, { ...first, text: this.content.text ?? '', durable }, how)
@@ -183,7 +193,8 @@ class Batch {
 		const { uncommitted } = this
 		this.uncommitted = []
 		try {
-			const committing = this.pending.commit(how)
+			const calls = uncommitted.map(({ member }) => member.call)
+			const committing = this.pending.commit(calls, how)
 			// Each needless await costs as much as some of the system calls.
 			if (committing) await committing
 			for (const { member, value } of uncommitted) {

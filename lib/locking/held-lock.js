@@ -164,12 +164,12 @@ const mayRunAgain = (call, error) =>
 	remainingMs(call) > 0
 
 /**
- * A text to commit for a call. `corrupt` is the reason why the content that it replaces is kept, if it
- * is.
+ * A text to commit for a call; without a text, the content is only made durable. `corrupt` is the
+ * reason why the content that it replaces is kept, if it is.
  *
  * @typedef {{
  *   call: LockCall<unknown>,
- *   text: string,
+ *   text: string | undefined,
  *   durable: boolean,
  *   corrupt: string | undefined,
  * }} Change
@@ -191,7 +191,7 @@ const finish = (lock, { call, corrupt }, request, result) => {
 
 /** @param {Change} change @param {boolean} release @returns {CommitRequest} */
 const commitRequest = ({ text, durable, corrupt }, release) => ({
-	text,
+	...(text !== undefined && { text }),
 	durable,
 	keepOld: corrupt !== undefined,
 	release,
@@ -208,7 +208,7 @@ const commitRequest = ({ text, durable, corrupt }, release) => ({
 const commit = (lock, change, { release }) => {
 	const { text, durable } = change
 	const request = commitRequest(change, release)
-	const mayBeAtOnce = !durable && text.length <= inlineSizeLimit
+	const mayBeAtOnce = !durable && text !== undefined && text.length <= inlineSizeLimit
 	if (mayBeAtOnce && ((release && unreleased.get(lock)) || lock.commitsAtOnce())) {
 		return finish(lock, change, request, lock.commitSync(request))
 	}

@@ -43,8 +43,10 @@ const updateOnceSync = (call, updater) => {
 	try {
 		const content = contentOf(lock)
 		const run = runInSyncScope(call.lockName, () => runSync(call, content, updater))
-		const { text, corrupt } = run
-		if (run.mustWrite) commitSync(lock, { call, text, durable: call.durable, corrupt })
+		const { durable } = call
+		// A durable update that found its change in the file makes that durable.
+		if (run.mustWrite) commitSync(lock, { call, text: run.text, durable, corrupt: run.corrupt })
+		else if (durable) commitSync(lock, { call, text: undefined, durable, corrupt: undefined })
 		return run.next
 	} finally {
 		release(lock)

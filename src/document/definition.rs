@@ -181,7 +181,9 @@ impl<T, F> Document<T, F> {
     }
 
     /// Sets whether writing returns only when the new content would survive a power failure (fsync of
-    /// file and folder). Default true.
+    /// file and folder); a write that is not durable can take earlier durable ones with it in a power
+    /// failure, which leaves an empty file on some file systems (XFS, btrfs, ext4 with
+    /// `noauto_da_alloc`). Default true.
     #[must_use]
     pub fn durable(mut self, durable: bool) -> Self {
         self.durable = durable;

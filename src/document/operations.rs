@@ -164,6 +164,10 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             let result = updater(&mut value)?;
             let bytes = self.print(&mut value)?;
             if bytes == before {
+                if self.durable {
+                    // The change may have been made by an update that was not durable.
+                    shared_file::make_durable(&paths, old.as_ref())?;
+                }
                 return Ok(result);
             }
             // After this check, a cancelled update is completed nevertheless.

@@ -28,23 +28,47 @@ pub(crate) struct Replacement<'a> {
 }
 
 impl Replacement<'_> {
-    /// Writes the temp file, calls `last_check`, and renames the temp file to the target. An error
-    /// means that the target is unchanged.
-    pub(crate) fn run(&self, last_check: impl FnOnce() -> Result<()>) -> Result<()> {
+    /// Writes the temp file, calls `last_check`, renames the temp file to the target, and makes the
+    /// rename durable if that was asked for.
+    pub(crate) fn run(
+        &self,
+        last_check: impl FnOnce() -> Result<()>,
+    ) -> Result<(), ReplacementError> {
         let fail = |operation, error| Error::from_io(self.target, operation, error);
         let mode = self.like.map_or(self.new_file_mode, sys::permission_bits);
+        // Opened first, because it can fail (a process has a limit of open files), and after the
+        // rename a failure can't be undone.
+        let folder = match self.durable {
+            true => sys::open_folder(self.folder).map_err(|e| fail("open the folder of", e))?,
+            false => None,
+        };
         let mut temp =
             TempFile::create(self.temp, mode).map_err(|e| fail("create a file beside", e))?;
         self.fill(&mut temp.file).map_err(|e| fail("write the new content of", e))?;
         last_check()?;
-        temp.rename_to(self.target).map_err(|e| fail("replace", e))
-    }
-
-    /// Makes the rename durable. This is the one step whose failure can't be undone: the target has
-    /// its new content, which may not survive a power failure.
-    pub(crate) fn sync_folder(&self) -> Result<()> {
-        let operation = "make durable (though it already has its new content)";
-        sys::sync_folder(self.folder).map_err(|e| Error::from_io(self.target, operation, e))
+        let renamed = match temp.rename_to(self.target) {
+            // On network file systems a rename that the server has made can be reported as failed:
+            // the answer was lost, and the call that repeated it found no temp file. So the file
+            // that has the target's name now decides.
+            Err(error) => match temp.is_at(self.target) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(fail("replace", error).into()),
+                Err(look) => Err(ReplacementError::Unknown(Error::Io {
+                    path: self.target.to_path_buf(),
+                    operation: "tell whether the new content has replaced",
+                    source: io::Error::new(error.kind(), format!("{error}, and then {look}")),
+                })),
+            },
+            Ok(()) => Ok(()),
+        };
+        renamed?;
+        match folder.map_or(Ok(()), |folder| sys::sync_open_folder(&folder)) {
+            Err(error) => {
+                let operation = "make durable (though it already has its new content)";
+                Err(ReplacementError::NotDurable(fail(operation, error)))
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     fn fill(&self, file: &mut File) -> io::Result<()> {
@@ -60,6 +84,23 @@ impl Replacement<'_> {
     }
 }
 
+/// Why [`Replacement::run`] failed, and what is known of the target.
+#[derive(Debug)]
+pub(crate) enum ReplacementError {
+    /// The target has its old content.
+    Unchanged(Error),
+    /// The rename was reported as failed, and the target can't be looked at.
+    Unknown(Error),
+    /// The target has its new content, which may not survive a power failure.
+    NotDurable(Error),
+}
+
+impl From<Error> for ReplacementError {
+    fn from(error: Error) -> Self {
+        ReplacementError::Unchanged(error)
+    }
+}
+
 /// A temp file, which is deleted when this is dropped unless it was renamed.
 struct TempFile<'a> {
     file: File,
@@ -72,10 +113,16 @@ impl<'a> TempFile<'a> {
         Ok(TempFile { file: sys::create_new(path, mode)?, path, renamed: false })
     }
 
-    fn rename_to(mut self, target: &Path) -> io::Result<()> {
+    fn rename_to(&mut self, target: &Path) -> io::Result<()> {
         sys::rename(self.path, target)?;
         self.renamed = true;
         Ok(())
+    }
+
+    /// Whether this file has the target's name.
+    fn is_at(&self, target: &Path) -> io::Result<bool> {
+        let id = sys::id_of(&self.file, &self.file.metadata()?)?;
+        Ok(sys::id_at(target)? == Some(id))
     }
 }
 
@@ -103,7 +150,11 @@ pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn replace(folder: &Path, bytes: &[u8], check: impl FnOnce() -> Result<()>) -> Result<()> {
+    fn replace(
+        folder: &Path,
+        bytes: &[u8],
+        check: impl FnOnce() -> Result<()>,
+    ) -> Result<(), ReplacementError> {
         let target = folder.join("a");
         let like = fs::metadata(&target).ok();
         Replacement {
@@ -127,7 +178,8 @@ mod tests {
             assert_eq!(fs::read(dir.path().join("temp")).unwrap(), b"new");
             Err(Error::LockLost { path: "a".into() })
         });
-        assert_eq!(refused.unwrap_err().code(), "LOCK_LOST");
+        let Err(ReplacementError::Unchanged(refused)) = refused else { panic!("{refused:?}") };
+        assert_eq!(refused.code(), "LOCK_LOST");
         assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"old");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

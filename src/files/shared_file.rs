@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
-use crate::files::atomic_write::Replacement;
+use crate::files::atomic_write::{Replacement, ReplacementError};
 use crate::files::paths::FilePaths;
 use crate::sys;
 
@@ -103,7 +103,8 @@ impl OpenedFile<'_> {
 ///
 /// # Errors
 ///
-/// [`Error::LockLost`] if the lock was removed before the rename; nothing was written then.
+/// [`Error::LockLost`] if the lock was removed before the rename; nothing was written then. An
+/// [`Error::Io`] says so if it can't be told whether the file was replaced.
 pub(crate) fn commit(
     lock: &impl WriteLock,
     old: Option<&FileContent>,
@@ -135,11 +136,19 @@ pub(crate) fn commit(
         // must not overwrite that of a process which took the lock in between.
         lock.check()
     });
-    if let (Err(_), Some(kept)) = (&replaced, &kept) {
-        // Nothing was replaced: the old content is still in the file itself.
-        let _ = sys::remove_if_there(kept);
-    }
-    if let Err(error) = replaced {
+    let unchanged = match replaced {
+        Ok(()) => None,
+        // The kept file stays: it may be all that is left of the old content.
+        Err(ReplacementError::Unknown(error) | ReplacementError::NotDurable(error)) => {
+            return Err(error)
+        }
+        Err(ReplacementError::Unchanged(error)) => Some(error),
+    };
+    if let Some(error) = unchanged {
+        if let Some(kept) = &kept {
+            // The old content is still in the file itself.
+            let _ = sys::remove_if_there(kept);
+        }
         // If the lock was lost, the process that holds it now may have removed this process's temp
         // file. The lost lock is the cause of the failure, so that is the error.
         lock.check()?;
@@ -151,10 +160,21 @@ pub(crate) fn commit(
             false => error,
         });
     }
-    if options.durable {
-        replacement.sync_folder()?;
-    }
     Ok(kept)
+}
+
+/// Makes the content durable that an update found and did not have to change: another process may
+/// have written it without an fsync. Does nothing for a file that does not exist.
+pub(crate) fn make_durable(paths: &FilePaths, found: Option<&FileContent>) -> Result<()> {
+    let Some(found) = found else { return Ok(()) };
+    let sync = || {
+        match &found.file {
+            Some(file) => file.sync_all()?,
+            None => sys::open_existing(&paths.target)?.sync_all()?,
+        }
+        sys::sync_folder(&paths.folder)
+    };
+    sync().map_err(|error| Error::from_io(&paths.target, "make durable", error))
 }
 
 /// Keeps the old file under another name. A hard link to the file needs no space, so this works on
@@ -165,6 +185,16 @@ fn keep_old_file(lock: &impl WriteLock, old: Option<&FileContent>) -> Result<Pat
     let name = paths.keepsake(now.as_millis(), lock.nonce());
     let fail = |error| Error::from_io(&name, "keep the old content as", error);
     match sys::hard_link(&paths.target, &name) {
+        // On network file systems a link that was made can be reported as failed, as one that
+        // existed before.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let is_linked = sys::id_at(&name).is_ok_and(|found| {
+                found.is_some() && sys::id_at(&paths.target).is_ok_and(|target| target == found)
+            });
+            if !is_linked {
+                return Err(fail(error));
+            }
+        }
         Err(error) if sys::links_unsupported(&error) => {
             let bytes = old.map_or(&[][..], |content| &content.bytes);
             let copied = sys::create_new(&name, 0o600).and_then(|file| {

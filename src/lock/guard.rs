@@ -14,7 +14,7 @@ use crate::files::atomic_write;
 use crate::files::paths::{self, FilePaths};
 use crate::lock::kernel_lock::{self, LockMode};
 use crate::lock::kernel_queue::{self, Waited};
-use crate::lock::owner_record::MAGIC;
+use crate::lock::owner_record::{self, OwnerRecord, MAGIC, RECORD_SIZE};
 use crate::lock::wait::Wait;
 use crate::sys;
 use crate::sys::FileId;
@@ -49,8 +49,10 @@ impl Guard {
         loop {
             wait.check_cancelled(paths)?;
             let (file, metadata) = open_guard(paths, wait)?;
-            let is_local_file = || metadata.is_file() && sys::is_local(&file);
-            if !wait.may_block() && !is_local_file() {
+            // An incomplete guard is synced when its record is written.
+            let is_quick =
+                || metadata.is_file() && sys::is_local(&file) && !is_incomplete(&metadata);
+            if !wait.may_block() && !is_quick() {
                 return Err(wait.would_block_error(paths));
             }
             let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
@@ -102,6 +104,19 @@ impl Guard {
         }
     }
 
+    /// Writes a record into the guard.
+    ///
+    /// The first one goes to the disk (fsync): a guard that lost its bytes in a power failure would
+    /// be hard to tell from another program's file. A failure of that is not the caller's: the bytes
+    /// that are lost then leave a part of a record, which is a guard, too.
+    pub(crate) fn write(&self, record: &OwnerRecord) -> io::Result<()> {
+        sys::write_start(&self.file, &record.encode())?;
+        if is_incomplete(&self.metadata) {
+            let _ = self.file.sync_all();
+        }
+        Ok(())
+    }
+
     /// Whether the locked file still has the guard's name. Fails if it is another program's file.
     fn check(&self, paths: &FilePaths) -> Result<bool> {
         let found = sys::id_at(&paths.guard)
@@ -127,7 +142,7 @@ fn must_be_a_guard(paths: &FilePaths, guard: &Guard) -> Result<()> {
     }
     let start = sys::read_start(&guard.file, MAGIC.len())
         .map_err(|error| Error::from_io(&paths.guard, "read", error))?;
-    if begins_a_guard(&start) {
+    if owner_record::begins_a_record(&start) {
         return Ok(());
     }
     Err(Error::Io {
@@ -137,10 +152,9 @@ fn must_be_a_guard(paths: &FilePaths, guard: &Guard) -> Result<()> {
     })
 }
 
-/// Whether a guard may begin with these bytes: with those of a record, or with zeros, which a power
-/// failure may leave of a record that was not on the disk yet.
-fn begins_a_guard(start: &[u8]) -> bool {
-    start == MAGIC || start.iter().all(|byte| *byte == 0)
+/// Whether no whole record has been written into a guard of this size yet.
+fn is_incomplete(metadata: &Metadata) -> bool {
+    metadata.len() < RECORD_SIZE as u64
 }
 
 /// Whether a path with a guard's name leads to something that is no guard, which an update would
@@ -151,7 +165,7 @@ pub(crate) fn is_foreign(path: &Path) -> bool {
         return true;
     }
     let start = sys::open_read_only(path).and_then(|file| sys::read_start(&file, MAGIC.len()));
-    start.is_ok_and(|start| !begins_a_guard(&start))
+    start.is_ok_and(|start| !owner_record::begins_a_record(&start))
 }
 
 /// Opens the guard. Creates it, and its folder, if they are missing and the caller may block.

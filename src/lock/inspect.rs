@@ -137,8 +137,10 @@ fn examine(paths: &FilePaths, stale_after: Duration) -> Result<LockSnapshot> {
         None => LockState::Free,
         Some(found) => {
             let named_guard = found.record.as_ref().and_then(|record| record.guard);
+            // A guard whose record was written in part names none.
+            let is_of = |guard| named_guard == Some(guard) || found.is_link_to(guard);
             let held = match (&guard_held, guard_id) {
-                (Some(Ok(held)), Some(_)) if named_guard == guard_id => *held,
+                (Some(Ok(held)), Some(guard)) if is_of(guard) => *held,
                 _ => found.verdict(SystemTime::now(), stale_after) != Verdict::Stale,
             };
             if held {

@@ -89,8 +89,7 @@ impl Lockfile {
         stale_after: Duration,
     ) -> Result<CreateOutcome> {
         // This also sets the guard's mtime by the file system's clock, by which ages are measured.
-        sys::write_start(&guard.file, &record.encode())
-            .map_err(|error| Error::from_io(&paths.guard, "write to", error))?;
+        guard.write(&record).map_err(|error| Error::from_io(&paths.guard, "write to", error))?;
         let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
         if !sys::LOCKED_FILE_IS_READABLE {
             return Self::create_separately(paths, Some(guard), record, stale_after);
@@ -140,9 +139,9 @@ impl Lockfile {
     }
 
     /// Creates a separate lockfile, which is complete before it gets its name. Where files can't
-    /// have two names it is created empty and filled at once: a crash in between leaves a lockfile
-    /// that looks like one of an older argus version, which other processes wait for until it is
-    /// stale by age.
+    /// have two names it is created empty and filled at once: a crash before the first byte leaves a
+    /// lockfile that looks like one of an older argus version, which other processes wait for until
+    /// it is stale by age.
     fn create_separately(
         paths: &FilePaths,
         guard: Option<&Guard>,
@@ -152,14 +151,29 @@ impl Lockfile {
         let io_error = |path: &Path, operation, error| Error::from_io(path, operation, error);
         // The file is closed at once: on Windows a name that is removed while its file is open may
         // stay until the file is closed, and the lockfile is open as long as the lock is held.
-        let fill = |path: &Path| -> io::Result<SystemTime> {
+        let fill = |path: &Path| -> io::Result<(SystemTime, FileId)> {
             let file = sys::create_new(path, 0o644)?;
-            sys::write_start(&file, &record.encode())?;
-            file.metadata()?.modified()
+            let filled = sys::write_start(&file, &record.encode()).and_then(|()| {
+                let metadata = file.metadata()?;
+                Ok((metadata.modified()?, sys::id_of(&file, &metadata)?))
+            });
+            drop(file);
+            if filled.is_err() {
+                // On a full disk a part of the record may have been written. Other processes would
+                // wait for such a lockfile.
+                let _ = sys::remove_if_there(path);
+            }
+            filled
         };
         let temp = paths.temp(&paths::nonce());
-        let now = fill(&temp).map_err(|error| io_error(&temp, "create", error))?;
+        let (now, id) = fill(&temp).map_err(|error| io_error(&temp, "create", error))?;
         let mut published = sys::hard_link(&temp, &paths.lockfile);
+        // On network file systems a link that was made can be reported as one that existed before.
+        // This process would wait for its own lockfile. Compared while the temp file has its name:
+        // afterwards another lockfile may get the number of its inode.
+        if published.is_err() && sys::id_at(&paths.lockfile).is_ok_and(|at| at == Some(id)) {
+            published = Ok(());
+        }
         let _ = sys::remove_if_there(&temp);
         if matches!(&published, Err(error) if sys::links_unsupported(error)) {
             published = fill(&paths.lockfile).map(|_| ());

@@ -18,6 +18,14 @@ pub(crate) const RECORD_SIZE: usize = 1024;
 /// The first bytes of every record, which tell this crate's files from those of other programs.
 pub(crate) const MAGIC: &[u8] = b"{\"argusRegistryLock\":1,";
 
+/// Whether a record may begin with these bytes, at most as many as [`MAGIC`] has: with the first
+/// bytes of every record, with a part of them, which a full disk, a file-size limit or a kill may
+/// leave, or with zeros, which a power failure may leave of what was not on the disk yet.
+pub(crate) fn begins_a_record(start: &[u8]) -> bool {
+    let written = start.len() - start.iter().rev().take_while(|byte| **byte == 0).count();
+    MAGIC.starts_with(&start[..written])
+}
+
 /// Whether the process that wrote a record still runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Liveness {
@@ -124,6 +132,14 @@ impl OwnerRecord {
         })
     }
 
+    /// Whether these are the bytes of a record that was written in part. Not of an empty file, as an
+    /// older argus version makes it.
+    pub(crate) fn is_cut(bytes: &[u8]) -> bool {
+        let start = &bytes[..bytes.len().min(MAGIC.len())];
+        // Every record ends with a line end.
+        bytes.last().is_some_and(|last| *last != b'\n') && begins_a_record(start)
+    }
+
     /// Whether the process that wrote this record still runs.
     ///
     /// A process of another host or pid namespace can't be judged. Neither can one of another boot:
@@ -187,6 +203,27 @@ mod tests {
         let whole = record().encode();
         for bytes in [b"".as_slice(), b"1234\n", b"{}", &whole[..100]] {
             assert_eq!(OwnerRecord::parse(bytes), None);
+        }
+    }
+
+    #[test]
+    fn a_record_that_was_written_in_part_is_told_from_other_files() {
+        let whole = record().encode();
+        for length in 1..whole.len() {
+            assert!(OwnerRecord::is_cut(&whole[..length]), "{length}");
+            let start = &whole[..length.min(MAGIC.len())];
+            assert!(begins_a_record(start), "{length}");
+            let mut zeros_after = whole[..length].to_vec();
+            zeros_after.resize(RECORD_SIZE, 0);
+            assert!(OwnerRecord::is_cut(&zeros_after), "{length}");
+            assert!(begins_a_record(&zeros_after[..MAGIC.len()]), "{length}");
+        }
+        assert!(OwnerRecord::is_cut(&[0; RECORD_SIZE]));
+        for other in [b"".as_slice(), &whole, b"1234", b"{\"argus\":1}", b"\0x"] {
+            assert!(!OwnerRecord::is_cut(other), "{other:?}");
+        }
+        for other in [b"1234".as_slice(), b"{\"argus\":1}", b"\0x"] {
+            assert!(!begins_a_record(other), "{other:?}");
         }
     }
 

@@ -19,6 +19,9 @@ use crate::lock::owner_record::{Liveness, OwnerRecord, RECORD_SIZE};
 use crate::sys;
 use crate::sys::FileId;
 
+/// How many bytes of a lockfile are read: more than a record has.
+const READ_LIMIT: usize = 4 * RECORD_SIZE;
+
 /// A lockfile as this process found it.
 pub(crate) struct FoundLockfile {
     identity: LockfileIdentity,
@@ -26,6 +29,8 @@ pub(crate) struct FoundLockfile {
     /// Open while the lockfile is judged, so that no other file can get its inode number.
     file: Option<File>,
     pub(crate) record: Option<OwnerRecord>,
+    /// Whether its record was written in part.
+    is_cut: bool,
 }
 
 /// What tells a lockfile from the next one of its name. File systems reuse an inode number at once,
@@ -79,11 +84,11 @@ impl FoundLockfile {
                 metadata.is_file() && sys::id_of(file, &metadata).is_ok_and(|id| id == identity.id)
             })
         });
-        let record = file
-            .as_ref()
-            .and_then(|file| sys::read_start(file, 4 * RECORD_SIZE).ok())
-            .and_then(|bytes| OwnerRecord::parse(&bytes));
-        Ok(Some(FoundLockfile { identity, modified: identity.modified, file, record }))
+        let bytes = file.as_ref().and_then(|file| sys::read_start(file, READ_LIMIT).ok());
+        let record = bytes.as_deref().and_then(OwnerRecord::parse);
+        let is_cut = |bytes: &Vec<u8>| bytes.len() < READ_LIMIT && OwnerRecord::is_cut(bytes);
+        let is_cut = bytes.as_ref().is_some_and(is_cut);
+        Ok(Some(FoundLockfile { identity, modified: identity.modified, file, record, is_cut }))
     }
 
     /// Whether both are the lockfile of one acquisition of the lock.
@@ -91,6 +96,11 @@ impl FoundLockfile {
         let nonce =
             |found: &FoundLockfile| found.record.as_ref().map(|record| record.nonce.clone());
         self.identity.id == other.identity.id && nonce(self) == nonce(other)
+    }
+
+    /// Whether this lockfile is the second name of this guard.
+    pub(crate) fn is_link_to(&self, guard: FileId) -> bool {
+        self.identity.id == guard
     }
 
     /// Whether a kernel lock on this file is held; `None` if that can't be found out.
@@ -179,7 +189,11 @@ pub(crate) fn clear_if_stale(
         return Ok(ClearOutcome::Free { took_over: false });
     };
     let is_of_this_guard = |record: &OwnerRecord| guard.is_some() && record.guard == guard;
-    let is_stale = if found.record.as_ref().is_some_and(is_of_this_guard) {
+    // Under a guard, a record is in part in the lockfile only while its process writes it there, where
+    // files can't have two names. That process holds the guard, unless the guard was deleted; then it
+    // finds that its lockfile was removed, and tries again.
+    let was_cut = || guard.is_some() && found.is_cut && found.has_kernel_lock() != Some(true);
+    let is_stale = if found.record.as_ref().is_some_and(is_of_this_guard) || was_cut() {
         // Its owner has released or lost the guard, which the caller holds now, and left the
         // lockfile.
         true

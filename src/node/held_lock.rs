@@ -246,8 +246,8 @@ impl Drop for Acquisition {
 /// What to commit, and how.
 #[napi(object, object_to_js = false)]
 pub struct CommitRequest {
-    /// The new content.
-    pub text: String,
+    /// The new content. Without it the content stays as it is, and is made durable.
+    pub text: Option<String>,
     /// Whether the commit has to survive a power failure.
     pub durable: bool,
     /// Whether the bytes that are replaced are kept beside the file.
@@ -341,7 +341,11 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<St
     };
     let CommitRequest { ref text, durable, keep_old, release } = *request;
     let how = CommitOptions { durable, keep_old, new_file_mode: held.new_file_mode };
-    let committed = shared_file::commit(&held.lock, held.content.as_ref(), text.as_bytes(), how);
+    let found = held.content.as_ref();
+    let committed = match text {
+        Some(text) => shared_file::commit(&held.lock, found, text.as_bytes(), how),
+        None => shared_file::make_durable(held.lock.paths(), found).map(|()| None),
+    };
     if release {
         // Before the lock is released: the lock keeps the replaced file open, and decides which thread
         // closes it.
@@ -351,7 +355,9 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<St
     } else {
         // The next commit replaces what this one has written. If that can't be read, the next commit
         // only does not know the mode to keep, and the next read says why.
-        held.content = shared_file::read(&held.lock.paths().target).ok().flatten();
+        if text.is_some() {
+            held.content = shared_file::read(&held.lock.paths().target).ok().flatten();
+        }
         *shared = Some(held);
     }
     addon_result(committed, |kept| kept.map(|path| path.to_string_lossy().into_owned()))

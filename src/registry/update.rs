@@ -7,7 +7,7 @@ use crate::content::partial_rewrite::{self, IndexedText, OnlyEntry, PartialRegis
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::{self, CommitOptions, FileContent, NEW_FILE_MODE};
+use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock, NEW_FILE_MODE};
 use crate::lock::reentry::UpdateScope;
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait};
@@ -21,7 +21,10 @@ pub struct UpdateOptions {
     /// lock.
     pub lock: LockOptions,
     /// Whether an update returns only when it would survive a power failure (fsync of file and
-    /// folder). Default true. Otherwise an update survives the crash of any process, but not a crash of
+    /// folder); an update that is not durable can take earlier durable ones with it in a power failure,
+    /// which leaves an empty file on some file systems (XFS, btrfs, ext4 with `noauto_da_alloc`).
+    /// Default true. An update that finds its change in the file already makes that durable;
+    /// pruning that finds nothing to remove only reads. Otherwise an update survives the crash of any process, but not a crash of
     /// the machine.
     pub durable: bool,
     /// Called when content that can't be parsed was kept in another file and replaced. The default
@@ -42,7 +45,8 @@ impl Default for UpdateOptions {
 /// Updates a registry: reads it, calls `updater` to change it, and replaces the file, all under the
 /// registry's lock. When this returns `Ok`, the change is in the file.
 ///
-/// If the updater changes nothing, nothing is written. If it fails, the file stays as it was, and the
+/// If the updater changes nothing, nothing is written; a durable update then makes durable what is
+/// there. If it fails, the file stays as it was, and the
 /// updater's error is returned. If a program that does not respect the guard takes the lock away, the
 /// updater runs again on fresh content, as long as the timeout allows.
 ///
@@ -132,6 +136,8 @@ pub(crate) fn update_entries<T>(
             let text = part.into_text();
             if has_changed {
                 commit(lock, options, content.as_ref(), text.bytes(), None)?;
+            } else {
+                keep(lock, options, content.as_ref())?;
             }
             partial_rewrite::cache(text);
             return Ok(value);
@@ -144,6 +150,8 @@ pub(crate) fn update_entries<T>(
             partial_rewrite::cache(text);
         } else if has_changed {
             commit(lock, options, content.as_ref(), registry.to_json().as_bytes(), corrupt)?;
+        } else {
+            keep(lock, options, content.as_ref())?;
         }
         Ok(value)
     })
@@ -234,8 +242,9 @@ fn update_under<T, E: From<Error>>(
     let content = shared_file::read(lock.path())?;
     let (mut registry, corrupt) = parse_under(lock, content.as_ref())?;
     let (value, text) = updater(&mut registry).map_err(UpdateFailure::Other)?;
-    if let Some(text) = text {
-        commit(lock, options, content.as_ref(), text.as_bytes(), corrupt)?;
+    match text {
+        Some(text) => commit(lock, options, content.as_ref(), text.as_bytes(), corrupt)?,
+        None => keep(lock, options, content.as_ref())?,
     }
     Ok(value)
 }
@@ -272,4 +281,13 @@ fn commit(
         options.on_warning.call(&Warning::Corrupt { path, reason, kept });
     }
     Ok(())
+}
+
+/// Leaves the content as it was found, and makes it durable if the update has to be: its change may
+/// have been made by an update that was not.
+fn keep(lock: &RegistryLock, options: &UpdateOptions, found: Option<&FileContent>) -> Result<()> {
+    match options.durable {
+        true => shared_file::make_durable(lock.paths(), found),
+        false => Ok(()),
+    }
 }

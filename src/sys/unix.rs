@@ -206,21 +206,33 @@ pub(crate) fn copy_mode_and_owner(file: &File, like: &Metadata) -> io::Result<()
     Ok(())
 }
 
-/// Makes the names in a folder durable. Succeeds on file systems that have no such call: they keep
-/// a rename in order with other changes, and guarantee no more.
+/// Makes the names in a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    match synced {
+    open_folder(folder)?.map_or(Ok(()), |folder| sync_open_folder(&folder))
+}
+
+/// Opens a folder for [`sync_open_folder`]; `None` if this user may write the folder but not list
+/// it, because such a folder can't be opened.
+pub(crate) fn open_folder(folder: &Path) -> io::Result<Option<File>> {
+    match File::open(folder) {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::ACCESS) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// Makes the names in an open folder durable. Succeeds on file systems that have no such call: they
+/// keep a rename in order with other changes, and guarantee no more.
+pub(crate) fn sync_open_folder(folder: &File) -> io::Result<()> {
+    match folder.sync_all() {
         Err(error)
             if matches!(
                 Errno::from_io_error(&error),
-                // ACCESS: a folder that this user may write but not list can't be opened.
-                Some(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF | Errno::ACCESS)
+                Some(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF)
             ) =>
         {
             Ok(())
         }
-        other => other,
+        synced => synced,
     }
 }
 

@@ -129,6 +129,16 @@ pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Always `None`: [`sync_folder`] does nothing.
+pub(crate) fn open_folder(_folder: &Path) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+/// Does nothing, like [`sync_folder`].
+pub(crate) fn sync_open_folder(_folder: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Whether the error means that this file system has no kernel locks.
 pub(crate) fn locks_unsupported(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(ERROR_NOT_SUPPORTED | ERROR_INVALID_FUNCTION))

@@ -5,9 +5,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::support::altered_calls::{touch, AlteredCalls};
-use crate::support::files::put;
+use argus_registry::{
+    remove_watcher, update_registry, Error, LockOptions, RegistryLock, RegistryV1, UpdateOptions,
+};
+
+use crate::support::altered_calls::{durable_one_try, touch, AlteredCalls};
+use crate::support::counter::{count_up, counter, patient};
+use crate::support::files::{names_in, put};
 use crate::support::processes::{this_test, PART};
+use crate::support::registries::one_try;
 
 /// No test here can cut the power; what is asked of the disk, and when, can be seen.
 #[test]
@@ -15,6 +21,9 @@ fn a_durable_update_syncs_the_file_before_the_rename_and_the_folder_after_it() {
     let Ok(path) = env::var(PART) else {
         return AlteredCalls::new(&["RECORDS_CALLS"]).again(this_test!());
     };
+    // The guard, which is made durable, too, is there already.
+    drop(RegistryLock::acquire(&path, &LockOptions::default()).unwrap());
+    fs::remove_file(format!("{path}.calls")).unwrap();
     touch(path.as_ref()).unwrap();
     let calls = fs::read_to_string(format!("{path}.calls")).unwrap();
     let calls: Vec<_> = calls.lines().filter_map(|line| line.split_once(' ')).collect();
@@ -24,6 +33,69 @@ fn a_durable_update_syncs_the_file_before_the_rename_and_the_folder_after_it() {
     assert!(file.ends_with(".tmp"), "{file}");
     assert_eq!(target, path);
     assert_eq!(Path::new(folder), Path::new(&path).parent().unwrap());
+}
+
+/// The change was in the file already, but no process had made it durable: a durable update returned
+/// without an fsync.
+#[test]
+fn a_durable_update_that_changes_nothing_makes_durable_what_it_found() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["RECORDS_CALLS"]).again(this_test!());
+    };
+    let calls_file = format!("{path}.calls");
+    let take_calls = || {
+        let calls = fs::read_to_string(&calls_file).unwrap_or_default();
+        let _ = fs::remove_file(&calls_file);
+        calls
+    };
+    let folder = Path::new(&path).parent().unwrap();
+    let synced = |name: &Path| format!("sync {}\nsync {}\n", name.display(), folder.display());
+    let registry = Path::new(&path);
+    let fast = one_try();
+    let durable = durable_one_try();
+    let set_date = |options: &UpdateOptions| {
+        let set = |registry: &mut RegistryV1| {
+            registry.set_updated_at(7);
+            Ok::<_, Error>(())
+        };
+        update_registry(&path, options, set).unwrap();
+        take_calls()
+    };
+    set_date(&fast);
+    assert_eq!(set_date(&fast), "");
+    assert_eq!(set_date(&durable), synced(registry));
+
+    assert!(!remove_watcher(&path, "gone", &fast).unwrap());
+    assert_eq!(take_calls(), "");
+    assert!(!remove_watcher(&path, "gone", &durable).unwrap());
+    assert_eq!(take_calls(), synced(registry));
+
+    let document = folder.join("doc.json");
+    let unchanged = |durable| {
+        let document = counter(&document).durable(durable);
+        document.update(&patient(), |_| Ok::<_, Error>(())).unwrap();
+        take_calls()
+    };
+    counter(&document).update(&patient(), count_up).unwrap();
+    take_calls();
+    assert_eq!(unchanged(false), "");
+    assert_eq!(unchanged(true), synced(&document));
+}
+
+/// The folder was opened after the rename. With no descriptor free, the update failed though its
+/// change was in the file.
+#[test]
+fn a_folder_that_cannot_be_opened_fails_a_durable_update_before_anything_is_written() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["FOLDERS_CANNOT_BE_OPENED"]).again(this_test!());
+    };
+    put(path.as_ref(), "precious {");
+    let failed = touch(path.as_ref()).unwrap_err();
+    assert_eq!(failed.code(), "IO");
+    assert!(failed.to_string().contains("open the folder"), "{failed}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious {");
+    let names = names_in(Path::new(&path).parent().unwrap());
+    assert!(!names.iter().any(|name| name.contains("corrupt") || name.ends_with(".tmp")));
 }
 
 #[test]
@@ -51,7 +123,8 @@ fn the_new_content_of_a_private_registry_is_private_from_the_beginning() {
     touch(path.as_ref()).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let calls = fs::read_to_string(format!("{path}.calls")).unwrap();
-    let new_content = calls.lines().find_map(|line| line.strip_prefix("sync ")).unwrap();
+    let synced = calls.lines().filter_map(|line| line.strip_prefix("sync "));
+    let new_content = { synced }.find(|name| name.ends_with(".tmp")).unwrap();
     let later = format!("chmod {new_content}");
     assert!(!calls.contains(&later), "its mode was set afterwards: {calls}");
 }

@@ -40,3 +40,53 @@ fn corrupt_bytes_are_kept_without_hard_links() {
     assert_eq!(fs::read_to_string(&kept[0]).unwrap(), "precious {");
     assert_eq!(read_registry(&path).unwrap().0.updated_at(), 7);
 }
+
+/// The error "cannot replace" was returned for a file that had been replaced, and the corrupt bytes,
+/// which were kept under another name by then, were deleted there, too.
+#[test]
+fn a_rename_that_takes_effect_and_reports_an_error_is_a_commit_and_corrupt_bytes_stay_kept() {
+    let Ok(path) = env::var(PART) else {
+        // The number that a repeated call gets, and one that says nothing of the name.
+        for error in ["RENAME_TAKES_EFFECT_AND_FAILS=ENOENT", "RENAME_TAKES_EFFECT_AND_FAILS=EIO"] {
+            AlteredCalls::new(&[error]).again(this_test!());
+        }
+        return;
+    };
+    put(path.as_ref(), "precious {");
+    touch(path.as_ref()).unwrap();
+    assert_eq!(read_registry(&path).unwrap().0.updated_at(), 7);
+    let kept = kept_files(path.as_ref());
+    assert_eq!(kept.len(), 1);
+    assert_eq!(fs::read_to_string(&kept[0]).unwrap(), "precious {");
+}
+
+#[test]
+fn a_rename_whose_outcome_cannot_be_told_is_reported_as_that_and_corrupt_bytes_stay_kept() {
+    let Ok(path) = env::var(PART) else {
+        let changes = ["RENAME_TAKES_EFFECT_AND_FAILS=EIO", "LOOKS_FAIL_AFTER_RENAME"];
+        return AlteredCalls::new(&changes).again(this_test!());
+    };
+    put(path.as_ref(), "precious {");
+    let unknown = touch(path.as_ref()).unwrap_err();
+    assert_eq!(unknown.code(), "IO");
+    let message = unknown.to_string();
+    assert!(message.contains("tell whether the new content has replaced"), "{message}");
+    let kept = kept_files(path.as_ref());
+    assert_eq!(kept.len(), 1);
+    assert_eq!(fs::read_to_string(&kept[0]).unwrap(), "precious {");
+}
+
+#[test]
+fn a_link_that_is_made_and_reports_that_it_existed_is_a_link() {
+    let Ok(path) = env::var(PART) else {
+        AlteredCalls::new(&["LINK_TAKES_EFFECT_AND_FAILS"]).again(this_test!());
+        return AlteredCalls::new(&["LINK_TAKES_EFFECT_AND_FAILS", "NO_KERNEL_LOCKS"])
+            .again(this_test!());
+    };
+    put(path.as_ref(), "precious {");
+    touch(path.as_ref()).unwrap();
+    let kept = kept_files(path.as_ref());
+    assert_eq!(kept.len(), 1);
+    assert_eq!(fs::read_to_string(&kept[0]).unwrap(), "precious {");
+    assert!(!Path::new(&format!("{path}.lock")).exists());
+}

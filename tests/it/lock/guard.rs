@@ -8,7 +8,7 @@ use std::thread;
 use argus_registry::{try_lock_exclusive, LockOptions, RegistryLock};
 
 use crate::support::altered_calls::{touch, AlteredCalls};
-use crate::support::files::put;
+use crate::support::files::{names_in, put, registry_path};
 use crate::support::processes::{this_test, PART};
 
 /// A crash that leaves a temp file and no lockfile leaves nothing to take over, and the temp file
@@ -74,4 +74,75 @@ fn a_copy_of_the_descriptor_does_not_keep_a_lock_that_was_released() {
         touch(path.as_ref()).unwrap();
         drop(try_lock_exclusive(format!("{path}.x")).unwrap());
     }
+}
+
+const RECORD_START: &[u8] = b"{\"argusRegistryLock\":1,\"pid\":1";
+
+/// A guard of which a part had been written was refused for ever as another program's file.
+#[test]
+fn a_guard_that_was_written_in_part_is_a_guard() {
+    let (_dir, path) = registry_path();
+    let guard = path.with_extension("json.guard");
+    let zeros = [0; 30];
+    for length in 0..RECORD_START.len() {
+        for zeros in [&zeros[..0], &zeros[length..]] {
+            fs::write(&guard, [&RECORD_START[..length], zeros].concat()).unwrap();
+            touch(&path).unwrap();
+            fs::remove_file(&path).unwrap();
+        }
+    }
+    fs::write(&guard, "{\"argus\": \"another program's\"}").unwrap();
+    let refused = touch(&path).unwrap_err().to_string();
+    assert!(refused.contains("another program's file"), "{refused}");
+}
+
+/// A process may write no file beyond this size. The system ends it unless it ignores the signal, as
+/// `sh` is told to do here.
+#[test]
+fn a_file_size_limit_leaves_no_lockfile_and_no_guard_that_is_refused() {
+    use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+    let Ok(part) = env::var(PART) else {
+        let (_dir, path) = registry_path();
+        for changes in [&[][..], &["NO_HARD_LINKS"], &["NO_KERNEL_LOCKS", "NO_HARD_LINKS"]] {
+            let altered = AlteredCalls::new(changes);
+            let mut command = std::process::Command::new("sh");
+            command
+                .args(["-c", "trap '' XFSZ; exec \"$0\" --exact \"$1\" --nocapture"])
+                .args([env::current_exe().unwrap().as_os_str(), this_test!().as_ref()])
+                .env(PART, &path);
+            altered.load_into(&mut command);
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{changes:?} {output:?}");
+            for name in ["registry.json", "registry.json.guard"] {
+                fs::remove_file(path.with_file_name(name)).unwrap();
+            }
+        }
+        return;
+    };
+    let path = Path::new(&part);
+    let before = getrlimit(Resource::Fsize);
+    for limit in [0, 1, 10, 30, 1000] {
+        setrlimit(Resource::Fsize, Rlimit { current: Some(limit), ..before }).unwrap();
+        let failed = touch(path).unwrap_err();
+        setrlimit(Resource::Fsize, before).unwrap();
+        assert_eq!(failed.code(), "IO", "{failed}");
+        let names = names_in(path.parent().unwrap());
+        let is_left = |name: &String| name != "registry.json.guard";
+        assert!(!names.iter().any(is_left), "{limit}: {names:?}");
+    }
+    touch(path).unwrap();
+}
+
+/// An update writes a record into the guard, which need not survive a power failure. The first one
+/// does, so that the guard is known as one.
+#[test]
+fn a_guard_is_synced_once_when_it_is_made() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["RECORDS_CALLS"]).again(this_test!());
+    };
+    for _ in 0..3 {
+        drop(RegistryLock::acquire(&path, &LockOptions::default()).unwrap());
+    }
+    let calls = fs::read_to_string(format!("{path}.calls")).unwrap();
+    assert_eq!(calls, format!("sync {path}.guard\n"));
 }

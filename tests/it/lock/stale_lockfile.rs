@@ -8,9 +8,7 @@ use argus_registry::{inspect_lock, LockState};
 use argus_registry::{LockOptions, RegistryLock};
 
 use crate::support::files::{names_in, put, registry_path};
-#[cfg(unix)]
-use crate::support::registries::add;
-use crate::support::registries::one_try;
+use crate::support::registries::{add, one_try};
 
 #[cfg(unix)]
 const STALE: Duration = Duration::from_secs(10);
@@ -80,4 +78,39 @@ fn a_lockfile_without_an_owner_that_carries_a_kernel_lock_is_held() {
     assert!(lockfile.exists());
     drop(held);
     add(&path, "app", &one_try()).unwrap();
+}
+
+/// A process was killed, or had no space, in the middle of its record. Such a lockfile was waited for
+/// until it was stale by age.
+#[test]
+fn a_lockfile_that_was_written_in_part_is_taken_over_at_once() {
+    let (_dir, path) = registry_path();
+    let lockfile = path.with_extension("json.lock");
+    add(&path, "app", &one_try()).unwrap();
+    let record = fs::read(path.with_extension("json.guard")).unwrap();
+    for length in [1, 5, 21, 22, 100, record.len() - 1] {
+        fs::write(&lockfile, &record[..length]).unwrap();
+        assert!(RegistryLock::acquire(&path, &one_try().lock).unwrap().took_over(), "{length}");
+    }
+    fs::write(&lockfile, [0; 1024]).unwrap();
+    assert!(RegistryLock::acquire(&path, &one_try().lock).unwrap().took_over());
+    // What an older argus, or a person, may have made.
+    for other in ["", "1234", "{\"pid\":1}"] {
+        fs::write(&lockfile, other).unwrap();
+        let refused = RegistryLock::acquire(&path, &one_try().lock).unwrap_err();
+        assert_eq!(refused.code(), "LOCK_BUSY", "{other:?}");
+    }
+}
+
+/// A lockfile that is the guard's second name is known by that, and needs no record.
+#[cfg(unix)]
+#[test]
+fn a_guards_second_name_with_a_part_of_a_record_is_stale_when_the_guard_is_free() {
+    let (_dir, path) = registry_path();
+    let guard = path.with_extension("json.guard");
+    fs::write(&guard, "{\"argus").unwrap();
+    #[allow(clippy::disallowed_methods, reason = "a crash's leftover is made by hand")]
+    fs::hard_link(&guard, path.with_extension("json.lock")).unwrap();
+    assert_eq!(inspect_lock(&path, STALE).unwrap().state, LockState::Stale);
+    assert!(RegistryLock::acquire(&path, &one_try().lock).unwrap().took_over());
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,8 +49,14 @@ int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {
 /* An older argus that judges our lockfile stale while our new content goes to the disk. */
 int fsync(int fd) {
     int (*real)(int) = dlsym(RTLD_NEXT, "fsync");
-    char lockfile[4096];
-    snprintf(lockfile, sizeof lockfile, "%s.lock", getenv("ARGUS_REGISTRY_TEST_PART"));
+    const char *path = getenv("ARGUS_REGISTRY_TEST_PART");
+    char lockfile[4096], guard_name[4096];
+    snprintf(lockfile, sizeof lockfile, "%s.lock", path);
+    snprintf(guard_name, sizeof guard_name, "%s.guard", path);
+    /* A new guard goes to the disk before there is a lockfile. */
+    struct stat synced, guard;
+    if (fstat(fd, &synced) == 0 && stat(guard_name, &guard) == 0 && synced.st_ino == guard.st_ino)
+        return real(fd);
     unlink(lockfile);
     close(open(lockfile, O_CREAT | O_EXCL | O_WRONLY, 0644));
     return real(fd);
@@ -132,6 +139,51 @@ int rename(const char *p1, const char *p2) {
         unlink(p1);
     }
     return real(p1, p2);
+}
+#endif
+#ifdef RENAME_TAKES_EFFECT_AND_FAILS
+/* A network file system that loses the answer to a rename, and repeats the call. */
+static int is_renamed = 0;
+int rename(const char *p1, const char *p2) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    if (real(p1, p2)) abort();
+    is_renamed = 1;
+    errno = RENAME_TAKES_EFFECT_AND_FAILS;
+    return -1;
+}
+#ifdef LOOKS_FAIL_AFTER_RENAME
+int statx(int dir, const char *path, int flags, unsigned mask, struct statx *found) {
+    int (*real)(int, const char *, int, unsigned, struct statx *) = dlsym(RTLD_NEXT, "statx");
+    if (is_renamed && path && !strcmp(path, getenv("ARGUS_REGISTRY_TEST_PART"))) {
+        errno = ESTALE;
+        return -1;
+    }
+    return real(dir, path, flags, mask, found);
+}
+#endif
+#endif
+#ifdef FOLDERS_CANNOT_BE_OPENED
+/* A process that has as many open files as it may have when it opens a folder. */
+int open64(const char *path, int flags, ...) {
+    int (*real)(const char *, int, ...) = dlsym(RTLD_NEXT, "open64");
+    struct stat found;
+    if (stat(path, &found) == 0 && S_ISDIR(found.st_mode)) {
+        errno = EMFILE;
+        return -1;
+    }
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = va_arg(arguments, mode_t);
+    va_end(arguments);
+    return real(path, flags, mode);
+}
+#endif
+#ifdef LINK_TAKES_EFFECT_AND_FAILS
+/* A network file system that loses the answer to a hard link, and repeats the call. */
+int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {
+    int (*real)(int, const char *, int, const char *, int) = dlsym(RTLD_NEXT, "linkat");
+    if (real(d1, p1, d2, p2, flags) == 0) errno = EEXIST;
+    return -1;
 }
 #endif
 #ifdef LOCKFILE_REPLACED_BEFORE_MOVE

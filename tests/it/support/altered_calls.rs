@@ -8,7 +8,7 @@ use std::env;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use argus_registry::{update_registry, Error, LockOptions, UpdateOptions};
@@ -54,10 +54,16 @@ impl AlteredCalls {
             .unwrap()
     }
 
+    /// Makes a program have the altered calls.
+    pub(crate) fn load_into(&self, command: &mut Command) {
+        command.env("LD_PRELOAD", &self.library);
+    }
+
     /// Runs a test of this program again, in a process with the altered calls.
     pub(crate) fn again(&self, test: &str) {
         let mut command = processes::again(&env::current_exe().unwrap(), test, self.path());
-        let output = command.env("LD_PRELOAD", &self.library).output().unwrap();
+        self.load_into(&mut command);
+        let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.contains("1 passed"), "{said}{errors}");
