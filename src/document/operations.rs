@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::document::definition::{Document, Loaded};
 use crate::document::format::Format;
-use crate::document::lock::{DocumentLock, LockRequest, UnlockedReason};
+use crate::document::lock::{DocumentLock, LockChoice, LockRequest, UnlockedReason};
 use crate::error::{Error, FormatError, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent};
@@ -27,6 +27,7 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
     /// # Errors
     ///
     /// [`Error::LockBusy`] with the lock file's path, at once, if another process or thread is writing;
+    /// [`Error::ReEntrant`] from inside an updater that runs on this thread under this document's lock;
     /// [`Error::LockMismatch`]; [`Error::NotFound`] if the file does not exist or is deleted during the
     /// call (for a file that does not exist, no lock file is created); [`Error::Parse`];
     /// [`Error::UnsupportedVersion`]; [`Error::PermissionDenied`]; [`Error::Io`]. For a document that
@@ -47,12 +48,21 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
         let lock = self.lock.resolve(&paths)?;
         let request = self.lock_request(&paths, &lock);
         let wait = Wait::start(options);
+        let _entered = match self.load_takes_lock() {
+            true => Some(UpdateScope::enter(lock.identity(&paths), &paths.target)?),
+            false => None,
+        };
         let (content, unlocked) = match self.requires_lock {
             true => (load_under_lock(&request, &wait)?, None),
             false => load_content(&request, &wait)?,
         };
         let value = self.parse(&paths, &content)?;
         Ok(Loaded { value, locked: unlocked.is_none(), unlocked })
+    }
+
+    /// Whether [`load`](Self::load) takes the lock: readers of a registry's lock take none by default.
+    pub(crate) fn load_takes_lock(&self) -> bool {
+        self.requires_lock || matches!(self.lock, LockChoice::LockFile(_))
     }
 
     fn lock_request<'a>(&self, paths: &'a FilePaths, lock: &'a DocumentLock) -> LockRequest<'a> {
@@ -87,7 +97,8 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     /// # Errors
     ///
     /// [`Error::LockBusy`] with the lock file's path, at once, if another process or thread is reading
-    /// or writing; [`Error::LockMismatch`]; [`Error::Serialize`]; [`Error::InvalidValue`] for a value
+    /// or writing; [`Error::ReEntrant`] from inside an updater that runs on this thread under this
+    /// document's lock; [`Error::LockMismatch`]; [`Error::Serialize`]; [`Error::InvalidValue`] for a value
     /// of another version; [`Error::UnsupportedVersion`] if the file has a newer version;
     /// [`Error::LockLost`] if the lock file was deleted during the call. After any of these, nothing was
     /// written. [`Error::PermissionDenied`]; [`Error::UnsupportedFileSystem`]; [`Error::Io`].
@@ -110,6 +121,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         let paths = self.paths()?;
         let lock = self.lock.resolve(&paths)?;
         let wait = Wait::start(options);
+        let _entered = UpdateScope::enter(lock.identity(&paths), &paths.target)?;
         let lock = self.lock_request(&paths, &lock).acquire(&wait)?;
         let old = shared_file::read(&paths.target)?;
         let corrupt = match old.as_ref().map(|old| self.parse(&paths, old)) {
