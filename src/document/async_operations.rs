@@ -21,11 +21,13 @@ use tokio::sync::oneshot;
 use crate::document::definition::{Document, Loaded};
 use crate::document::format::Format;
 use crate::error::{Error, Result};
+use crate::lock::reentry::UpdateScope;
 use crate::lock::wait::LockOptions;
 use crate::util::cancel::CancelToken;
 
 /// Needs the feature `tokio`. The futures borrow nothing, so that they can be spawned. They begin when
-/// they are first polled, and block no worker of the runtime. If a future is dropped before the file is
+/// they are first polled, and block no worker of the runtime. An updater that blocks on such a future of
+/// its own document on its own thread gets [`Error::ReEntrant`], as from the blocking call. If a future is dropped before the file is
 /// replaced, no lock and no change remains.
 impl<T, F> Document<T, F>
 where
@@ -41,7 +43,8 @@ where
         &self,
         options: &LockOptions,
     ) -> impl Future<Output = Result<Loaded<T>>> + Send + 'static {
-        self.in_background(options, |document, options| document.load_with(&options))
+        let takes_lock = self.load_takes_lock();
+        self.in_background(options, takes_lock, |document, options| document.load_with(&options))
     }
 
     /// Like [`save_with`](Self::save_with), for async callers. The value is put in its canonical order
@@ -56,7 +59,9 @@ where
         value: &mut T,
     ) -> impl Future<Output = Result<()>> + Send + 'static {
         let printed = self.print(value);
-        self.in_background(options, |document, options| document.save_bytes(&options, &printed?))
+        self.in_background(options, true, |document, options| {
+            document.save_bytes(&options, &printed?)
+        })
     }
 
     /// Like [`update`](Self::update), for async callers. `updater` runs on the call's separate thread.
@@ -73,12 +78,13 @@ where
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.in_background(options, |document, options| document.update(&options, updater))
+        self.in_background(options, true, |document, options| document.update(&options, updater))
     }
 
     fn in_background<R, E>(
         &self,
         options: &LockOptions,
+        takes_lock: bool,
         work: impl FnOnce(Self, LockOptions) -> Result<R, E> + Send + 'static,
     ) -> impl Future<Output = Result<R, E>> + Send + 'static
     where
@@ -91,8 +97,21 @@ where
         async move {
             let _dropped = CancelOnDrop(token);
             let path = document.path().to_path_buf();
+            if takes_lock && UpdateScope::is_inside_any() {
+                document.refuse_inside_updater()?;
+            }
             run_on_new_thread(&path, move || work(document, options)).await
         }
+    }
+}
+
+impl<T, F> Document<T, F> {
+    /// Fails on a thread that runs an updater under this document's lock. A future is polled there if
+    /// the updater blocks on it. The updater would then wait for the call, which waits for the lock.
+    fn refuse_inside_updater(&self) -> Result<()> {
+        let paths = self.paths()?;
+        let lock = self.lock.resolve(&paths)?;
+        UpdateScope::refuse_inside(lock.identity(&paths), &paths.target)
     }
 }
 

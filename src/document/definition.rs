@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::document::format::Json;
 #[cfg(feature = "toml")]
 use crate::document::format::Toml;
-use crate::document::lock::{LockChoice, LockFile};
+use crate::document::lock::{LockChoice, LockFile, UnlockedReason};
 use crate::error::Result;
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::NEW_FILE_MODE;
@@ -62,6 +62,7 @@ use crate::warning::OnWarning;
 pub struct Document<T, F = Json> {
     pub(crate) path: PathBuf,
     pub(crate) lock: LockChoice,
+    pub(crate) requires_lock: bool,
     pub(crate) format: F,
     pub(crate) version: Option<u32>,
     pub(crate) canonical: Option<CanonicalOrder<T>>,
@@ -82,11 +83,12 @@ type EmptyValue<T> = Arc<dyn Fn() -> T + Send + Sync>;
 pub struct Loaded<T> {
     /// The value.
     pub value: T,
-    /// Whether the value was read under the shared lock. It was not if the caller may neither create
-    /// nor open the lock file, if the file system has no locks, or if the document uses a registry's
-    /// lock, which readers do not take. Even then the value is one whole version of those that this
-    /// crate wrote, since this crate replaces files atomically.
+    /// Whether the value was read under the document's lock. Even a value that was not is one whole
+    /// version of those that this crate wrote, since this crate replaces files atomically.
     pub locked: bool,
+    /// Why the value was read without the lock; `None` if it was read under it. For a document that
+    /// [requires its lock](Document::require_lock) always `None`.
+    pub unlocked: Option<UnlockedReason>,
 }
 
 impl<T> Document<T, Json> {
@@ -111,6 +113,7 @@ impl<T, F> Document<T, F> {
         Document {
             path: absolute(path.into()),
             lock: LockChoice::LockFile(LockFile::default()),
+            requires_lock: false,
             format,
             version: None,
             canonical: None,
@@ -141,6 +144,20 @@ impl<T, F> Document<T, F> {
     #[must_use]
     pub fn registry_lock(mut self) -> Self {
         self.lock = LockChoice::Registry;
+        self
+    }
+
+    /// Makes [`load`](Self::load) fail where it would otherwise read the document without its lock: if
+    /// the caller may not open or create the lock file
+    /// ([`Error::PermissionDenied`](crate::Error::PermissionDenied)), or if the file system has no kernel
+    /// locks ([`Error::UnsupportedFileSystem`](crate::Error::UnsupportedFileSystem)). A missing lock file
+    /// is created, with its folder. Under a [registry's lock](Self::registry_lock), which has no shared
+    /// mode, `load` then takes that lock, so that readers exclude each other, too.
+    ///
+    /// Writing requires the lock in any case.
+    #[must_use]
+    pub fn require_lock(mut self) -> Self {
+        self.requires_lock = true;
         self
     }
 
@@ -235,6 +252,7 @@ impl<T, F: Clone> Clone for Document<T, F> {
         Document {
             path: self.path.clone(),
             lock: self.lock.clone(),
+            requires_lock: self.requires_lock,
             format: self.format.clone(),
             version: self.version,
             canonical: self.canonical.clone(),

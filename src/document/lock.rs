@@ -1,6 +1,7 @@
 //! The lock of a document: by default a kernel lock on a file of its own, which is never deleted; by
 //! choice the lock of an argus registry, for a file that older argus versions share.
 
+use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -104,6 +105,59 @@ impl DocumentLock {
     }
 }
 
+/// Why a document was read without its lock. Each message names the file and the operating system's
+/// reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnlockedReason {
+    /// The caller may neither open the lock file nor create one that serves all users of the document.
+    PermissionDenied {
+        /// The message of the [`Error`] that a document returns which requires its lock.
+        message: String,
+    },
+    /// The file system has no kernel locks.
+    UnsupportedFileSystem {
+        /// The message of the [`Error`] that a document returns which requires its lock.
+        message: String,
+    },
+    /// The lock file is missing and could not be created for another reason, such as a full disk.
+    NotCreated {
+        /// The message of the [`Error`] that a document returns which requires its lock.
+        message: String,
+    },
+    /// The document uses the lock of an argus registry, which readers do not take.
+    RegistryLock,
+}
+
+impl fmt::Display for UnlockedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UnlockedReason::PermissionDenied { message }
+            | UnlockedReason::UnsupportedFileSystem { message }
+            | UnlockedReason::NotCreated { message } => f.write_str(message),
+            UnlockedReason::RegistryLock => f.write_str("readers take no lock of a registry"),
+        }
+    }
+}
+
+/// The outcome of asking for a document's lock to read it.
+#[derive(Debug)]
+#[allow(dead_code, reason = "the locks are held until this value is dropped")]
+pub(crate) enum ReadLock {
+    Shared(KernelLock),
+    Registry(RegistryLock),
+    Unlocked(UnlockedReason),
+}
+
+impl ReadLock {
+    pub(crate) fn unlocked_reason(&self) -> Option<UnlockedReason> {
+        match self {
+            ReadLock::Unlocked(reason) => Some(reason.clone()),
+            ReadLock::Shared(_) | ReadLock::Registry(_) => None,
+        }
+    }
+}
+
 /// A request for the lock of a document.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LockRequest<'a> {
@@ -114,23 +168,43 @@ pub(crate) struct LockRequest<'a> {
 }
 
 impl LockRequest<'_> {
-    /// Locks the document for reading. `None`: it is read without a lock, because the file system has
-    /// none, because the caller may not open the lock file or make one that serves all users, or
-    /// because readers of a registry's lock take none.
-    pub(crate) fn share(&self, wait: &Wait) -> Result<Option<KernelLock>> {
+    /// Locks the document for reading, if that is possible.
+    pub(crate) fn share(&self, wait: &Wait) -> Result<ReadLock> {
         let DocumentLock::LockFile(lock_file) = self.lock else {
             if !self.paths.guard.exists() {
                 guard::must_not_be_a_document(self.paths)?;
             }
-            return Ok(None);
+            return Ok(ReadLock::Unlocked(UnlockedReason::RegistryLock));
         };
         must_not_be_a_registry(self.paths)?;
-        match self.lock_file(lock_file, LockMode::Shared, wait) {
-            Err(Error::PermissionDenied { .. } | Error::UnsupportedFileSystem { .. }) => Ok(None),
+        let error = match self.lock_file(lock_file, LockMode::Shared, MissingFolder::Fail, wait) {
+            Ok(lock) => return Ok(ReadLock::Shared(lock)),
+            Err(error) => error,
+        };
+        let message = error.to_string();
+        let reason = match error {
+            Error::PermissionDenied { .. } => UnlockedReason::PermissionDenied { message },
+            Error::UnsupportedFileSystem { .. } => {
+                UnlockedReason::UnsupportedFileSystem { message }
+            }
             // The lock file could not be created, as on a full disk. Reading needs no space.
-            Err(error) if !is_wait_over(&error) && !lock_file.exists() => Ok(None),
-            locked => locked.map(Some),
-        }
+            error if !is_wait_over(&error) && !lock_file.exists() => {
+                UnlockedReason::NotCreated { message }
+            }
+            error => return Err(error),
+        };
+        Ok(ReadLock::Unlocked(reason))
+    }
+
+    /// Locks the document for reading. Under a registry's lock, which has one mode, this excludes other
+    /// readers that require the lock, too.
+    pub(crate) fn require_shared(&self, wait: &Wait) -> Result<ReadLock> {
+        let DocumentLock::LockFile(lock_file) = self.lock else {
+            return RegistryLock::acquire_at(self.paths, wait).map(ReadLock::Registry);
+        };
+        must_not_be_a_registry(self.paths)?;
+        self.lock_file(lock_file, LockMode::Shared, MissingFolder::Create, wait)
+            .map(ReadLock::Shared)
     }
 
     /// Locks the document for writing.
@@ -145,7 +219,7 @@ impl LockRequest<'_> {
         wait.before_blocking(self.paths)?;
         let paths = self.paths;
         must_not_be_a_registry(paths)?;
-        let lock = self.lock_file(lock_file, LockMode::Exclusive, wait)?;
+        let lock = self.lock_file(lock_file, LockMode::Exclusive, MissingFolder::Create, wait)?;
         if !paths.folder.is_dir() {
             create_folder(&paths.folder)?;
         }
@@ -163,12 +237,20 @@ impl LockRequest<'_> {
         }
     }
 
-    /// Locks the lock file; creates it, and its folder, if they are missing.
-    fn lock_file(&self, lock_file: &Path, mode: LockMode, wait: &Wait) -> Result<KernelLock> {
+    /// Locks the lock file; creates it if it is missing.
+    fn lock_file(
+        &self,
+        lock_file: &Path,
+        mode: LockMode,
+        missing_folder: MissingFolder,
+        wait: &Wait,
+    ) -> Result<KernelLock> {
         let create = |_: &Path| self.create(lock_file, mode);
         let lock = || file_lock::lock(lock_file, mode, wait, create);
         match (lock(), lock_file.parent()) {
-            (Err(Error::NotFound { .. }), Some(folder)) if mode == LockMode::Exclusive => {
+            (Err(Error::NotFound { .. }), Some(folder))
+                if missing_folder == MissingFolder::Create =>
+            {
                 create_folder(folder)?;
                 lock()
             }
@@ -178,6 +260,9 @@ impl LockRequest<'_> {
 
     /// Creates the lock file so that all users who may write the document may open it.
     fn create(&self, lock_file: &Path, mode: LockMode) -> io::Result<File> {
+        if lock_file.parent().is_some_and(|folder| !folder.is_dir()) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         match fs::metadata(&self.paths.target) {
             // A lock file that belongs to a reader would keep the document's owner from writing it.
             Ok(document) if mode == LockMode::Shared && !sys::may_give_to_owner_of(&document) => {
@@ -190,6 +275,13 @@ impl LockRequest<'_> {
             Err(_) => sys::create_new(lock_file, self.new_file_mode | 0o600),
         }
     }
+}
+
+/// What to do if a lock file's folder is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MissingFolder {
+    Create,
+    Fail,
 }
 
 fn is_wait_over(error: &Error) -> bool {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::document::definition::{Document, Loaded};
 use crate::document::format::Format;
-use crate::document::lock::{DocumentLock, LockRequest};
+use crate::document::lock::{DocumentLock, LockChoice, LockRequest, UnlockedReason};
 use crate::error::{Error, FormatError, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent};
@@ -20,15 +20,19 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
     /// Reads the document under a shared lock, which it tries once.
     ///
     /// It needs no write access. If the caller may not create a missing lock file, or may not open an
-    /// existing one, nothing is created and the document is read without a lock.
-    /// [`Loaded::locked`] tells.
+    /// existing one, nothing is created and the document is read without a lock. [`Loaded::unlocked`]
+    /// then tells the reason. For a document that [requires its lock](Self::require_lock), the reason is
+    /// an error instead.
     ///
     /// # Errors
     ///
     /// [`Error::LockBusy`] with the lock file's path, at once, if another process or thread is writing;
+    /// [`Error::ReEntrant`] from inside an updater that runs on this thread under this document's lock;
     /// [`Error::LockMismatch`]; [`Error::NotFound`] if the file does not exist or is deleted during the
     /// call (for a file that does not exist, no lock file is created); [`Error::Parse`];
-    /// [`Error::UnsupportedVersion`]; [`Error::PermissionDenied`]; [`Error::Io`].
+    /// [`Error::UnsupportedVersion`]; [`Error::PermissionDenied`]; [`Error::Io`]. For a document that
+    /// requires its lock: [`Error::PermissionDenied`] and [`Error::UnsupportedFileSystem`] with the lock
+    /// file's path.
     pub fn load(&self) -> Result<Loaded<T>> {
         self.load_with(&LockOptions::one_try())
     }
@@ -43,8 +47,22 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
         let paths = self.paths()?;
         let lock = self.lock.resolve(&paths)?;
         let request = self.lock_request(&paths, &lock);
-        let (content, locked) = load_content(&request, &Wait::start(options))?;
-        Ok(Loaded { value: self.parse(&paths, &content)?, locked })
+        let wait = Wait::start(options);
+        let _entered = match self.load_takes_lock() {
+            true => Some(UpdateScope::enter(lock.identity(&paths), &paths.target)?),
+            false => None,
+        };
+        let (content, unlocked) = match self.requires_lock {
+            true => (load_under_lock(&request, &wait)?, None),
+            false => load_content(&request, &wait)?,
+        };
+        let value = self.parse(&paths, &content)?;
+        Ok(Loaded { value, locked: unlocked.is_none(), unlocked })
+    }
+
+    /// Whether [`load`](Self::load) takes the lock: readers of a registry's lock take none by default.
+    pub(crate) fn load_takes_lock(&self) -> bool {
+        self.requires_lock || matches!(self.lock, LockChoice::LockFile(_))
     }
 
     fn lock_request<'a>(&self, paths: &'a FilePaths, lock: &'a DocumentLock) -> LockRequest<'a> {
@@ -79,7 +97,8 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     /// # Errors
     ///
     /// [`Error::LockBusy`] with the lock file's path, at once, if another process or thread is reading
-    /// or writing; [`Error::LockMismatch`]; [`Error::Serialize`]; [`Error::InvalidValue`] for a value
+    /// or writing; [`Error::ReEntrant`] from inside an updater that runs on this thread under this
+    /// document's lock; [`Error::LockMismatch`]; [`Error::Serialize`]; [`Error::InvalidValue`] for a value
     /// of another version; [`Error::UnsupportedVersion`] if the file has a newer version;
     /// [`Error::LockLost`] if the lock file was deleted during the call. After any of these, nothing was
     /// written. [`Error::PermissionDenied`]; [`Error::UnsupportedFileSystem`]; [`Error::Io`].
@@ -102,6 +121,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         let paths = self.paths()?;
         let lock = self.lock.resolve(&paths)?;
         let wait = Wait::start(options);
+        let _entered = UpdateScope::enter(lock.identity(&paths), &paths.target)?;
         let lock = self.lock_request(&paths, &lock).acquire(&wait)?;
         let old = shared_file::read(&paths.target)?;
         let corrupt = match old.as_ref().map(|old| self.parse(&paths, old)) {
@@ -200,13 +220,26 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     }
 }
 
-/// Reads a document that must exist, under its lock for reading if there is one; says whether there was.
-pub(crate) fn load_content(request: &LockRequest<'_>, wait: &Wait) -> Result<(FileContent, bool)> {
+/// Reads a document that must exist, under its lock for reading if that can be taken. If it can't, the
+/// second value is the reason.
+pub(crate) fn load_content(
+    request: &LockRequest<'_>,
+    wait: &Wait,
+) -> Result<(FileContent, Option<UnlockedReason>)> {
     must_exist(request.paths)?;
     let lock = request.share(wait)?;
-    let content =
-        shared_file::read(&request.paths.target)?.ok_or_else(|| missing(request.paths))?;
-    Ok((content, lock.is_some()))
+    Ok((read_existing(request.paths)?, lock.unlocked_reason()))
+}
+
+/// Reads a document that must exist, under its lock for reading.
+fn load_under_lock(request: &LockRequest<'_>, wait: &Wait) -> Result<FileContent> {
+    must_exist(request.paths)?;
+    let _lock = request.require_shared(wait)?;
+    read_existing(request.paths)
+}
+
+fn read_existing(paths: &FilePaths) -> Result<FileContent> {
+    shared_file::read(&paths.target)?.ok_or_else(|| missing(paths))
 }
 
 /// Whether the file's version is newer than the expected one, so that the file must not be overwritten.

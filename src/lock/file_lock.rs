@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::holder::Holder;
 use crate::lock::kernel_lock::{self, LockMode};
 use crate::lock::kernel_queue::{self, Waited};
+use crate::lock::reentry::UpdateScope;
 use crate::lock::wait::{LockOptions, Wait};
 use crate::sys;
 use crate::sys::FileId;
@@ -77,6 +78,7 @@ impl Drop for KernelLock {
 /// # Errors
 ///
 /// [`Error::LockBusy`] at once if the file is locked exclusively, by this process or another;
+/// [`Error::ReEntrant`] from inside an updater that runs on this thread under this lock file;
 /// [`Error::UnsupportedFileSystem`] where there are no kernel locks; [`Error::NotFound`] if its
 /// folder is missing; [`Error::PermissionDenied`] or [`Error::Io`] if it can't be opened or
 /// created.
@@ -102,6 +104,7 @@ pub fn try_lock_shared(path: impl AsRef<Path>) -> Result<KernelLock> {
 /// # Errors
 ///
 /// [`Error::LockBusy`] at once if the file is locked, by this process or another;
+/// [`Error::ReEntrant`] from inside an updater that runs on this thread under this lock file;
 /// [`Error::UnsupportedFileSystem`] where there are no kernel locks; [`Error::NotFound`] if its
 /// folder is missing; [`Error::PermissionDenied`] or [`Error::Io`] if it can't be opened or
 /// created.
@@ -120,7 +123,9 @@ pub fn try_lock_exclusive(path: impl AsRef<Path>) -> Result<KernelLock> {
 /// [`Error::LockTimeout`] if the file is still locked after the timeout; [`Error::Aborted`] if the
 /// caller cancelled the wait; those of [`try_lock_shared`].
 pub fn lock_shared(path: impl AsRef<Path>, options: &LockOptions) -> Result<KernelLock> {
-    lock(path.as_ref(), LockMode::Shared, &Wait::start(options), create)
+    let path = path.as_ref();
+    UpdateScope::refuse_inside(path, path)?;
+    lock(path, LockMode::Shared, &Wait::start(options), create)
 }
 
 /// Waits for an exclusive lock on a lock file.
@@ -134,7 +139,9 @@ pub fn lock_shared(path: impl AsRef<Path>, options: &LockOptions) -> Result<Kern
 /// [`Error::LockTimeout`] if the file is still locked after the timeout; [`Error::Aborted`] if the
 /// caller cancelled the wait; those of [`try_lock_exclusive`].
 pub fn lock_exclusive(path: impl AsRef<Path>, options: &LockOptions) -> Result<KernelLock> {
-    lock(path.as_ref(), LockMode::Exclusive, &Wait::start(options), create)
+    let path = path.as_ref();
+    UpdateScope::refuse_inside(path, path)?;
+    lock(path, LockMode::Exclusive, &Wait::start(options), create)
 }
 
 fn create(path: &Path) -> io::Result<File> {

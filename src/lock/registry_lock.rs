@@ -17,6 +17,7 @@ use crate::lock::guard::Guard;
 use crate::lock::kernel_lock;
 use crate::lock::lockfile::{CreateOutcome, Lockfile};
 use crate::lock::lockfile_refresher::RefreshedLockfile;
+use crate::lock::reentry::UpdateScope;
 use crate::lock::stale_lockfile::LockfileIdentity;
 use crate::lock::sweep;
 use crate::lock::wait::{LockOptions, Wait};
@@ -59,14 +60,18 @@ impl RegistryLock {
     /// # Errors
     ///
     /// - [`Error::LockTimeout`], with the holder, if the lock is still held after the timeout. A
-    ///   thread that waits for a lock which it holds itself gets this error, too.
+    ///   thread that waits for a lock which it has acquired by this function gets this error, too.
+    /// - [`Error::ReEntrant`] from inside an updater, or a closure of
+    ///   [`with_registry_lock`](crate::with_registry_lock), that runs on this thread under this lock.
     /// - [`Error::LockBusy`] if the lock is held and the timeout is zero.
     /// - [`Error::LockMismatch`] if the file is used as a document under a lock file.
     /// - [`Error::Aborted`] if the caller cancelled the wait.
     /// - [`Error::PermissionDenied`], [`Error::InvalidValue`] or [`Error::Io`] if the guard or the
     ///   lockfile can't be created.
     pub fn acquire(path: impl AsRef<Path>, options: &LockOptions) -> Result<Self> {
-        Self::acquire_at(&FilePaths::resolve(path.as_ref())?, &Wait::start(options))
+        let paths = FilePaths::resolve(path.as_ref())?;
+        UpdateScope::refuse_inside(&paths.target, &paths.target)?;
+        Self::acquire_at(&paths, &Wait::start(options))
     }
 
     /// Like [`acquire`](Self::acquire), for a path that is already resolved, as the wait's policy

@@ -56,8 +56,8 @@ pub struct LoadedText {
 fn load(request: &LockRequest, waiting: WaitPolicy) -> Result<LoadedText> {
     let file = request.file()?;
     let wait = Wait::start_with(&request.options(), policy(waiting));
-    let (content, locked) = load_content(&file.request(), &wait)?;
-    Ok(LoadedText { text: FileText::from(Some(&content)).text, locked })
+    let (content, unlocked) = load_content(&file.request(), &wait)?;
+    Ok(LoadedText { text: FileText::from(Some(&content)).text, locked: unlocked.is_none() })
 }
 
 /// Reads a document under its shared lock, off the calling thread.

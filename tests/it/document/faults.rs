@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
-use argus_registry::{Document, Error, LockOptions};
+use argus_registry::{Document, Error, LockOptions, UnlockedReason};
 
 use crate::support::altered_calls::AlteredCalls;
 use crate::support::files::put;
@@ -82,6 +82,13 @@ fn a_document_without_kernel_locks_is_read_and_not_written() {
     put(path.as_ref(), "7");
     let loaded = document.load().unwrap();
     assert_eq!((loaded.value, loaded.locked), (7, false));
+    let reason = loaded.unlocked.unwrap();
+    assert!(matches!(reason, UnlockedReason::UnsupportedFileSystem { .. }), "{reason:?}");
+    let required = document.clone().require_lock().load().unwrap_err();
+    assert_eq!(
+        (required.code(), required.to_string()),
+        ("UNSUPPORTED_FILE_SYSTEM", reason.to_string())
+    );
     assert_eq!(document.save(&mut 8).unwrap_err().code(), "UNSUPPORTED_FILE_SYSTEM");
     let changed = document.update(&LockOptions::default(), |number| {
         *number = 8;

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use argus_registry::{
     inspect_lock_file, try_lock_exclusive, try_lock_shared, CancelToken, Error, LockFile,
-    LockOptions,
+    LockOptions, RegistryLock, UnlockedReason,
 };
 
 use crate::support::counter::{count_up, counter, patient, Counter};
-use crate::support::files::document_path;
 #[cfg(unix)]
 use crate::support::files::names_in;
+use crate::support::files::{document_path, put};
 use crate::support::processes::{again, example, this_test, Holder, PART};
 
 /// A lock file locked by fs2 alone, as veil locks it.
@@ -223,4 +223,46 @@ fn all_names_of_a_document_have_one_lock() {
     let elsewhere = by_link.lock_file(LockFile::At(path.with_file_name("other.lock")));
     assert_eq!(elsewhere.lock_path().unwrap(), path.with_file_name("other.lock"));
     elsewhere.load().unwrap();
+}
+
+/// A caller that has to know that no writer was at work could not tell a read under the lock from one
+/// that had to do without.
+#[test]
+fn a_document_can_require_its_lock_for_reading() {
+    let (_dir, path) = document_path();
+    let document = counter(&path).require_lock();
+    assert_eq!(document.load().unwrap_err().code(), "NOT_FOUND");
+    put(&path, r#"{"count":7}"#);
+    let loaded = document.load().unwrap();
+    assert_eq!((loaded.value.count, loaded.locked, loaded.unlocked), (7, true, None));
+    let writing = try_lock_exclusive(path.with_extension("lock")).unwrap();
+    assert_eq!(document.load().unwrap_err().code(), "LOCK_BUSY");
+    drop(writing);
+    // Without the requirement a read does not create the lock file's folder.
+    let elsewhere = LockFile::At(path.with_file_name("locks").join("doc.lock"));
+    let loaded = counter(&path).lock_file(elsewhere.clone()).load().unwrap();
+    assert!(!loaded.locked);
+    let Some(UnlockedReason::NotCreated { message }) = loaded.unlocked else {
+        panic!("{loaded:?}")
+    };
+    assert!(message.contains("doc.lock"), "{message}");
+    assert!(counter(&path).require_lock().lock_file(elsewhere).load().unwrap().locked);
+    // The first update of an existing document creates that folder, too.
+    let elsewhere = LockFile::At(path.with_file_name("other").join("doc.lock"));
+    assert_eq!(counter(&path).lock_file(elsewhere).update(&patient(), count_up).unwrap(), 8);
+}
+
+#[test]
+fn a_read_that_requires_a_registrys_lock_takes_it() {
+    let (_dir, path) = document_path();
+    let document = counter(&path).registry_lock();
+    document.save(&mut Counter { count: 7 }).unwrap();
+    let required = document.clone().require_lock();
+    let loaded = required.load().unwrap();
+    assert_eq!((loaded.value.count, loaded.locked, loaded.unlocked), (7, true, None));
+    let lock = RegistryLock::acquire(&path, &patient()).unwrap();
+    assert_eq!(required.load().unwrap_err().code(), "LOCK_BUSY");
+    let loaded = document.load().unwrap();
+    assert_eq!((loaded.locked, loaded.unlocked), (false, Some(UnlockedReason::RegistryLock)));
+    drop(lock);
 }

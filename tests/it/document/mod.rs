@@ -12,3 +12,4 @@ mod operations;
 #[cfg(unix)]
 mod permissions;
 mod processes;
+mod reentry;

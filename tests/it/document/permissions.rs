@@ -8,6 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use argus_registry::UnlockedReason;
+
 use crate::support::counter::{count_up, counter, patient, Counter};
 use crate::support::files::{document_path, names_in, put};
 use crate::support::processes::{again, this_test, PART};
@@ -39,6 +41,16 @@ fn a_user_that_may_only_read_reads_without_a_lock_and_is_told() {
         let document = counter(Path::new(&path));
         let loaded = document.load().unwrap();
         println!("\nread {} locked: {}", loaded.value.count, loaded.locked);
+        assert_eq!(loaded.locked, loaded.unlocked.is_none());
+        let required = document.clone().require_lock().load();
+        match &loaded.unlocked {
+            Some(UnlockedReason::PermissionDenied { message }) => {
+                let error = required.unwrap_err();
+                assert_eq!((error.code(), &error.to_string()), ("PERMISSION_DENIED", message));
+                assert_eq!(error.path(), Path::new(&path).with_extension("lock"));
+            }
+            other => assert_eq!((other, required.unwrap().locked), (&None, true)),
+        }
         let refused = document.save(&mut Counter::default()).unwrap_err();
         println!("save: {} {}", refused.code(), refused.path().display());
         return;
