@@ -52,7 +52,8 @@ fn scan(path: &Path, ids: &[&str]) -> Result<(), RegistryError> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::PathBuf;
+    use std::io::Write;
+    use std::path::{Path, PathBuf};
     use std::thread;
 
     use argus_registry::{try_lock_exclusive, try_lock_shared};
@@ -63,6 +64,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = fs::canonicalize(dir.path()).unwrap().join("exception_registry.toml");
         (dir, path)
+    }
+
+    /// Writes a file in place, unlike the crate.
+    fn put(path: &Path, text: &str) {
+        fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
     }
 
     fn id(id: &str) -> FindingId {
@@ -106,7 +112,7 @@ mod tests {
         let (_dir, path) = folder();
         let exception = "[[exceptions]]\nid = \"a\"\nreason = \"old\"\n\
                          expires_at = 2026-12-31T23:59:59Z\nlinks = [\"x\"]\n";
-        fs::write(&path, format!("version = 1\n\n{exception}")).unwrap();
+        put(&path, &format!("version = 1\n\n{exception}"));
         Registry::accept(&path, &id("b"), "known").unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("expires_at = 2026-12-31T23:59:59Z\nlinks = ["), "{text}");
@@ -118,7 +124,7 @@ mod tests {
         let (_dir, path) = folder();
         assert!(Registry::load(&path).unwrap().exceptions.is_empty());
         assert!(!path.with_extension("lock").exists(), "a scan without a registry leaves no trace");
-        fs::write(&path, "version = 2\n").unwrap();
+        put(&path, "version = 2\n");
         let refused = Registry::accept(&path, &id("a"), "known").unwrap_err();
         assert!(refused.to_string().contains("schema version 2"), "{refused}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "version = 2\n");

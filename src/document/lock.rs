@@ -145,7 +145,8 @@ impl fmt::Display for UnlockedReason {
 #[allow(dead_code, reason = "the locks are held until this value is dropped")]
 pub(crate) enum ReadLock {
     Shared(KernelLock),
-    Registry(RegistryLock),
+    // Boxed, because it is ten times as large as the others.
+    Registry(Box<RegistryLock>),
     Unlocked(UnlockedReason),
 }
 
@@ -200,7 +201,8 @@ impl LockRequest<'_> {
     /// readers that require the lock, too.
     pub(crate) fn require_shared(&self, wait: &Wait) -> Result<ReadLock> {
         let DocumentLock::LockFile(lock_file) = self.lock else {
-            return RegistryLock::acquire_at(self.paths, wait).map(ReadLock::Registry);
+            return RegistryLock::acquire_at(self.paths, wait)
+                .map(|lock| ReadLock::Registry(Box::new(lock)));
         };
         must_not_be_a_registry(self.paths)?;
         self.lock_file(lock_file, LockMode::Shared, MissingFolder::Create, wait)
