@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { outdated } from '../benchmark/publish/publish.mjs'
 import table from '../lib/addon/platforms.js'
 import { makeTypings, typingsFile } from './typings.mjs'
+import { forbiddenWords } from './words.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const { addonFile, packageOf, programFile, targets } = table
@@ -101,6 +102,10 @@ step(
 	`tables and pictures are those of docs/benchmark.json${stale.map((path) => `; not ${path}`).join('')}`,
 	stale.length === 0,
 )
+
+const words = forbiddenWords()
+for (const word of words) console.log(word)
+step('the words that CONTRIBUTING.md names are not used', words.length === 0)
 
 if (failed.length > 0) {
 	console.error(`\n${failed.length} failed: ${failed.join(', ')}`)

@@ -35,7 +35,7 @@ const kinds = {
 		counts: { passed: /^ *(\d+) pass$/m, failed: /^ *(\d+) fail$/m, skipped: /^ *(\d+) skip$/m },
 	},
 	deno: {
-		// The types of the tests are nobody's business here.
+		// Deno need not check the types of the tests.
 		args: (file) => ['test', '--allow-all', '--no-check', file],
 		counts: { passed: /(\d+) passed/, failed: /(\d+) failed/, skipped: /(\d+) ignored/ },
 	},

@@ -1,4 +1,4 @@
-// docs/adopting-in-argus.md: the heartbeat of a watcher.
+// docs/how-to/adopting-in-argus.md: the heartbeat of a watcher.
 
 import assert from 'node:assert/strict'
 import { closeSync, openSync, unlinkSync } from 'node:fs'

@@ -1,4 +1,4 @@
-// docs/adopting-in-argus.md: ids that watchers reserve, enter and remove.
+// docs/how-to/adopting-in-argus.md: ids that watchers reserve, enter and remove.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -82,7 +82,7 @@ test('a watcher that ends does not remove the one that was started anew under it
 	const before = await argus(t, at)
 	const [id] = await before.do('resolve', { id: 'app', times: 1 })
 	await before.do('announce', { record: record(id, { pid: before.pid }) })
-	// Somebody has taken it for dead.
+	// Another process has taken it for dead.
 	await core.removeWatcherAndPersist(id)
 	const own = await started('app')
 	await before.do('remove', { id })

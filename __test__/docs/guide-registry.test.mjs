@@ -1,4 +1,4 @@
-// docs/adopting-in-argus.md: its code is compiled, and does with a registry what the guide says.
+// docs/how-to/adopting-in-argus.md: its code is compiled, and does with a registry what the guide says.
 
 import assert from 'node:assert/strict'
 import {
@@ -211,7 +211,7 @@ test('values: entries are added, removed and pruned without a file', () => {
 	assert.equal(core.pruneStaleWatchers(both, 100_000).registry, both)
 	assert.deepEqual(core.pruneStaleWatchers(both, 100_000, 1).removedIds, ['old', 'new'])
 	assert.equal(core.DEFAULT_TTL_MS, 60_000)
-	assert.equal(core.removeWatcherEntry(both, 'nobody'), both)
+	assert.equal(core.removeWatcherEntry(both, 'none'), both)
 	const odd = { ...both, watchers: { ...both.watchers, odd: null } }
 	assert.deepEqual(core.pruneStaleWatchers(odd, 100_001).removedIds, ['old'])
 })

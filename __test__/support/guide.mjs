@@ -1,4 +1,4 @@
-// The code of docs/adopting-in-argus.md, taken out of it, compiled by tsc as argus would, and put
+// The code of docs/how-to/adopting-in-argus.md, taken out of it, compiled by tsc as argus would, and put
 // where its imports find each other and this package.
 
 import {
@@ -98,4 +98,5 @@ export const build = (text) => {
 	return { dir, names, problems, remove: () => rmSync(dir, { recursive: true, force: true }) }
 }
 
-export const guideText = () => readFileSync(join(root, 'docs', 'adopting-in-argus.md'), 'utf8')
+export const guideText = () =>
+	readFileSync(join(root, 'docs', 'how-to', 'adopting-in-argus.md'), 'utf8')

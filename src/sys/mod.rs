@@ -5,6 +5,8 @@
 //! anything; each function makes one call and translates its result, and the caller decides what to
 //! do with it.
 
+#[cfg(not(target_os = "linux"))]
+mod sysinfo_processes;
 mod types;
 pub(crate) use types::{FileId, ProcessLocation, ProcessState};
 
@@ -137,28 +139,4 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 /// A random number from 0 up to 1, such as for jitter.
 pub(crate) fn random_fraction() -> f64 {
     f64::from(u32::from_ne_bytes(random())) / f64::from(u32::MAX)
-}
-
-/// A process's state as the `sysinfo` library finds it; its start time is in seconds since 1970.
-#[cfg(not(target_os = "linux"))]
-fn process_state_from_library(pid: u32) -> ProcessState {
-    use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
-    let pid = Pid::from_u32(pid);
-    let mut system = System::new();
-    system.refresh_processes_specifics(
-        ProcessesToUpdate::Some(&[pid]),
-        true,
-        ProcessRefreshKind::nothing(),
-    );
-    match system.process(pid) {
-        Some(process) => ProcessState::Running { started: Some(process.start_time()) },
-        None => ProcessState::Gone,
-    }
-}
-
-/// When a process began, as the `sysinfo` library finds it.
-#[cfg(not(target_os = "linux"))]
-fn process_began_from_library(pid: u32) -> Option<SystemTime> {
-    let ProcessState::Running { started } = process_state_from_library(pid) else { return None };
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(started?))
 }

@@ -6,6 +6,7 @@ use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::sysinfo_processes;
 use super::types::{FileId, ProcessState};
 
 /// Whether a program can read a file that another one has locked. Kernel locks are mandatory here,
@@ -167,7 +168,7 @@ pub(crate) fn pid_namespace() -> Option<u64> {
 }
 
 pub(crate) fn process_state(pid: u32) -> ProcessState {
-    super::process_state_from_library(pid)
+    sysinfo_processes::process_state(pid)
 }
 
 /// Always true: Windows has no signals.
@@ -176,7 +177,7 @@ pub(crate) fn may_signal(_pid: u32) -> bool {
 }
 
 pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
-    super::process_began_from_library(pid)
+    sysinfo_processes::process_began(pid)
 }
 
 /// Always empty: Windows does not tell which processes hold a lock.

@@ -17,7 +17,7 @@ const MIN_READS: u32 = 300;
 /// Few enough that a slow file system, too, does them within the timeout for one answer.
 const REPLACEMENTS_PER_REQUEST: u32 = 20;
 
-const USE_LOCAL_DISK: &str = "keep the file on a local disk, and see docs/operations.md";
+const USE_LOCAL_DISK: &str = "keep the file on a local disk, and see docs/how-to/operations.md";
 
 /// What can be expected of kernel locks here.
 pub(super) enum LockSupport {

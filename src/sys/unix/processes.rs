@@ -2,10 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, SystemTime};
+#[cfg(target_os = "linux")]
+use std::time::Duration;
+use std::time::SystemTime;
 
 use rustix::io::Errno;
 
+#[cfg(not(target_os = "linux"))]
+use crate::sys::sysinfo_processes;
 use crate::sys::types::{FileId, ProcessState};
 
 /// How often the table of locks is read before a lock that is not in it counts as unknown.
@@ -57,7 +61,7 @@ pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
-    super::process_began_from_library(pid)
+    sysinfo_processes::process_began(pid)
 }
 
 /// The ids of the processes that hold a kernel lock on a file, as far as the system tells.
@@ -114,7 +118,7 @@ fn running(pid: u32) -> ProcessState {
 
 #[cfg(not(target_os = "linux"))]
 fn running(pid: u32) -> ProcessState {
-    match super::process_state_from_library(pid) {
+    match sysinfo_processes::process_state(pid) {
         // The signal has reached the process, so it exists, even if the library may not see it.
         ProcessState::Gone => ProcessState::Running { started: None },
         running => running,
