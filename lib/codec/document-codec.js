@@ -14,7 +14,7 @@
 
 const { inspect } = require('node:util')
 const native = require('../addon/load.js')
-const { invalid, isThenable, messageOf, registryError } = require('../errors.js')
+const { invalid, isThenable, messageOf, propertyOf, registryError } = require('../errors.js')
 const { isObject } = require('./registry-schema.js')
 
 /**
@@ -25,10 +25,8 @@ const { isObject } = require('./registry-schema.js')
  * @returns {error is RegistryError}
  */
 const isOtherVersion = (error) =>
-	error instanceof Error &&
-	error.name === 'RegistryError' &&
-	'code' in error &&
-	error.code === 'UNSUPPORTED_VERSION'
+	propertyOf(error, 'name') === 'RegistryError' &&
+	propertyOf(error, 'code') === 'UNSUPPORTED_VERSION'
 
 /** UTF-8 has none: the file would hold something else than what was encoded. */
 const loneSurrogate = /\p{Surrogate}/u
