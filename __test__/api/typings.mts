@@ -100,9 +100,9 @@ const pruning: PruneOptions = { ...entry, ttlMs: DEFAULT_TTL_MS, liveness: true 
 await announceWatcher(path, watcher, entry)
 const claimed: ClaimedWatcher = await claimWatcher(path, watcher, claiming)
 const claim: WatcherClaim = claimed.claim
-for (const who of ['app', claim, claimed.watcher] satisfies WatcherRef[]) {
-	const wasThere: boolean = await heartbeatWatcher(path, who, entry)
-	if (wasThere) await removeWatcher(path, who, entry)
+for (const ref of ['app', claim, claimed.watcher] satisfies WatcherRef[]) {
+	const wasThere: boolean = await heartbeatWatcher(path, ref, entry)
+	if (wasThere) await removeWatcher(path, ref, entry)
 }
 // @ts-expect-error a claim has pid and startedAt, too
 await removeWatcher(path, { id: 'app' })
@@ -160,7 +160,7 @@ const names = await new Document(path, { empty: (): string[] => [] }).update((li
 	'a',
 ])
 const firstName: string | undefined = names[0]
-// Without them it is said, or unknown.
+// Without those functions it is given, or unknown.
 const said: Config = (await new Document<Config>(path, { lockFile: `${path}.lock` }).load()).value
 const unknown: unknown = (await new Document(path).load()).value
 // @ts-expect-error the updater returns what the document holds

@@ -47,7 +47,7 @@ for (const [what, { encode, value = ['b'] }] of Object.entries(unencodable)) {
 	})
 }
 
-test('what encode throws is the cause, and the others of the batch are unaffected', async (t) => {
+test('an error that encode throws is the cause, and the other updates of the batch are unaffected', async (t) => {
 	const at = folder(t)
 	const mine = new Error('mine')
 	const encode = (list) => {
@@ -73,7 +73,7 @@ test('what encode throws is the cause, and the others of the batch are unaffecte
 	assert.equal(at.text(), '["a","b"]')
 })
 
-test('what empty throws is passed to its caller as it is, and to no other', async (t) => {
+test('an error that empty throws is passed to its caller as it is, and to no other', async (t) => {
 	const at = folder(t)
 	const mine = new TypeError('mine')
 	const document = documentAt(at, {

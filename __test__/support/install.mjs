@@ -1,4 +1,4 @@
-// The package as npm would install it, somewhere else than here.
+// The package as npm would install it, in another folder.
 
 import {
 	copyFileSync,

@@ -1,4 +1,4 @@
-// A process that tests move by strings: it does what it is told, and says what it did.
+// A process that a test controls: it does the tasks that messages name, and reports what it did.
 
 import { closeSync, openSync, unlinkSync } from 'node:fs'
 import { claimWatcher, Document, updateRegistry, updateRegistrySync } from '../../index.js'
@@ -8,11 +8,11 @@ const say = (event, value) => process.send({ event, value })
 
 /** Settled by the next message `settle`. */
 let settle
-const told = () => new Promise((resolve) => (settle = resolve))
+const settled = () => new Promise((resolve) => (settle = resolve))
 
 /**
- * A witness that knows nothing of the lock: the marker is created exclusively inside the hold, so
- * a second hold at the same time fails.
+ * A witness that is independent of the lock: the marker is created exclusively while the lock is held, so
+ * that a second holder at the same time fails.
  */
 const witnessed = (marker, body) => {
 	if (!marker) return body()
@@ -45,19 +45,19 @@ const tasks = {
 	incrementWithSeedLock: async ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) await updateWithSeedLock(path, bump(marker), options)
 	},
-	/** Holds the lock until it is told to settle; then writes `value`, and entries. */
+	/** Holds the lock until the message `settle`; then writes `value`, and entries. */
 	hold: async ({ path, value, watchers = {}, options }) => {
 		await updateRegistry(
 			path,
 			async (registry) => {
 				say('holding')
-				await told()
+				await settled()
 				return { ...registry, value, watchers: { ...registry.watchers, ...watchers } }
 			},
 			options,
 		)
 	},
-	/** Says which id it got. */
+	/** Reports the claim that it got. */
 	claim: async ({ path, watcher, options }) => {
 		const { claim } = await claimWatcher(path, { ...watcher, pid: process.pid }, options)
 		say('claimed', claim)
@@ -78,7 +78,7 @@ const tasks = {
 			path,
 			async (registry) => {
 				say('holding')
-				await told()
+				await settled()
 				return registry
 			},
 			options,
