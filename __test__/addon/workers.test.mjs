@@ -146,8 +146,8 @@ test('an operation that waits when its worker is terminated is not done afterwar
 })
 
 test('registryPath follows the environment of its worker', async (t) => {
-	// What a worker assigns to its environment stays in the worker: the environment of the process does
-	// not change.
+	// What a worker assigns to its environment stays in the worker: the environment of the process
+	// does not change.
 	const next = worker(
 		t,
 		`process.env.ARGUS_REGISTRY_PATH = path

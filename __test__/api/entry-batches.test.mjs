@@ -22,7 +22,10 @@ import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { queues } from '../support/locks.mjs'
 import { packageFile } from '../support/script.mjs'
 
-/** An operation that waits for the lock in front of others; the function that is returned ends its wait. */
+/**
+ * An operation that waits for the lock in front of others; the function that is returned ends its
+ * wait.
+ */
 const waitInFront = (at) => {
 	const controller = new AbortController()
 	const options = { ...LONG, signal: controller.signal }
@@ -55,7 +58,9 @@ test('1,000 concurrent operations take the lock a few times, and all are there, 
 	assert.ok(holds.size <= 5, `${holds.size} holds`)
 })
 
-/** Notes each call that the addon gets: how many operations, how long they have waited, how durable. */
+/**
+ * Notes each call that the addon gets: how many operations, how long they have waited, how durable.
+ */
 const callsOf = (t) => {
 	const native = createRequire(packageFile)('./lib/addon/load.js')
 	const { applyEntries } = native

@@ -1,5 +1,6 @@
-// Races that a locked read-modify-write leaves open. Each is shown twice: with the operations as argus has
-// had them (support/plain-operations.mjs), which lose it, and with those of this package, which don't.
+// Races that a locked read-modify-write leaves open. Each is shown twice: with the operations as
+// argus has had them (support/plain-operations.mjs), which lose it, and with those of this package,
+// which don't.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'

@@ -99,7 +99,8 @@ test('a watch that waits does nothing', {
 	const { watch, next } = watching(t, path)
 	await next()
 	const asked = watch.next()
-	// The watch's own read has woken the listening thread, once. If that went on, this loop would not end.
+	// The watch's own read has woken the listening thread, once. If that went on, this loop would not
+	// end.
 	for (let before = []; ; ) {
 		await new Promise((resolve) => setTimeout(resolve, 200))
 		const after = sleeps()

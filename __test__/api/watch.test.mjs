@@ -148,8 +148,8 @@ test('the watched folder is replaced by another', async (t) => {
 })
 
 /**
- * Linux reports the deletion of a watched folder only when no process has the folder open. A watch of the
- * folder alone would listen to the deleted folder for ever.
+ * Linux reports the deletion of a watched folder only when no process has the folder open. A watch
+ * of the folder alone would listen to the deleted folder for ever.
  */
 test('a folder that a process had open is deleted and created again', async (t) => {
 	const at = folder(t)

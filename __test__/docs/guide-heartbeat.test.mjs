@@ -19,7 +19,10 @@ const listen = (t) => {
 	return said
 }
 
-/** Waits until a condition holds, however slow the machine is; not for ever, as the code may be broken. */
+/**
+ * Waits until a condition holds, however slow the machine is; not for ever, as the code may be
+ * broken.
+ */
 const until = async (holds) => {
 	const deadline = Date.now() + 20_000
 	while (!holds()) {

@@ -1,4 +1,5 @@
-// docs/how-to/adopting-in-argus.md: its code is compiled, and does with a registry what the guide says.
+// docs/how-to/adopting-in-argus.md: its code is compiled, and does with a registry what the guide
+// says.
 
 import assert from 'node:assert/strict'
 import {

@@ -10,7 +10,10 @@ const LONG = { timeoutMs: 60_000, durable: false }
 
 const push = (item) => (registry) => ({ ...registry, list: [...(registry.list ?? []), item] })
 
-/** Names the current hold of the lock: the owner record in the guard has a nonce of its own for each. */
+/**
+ * Names the current hold of the lock: the owner record in the guard has a nonce of its own for
+ * each.
+ */
 const hold = (at) => JSON.parse(readFileSync(at.guard, 'utf8')).nonce
 
 test('1,000 concurrent updates take the lock a few times, and are all there, in order', async (t) => {
@@ -34,7 +37,8 @@ test('1,000 concurrent updates take the lock a few times, and are all there, in 
 	const results = await Promise.all(updates)
 	assert.equal(at.json().count, 1_000)
 	assert.equal(results[499].count, 500)
-	// A batch is bounded by time, so their number depends on the machine; one lock each would be 1,000.
+	// A batch is bounded by time, so their number depends on the machine; one lock each would be
+	// 1,000.
 	assert.ok(holds.size <= 100, `${holds.size} holds`)
 })
 

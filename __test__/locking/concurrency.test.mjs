@@ -49,8 +49,8 @@ test('processes of old argus mixed with processes of this package: no overlap, n
 	for (const [index, each] of all.entries()) {
 		const task = tasks[index % tasks.length]
 		expected += times[task]
-		// The old processes wait longer than real ones do: this package may starve those, but no update may
-		// be lost.
+		// The old processes wait longer than real ones do: this package may starve those, but no update
+		// may be lost.
 		each.start(task, { path: at.path, times: times[task], marker, options: LONG })
 	}
 	for (const each of all) await each.expect('done')

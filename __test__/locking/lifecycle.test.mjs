@@ -1,5 +1,5 @@
-// Processes that are killed, exit or are interrupted, and threads that are terminated, at any point of a
-// call.
+// Processes that are killed, exit or are interrupted, and threads that are terminated, at any point
+// of a call.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -123,7 +123,8 @@ test('a wait that was aborted keeps its process alive no longer, though the lock
 		setImmediate(() => aborter.abort())
 		// Runs only if something keeps the process alive.
 		setTimeout(() => process.exit(9), 20_000).unref()`,
-		// The garbage collector would end the wait, too, at a time that can't be known; it does not run here.
+		// The garbage collector would end the wait, too, at a time that can't be known; it does not run
+		// here.
 		{ flags: ['--min-semi-space-size=64'] },
 	)
 	assert.equal(await waiter.line(), 'ABORTED')
@@ -148,8 +149,9 @@ test('the garbage collector does not release the lock of code that never settles
 })
 
 /**
- * The wait was over, but its caller did not know that yet when it aborted: the lock that the wait had got
- * then had no owner, and was held until the garbage collector found it, in an idle process for ever.
+ * The wait was over, but its caller did not know that yet when it aborted: the lock that the wait
+ * had got then had no owner, and was held until the garbage collector found it, in an idle process
+ * for ever.
  */
 test('an abort at the moment at which the wait ends frees the lock', async (t) => {
 	const at = folder(t)

@@ -298,8 +298,8 @@ for (const [name, enter] of Object.entries(enterBy)) {
 }
 
 test('however short a timeout is, a wait ends with it and not with the holder', async (t) => {
-	// The bug: the addon found time left for a wait and blocked in the kernel's queue; a moment later, when
-	// no time was left, lib/ set no timer for that wait.
+	// The bug: the addon found time left for a wait and blocked in the kernel's queue; a moment
+	// later, when no time was left, lib/ set no timer for that wait.
 	const at = folder(t)
 	await updateRegistry(at.path, same, LONG)
 	const holdGuard = async () => {
@@ -307,8 +307,8 @@ test('however short a timeout is, a wait ends with it and not with the holder', 
 			try {
 				return tryLockExclusive(`${at.path}.guard`)
 			} catch (error) {
-				// The thread of the last wait may still be in the kernel's queue; it releases the lock as soon
-				// as it gets it.
+				// The thread of the last wait may still be in the kernel's queue; it releases the lock as
+				// soon as it gets it.
 				if (error.code !== 'LOCK_BUSY') throw error
 				await delay(1)
 			}

@@ -1,4 +1,5 @@
-// Updates of one registry inside of each other are refused, and synchronous ones beside asynchronous ones.
+// Updates of one registry inside of each other are refused, and synchronous ones beside
+// asynchronous ones.
 
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'

@@ -19,7 +19,9 @@ export const lines = {
 	empty: () => [],
 }
 
-/** A document in the folder's file, under a registry's lock; content that can't be decoded is kept. */
+/**
+ * A document in the folder's file, under a registry's lock; content that can't be decoded is kept.
+ */
 export const documentAt = (at, format, options) =>
 	new Document(at.path, {
 		lock: 'registry',

@@ -54,9 +54,9 @@ export const EMPTY = { version: 1, updatedAt: 0, watchers: {} }
 export const print = (value) => JSON.stringify(value, null, 2)
 
 /**
- * Takes the next lock of this thread away, between its reading and its writing, also from calls that run
- * no code of their caller: the thread reads the clock when it has the lock. Returns a function that says
- * whether that has happened.
+ * Takes the next lock of this thread away, between its reading and its writing, also from calls
+ * that run no code of their caller: the thread reads the clock when it has the lock. Returns a
+ * function that says whether that has happened.
  */
 export const lockTakenOnce = (t, at, takeOver = () => {}) => {
 	let taken = false

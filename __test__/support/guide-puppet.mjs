@@ -1,5 +1,5 @@
-// A process of argus, on the code of the guide: it does the tasks that messages name, and reports what it
-// did.
+// A process of argus, on the code of the guide: it does the tasks that messages name, and reports
+// what it did.
 
 import { load } from './guide-modules.mjs'
 

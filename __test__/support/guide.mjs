@@ -1,5 +1,5 @@
-// The code of docs/how-to/adopting-in-argus.md, taken out of it, compiled by tsc as argus would, and put
-// where its imports find each other and this package.
+// The code of docs/how-to/adopting-in-argus.md, taken out of it, compiled by tsc as argus would,
+// and put where its imports find each other and this package.
 
 import {
 	chmodSync,

@@ -1,5 +1,5 @@
-// The entry operations as argus has had them: each update is locked, so that no file is torn; but what is
-// decided without the lock, or by id alone, races. For tests that show the difference.
+// The entry operations as argus has had them: each update is locked, so that no file is torn; but
+// what is decided without the lock, or by id alone, races. For tests that show the difference.
 
 import { createRequire } from 'node:module'
 

@@ -11,8 +11,8 @@ let settle
 const settled = () => new Promise((resolve) => (settle = resolve))
 
 /**
- * A witness that is independent of the lock: the marker is created exclusively while the lock is held, so
- * that a second holder at the same time fails.
+ * A witness that is independent of the lock: the marker is created exclusively while the lock is
+ * held, so that a second holder at the same time fails.
  */
 const witnessed = (marker, body) => {
 	if (!marker) return body()

@@ -11,7 +11,9 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 
 export const packageFile = join(root, 'index.js')
 
-/** Required, not imported: Deno takes a file for CommonJS only if it finds it from its own folder. */
+/**
+ * Required, not imported: Deno takes a file for CommonJS only if it finds it from its own folder.
+ */
 export const importPackage = `import { createRequire } from 'node:module'
 const registry = createRequire(${JSON.stringify(packageFile)})('./index.js')`
 
@@ -58,8 +60,8 @@ export const run = (text, { wrap = (command) => command, ...options } = {}) => {
 }
 
 /**
- * Like `run`, as a user without privileges, also where root runs the tests. The process gives them up
- * itself: older Buns start children as root, whatever options `spawn` gets.
+ * Like `run`, as a user without privileges, also where root runs the tests. The process gives them
+ * up itself: older Buns start children as root, whatever options `spawn` gets.
  */
 export const runUnprivileged = (text, group = NOBODY) => {
 	const drop = `process.setgroups?.([]); process.setgid(${group}); process.setuid(${NOBODY})`

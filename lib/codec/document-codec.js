@@ -1,12 +1,14 @@
 'use strict'
 
-// The codec of a document: JSON, or the functions that its user gives, with the schema version checked.
+// The codec of a document: JSON, or the functions that the caller gives, with the schema version
+// checked.
 
 /** @import { DocumentOptions, RegistryError } from '../../index.js' */
 /** @import { Codec, OtherVersion } from './content.js' */
 
 /**
- * What a document's user says of its content. The functions are called as methods of this object.
+ * The part of a document's options that is about its content. The functions are called as methods
+ * of this object.
  *
  * @template T
  * @typedef {Pick<DocumentOptions<T>, 'decode' | 'encode' | 'empty' | 'version' | 'onCorrupt'>} DocumentFormat

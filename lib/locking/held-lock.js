@@ -20,8 +20,9 @@ const { inlineSizeLimit } = native.coreConstants()
 const SYNC_SLICE_MS = 100
 
 /**
- * This thread's waits and locks that are not released, with whether they were acquired at once. Without
- * a reference from here the garbage collector would release the lock of an updater that never settles.
+ * This thread's waits and locks that are not released, with whether they were acquired at once.
+ * Without a reference from here the garbage collector would release the lock of an updater that
+ * never settles.
  *
  * @type {Map<object, boolean>}
  */
@@ -97,9 +98,9 @@ const acquire = async (call) => {
 }
 
 /**
- * Waits on the calling thread. In a worker it waits a slice at a time: a worker that is terminated ends
- * between two slices. Meanwhile the process keeps its place in the kernel's queue, but the thread does
- * not keep its own among others of the process.
+ * Waits on the calling thread. In a worker it waits a slice at a time: a worker that is terminated
+ * ends between two slices. Meanwhile the process keeps its place in the kernel's queue, but the
+ * thread does not keep its own among others of the process.
  *
  * @param {LockCall<unknown>} call
  */
@@ -164,8 +165,8 @@ const mayRunAgain = (call, error) =>
 	remainingMs(call) > 0
 
 /**
- * A text to commit for a call. `corrupt` is the reason why the content that it replaces is kept, if it
- * is.
+ * A text to commit for a call. `corrupt` is the reason why the content that it replaces is kept, if
+ * it is.
  *
  * @typedef {{
  *   call: LockCall<unknown>,
@@ -198,8 +199,8 @@ const commitRequest = ({ text, durable, corrupt }, release) => ({
 })
 
 /**
- * Replaces the content, then releases the lock if told to; returns a promise only if another thread
- * does that.
+ * Replaces the content, then releases the lock with `release`; returns a promise only if another
+ * thread does that.
  *
  * @param {HeldLock} lock
  * @param {Change} change

@@ -39,8 +39,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a call may do on a thread that may wait this way. The files that it replaces are always closed
-/// by another thread: JavaScript waits for the call.
+/// What a call may do on a thread that may wait this way. The files that it replaces are always
+/// closed by another thread: JavaScript waits for the call.
 pub(super) fn policy(waiting: WaitPolicy) -> ThreadPolicy {
     ThreadPolicy { waiting, defers_close: true }
 }
@@ -133,9 +133,9 @@ impl LockRequest {
 
 /// A wait for a lock, on a thread of its own.
 ///
-/// The thread puts the lock into a state that this object owns, and does not pass it to JavaScript: if
-/// the JavaScript thread ends first (`worker.terminate()`), dropping this object releases the lock,
-/// which no other code would do.
+/// The thread puts the lock into a state that this object owns, and does not pass it to JavaScript:
+/// if the JavaScript thread ends first (`worker.terminate()`), dropping this object releases the
+/// lock, which no other code would do.
 #[napi]
 pub struct Acquisition {
     request: LockRequest,
@@ -143,8 +143,8 @@ pub struct Acquisition {
     token: CancelToken,
     state: Arc<Mutex<AcquisitionState>>,
     /// Settles the promise of the wait; empty once it is settled. Not only the thread that waits
-    /// settles it: that thread may be blocked in the kernel for as long as another process holds the
-    /// lock.
+    /// settles it: that thread may be blocked in the kernel for as long as another process holds
+    /// the lock.
     settle: Arc<Mutex<Option<SettlePromise>>>,
     _at_thread_end: ThreadEndGuard,
 }
@@ -196,7 +196,8 @@ impl Acquisition {
         Ok(promise)
     }
 
-    /// The lock, once the wait is over. If the wait is not over, ends it with the error of a timeout.
+    /// The lock, once the wait is over. If the wait is not over, ends it with the error of a
+    /// timeout.
     #[napi]
     pub fn take(&self) -> AddonResult<HeldLock> {
         let state = std::mem::replace(&mut *lock(&self.state), AcquisitionState::Closed);
@@ -215,8 +216,8 @@ impl Acquisition {
         }
     }
 
-    /// Ends the wait, and releases the lock if the wait has got it already. The garbage collector would
-    /// do that too, at a time that can't be known.
+    /// Ends the wait, and releases the lock if the wait has got it already. The garbage collector
+    /// would do that too, at a time that can't be known.
     #[napi]
     pub fn cancel(&self) {
         abandon(&self.token, &self.state);
@@ -290,8 +291,8 @@ impl HeldLock {
             .is_some_and(|held| allows_inline(&held.lock.paths().target) && held.lock.is_local())
     }
 
-    /// Replaces the content on another thread. The result is the path at which the old bytes are kept,
-    /// if they are.
+    /// Replaces the content on another thread. The result is the path at which the old bytes are
+    /// kept, if they are.
     #[napi]
     pub fn commit<'env>(
         &self,
@@ -343,14 +344,14 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<St
     let how = CommitOptions { durable, keep_old, new_file_mode: held.new_file_mode };
     let committed = shared_file::commit(&held.lock, held.content.as_ref(), text.as_bytes(), how);
     if release {
-        // Before the lock is released: the lock keeps the replaced file open, and decides which thread
-        // closes it.
+        // Before the lock is released: the lock keeps the replaced file open, and decides which
+        // thread closes it.
         held.content = None;
         // The update is committed; the kernel releases the lock in any case.
         let _ = held.lock.release();
     } else {
-        // The next commit replaces what this one has written. If that can't be read, the next commit
-        // only does not know the mode to keep, and the next read says why.
+        // The next commit replaces what this one has written. If that can't be read, the next
+        // commit only does not know the mode to keep, and the next read says why.
         held.content = shared_file::read(&held.lock.paths().target).ok().flatten();
         *shared = Some(held);
     }
