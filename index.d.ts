@@ -4,8 +4,8 @@
  * Many processes update one small state file without losing anything.
  *
  * Every failure is a {@link RegistryError} with a stable `code`. Only what the caller's own
- * updater, or a document's `empty`, throws is passed on as it is. The pure helpers, from {@link
- * createEmptyRegistry} on, check nothing.
+ * updater, or a document's `empty`, throws is passed on as it is. The pure helpers, from
+ * {@link createEmptyRegistry} on, check nothing.
  *
  * The functions are for registries of argus, a program whose watcher processes keep one registry of
  * themselves. A {@link Document} is any other value in a shared file.
@@ -517,12 +517,13 @@ export interface WatcherClaim {
 export type WatcherRef = string | WatcherClaim | WatcherRecord
 
 /**
- * How to do an entry operation: {@link announceWatcher}, {@link claimWatcher}, {@link
- * heartbeatWatcher}, {@link removeWatcher}, {@link pruneStaleWatchers}. Each is one atomic update
- * that runs no JavaScript while it holds the lock. Operations on one registry that wait in one
- * thread are done together, in order, with one commit. What they don't touch keeps its spelling and
- * order. The layout is that of `JSON.stringify(registry, null, 2)`, so what JavaScript wrote keeps
- * its bytes.
+ * How to do an entry operation: {@link announceWatcher}, {@link claimWatcher},
+ * {@link heartbeatWatcher}, {@link removeWatcher}, {@link pruneStaleWatchers}.
+ *
+ * Each is one atomic update that runs no JavaScript while it holds the lock. Operations on one
+ * registry that wait in one thread are done together, in order, with one commit. What they don't
+ * touch keeps its spelling and order. The layout is that of `JSON.stringify(registry, null, 2)`, so
+ * what JavaScript wrote keeps its bytes.
  */
 export interface EntryOptions extends UpdateOptions {
 	/**
