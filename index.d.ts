@@ -3,18 +3,19 @@
 /**
  * Many processes update one small state file without losing anything.
  *
- * Every failure is a {@link RegistryError} with a stable `code`. Only what the caller's own updater, or
- * a document's `empty`, throws is passed on as it is. The pure helpers, from {@link createEmptyRegistry}
- * on, check nothing.
+ * Every failure is a {@link RegistryError} with a stable `code`. Only what the caller's own
+ * updater, or a document's `empty`, throws is passed on as it is. The pure helpers, from
+ * {@link createEmptyRegistry} on, check nothing.
  *
  * The functions are for registries of argus, a program whose watcher processes keep one registry of
  * themselves. A {@link Document} is any other value in a shared file.
  *
  * A call that is under way keeps the process alive, as any file operation does: while it waits for
- * a lock, at most for its `timeoutMs` (with `Infinity`, for ever), and as long as the disk takes. To
- * end earlier, abort its `signal` or call `process.exit()`. A call of a watch's `next` keeps the process
- * alive until it settles; a heartbeat does so with `keepAlive`. Nothing else keeps a process alive: not
- * the loaded package, not a held lock whose updater never settles, not a watch without a call of `next`.
+ * a lock, at most for its `timeoutMs` (with `Infinity`, for ever), and as long as the disk takes.
+ * To end earlier, abort its `signal` or call `process.exit()`. A call of a watch's `next` keeps the
+ * process alive until it settles; a heartbeat does so with `keepAlive`. Nothing else keeps a
+ * process alive: not the loaded package, not a held lock whose updater never settles, not a watch
+ * without a call of `next`.
  */
 
 /** The schema version that is read and written. */
@@ -61,8 +62,8 @@ export type RegistryErrorCode =
 	/** One try (`timeoutMs: 0`, or a try-lock), and another holder has the lock. Try again later. */
 	| 'LOCK_BUSY'
 	/**
-	 * The file is used under another kind of lock: a document's lock file, or the guard and lockfile of
-	 * a registry. The message names the file that is in use.
+	 * The file is used under another kind of lock: a document's lock file, or the guard and lockfile
+	 * of a registry. The message names the file that is in use.
 	 */
 	| 'LOCK_MISMATCH'
 	/** A document's content can't be decoded; nothing was written. */
@@ -102,7 +103,10 @@ export interface LockHolder {
 	host?: string
 	/** When the holder took the lock, in milliseconds since 1970. */
 	since?: number
-	/** Whether its process lives; `null` if that can't be found out from here (another host or container). */
+	/**
+	 * Whether its process lives; `null` if that can't be found out from here (another host or
+	 * container).
+	 */
 	alive: boolean | null
 }
 
@@ -151,14 +155,14 @@ export interface RegistryReadResult {
 export interface UpdateOptions {
 	/**
 	 * How long to wait for the lock, in milliseconds, whether another process holds it or an earlier
-	 * update of this one. 0 is one try; `Infinity` has no bound. Also bounds how long an update that lost
-	 * its lock to an older version of argus is run again. Default 2,000.
+	 * update of this one. 0 is one try; `Infinity` has no bound. Also bounds how long an update that
+	 * lost its lock to an older version of argus is run again. Default 2,000.
 	 */
 	timeoutMs?: number
 	/**
-	 * The age, in milliseconds, at which a lockfile that can't be judged otherwise counts as abandoned:
-	 * one of an older argus, or of another host. The lock of a live process that uses this package is
-	 * never taken over. Default 10,000. With 0 even a fresh lockfile is taken over.
+	 * The age, in milliseconds, at which a lockfile that can't be judged otherwise counts as
+	 * abandoned: one of an older argus, or of another host. The lock of a live process that uses this
+	 * package is never taken over. Default 10,000. With 0 even a fresh lockfile is taken over.
 	 */
 	staleMs?: number
 	/** Aborts the wait, or the update up to the moment it is written. */
@@ -178,18 +182,19 @@ export interface UpdateOptions {
  * Updates a registry: reads it, lets `updater` make the next one of it, and replaces the file, all
  * under the registry's lock. When the promise resolves, the update is in the file.
  *
- * The updater, sync or async, gets an object of its own and returns the next registry. If it returns
- * that very object unchanged, nothing is written; changed in place, it is written. (A number, or another
- * primitive of a document, is unchanged if its text is.) If the updater throws or rejects, the promise
- * rejects with that very error, and nothing is written. The updater runs again, on fresh content, if an
- * older version of argus took the lock away before the update could be written.
+ * The updater, sync or async, gets an object of its own and returns the next registry. If it
+ * returns that very object unchanged, nothing is written; changed in place, it is written. (A
+ * number, or another primitive of a document, is unchanged if its text is.) If the updater throws
+ * or rejects, the promise rejects with that very error, and nothing is written. The updater runs
+ * again, on fresh content, if an older version of argus took the lock away before the update could
+ * be written.
  *
  * Updates of one registry run in order of arrival within a thread. Updates that wait together are
- * committed together: each updater gets its predecessor's result, an update that fails fails alone, and
- * each promise resolves when the commit is done.
+ * committed together: each updater gets its predecessor's result, an update that fails fails alone,
+ * and each promise resolves when the commit is done.
  *
- * Waiting and fsync are done on other threads. The rest is done on this thread where it does not block:
- * a free lock, on a file system of this machine, a file of at most 256 KiB.
+ * Waiting and fsync are done on other threads. The rest is done on this thread where it does not
+ * block: a free lock, on a file system of this machine, a file of at most 256 KiB.
  *
  * @param path The registry. Its folder is created if it is missing.
  * @returns What the updater returned.
@@ -202,10 +207,11 @@ export function updateRegistry(
 ): Promise<RegistryV1>
 
 /**
- * Like {@link updateRegistry}, on the calling thread, which it blocks; the updater must be synchronous.
- * Fails with `RE_ENTRANT` while an asynchronous update of this registry is under way in this thread and
- * is not being committed yet, because that update could never finish then. An `exit` handler is no
- * exception: abort or await the update before. `signal` counts only if it is aborted already.
+ * Like {@link updateRegistry}, on the calling thread, which it blocks; the updater must be
+ * synchronous. Fails with `RE_ENTRANT` while an asynchronous update of this registry is under way
+ * in this thread and is not being committed yet, because that update could never finish then. An
+ * `exit` handler is no exception: abort or await the update before. `signal` counts only if it is
+ * aborted already.
  */
 export function updateRegistrySync(
 	path: string,
@@ -230,8 +236,8 @@ export interface WatchOptions {
 	/** Ends the iteration with `ABORTED` and closes the watch. */
 	signal?: AbortSignal
 	/**
-	 * Called for content that reads as an empty registry: `CORRUPT` or `UNSUPPORTED_VERSION`, once per
-	 * content. A missing file is no warning. Default: `process.emitWarning`.
+	 * Called for content that reads as an empty registry: `CORRUPT` or `UNSUPPORTED_VERSION`, once
+	 * per content. A missing file is no warning. Default: `process.emitWarning`.
 	 */
 	onWarning?: (warning: RegistryWarning) => void
 }
@@ -239,8 +245,8 @@ export interface WatchOptions {
 /** The states of a registry, one per call of `next()`. {@link watchRegistry} makes it. */
 export interface RegistryWatch<T = RegistryV1> extends AsyncIterableIterator<T> {
 	/**
-	 * The state now, at the first call; then waits for one that differs from the last. Calls that don't
-	 * wait for each other settle in order.
+	 * The state now, at the first call; then waits for one that differs from the last. Calls that
+	 * don't wait for each other settle in order.
 	 *
 	 * @throws {RegistryError} `ABORTED`, `PERMISSION_DENIED` or `IO`. The iteration is over then.
 	 */
@@ -257,18 +263,18 @@ export interface RegistryWatch<T = RegistryV1> extends AsyncIterableIterator<T> 
  * for await (const registry of watchRegistry(path, { signal })) show(registry)
  * ```
  *
- * The watch follows the path, however its content changes: by updates, by writes in place, by deleting
- * the file (an empty registry), by deleting, replacing or creating its folders, by pointing symbolic
- * links elsewhere. Neither file nor folder has to exist yet. A burst of changes is merged, until 15 ms
- * without a change, for 100 ms at most. The last state is always delivered; states before it may be left
- * out. A late call of `next()` gets the state of its moment, and no backlog. Content that equals the last
- * delivered content is not delivered again.
+ * The watch follows the path, however its content changes: by updates, by writes in place, by
+ * deleting the file (an empty registry), by deleting, replacing or creating its folders, by
+ * pointing symbolic links elsewhere. Neither file nor folder has to exist yet. A burst of changes
+ * is merged, until 15 ms without a change, for 100 ms at most. The last state is always delivered;
+ * states before it may be left out. A late call of `next()` gets the state of its moment, and no
+ * backlog. Content that equals the last delivered content is not delivered again.
  *
- * A watch locks, creates and writes nothing, and read permission is enough, for the file and for its
- * folder. Waiting costs no CPU: the operating system's file events wake the watch. There are no events
- * for what another machine does on a network file system. Files are opened at the first `next()` and
- * closed at the end of the iteration: by leaving a `for await` loop, by `return()`, by an abort, by an
- * error, or with the thread.
+ * A watch locks, creates and writes nothing, and read permission is enough, for the file and for
+ * its folder. Waiting costs no CPU: the operating system's file events wake the watch. There are no
+ * events for what another machine does on a network file system. Files are opened at the first
+ * `next()` and closed at the end of the iteration: by leaving a `for await` loop, by `return()`, by
+ * an abort, by an error, or with the thread.
  *
  * @param path The registry. A relative path counts from the working directory of this moment.
  * @throws {RegistryError} `INVALID_VALUE`, at the call. From `next()`: `ABORTED` once `signal` is
@@ -317,46 +323,46 @@ export function withRegistryLock<T>(
 /** What a document is, and under which lock. */
 export interface DocumentOptions<T> {
 	/**
-	 * Under which lock the document is used. `'lock-file'` (default): a kernel lock on a file of its own,
-	 * which stays, as in veil and as Rust's `Document` has it. `'registry'`: guard and lockfile, as
-	 * {@link updateRegistry} takes them, for a file that older versions of argus share. One file is used
-	 * under one kind of lock: the other kind is refused with `LOCK_MISMATCH`.
+	 * Under which lock the document is used. `'lock-file'` (default): a kernel lock on a file of its
+	 * own, which stays, as in veil and as Rust's `Document` has it. `'registry'`: guard and lockfile,
+	 * as {@link updateRegistry} takes them, for a file that older versions of argus share. One file
+	 * is used under one kind of lock: the other kind is refused with `LOCK_MISMATCH`.
 	 */
 	lock?: 'lock-file' | 'registry'
 	/**
 	 * The lock file. All programs that share the document have to choose one lock file. Default: the
-	 * document's path with its extension replaced by `.lock` (`config.lock` for `config.json`), beside
-	 * the file that a symbolic link leads to.
+	 * document's path with its extension replaced by `.lock` (`config.lock` for `config.json`),
+	 * beside the file that a symbolic link leads to.
 	 */
 	lockFile?: string
 	/**
-	 * The schema version that the value's `version` must have, an integer from 0. A file with another one
-	 * is refused with `UNSUPPORTED_VERSION`, and a newer one is not replaced either; a value with another
-	 * one is not written (`INVALID_VALUE`). A value without a `version` is accepted.
+	 * The schema version that the value's `version` must have, an integer from 0. A file with another
+	 * one is refused with `UNSUPPORTED_VERSION`, and a newer one is not replaced either; a value with
+	 * another one is not written (`INVALID_VALUE`). A value without a `version` is accepted.
 	 */
 	version?: number
 	/**
 	 * The value of a text; each time a new one, which is the updater's to change. If it throws, the
-	 * content can't be decoded; if it throws a {@link RegistryError} with the code `UNSUPPORTED_VERSION`,
-	 * calls are refused with that very error. Default: `JSON.parse`.
+	 * content can't be decoded; if it throws a {@link RegistryError} with the code
+	 * `UNSUPPORTED_VERSION`, calls are refused with that very error. Default: `JSON.parse`.
 	 */
 	decode?(text: string): T
 	/**
-	 * The text of a value; always one text for one value: an update compares texts to find out whether its
-	 * updater changed the value.
-	 * If it throws, or returns no string, the call fails with `INVALID_VALUE`, and nothing is written.
-	 * Default: `JSON.stringify(value, null, 2)`, which returns none for `undefined`.
+	 * The text of a value; always one text for one value: an update compares texts to find out
+	 * whether its updater changed the value. If it throws, or returns no string, the call fails with
+	 * `INVALID_VALUE`, and nothing is written. Default: `JSON.stringify(value, null, 2)`, which
+	 * returns none for `undefined`.
 	 */
 	encode?(value: T): string
 	/**
-	 * The value that an update starts from where there is no file; each time a new one. What it throws,
-	 * the caller gets. Without it, a missing file is `NOT_FOUND`, and nothing is made.
+	 * The value that an update starts from where there is no file; each time a new one. What it
+	 * throws, the caller gets. Without it, a missing file is `NOT_FOUND`, and nothing is made.
 	 */
 	empty?(): T
 	/**
 	 * What an update does about content that can't be decoded. `'fail'` (default): it is refused with
-	 * `PARSE`, so that a mistyped comma in a settings file costs nothing. `'keep'`: the update starts from
-	 * `empty()`, and the bytes are kept beside the file, as `<name>.corrupt-*`, with a warning.
+	 * `PARSE`, so that a mistyped comma in a settings file costs nothing. `'keep'`: the update starts
+	 * from `empty()`, and the bytes are kept beside the file, as `<name>.corrupt-*`, with a warning.
 	 */
 	onCorrupt?: 'fail' | 'keep'
 	/**
@@ -373,8 +379,8 @@ export interface DocumentOptions<T> {
 /** How long a call on a document waits, and what ends it. */
 export interface DocumentCallOptions {
 	/**
-	 * How long to wait for the lock, in milliseconds; 0 is one try. Default 0 for `load` and `save`, and
-	 * 2,000 for `update` and `withLock`.
+	 * How long to wait for the lock, in milliseconds; 0 is one try. Default 0 for `load` and `save`,
+	 * and 2,000 for `update` and `withLock`.
 	 */
 	timeoutMs?: number
 	/** As in {@link UpdateOptions}; only with `lock: 'registry'`. */
@@ -396,9 +402,9 @@ export interface LoadedDocument<T> {
 	/** The value. */
 	value: T
 	/**
-	 * Whether it was read under the shared lock. Without it (the caller may not open the lock file, the
-	 * file system has no locks, or the lock is a registry's, whose readers take none) the value is still
-	 * one whole version, because a file is replaced in one step.
+	 * Whether it was read under the shared lock. Without it (the caller may not open the lock file,
+	 * the file system has no locks, or the lock is a registry's, whose readers take none) the value
+	 * is still one whole version, because a file is replaced in one step.
 	 */
 	locked: boolean
 }
@@ -416,8 +422,8 @@ export interface HeldDocumentLock<T> {
 }
 
 /**
- * A value in a file that several processes share, in JavaScript, in Rust, or in both: Rust's `Document`
- * on the file takes the lock that this one takes.
+ * A value in a file that several processes share, in JavaScript, in Rust, or in both: Rust's
+ * `Document` on the file takes the lock that this one takes.
  *
  * ```js
  * const settings = new Document('settings.json', { empty: () => ({ theme: 'light' }) })
@@ -425,8 +431,8 @@ export interface HeldDocumentLock<T> {
  * const { value } = await settings.load()
  * ```
  *
- * To change a document, call `update`: between a `load` and a `save` another process may save, and its
- * change would be lost.
+ * To change a document, call `update`: between a `load` and a `save` another process may save, and
+ * its change would be lost.
  */
 export class Document<T = unknown> {
 	/**
@@ -449,16 +455,16 @@ export class Document<T = unknown> {
 	 * Reads the value under a shared lock, in one try by default. Needs no write access.
 	 *
 	 * @throws {RegistryError} `LOCK_BUSY` or `LOCK_TIMEOUT` with the lock file's path; `NOT_FOUND`;
-	 * `PARSE`; `UNSUPPORTED_VERSION`; `LOCK_MISMATCH`; `ABORTED`; `PERMISSION_DENIED`; `INVALID_VALUE`;
-	 * `IO`.
+	 * `PARSE`; `UNSUPPORTED_VERSION`; `LOCK_MISMATCH`; `ABORTED`; `PERMISSION_DENIED`;
+	 * `INVALID_VALUE`; `IO`.
 	 */
 	load(options?: DocumentCallOptions): Promise<LoadedDocument<T>>
 	/** Like {@link load}, at once, on the calling thread. */
 	loadSync(options?: DocumentCallOptions): LoadedDocument<T>
 	/**
-	 * Replaces the value under an exclusive lock, in one try by default. The value is taken as it is at
-	 * the time of the call. Content that it replaces and that can't be decoded is kept beside the file,
-	 * with a warning.
+	 * Replaces the value under an exclusive lock, in one try by default. The value is taken as it is
+	 * at the time of the call. Content that it replaces and that can't be decoded is kept beside the
+	 * file, with a warning.
 	 *
 	 * @throws {RegistryError} As {@link update}, but for `NOT_FOUND` and `PARSE`.
 	 */
@@ -467,8 +473,8 @@ export class Document<T = unknown> {
 	 * Changes the value: reads it, lets `updater` make the next one of it, and replaces the file, all
 	 * under one exclusive lock. When the promise resolves, the update is in the file.
 	 *
-	 * The updater works as that of {@link updateRegistry}: it may be async, runs again if the lock was
-	 * lost, and updates that wait in one thread are committed together.
+	 * The updater works as that of {@link updateRegistry}: it may be async, runs again if the lock
+	 * was lost, and updates that wait in one thread are committed together.
 	 *
 	 * @returns What the updater returned.
 	 * @throws {RegistryError} Any code but `CORRUPT`, `ID_TAKEN` and `ENTRY_LOST`.
@@ -486,8 +492,8 @@ export class Document<T = unknown> {
 		options?: DocumentCallOptions,
 	): Promise<R>
 	/**
-	 * Watches the document, as {@link watchRegistry} does it. A file that is missing or can't be decoded
-	 * is delivered as `empty()`; without `empty` the iteration ends with `NOT_FOUND`.
+	 * Watches the document, as {@link watchRegistry} does it. A file that is missing or can't be
+	 * decoded is delivered as `empty()`; without `empty` the iteration ends with `NOT_FOUND`.
 	 */
 	watch(options?: DocumentWatchOptions): RegistryWatch<T>
 }
@@ -496,8 +502,8 @@ export class Document<T = unknown> {
 export const DEFAULT_TTL_MS: 60000
 
 /**
- * What makes an entry a watcher's own: as long as the entry names this process and this start, it is the
- * watcher's.
+ * What makes an entry a watcher's own: as long as the entry names this process and this start, it
+ * is the watcher's.
  */
 export interface WatcherClaim {
 	/** The entry's name. */
@@ -509,23 +515,25 @@ export interface WatcherClaim {
 }
 
 /**
- * The entry that an operation is about. By id: the entry of that id, whichever watcher has it. By claim,
- * or by a whole record, which makes a claim: the entry of that id, if it is still this watcher's own.
+ * The entry that an operation is about. By id: the entry of that id, whichever watcher has it. By
+ * claim, or by a whole record, which makes a claim: the entry of that id, if it is still this
+ * watcher's own.
  */
 export type WatcherRef = string | WatcherClaim | WatcherRecord
 
 /**
  * How to do an entry operation: {@link announceWatcher}, {@link claimWatcher},
- * {@link heartbeatWatcher}, {@link removeWatcher}, {@link pruneStaleWatchers}. Each is one atomic
- * update that runs no JavaScript while it holds the lock. Operations on one registry that wait in one
- * thread are done together, in order, with one commit. What they don't touch keeps its spelling and
- * order. The layout is that of `JSON.stringify(registry, null, 2)`, so what JavaScript wrote keeps its
- * bytes.
+ * {@link heartbeatWatcher}, {@link removeWatcher}, {@link pruneStaleWatchers}.
+ *
+ * Each is one atomic update that runs no JavaScript while it holds the lock. Operations on one
+ * registry that wait in one thread are done together, in order, with one commit. What they don't
+ * touch keeps its spelling and order. The layout is that of `JSON.stringify(registry, null, 2)`, so
+ * what JavaScript wrote keeps its bytes.
  */
 export interface EntryOptions extends UpdateOptions {
 	/**
-	 * The time that the operation counts as done at, in milliseconds since 1970. Default: the moment at
-	 * which the lock is held.
+	 * The time that the operation counts as done at, in milliseconds since 1970. Default: the moment
+	 * at which the lock is held.
 	 */
 	now?: number
 }
@@ -543,12 +551,14 @@ export function announceWatcher(
 
 /** How to claim an id. */
 export interface ClaimOptions extends EntryOptions {
-	/** Whether an id that is taken gets a suffix; else the claim fails with `ID_TAKEN`. Default true. */
+	/**
+	 * Whether an id that is taken gets a suffix; else the claim fails with `ID_TAKEN`. Default true.
+	 */
 	suffix?: boolean
 	/**
-	 * Whether the entry of a dead process is replaced, judged as in {@link PruneOptions}. Set it to false
-	 * for a registry that containers or hosts share: a live watcher of another container would look dead.
-	 * Default true.
+	 * Whether the entry of a dead process is replaced, judged as in {@link PruneOptions}. Set it to
+	 * false for a registry that containers or hosts share: a live watcher of another container would
+	 * look dead. Default true.
 	 */
 	liveness?: boolean
 }
@@ -563,8 +573,8 @@ export interface ClaimedWatcher {
 
 /**
  * Enters a watcher under an id of its own: the id of its record or, if that is taken, the first of
- * `-2`, `-3`, ... that is free. The entry of a dead process is replaced. An entry that can't be judged
- * from here is not replaced, nor an entry that this process itself has made.
+ * `-2`, `-3`, ... that is free. The entry of a dead process is replaced. An entry that can't be
+ * judged from here is not replaced, nor an entry that this process itself has made.
  *
  * @throws {RegistryError} As {@link announceWatcher}; `ID_TAKEN` without a suffix.
  */
@@ -603,17 +613,18 @@ export function removeWatcher(
 /** What to prune. */
 export interface PruneOptions extends EntryOptions {
 	/**
-	 * The age, in milliseconds, beyond which an entry is removed: the time since its `updatedAt`. Default
-	 * {@link DEFAULT_TTL_MS}. `Infinity` for liveness alone.
+	 * The age, in milliseconds, beyond which an entry is removed: the time since its `updatedAt`.
+	 * Default {@link DEFAULT_TTL_MS}. `Infinity` for liveness alone.
 	 */
 	ttlMs?: number
 	/**
 	 * Whether to remove younger entries, too, if their process is gone, or if their pid is another
-	 * process's by now. It is another process's if that process began over 10 s after `startedAt` and has
-	 * lived for over a minute in which the entry was not renewed (else it is the watcher, and the clock was
-	 * set forward). Only entries whose `host` is of this machine alone (loopback, unspecified, or its name)
-	 * are judged, and a process that may not be signalled counts as alive. Not for a registry that
-	 * containers or hosts share: their loopback addresses are equal. Default false.
+	 * process's by now. It is another process's if that process began over 10 s after `startedAt` and
+	 * has lived for over a minute in which the entry was not renewed (else it is the watcher, and the
+	 * clock was set forward). Only entries whose `host` is of this machine alone (loopback,
+	 * unspecified, or its name) are judged, and a process that may not be signalled counts as alive.
+	 * Not for a registry that containers or hosts share: their loopback addresses are equal. Default
+	 * false.
 	 */
 	liveness?: boolean
 }
@@ -624,14 +635,16 @@ export interface PrunedWatcher {
 	id: string
 	/** The entry as it was. */
 	watcher: WatcherRecord
-	/** `expired`: older than `ttlMs`. `dead`: its process is gone, or its pid is another process's. */
+	/**
+	 * `expired`: older than `ttlMs`. `dead`: its process is gone, or its pid is another process's.
+	 */
 	reason: 'expired' | 'dead'
 }
 
 /**
- * Removes entries by age and, with `liveness`, by whether their process lives. With nothing to remove it
- * takes no lock, writes nothing, and needs no write access; like any call it runs after the earlier ones
- * of its thread. An entry without a date never expires.
+ * Removes entries by age and, with `liveness`, by whether their process lives. With nothing to
+ * remove it takes no lock, writes nothing, and needs no write access; like any call it runs after
+ * the earlier ones of its thread. An entry without a date never expires.
  *
  * @returns What was removed, in the order of the file.
  * @throws {RegistryError} As {@link updateRegistry}.
@@ -641,16 +654,16 @@ export function pruneStaleWatchers(path: string, options?: PruneOptions): Promis
 /** When a heartbeat renews the entry, and how. */
 export interface HeartbeatOptions extends Omit<UpdateOptions, 'signal'> {
 	/**
-	 * The longest pause between two renewals, in milliseconds. Each pause is up to a quarter shorter, at
-	 * random, so that watchers that were started together don't renew together. Default 15,000.
+	 * The longest pause between two renewals, in milliseconds. Each pause is up to a quarter shorter,
+	 * at random, so that watchers that were started together don't renew together. Default 15,000.
 	 */
 	intervalMs?: number
 	/**
-	 * Called with the error of every renewal that failed; the next one is tried nevertheless. `ENTRY_LOST`
-	 * means that the entry was removed or pruned, or is another watcher's. A heartbeat never brings it
-	 * back: announce the watcher again (`claimWatcher` with `suffix: false` does so only if its id is
-	 * free), or stop. Also called with the error of a removal that failed. What it throws becomes a
-	 * warning. Default: `process.emitWarning`.
+	 * Called with the error of every renewal that failed; the next one is tried nevertheless.
+	 * `ENTRY_LOST` means that the entry was removed or pruned, or is another watcher's. A heartbeat
+	 * never brings it back: announce the watcher again (`claimWatcher` with `suffix: false` does so
+	 * only if its id is free), or stop. Also called with the error of a removal that failed. What it
+	 * throws becomes a warning. Default: `process.emitWarning`.
 	 */
 	onError?: (error: unknown) => void | Promise<void>
 	/** Whether the heartbeat keeps the process alive. Default false. */
@@ -660,9 +673,10 @@ export interface HeartbeatOptions extends Omit<UpdateOptions, 'signal'> {
 /** A running heartbeat. */
 export interface RegistryHeartbeat {
 	/**
-	 * Stops it, and waits for a renewal that is under way. With `remove`, then removes the entry of the
-	 * watcher that `getWatcher` returns, if it is still that watcher's own. Never rejects: an error goes to
-	 * `onError`. The promise of an `onError` that a renewal has called is not waited for.
+	 * Stops it, and waits for a renewal that is under way. With `remove`, then removes the entry of
+	 * the watcher that `getWatcher` returns, if it is still that watcher's own. Never rejects: an
+	 * error goes to `onError`. The promise of an `onError` that a renewal has called is not waited
+	 * for.
 	 *
 	 * @returns Whether an entry was removed.
 	 */
@@ -671,10 +685,10 @@ export interface RegistryHeartbeat {
 
 /**
  * Renews a watcher's entry until it is stopped; the first time after an interval, as the entry is
- * fresh when it is announced. `getWatcher` returns the whole record and is called before each renewal.
- * There are never two renewals at once, and never an unhandled rejection. A renewal that is under way is
- * finished before the process ends; the heartbeat itself keeps no process alive, unless `keepAlive` is
- * set.
+ * fresh when it is announced. `getWatcher` returns the whole record and is called before each
+ * renewal. There are never two renewals at once, and never an unhandled rejection. A renewal that
+ * is under way is finished before the process ends; the heartbeat itself keeps no process alive,
+ * unless `keepAlive` is set.
  *
  * @throws {RegistryError} `INVALID_VALUE` for a bad argument.
  */
@@ -706,8 +720,8 @@ export function tryLockShared(lockPath: string): KernelLock
  * Takes an exclusive kernel lock on a lock file, in one try. The file is created if it is missing.
  *
  * @throws {RegistryError} `LOCK_BUSY` at once if the lock is held, in this process or another;
- * `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks; `NOT_FOUND` if there is no such folder;
- * `PERMISSION_DENIED`, `INVALID_VALUE`, `IO`.
+ * `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks; `NOT_FOUND` if there is no such
+ * folder; `PERMISSION_DENIED`, `INVALID_VALUE`, `IO`.
  */
 export function tryLockExclusive(lockPath: string): KernelLock
 
@@ -720,9 +734,9 @@ export interface LockStatus {
 	/** The holder, or the last one if the lock is stale. */
 	holder?: LockHolder
 	/**
-	 * What excludes two holders on this file system. `kernel-lock`: a lock that the kernel releases as
-	 * soon as its holder is gone. `lockfile-only`: the file system has no kernel locks, only the lockfile.
-	 * `unknown`: there is no guard yet by which that could be found out.
+	 * What excludes two holders on this file system. `kernel-lock`: a lock that the kernel releases
+	 * as soon as its holder is gone. `lockfile-only`: the file system has no kernel locks, only the
+	 * lockfile. `unknown`: there is no guard yet by which that could be found out.
 	 */
 	guarantee: 'kernel-lock' | 'lockfile-only' | 'unknown'
 }
@@ -748,8 +762,8 @@ export function createEmptyRegistry(now?: number): RegistryV1
 export function listWatchers(registry: RegistryV1): WatcherRecord[]
 
 /**
- * A registry with a watcher's entry added or replaced, dated `now`; the given registry stays as it is.
- * Safe for any id, also `__proto__`.
+ * A registry with a watcher's entry added or replaced, dated `now`; the given registry stays as it
+ * is. Safe for any id, also `__proto__`.
  */
 export function setWatcherEntry(
 	registry: RegistryV1,

@@ -24,8 +24,8 @@ const { RegistryError } = require('./lib/errors.js')
 const later = (load, name) => {
 	/** @param {Parameters<M[N]>} args */
 	const call = (...args) => load()[name](...args)
-	// A cast, because tsc can't see that a function which only passes its arguments on has the type of
-	// the other.
+	// A cast, because tsc can't see that a function which only passes its arguments on has the type
+	// of the other.
 	const named = Object.defineProperty(call, 'name', { value: name })
 	return /** @type {M[N]} */ (/** @type {unknown} */ (named))
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 'use strict'
 
-// Starts the native program: the one that was built here, else the one that came with the package of
-// this platform. The program gets this process's signals and standard streams, and this process ends as
-// the program does.
+// Starts the native program: the one that was built here, else the one that came with the package
+// of this platform. The program gets this process's signals and standard streams, and this process
+// ends as the program does.
 
 const { spawn } = require('node:child_process')
 const { existsSync } = require('node:fs')

@@ -123,8 +123,8 @@ const messageOf = (error) => {
 }
 
 /**
- * Emits a warning of the process. `code` must be one of this package's: Node throws over others that
- * are no strings.
+ * Emits a warning of the process. `code` must be one of this package's: Node throws over others
+ * that are no strings.
  *
  * @param {string} message
  * @param {string} [code]

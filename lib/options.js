@@ -28,7 +28,8 @@
  * The settings of a call that takes the lock.
  *
  * - `startedAt`: when the call began, for its timeout.
- * - `lockName`: what tells the lock from others: the registry, or the lock file of a document.
+ * - `lockName`: the name of the lock, by which locks are compared: the registry, or the lock file
+ *   of a document.
  * - `lockFile`: the lock file of a document. Without it the lock is a registry's.
  * - `newFileMode`: the permission bits of a file that is new.
  * - `mustExist`: whether a missing file is an error.
@@ -129,7 +130,8 @@ const checkSignal = (path, signal) => {
 	const isSignal =
 		typeof propertyOf(signal, 'aborted') === 'boolean' &&
 		methods.every((method) => typeof propertyOf(signal, method) === 'function')
-	// A value that only looks like a signal would fail later, in the middle of other callers' updates.
+	// A value that only looks like a signal would fail later, in the middle of other callers'
+	// updates.
 	if (!isSignal) throw invalidArgument(path, 'signal must be an AbortSignal')
 	return signal
 }
@@ -142,7 +144,7 @@ const checkSignal = (path, signal) => {
  * @param {number | undefined} value
  */
 const instant = (path, name, value) => {
-	// As far as a Date goes: beyond, JavaScript would spell it in another way than Rust.
+	// As far as a Date goes: JavaScript spells greater numbers in another way than Rust.
 	if (value !== undefined && !(typeof value === 'number' && value >= 0 && value <= 8.64e15)) {
 		const what = 'a time in milliseconds since 1970'
 		throw invalidArgument(path, `${name} must be ${what}, not ${inspect(value)}`)
@@ -165,8 +167,8 @@ const interval = (path, value) => {
 }
 
 /**
- * Calls the caller's `onWarning`. What it throws becomes a warning of the process and changes nothing
- * else.
+ * Calls the caller's `onWarning`. What it throws becomes a warning of the process and changes
+ * nothing else.
  *
  * @param {WatchCall<unknown>} call
  * @param {RegistryWarning} warning

@@ -1,6 +1,6 @@
 // Builds the addon and the program for this machine (or for the Rust target given as argument) and
-// puts them where lib/addon/load.js and bin/argus-registry.js search for them. Cargo decides what there is
-// to do: nothing, most of the time.
+// puts them where lib/addon/load.js and bin/argus-registry.js search for them. Cargo decides what
+// there is to do: nothing, most of the time.
 
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, renameSync } from 'node:fs'

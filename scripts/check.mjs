@@ -59,8 +59,8 @@ step(
 	readFileSync(typingsFile, 'utf8') === makeTypings(),
 )
 
-// The packages per platform: one for each platform of lib/addon/platforms.js, all of the version of the
-// main one, and each with the addon and the program that lib/ and bin/ search for.
+// The packages per platform: one for each platform of lib/addon/platforms.js, all of the version of
+// the main one, and each with the addon and the program that lib/ and bin/ search for.
 const json = (...path) => JSON.parse(readFileSync(join(root, ...path), 'utf8'))
 const { version, napi } = json('package.json')
 // For @napi-rs/cli, which makes and publishes those packages.

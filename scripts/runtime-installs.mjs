@@ -1,4 +1,4 @@
-// The runtimes that the tests are run by, each at one version, from npm, in a folder of its own.
+// The runtimes that run the tests: each at one version, from npm, in a folder of its own.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
@@ -36,7 +36,7 @@ export const runtimes = [
 
 const says = (binary) => execFileSync(binary, ['--version'], { encoding: 'utf8' })
 
-/** Installs a runtime, once. Throws if it is not to be had, or is not what it should be. */
+/** Installs a runtime, once. Throws if it can't be installed, or is of another version. */
 export const install = ({ name, version, dir, binary }) => {
 	if (existsSync(dir)) return
 	const making = `${dir}.${process.pid}`
@@ -63,7 +63,7 @@ export const installed = (label) => {
 	return existsSync(binary) ? binary : undefined
 }
 
-// By itself it installs the runtimes that it is told to.
+// As a program it installs the runtimes that its arguments name.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
 	for (const label of process.argv.slice(2)) install(runtimes.find((each) => each.label === label))
 }

@@ -18,7 +18,7 @@ Runtimes are installed from npm into target/runtimes, once.`
 /** For a test that hangs, not for one that is slow. */
 const TIMEOUT_MS = 120_000
 
-/** How each kind runs a test file, and how it tells what came out. */
+/** How each kind of runtime runs a test file, and how its output counts the tests. */
 const kinds = {
 	node: {
 		args: (file, version) => [
@@ -66,7 +66,7 @@ const runFile = ({ kind, version, binary }, file) => {
 	return { passed, failed: broken ? Math.max(1, failed) : failed, skipped, reasons }
 }
 
-/** What went wrong, said aloud; undefined if nothing did. */
+/** The error of an installation that failed, which is printed; undefined if it succeeded. */
 const failureToInstall = (runtime) => {
 	try {
 		install(runtime)

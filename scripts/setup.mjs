@@ -1,5 +1,5 @@
-// Brings a fresh clone to where everything can run: npm packages, the addon and the program. Quick when there
-// is nothing to do. Uses nothing but Node itself.
+// Brings a fresh clone to where everything can run: npm packages, the addon and the program. Quick
+// when there is nothing to do. Uses nothing but Node itself.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { build, buildProgram } from './build.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
-/** npm writes down what it has installed: the same as the lock file, less the package itself. */
+/** npm records what it has installed: the content of the lock file without the package itself. */
 const isInstalled = () => {
 	const installed = join(root, 'node_modules', '.package-lock.json')
 	if (!existsSync(installed)) return false

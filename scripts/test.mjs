@@ -18,6 +18,6 @@ run('cargo', ['test', '--locked', '--features', 'cli,tokio'])
 // The programs in tests/fixtures/ that JavaScript tests run beside Node processes.
 run('cargo', ['build', '--release', '--locked', '--example', 'increment', '--example', 'claim'])
 const tests = ['__test__', 'playground', 'benchmark'].flatMap(testFiles)
-// Files in turns: the tests start more processes than the machine has cores as it is. The limit
-// is for a test that hangs, not for one that is slow.
+// One file after the other: the tests start more processes than the machine has cores as it is. The
+// limit is for a test that hangs, not for one that is slow.
 run(process.execPath, ['--test', '--test-concurrency=1', '--test-timeout=300000', ...tests])

@@ -1,8 +1,8 @@
 // Writes lib/addon/addon.d.ts: the types of the addon's functions, for tsc's check of lib/.
 //
-// napi-derive writes down what it exports, one JSON object per line, while it expands its macros. That
-// form is turned into TypeScript here, in some forty lines: @napi-rs/cli would do it too, with 67
-// packages of 82 MB that nothing else here needs.
+// napi-derive writes down what it exports, one JSON object per line, while it expands its macros.
+// That form is turned into TypeScript here, in some forty lines: @napi-rs/cli would do it too, with
+// 67 packages of 82 MB that nothing else here needs.
 
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -26,9 +26,12 @@ export type AddonResult<T> = T | AddonFailure
 export type Background<T> = T | Promise<T> | PolledWork
 `
 
-/** What napi-derive says about the exports. It says it while it compiles, so the crate is compiled. */
+/**
+ * What napi-derive says about the exports. It says it while it compiles, so the crate is compiled.
+ */
 const exported = () => {
-	// A folder that no earlier run has used: Cargo compiles the crate again when the variable changes.
+	// A folder that no earlier run has used: Cargo compiles the crate again when the variable
+	// changes.
 	const dir = mkdtempSync(join(tmpdir(), 'argus-registry-typings-'))
 	try {
 		execFileSync('cargo', ['check', '--locked', '--quiet', '--lib', '--features', 'typings'], {

@@ -1,6 +1,6 @@
-// Finds words that the project's texts do not use, in comments, names, messages and pages. A process, a
-// thread, a caller or a program is "it", and a sentence names what it is about: see CONTRIBUTING.md.
-// `npm run check` runs this; `node scripts/words.mjs` does so alone.
+// Finds words that the project's texts do not use, in comments, names, messages and pages. A
+// process, a thread, a caller or a program is "it", and a sentence names what it is about: see
+// CONTRIBUTING.md. `npm run check` runs this; `node scripts/words.mjs` does so alone.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, extname, join } from 'node:path'

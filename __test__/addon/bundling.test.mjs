@@ -1,5 +1,5 @@
-// An application that has the package through a library, bundled into one file, and moved to where
-// nothing is as it was when the bundle was made.
+// An application that uses the package through a library, bundled into one file, and moved to
+// another folder than that in which the bundle was made.
 
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
@@ -65,7 +65,7 @@ const bundlers = {
 	},
 }
 
-/** Makes the application, bundles it, and moves it with nothing but what it runs with. */
+/** Makes the application, bundles it, and moves it with only the files that it runs with. */
 const moved = (at, bundle, { addonIn, prepare } = {}) => {
 	const built = join(at.dir, 'built')
 	const nodeModules = join(built, 'node_modules')
@@ -154,7 +154,10 @@ test('a bundle with the addon beside it needs no packages', (t) => {
 	assert.equal(at.json().updatedAt, 7)
 })
 
-/** How package managers lay out what comes with a library: where it is, and where its packages are. */
+/**
+ * How package managers lay out a library that uses the package: where it is, and where its packages
+ * are.
+ */
 const layouts = {
 	'in the library’s own folder': (modules) => {
 		const library = join(modules, 'watcher-library')

@@ -1,4 +1,4 @@
-// Two copies of the package in one process, as two libraries may bring them along.
+// Two copies of the package in one process, as two libraries may have them.
 
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
@@ -9,7 +9,7 @@ import { installPackage } from '../support/install.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
 
-/** What requires the files of each copy. */
+/** A `require` for the files of each copy. */
 const twoPlaces = (at) =>
 	['a', 'b'].map((name) => {
 		const { dir } = installPackage(join(at.dir, name, 'node_modules'))
@@ -48,7 +48,7 @@ test('two copies do their operations on one registry in order of arrival, each i
 	const copies = twoPlaces(at).map((require) => {
 		const native = require('./lib/addon/load.js')
 		const { applyEntries, EntryOperation } = native
-		// The other one may be of another version, with other objects in its memory.
+		// The other copy may be of another version, with other objects in its memory.
 		native.applyEntries = (request, operations, durable) => {
 			strangers.push(...operations.filter((each) => !(each instanceof EntryOperation)))
 			return applyEntries(request, operations, durable)
@@ -65,7 +65,7 @@ test('two copies do their operations on one registry in order of arrival, each i
 	assert.deepEqual(strangers, [])
 })
 
-test('two copies refuse to wait for each other’s hold of one caller', async (t) => {
+test('two copies refuse to wait for each other’s lock of one caller', async (t) => {
 	const at = folder(t)
 	const [a, b] = twoCopies(at)
 	const refused = { name: 'RegistryError', code: 'RE_ENTRANT' }
@@ -95,7 +95,7 @@ test('two copies refuse to wait for each other’s hold of one caller', async (t
 	assert.equal(at.json().count, 2)
 })
 
-test('two copies see each other’s locks, and who holds them', async (t) => {
+test('two copies see each other’s locks, and the holders', async (t) => {
 	const at = folder(t)
 	const [a, b] = twoCopies(at)
 	const lock = a.tryLockExclusive(`${at.dir}/x.lock`)

@@ -1,4 +1,4 @@
-// Calls from worker threads do what they do on the main thread.
+// Calls from worker threads work as they do on the main thread.
 
 import assert from 'node:assert/strict'
 import { on } from 'node:events'
@@ -13,7 +13,7 @@ import { skipIf } from '../support/skip.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
 
-/** A thread that runs this text; its answers come from `next`. */
+/** A thread that runs this text; `next` returns its messages. */
 const start = (t, text, path, first = '') => {
 	const source = `${first}
 		const { parentPort, workerData: path } = require('node:worker_threads')
@@ -22,7 +22,7 @@ const start = (t, text, path, first = '') => {
 		const code = (promise) => promise.then(() => 'resolved', (error) => error.code);
 		${text}`
 	const thread = new Worker(source, { eval: true, workerData: path })
-	// Twice would be once too often for older Buns, which then never come back.
+	// Once: a second call never settles in older Buns.
 	let end
 	const terminate = () => {
 		end ??= thread.terminate()
@@ -58,7 +58,7 @@ test('a worker updates, reads, inspects and writes', async (t) => {
 	assert.deepEqual(at.others(), [])
 })
 
-test('a worker that asks for the end of its work gets the same', {
+test('a worker that polls for the end of its work gets the results that promises give', {
 	skip: skipIf(process.versions.bun || process.versions.deno, 'older Buns do it as it is'),
 }, async (t) => {
 	const at = folder(t)
@@ -122,7 +122,7 @@ test('a worker waits for another process: busy, timed out, aborted, and at last 
 	assert.deepEqual([at.json().value, at.json().last], [1, 1])
 })
 
-test('what waits when its worker is terminated is not done afterwards', {
+test('an operation that waits when its worker is terminated is not done afterwards', {
 	skip: skipIf(process.versions.deno, 'a worker may count as terminated before it is'),
 }, async (t) => {
 	const at = folder(t)
@@ -140,13 +140,14 @@ test('what waits when its worker is terminated is not done afterwards', {
 	await terminate()
 	holder.settle()
 	await holder.expect('done')
-	// Behind whoever waits in this process.
+	// Behind the calls that wait in this process.
 	await updateRegistry(at.path, (registry) => ({ ...registry, last: true }), LONG)
 	assert.deepEqual(at.json().watchers, {})
 })
 
 test('registryPath follows the environment of its worker', async (t) => {
-	// What a worker assigns to its environment stays there: the process's own knows nothing of it.
+	// What a worker assigns to its environment stays in the worker: the environment of the process
+	// does not change.
 	const next = worker(
 		t,
 		`process.env.ARGUS_REGISTRY_PATH = path
@@ -161,7 +162,7 @@ test('several workers on one file: 200 are terminated in the middle, and nothing
 }, async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
-	// One that stays counts what it was told, beside those that go.
+	// One worker stays and counts its own updates, beside those that are terminated.
 	const stays = start(
 		t,
 		`(async () => {

@@ -97,7 +97,7 @@ test('without a suffix a claim gets the id, or fails', async (t) => {
 	})
 })
 
-test('pruning is by age, and by liveness if asked to', async (t) => {
+test('pruning is by age, and by liveness with the option', async (t) => {
 	const at = folder(t)
 	assert.equal(DEFAULT_TTL_MS, 60_000)
 	const pid = await deadPid()
@@ -134,7 +134,7 @@ test('a process that may not be signalled counts as alive', {
 }, async (t) => {
 	const at = folder(t)
 	chmodSync(at.dir, 0o777)
-	// That of the first process, and no watcher of anybody's.
+	// The pid of the first process of the system, which is no watcher.
 	at.put(
 		print({ ...EMPTY, watchers: { app: record('app', { pid: 1, startedAt: 1, updatedAt: 2 }) } }),
 	)
@@ -147,7 +147,7 @@ test('a process that may not be signalled counts as alive', {
 	assert.equal(claim.value.claim.id, 'app-2')
 })
 
-test('what may not be looked at is an error, not nothing', {
+test('a registry that may not be read is an error, not an empty list', {
 	skip: skipIf(process.platform === 'win32', 'there is no such permission here'),
 }, async (t) => {
 	const at = folder(t)

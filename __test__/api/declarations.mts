@@ -1,5 +1,5 @@
-// Checked by tsc, not run: lib/ implements what index.d.ts declares. exports.test.mjs checks that the
-// package exports just that.
+// Checked by tsc, not run: lib/ implements what index.d.ts declares. exports.test.mjs checks that
+// the package exports just that.
 
 import type * as declared from 'argus-registry'
 

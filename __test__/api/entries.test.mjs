@@ -14,7 +14,7 @@ import {
 import { held, LONG } from '../support/entries.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
 
-test('an entry comes, is renewed, and goes; each dates the registry', async (t) => {
+test('an entry is announced, renewed and removed; each operation dates the registry', async (t) => {
 	const at = folder(t)
 	const watcher = record('app', { match: { url: 'x' }, later: [1, { two: 2 }] })
 	assert.equal(await announceWatcher(at.path, watcher, { now: 5 }), undefined)
@@ -42,7 +42,7 @@ test('an entry comes, is renewed, and goes; each dates the registry', async (t) 
 	assert.deepEqual(at.others(), [])
 })
 
-test('a large registry is as JavaScript would print it after every beat', async (t) => {
+test('a large registry is as JavaScript would print it after every renewal', async (t) => {
 	const at = folder(t)
 	const now = { now: 1_700_000_000_000 }
 	const watchers = Object.fromEntries(
@@ -50,39 +50,39 @@ test('a large registry is as JavaScript would print it after every beat', async 
 	)
 	const registry = { version: 1, updatedAt: 1, watchers, later: ['\ud800', { é: 1e21 }] }
 	at.put(print(registry))
-	const beat = async (id, options) => {
+	const renew = async (id, options) => {
 		assert.equal(await heartbeatWatcher(at.path, id, options), true)
 		registry.updatedAt = options.now
 		watchers[id].updatedAt = options.now
 		assert.equal(at.text(), print(registry))
 	}
-	await beat('é-7', now)
-	await beat('é-7', now)
-	await beat('é-299', { now: 5 })
+	await renew('é-7', now)
+	await renew('é-7', now)
+	await renew('é-299', { now: 5 })
 	// Another process renews entries, and makes one longer.
 	watchers['é-0'].updatedAt = now.now
 	watchers['é-100'].cwd = '\udc00'
 	at.put(print(registry))
-	await beat('é-298', now)
+	await renew('é-298', now)
 	await Promise.all(
-		['é-1', 'é-200', 'nobody', 'é-1'].map((id) => heartbeatWatcher(at.path, id, now)),
+		['é-1', 'é-200', 'missing', 'é-1'].map((id) => heartbeatWatcher(at.path, id, now)),
 	)
 	watchers['é-1'].updatedAt = watchers['é-200'].updatedAt = now.now
 	assert.equal(at.text(), print(registry))
 	watchers['é-3'] = record('é-3', { port: 3, source: { é: [] } })
 	await announceWatcher(at.path, watchers['é-3'], now)
 	assert.equal(at.text(), print(registry))
-	// Another adds one, in front of all others.
+	// Another process adds an entry, in front of all others.
 	watchers[7] = record('7')
 	at.put(print(registry))
-	await beat('é-3', { now: 6 })
+	await renew('é-3', { now: 6 })
 	await removeWatcher(at.path, 'é-4', { now: 7 })
 	delete watchers['é-4']
-	await beat('7', { now: 8 })
+	await renew('7', { now: 8 })
 	assert.deepEqual(at.others(), [])
 })
 
-test('without `now` it is the time when the lock is held', async (t) => {
+test('without `now` an operation is dated when the lock is held', async (t) => {
 	const at = folder(t)
 	const before = Date.now()
 	await announceWatcher(at.path, record('app', { updatedAt: 0 }))
@@ -100,7 +100,7 @@ test('without `now` it is the time when the lock is held', async (t) => {
 	assert.ok(at.json().updatedAt >= freeAt, 'not when it was called')
 })
 
-test('what an operation does not touch keeps its bytes', async (t) => {
+test('bytes that an operation does not touch stay', async (t) => {
 	const at = folder(t)
 	const text = `{
   "note": "\\ud800 and é",
@@ -125,8 +125,8 @@ test('what an operation does not touch keeps its bytes', async (t) => {
 }`
 	at.put(text)
 	const claim = { id: 'constructor', pid: 7, startedAt: 3.5 }
-	for (const who of ['constructor', claim]) {
-		assert.equal(await heartbeatWatcher(at.path, who, { now: 2 }), true)
+	for (const entry of ['constructor', claim]) {
+		assert.equal(await heartbeatWatcher(at.path, entry, { now: 2 }), true)
 		const expected = text.replace('"updatedAt": 1,', '"updatedAt": 2,').replace('1e3', '2')
 		assert.equal(at.text(), expected)
 		at.put(text)
@@ -136,7 +136,7 @@ test('what an operation does not touch keeps its bytes', async (t) => {
 	assert.equal(at.text(), text)
 })
 
-test('with nothing to do nothing is written, locked or made', async (t) => {
+test('an operation with nothing to do writes, locks and makes nothing', async (t) => {
 	const at = folder(t)
 	for (const path of [at.path, `${at.dir}/missing/registry.json`]) {
 		assert.equal(await heartbeatWatcher(path, 'app'), false)
@@ -165,10 +165,10 @@ test('ids may be any string, and entries anything', async (t) => {
 		assert.deepEqual(at.ids(), [id])
 		assert.equal(await removeWatcher(at.path, claim), true)
 	}
-	const nobody = { id: 'd', pid: 0, startedAt: 0 }
+	const missing = { id: 'd', pid: 0, startedAt: 0 }
 	for (const d of [{}, { pid: 0 }, { startedAt: 0 }, { pid: '0', startedAt: 0 }, null]) {
 		at.put(print({ ...EMPTY, watchers: { d } }))
-		assert.equal(await removeWatcher(at.path, nobody), false)
+		assert.equal(await removeWatcher(at.path, missing), false)
 	}
 	const array = ['127.0.0.1', 99_999_999, 1, 1]
 	at.put(print({ ...EMPTY, watchers: { a: null, b: 7, c: array, d: {}, e: { updatedAt: 'x' } } }))
@@ -183,7 +183,7 @@ test('ids may be any string, and entries anything', async (t) => {
 	assert.deepEqual(at.ids(), ['b', 'c', 'd', 'e', 'c-2', 'a-2'])
 })
 
-test('names and members that only JavaScript can hold are no obstacle to pruning', async (t) => {
+test('names and members that only JavaScript can hold don’t prevent pruning', async (t) => {
 	const at = folder(t)
 	const old = { ...record('x'), host: '\ud800', pid: 'mine', startedAt: null, updatedAt: 0 }
 	at.put(print({ ...EMPTY, watchers: { '\ud800': old, __proto__: null, '\udc00': record('y') } }))
@@ -217,7 +217,7 @@ test('bad arguments are refused before anything is done', async (t) => {
 	]) {
 		await assert.rejects(announceWatcher(at.path, bad), refused)
 		await assert.rejects(claimWatcher(at.path, bad), refused)
-		// An id is whose; an empty one is nobody's; and without a host it is a claim.
+		// An entry is named by an id, which is not empty, or by a claim, which has no host.
 		if (typeof bad === 'string' || bad === noHost || bad?.id === '') continue
 		await assert.rejects(heartbeatWatcher(at.path, bad), refused)
 	}
@@ -227,9 +227,9 @@ test('bad arguments are refused before anything is done', async (t) => {
 		{ ...claim, pid: -1 },
 		{ ...claim, startedAt: -1 },
 	]) {
-		const told = { ...refused, message: /whose entry is meant must be said by id, by claim/ }
-		await assert.rejects(heartbeatWatcher(at.path, bad), told)
-		await assert.rejects(removeWatcher(at.path, bad), told)
+		const unnamed = { ...refused, message: /whose entry is meant must be said by id, by claim/ }
+		await assert.rejects(heartbeatWatcher(at.path, bad), unnamed)
+		await assert.rejects(removeWatcher(at.path, bad), unnamed)
 	}
 	for (const now of ['7', Number.NaN, -1, Number.POSITIVE_INFINITY]) {
 		await assert.rejects(announceWatcher(at.path, watcher, { now }), refused)
@@ -244,8 +244,6 @@ test('bad arguments are refused before anything is done', async (t) => {
 	}
 	await assert.rejects(claimWatcher(at.path, watcher, { liveness: 'no' }), refused)
 	await assert.rejects(claimWatcher(at.path, watcher, { suffix: 'no' }), refused)
-	const codec = { empty: () => ({}) }
-	await assert.rejects(announceWatcher(at.path, watcher, { codec }), refused)
 	const getter = Object.defineProperty({ ...watcher }, 'cwd', {
 		enumerable: true,
 		get: () => {

@@ -19,20 +19,24 @@ import {
 } from '../../index.js'
 import { held, LONG } from '../support/entries.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
+import { queues } from '../support/locks.mjs'
 import { packageFile } from '../support/script.mjs'
 
-/** Waits for the lock with operations behind it, until `next` has the first of those go on. */
-const inFront = (at) => {
+/**
+ * An operation that waits for the lock in front of others; the function that is returned ends its
+ * wait.
+ */
+const waitInFront = (at) => {
 	const controller = new AbortController()
 	const options = { ...LONG, signal: controller.signal }
 	const waiting = announceWatcher(at.path, record('in front'), options)
 	return async () => {
-		const { queues } = globalThis[Symbol.for('argus-registry.queues.1')]
-		const [first] = queues.get(at.path)
+		const [first] = queues().get(at.path)
 		controller.abort()
 		await assert.rejects(waiting, { code: 'ABORTED' })
-		while (queues.get(at.path)?.[0] === first) await new Promise((resolve) => setImmediate(resolve))
-		// Whoever goes on has done so by now.
+		while (queues().get(at.path)?.[0] === first)
+			await new Promise((resolve) => setImmediate(resolve))
+		// The operations that go on have done so by now.
 		await new Promise((resolve) => setImmediate(resolve))
 	}
 }
@@ -54,31 +58,33 @@ test('1,000 concurrent operations take the lock a few times, and all are there, 
 	assert.ok(holds.size <= 5, `${holds.size} holds`)
 })
 
-/** Notes what is asked of the addon for each lock: how many, for how long, and how durably. */
-const askedOf = (t) => {
+/**
+ * Notes each call that the addon gets: how many operations, how long they have waited, how durable.
+ */
+const callsOf = (t) => {
 	const native = createRequire(packageFile)('./lib/addon/load.js')
 	const { applyEntries } = native
-	const asked = []
+	const calls = []
 	native.applyEntries = (...args) => {
 		const [{ elapsedMs }, operations, durable] = args
-		asked.push({ count: operations.length, elapsedMs, durable })
+		calls.push({ count: operations.length, elapsedMs, durable })
 		return applyEntries(...args)
 	}
 	t.after(() => {
 		native.applyEntries = applyEntries
 	})
-	return asked
+	return calls
 }
 
-test('500 at most are done under one lock, and durably if one of them is to be', async (t) => {
+test('at most 500 operations are done under one lock, and durably if one of them is durable', async (t) => {
 	const at = folder(t)
-	const asked = askedOf(t)
+	const calls = callsOf(t)
 	const announced = Array.from({ length: 600 }, (_, index) =>
 		announceWatcher(at.path, record(`app-${index}`), { ...LONG, durable: index === 550 }),
 	)
 	await Promise.all(announced)
 	assert.deepEqual(
-		asked.map(({ count, durable }) => [count, durable]),
+		calls.map(({ count, durable }) => [count, durable]),
 		[
 			[1, false],
 			[500, false],
@@ -87,16 +93,16 @@ test('500 at most are done under one lock, and durably if one of them is to be',
 	)
 })
 
-test('the time that was spent in line is not granted again', async (t) => {
+test('the time that an operation spent in the queue counts for its timeout', async (t) => {
 	const at = folder(t)
 	const holder = await held(t, at)
-	const asked = askedOf(t)
+	const calls = callsOf(t)
 	const timers = []
 	const { setTimeout } = globalThis
 	t.after(() => {
 		globalThis.setTimeout = setTimeout
 	})
-	const next = inFront(at)
+	const next = waitInFront(at)
 	const announced = ['app', 'with it'].map((id) => announceWatcher(at.path, record(id), LONG))
 	const startedAt = performance.now()
 	while (performance.now() < startedAt + 20) await new Promise((resolve) => setImmediate(resolve))
@@ -108,10 +114,10 @@ test('the time that was spent in line is not granted again', async (t) => {
 	holder.settle()
 	await Promise.all(announced)
 	globalThis.setTimeout = setTimeout
-	const { count, elapsedMs } = asked[1]
+	const { count, elapsedMs } = calls[1]
 	assert.equal(count, 2)
 	assert.ok(elapsedMs >= 20, `${elapsedMs} ms`)
-	// Of the one that was taken along.
+	// Of an operation that is not the first of its batch.
 	assert.equal(timers.length, 1)
 	assert.ok(timers[0] <= LONG.timeoutMs - 20, `${timers[0]} ms`)
 })
@@ -144,7 +150,7 @@ test('operations and updates keep their order, whatever they are', async (t) => 
 	assert.deepEqual(at.ids(), [])
 })
 
-test('no JavaScript runs while one holds the lock: a blocked event loop holds up nobody', async (t) => {
+test('no JavaScript runs while an operation holds the lock: a blocked event loop delays no other process', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	const flag = new SharedArrayBuffer(4)
@@ -161,7 +167,7 @@ test('no JavaScript runs while one holds the lock: a blocked event loop holds up
 	t.after(() => worker.terminate())
 	await once(worker, 'message')
 	const announced = announceWatcher(at.path, record('app'), LONG)
-	// Until here nobody but this thread could have gone on; from here it can't.
+	// Until here only this thread could have gone on; from here it can't.
 	assert.notEqual(Atomics.wait(new Int32Array(flag), 0, 0, 60_000), 'timed-out')
 	await announced
 	assert.equal(at.json().seen, true)
@@ -174,7 +180,7 @@ test('a synchronous update may come while an operation is under way, not inside 
 	await announced
 	assert.equal(at.json().sync, true)
 	const holder = await held(t, at)
-	const next = inFront(at)
+	const next = waitInFront(at)
 	const together = ['b', 'c', 'd'].map((id) => announceWatcher(at.path, record(id), LONG))
 	await next()
 	holder.settle()
@@ -190,7 +196,7 @@ test('a synchronous update may come while an operation is under way, not inside 
 	assert.deepEqual(at.ids(), ['app', 'b', 'c', 'd'])
 })
 
-test('who waits too long is told who holds the lock; the others get their turn', async (t) => {
+test('an operation whose timeout is over names the holder of the lock; the others go on', async (t) => {
 	const at = folder(t)
 	const holder = await held(t, at)
 	const impatient = [0, 1, 30].map((timeoutMs) =>
@@ -209,10 +215,10 @@ test('who waits too long is told who holds the lock; the others get their turn',
 	assert.deepEqual(at.ids(), ['patient-1', 'patient-2'])
 })
 
-test('those that wait together leave by their own time and signal; the others stay', async (t) => {
+test('operations that wait together give up by their own timeout and signal; the others stay', async (t) => {
 	const at = folder(t)
 	const holder = await held(t, at)
-	const next = inFront(at)
+	const next = waitInFront(at)
 	const controller = new AbortController()
 	const patient = [announceWatcher(at.path, record('first'), LONG)]
 	const aborted = announceWatcher(at.path, record('aborted'), {
@@ -233,11 +239,11 @@ test('those that wait together leave by their own time and signal; the others st
 	assert.deepEqual(at.ids(), ['first', 'last'])
 })
 
-test('a prune with nothing to do waits for no lock, whatever is behind it', async (t) => {
+test('a prune with nothing to do waits for no lock, whatever is queued behind it', async (t) => {
 	const at = folder(t)
 	at.put(print({ ...EMPTY, watchers: { app: record('app') } }))
 	const holder = await held(t, at)
-	const next = inFront(at)
+	const next = waitInFront(at)
 	const pruned = pruneStaleWatchers(at.path, LONG)
 	const announced = announceWatcher(at.path, record('last'), LONG)
 	await next()
@@ -247,7 +253,7 @@ test('a prune with nothing to do waits for no lock, whatever is behind it', asyn
 	assert.deepEqual(at.ids(), ['app', 'last'])
 })
 
-test('who is told of the end finds its turn over', async (t) => {
+test('an operation whose promise settles has left the queue', async (t) => {
 	const at = folder(t)
 	const once = { timeoutMs: 0, durable: false }
 	for (let round = 0; round < 20; round += 1) {
@@ -260,7 +266,7 @@ test('who is told of the end finds its turn over', async (t) => {
 	}
 })
 
-test('an aborted operation is not done, and does not hold up those behind it', async (t) => {
+test('an aborted operation is not done, and does not delay the operations behind it', async (t) => {
 	const at = folder(t)
 	const holder = await held(t, at)
 	const mine = new Error('mine')
@@ -269,7 +275,7 @@ test('an aborted operation is not done, and does not hold up those behind it', a
 		announceWatcher(at.path, record(`aborted-${index}`), { ...LONG, signal }),
 	)
 	const last = announceWatcher(at.path, record('last'), LONG)
-	// The one that waits for the lock, one that was taken along, and one that was aborted before.
+	// The operation that waits for the lock, another of its batch, and one that was aborted before.
 	for (const index of [1, 0, 2]) {
 		controllers[index].abort(mine)
 		await assert.rejects(aborted[index], { code: 'ABORTED', cause: mine })
@@ -283,7 +289,7 @@ test('an aborted operation is not done, and does not hold up those behind it', a
 	assert.deepEqual(at.ids(), ['last'])
 })
 
-test('what has begun is not aborted: what came of it is the answer', async (t) => {
+test('an operation that has begun is not aborted: its result is the answer', async (t) => {
 	const at = folder(t)
 	for (let round = 0; round < 50; round += 1) {
 		const controller = new AbortController()
@@ -301,7 +307,7 @@ test('what has begun is not aborted: what came of it is the answer', async (t) =
 	}
 })
 
-test('who takes a lockfile for stale sooner than others does not wait with them', async (t) => {
+test('an operation with a lower staleMs does not wait in the batch of others', async (t) => {
 	const at = folder(t)
 	writeFileSync(at.lockfile, '')
 	const waits = announceWatcher(at.path, record('waits'), { timeoutMs: 60_000, staleMs: 1e9 })

@@ -1,4 +1,4 @@
-// Entry operations that fail, and those that are in a batch with them.
+// Entry operations that fail, and other operations in a batch with them.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -16,7 +16,7 @@ import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { run } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
 
-test('a failure is that of all it was the failure of', async (t) => {
+test('a failure is that of every operation in the commit', async (t) => {
 	const at = folder(t)
 	at.put('{"version":2}')
 	const settled = await Promise.allSettled([
@@ -29,7 +29,7 @@ test('a failure is that of all it was the failure of', async (t) => {
 	assert.equal(at.text(), '{"version":2}')
 })
 
-test('a commit that fails is the failure of all that are in it, and of nobody else', {
+test('a commit that fails is the failure of all operations in it, and of no other', {
 	skip: skipIf(process.platform === 'win32', 'there is no such limit here'),
 }, (t) => {
 	const at = folder(t)
@@ -59,7 +59,7 @@ test('a commit that fails is the failure of all that are in it, and of nobody el
 	assert.deepEqual(at.ids(), ['first', 'last'])
 })
 
-test('corrupt bytes are kept by who writes, and by nobody else', async (t) => {
+test('corrupt bytes are kept by the operation that writes, and by no other', async (t) => {
 	const at = folder(t)
 	at.put('bad')
 	const warned = []
@@ -84,8 +84,8 @@ test('an operation that lost its lock is done again, on fresh content', async (t
 	at.put(print(EMPTY))
 	let rounds = 0
 	const options = { ...LONG, durable: true }
-	// What an old argus does that takes the lock for stale, over and over, while others announce.
-	const rob = () => {
+	// As an old argus does that takes the lock for stale, over and over, while others announce.
+	const takeLock = () => {
 		try {
 			unlinkSync(at.lockfile)
 			rounds += 1
@@ -98,7 +98,7 @@ test('an operation that lost its lock is done again, on fresh content', async (t
 		let isDone = false
 		const done = announced.finally(() => (isDone = true))
 		while (!isDone) {
-			rob()
+			takeLock()
 			await new Promise((resolve) => setImmediate(resolve))
 		}
 		await done
@@ -108,7 +108,7 @@ test('an operation that lost its lock is done again, on fresh content', async (t
 })
 
 /** An old argus that takes every lock for stale, until the file `END` is there. */
-const robberSource = `
+const lockTakerSource = `
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -121,12 +121,12 @@ int linkat(int from, const char *old, int to, const char *name, int flags) {
 	return result;
 }`
 
-test('who loses its lock again and again may leave all the same, and holds up nobody', {
+test('an operation that loses its lock again and again may still give up, and delays no other', {
 	skip: skipIf(process.platform !== 'linux', 'needs LD_PRELOAD'),
 }, (t) => {
 	const at = folder(t)
 	const [source, library, end] = ['robber.c', 'robber.so', 'end'].map((name) => join(at.dir, name))
-	writeFileSync(source, robberSource)
+	writeFileSync(source, lockTakerSource)
 	execFileSync('cc', ['-shared', '-fPIC', '-o', library, source, '-ldl'])
 	const { outcomes } = run(
 		`const { writeFileSync } = await import('node:fs')
@@ -153,7 +153,7 @@ test('who loses its lock again and again may leave all the same, and holds up no
 	assert.deepEqual(at.ids(), ['stays'])
 })
 
-test('a handler that throws whatever it likes changes nothing of what is done', async (t) => {
+test('a handler that throws any value changes nothing of what is done', async (t) => {
 	for (const thrown of [Object.create(null), null, new Error('mine'), 7]) {
 		const at = folder(t)
 		at.put('bad')

@@ -1,5 +1,6 @@
-// Races that a locked read-modify-write leaves open. Each is shown twice: it hits the operations as
-// argus has had them (support/plain-operations.mjs), and not ours.
+// Races that a locked read-modify-write leaves open. Each is shown twice: with the operations as
+// argus has had them (support/plain-operations.mjs), which lose it, and with those of this package,
+// which don't.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -21,7 +22,7 @@ import { skipIf } from '../support/skip.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
 
-/** Runs `body` while an update of this thread holds the lock: what it starts waits. */
+/** Runs `body` while an update of this thread holds the lock: the calls that `body` makes wait. */
 const behindAnUpdate = async (at, body) => {
 	let settle
 	const held = updateRegistry(
@@ -36,7 +37,7 @@ const behindAnUpdate = async (at, body) => {
 	return started
 }
 
-test('check, then act: two that look for a free id at once find the same one', async (t) => {
+test('check, then act: two processes that look for a free id at once both take it', async (t) => {
 	const race = async (at, enter) => {
 		at.put(print(EMPTY))
 		const results = await Promise.all([enter(1), enter(2)])
@@ -47,7 +48,7 @@ test('check, then act: two that look for a free id at once find the same one', a
 	const before = await race(at, async (port) => {
 		const id = await plain.resolveUniqueWatcherId(at.path, 'app')
 		found.push(id)
-		// Both have looked before either acts.
+		// Both processes have looked before either acts.
 		while (found.length < 2) await new Promise((resolve) => setImmediate(resolve))
 		await plain.announceWatcher(at.path, record(id, { port }))
 		return id
@@ -60,32 +61,32 @@ test('check, then act: two that look for a free id at once find the same one', a
 	assert.deepEqual(now, { results: ['app', 'app-2'], entries: ['app', 'app-2'] })
 })
 
-test('a beat that was on its way brings back the entry that was removed before it', async (t) => {
+test('a renewal that was under way brings back the entry that was removed before it', async (t) => {
 	const at = folder(t)
 	const watcher = record('app')
-	const race = (remove, beat) => behindAnUpdate(at, () => Promise.all([remove(), beat()]))
+	const race = (remove, renew) => behindAnUpdate(at, () => Promise.all([remove(), renew()]))
 	await plain.announceWatcher(at.path, watcher)
 	await race(
 		() => plain.removeWatcher(at.path, 'app'),
 		() => plain.heartbeatWatcher(at.path, watcher),
 	)
 	assert.deepEqual(at.ids(), ['app'])
-	for (const who of [
+	for (const entry of [
 		watcher,
 		'app',
 		{ id: 'app', pid: watcher.pid, startedAt: watcher.startedAt },
 	]) {
 		await announceWatcher(at.path, watcher)
 		const results = await race(
-			() => removeWatcher(at.path, who, LONG),
-			() => heartbeatWatcher(at.path, who, LONG),
+			() => removeWatcher(at.path, entry, LONG),
+			() => heartbeatWatcher(at.path, entry, LONG),
 		)
 		assert.deepEqual(results, [true, false])
 		assert.deepEqual(at.ids(), [])
 	}
 })
 
-test('a watcher that ends removes the entry of the one that was started in its place', async (t) => {
+test('a watcher that ends removes the entry of the watcher that was started in its place', async (t) => {
 	const at = folder(t)
 	const old = record('app', { port: 1 })
 	const restarted = record('app', { port: 2, startedAt: old.startedAt + 1 })
@@ -96,23 +97,23 @@ test('a watcher that ends removes the entry of the one that was started in its p
 	}
 	await restart(() => plain.removeWatcher(at.path, 'app'))
 	assert.deepEqual(at.ids(), [])
-	for (const who of [old, { id: 'app', pid: old.pid, startedAt: old.startedAt }]) {
-		assert.equal(await restart(() => removeWatcher(at.path, who)), false)
-		assert.equal(await restart(() => heartbeatWatcher(at.path, who)), false)
+	for (const entry of [old, { id: 'app', pid: old.pid, startedAt: old.startedAt }]) {
+		assert.equal(await restart(() => removeWatcher(at.path, entry)), false)
+		assert.equal(await restart(() => heartbeatWatcher(at.path, entry)), false)
 		assert.deepEqual(at.json().watchers, { app: restarted })
 	}
 	assert.equal(await removeWatcher(at.path, restarted), true)
-	// Two that were started in the same millisecond.
+	// Two watchers that were started in one millisecond.
 	const other = { ...old, pid: old.pid + 1 }
 	await announceWatcher(at.path, other)
-	for (const who of [old, { id: 'app', pid: old.pid, startedAt: old.startedAt }]) {
-		assert.equal(await removeWatcher(at.path, who), false)
-		assert.equal(await heartbeatWatcher(at.path, who), false)
+	for (const entry of [old, { id: 'app', pid: old.pid, startedAt: old.startedAt }]) {
+		assert.equal(await removeWatcher(at.path, entry), false)
+		assert.equal(await heartbeatWatcher(at.path, entry), false)
 	}
 	assert.deepEqual(at.json().watchers, { app: other })
 })
 
-test('an entry that is renewed after it was seen to be old is pruned all the same', async (t) => {
+test('an entry that is renewed after it was found old is pruned nevertheless', async (t) => {
 	const at = folder(t)
 	const old = record('app', { updatedAt: 0 })
 	const fresh = record('app')
@@ -127,7 +128,7 @@ test('an entry that is renewed after it was seen to be old is pruned all the sam
 	const other = puppet(t)
 	other.start('hold', { path: at.path, watchers: { app: fresh }, options: LONG })
 	await other.expect('holding')
-	// It sees an old entry, whenever it looks, and has to wait for the lock.
+	// The pruning finds an old entry, whenever it looks, and has to wait for the lock.
 	const waiting = pruneStaleWatchers(at.path, LONG)
 	other.settle()
 	await other.expect('done')
@@ -135,7 +136,7 @@ test('an entry that is renewed after it was seen to be old is pruned all the sam
 	assert.deepEqual(at.json().watchers, { app: fresh })
 })
 
-test('a beat and a removal wait for the entry that somebody is about to write', async (t) => {
+test('a renewal and a removal wait for the entry that another process is about to write', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	const watcher = record('app')
@@ -166,9 +167,9 @@ const runWatcher = (text) => {
 	return { status, stdout }
 }
 
-test('a heartbeat that fails brings its watcher down', (t) => {
+test('a heartbeat that fails ends its watcher', (t) => {
 	const at = folder(t)
-	// A folder in the registry's place: no beat can succeed.
+	// A folder in the registry's place: no renewal can succeed.
 	const watcher = `const watcher = ${JSON.stringify(record('app'))}`
 	const path = JSON.stringify(at.dir)
 	const operations = JSON.stringify(new URL('../support/plain-operations.mjs', import.meta.url))
@@ -184,7 +185,7 @@ test('a heartbeat that fails brings its watcher down', (t) => {
 			failures += 1
 			console.log(error.code)
 			if (failures === 5) heartbeat.stop().then(() => console.log('still here'))
-			// What is wrong with the handler itself is no reason to end, either.
+			// A failure of the handler itself does not end the process, either.
 			throw new Error('mine')
 		}
 		const getWatcher = () => {

@@ -93,7 +93,9 @@ test('Document is a class, though its module is loaded by its first use', () => 
 	assert.equal(settings.folder(), '/x')
 })
 
-/** The codes of errors that JavaScript does not have: a value without a text is INVALID_VALUE there. */
+/**
+ * The codes of errors that JavaScript does not have: a value without a text is INVALID_VALUE there.
+ */
 const ONLY_RUST = ['SERIALIZE']
 
 test('the codes of errors are those of the core', () => {

@@ -21,7 +21,7 @@ import { skipIf } from '../support/skip.mjs'
 
 const mode = (path) => (statSync(path).mode & 0o7777).toString(8)
 
-test('two names of one file are one lock', async (t) => {
+test('two names of one file have one lock', async (t) => {
 	const at = folder(t)
 	const names = [
 		at.path,
@@ -32,7 +32,7 @@ test('two names of one file are one lock', async (t) => {
 	]
 	symlinkSync('registry.json', join(at.dir, 'link.json'))
 	symlinkSync('.', join(at.dir, 'folder'))
-	// Before there is a file as well as after.
+	// Before and after there is a file.
 	for (const expected of [5, 10]) {
 		const updates = names.map((name) =>
 			updateRegistry(name, async (registry) => {
@@ -50,7 +50,7 @@ test('two names of one file are one lock', async (t) => {
 	assert.deepEqual(at.others().sort(), ['folder', 'link.json'])
 })
 
-test('a path whose real name JavaScript can’t say is refused, not mistaken for another', {
+test('a path whose real name JavaScript can’t hold is refused, not mistaken for another', {
 	skip: skipIf(process.versions.deno, 'Deno can’t make such a folder'),
 }, async (t) => {
 	const at = folder(t)
@@ -65,7 +65,7 @@ test('a path whose real name JavaScript can’t say is refused, not mistaken for
 	assert.equal(at.others().length, 2)
 })
 
-test('what names no file is refused, and leaves nothing behind', async (t) => {
+test('a path that names no file is refused, and leaves nothing behind', async (t) => {
 	const at = folder(t)
 	mkdirSync(join(at.dir, 'folder'))
 	const refusals = {
@@ -84,7 +84,7 @@ test('what names no file is refused, and leaves nothing behind', async (t) => {
 	assert.deepEqual(at.others(), ['folder'])
 })
 
-test('a symbolic link stays one, and its target gets the update', async (t) => {
+test('a symbolic link stays, and its target gets the update', async (t) => {
 	const at = folder(t)
 	mkdirSync(join(at.dir, 'target'))
 	symlinkSync('target/real.json', at.path)
@@ -99,7 +99,7 @@ test('a symbolic link stays one, and its target gets the update', async (t) => {
 	assert.ok(lstatSync(at.path).isSymbolicLink())
 })
 
-test('the mode is kept, whatever the umask', async (t) => {
+test('the mode is kept, whatever the umask is', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	for (const bits of [0o600, 0o640, 0o666, 0o400]) {
@@ -119,7 +119,7 @@ test('a new registry is readable by all and writable by its owner, less the umas
 	assert.equal(mode(at.path), '640')
 })
 
-test('whoever may write the registry may open its guard', (t) => {
+test('a user who may write the registry may open its guard', (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	chmodSync(at.path, 0o666)
@@ -133,7 +133,7 @@ test('whoever may write the registry may open its guard', (t) => {
 	assert.equal(at.json().updatedAt, 2)
 })
 
-test('whoever owns a read-only registry may update it, again and again', (t) => {
+test('a user who owns a read-only registry may update it, again and again', (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	if (isRoot) chownSync(at.path, NOBODY, NOBODY)
@@ -148,7 +148,7 @@ test('whoever owns a read-only registry may update it, again and again', (t) => 
 	assert.equal(mode(at.path), '444')
 })
 
-test('whoever may only read a lock file may join those who share it', (t) => {
+test('a user who may only read a lock file may take the lock shared', (t) => {
 	const at = folder(t)
 	const path = `${at.dir}/exception_registry.lock`
 	writeFileSync(path, '')
@@ -178,7 +178,7 @@ test('a registry that is opened to others later opens its guard with the next up
 	assert.equal(mode(at.guard), '660')
 })
 
-test('the owner is kept when root updates somebody’s registry', {
+test('the owner is kept when root updates another user’s registry', {
 	skip: skipIf(!isRoot, 'needs root'),
 }, (t) => {
 	const at = folder(t)
@@ -198,7 +198,7 @@ test('the owner is kept when root updates somebody’s registry', {
 	assert.equal(at.json().updatedAt, 2)
 })
 
-test('who can’t keep the owner opens the file to no other group, and grants no set-id bits', {
+test('a process that can’t keep the owner opens the file to no other group, and grants no set-id bits', {
 	skip: skipIf(!isRoot, 'needs root'),
 }, (t) => {
 	const at = folder(t)
@@ -215,7 +215,7 @@ test('who can’t keep the owner opens the file to no other group, and grants no
 	assert.equal(mode(at.path), '644')
 })
 
-test('who can’t keep the owner keeps the group, if it is his', {
+test('a process that can’t keep the owner keeps the group, if it is one of its own', {
 	skip: skipIf(!isRoot, 'needs root'),
 }, (t) => {
 	const at = folder(t)
@@ -223,7 +223,7 @@ test('who can’t keep the owner keeps the group, if it is his', {
 	at.put(print(EMPTY))
 	chownSync(at.path, 0, group)
 	chmodSync(at.path, 0o660)
-	// Where new files get the group of the folder.
+	// In a folder whose new files get the group of the folder.
 	chownSync(at.dir, 0, 0)
 	chmodSync(at.dir, 0o2777)
 	const path = JSON.stringify(at.path)
@@ -236,7 +236,7 @@ test('who can’t keep the owner keeps the group, if it is his', {
 	assert.deepEqual([uid, gid, mode(at.path)], [NOBODY, group, '660'])
 })
 
-test('no text of a folder is left open to others than the registry was', (t) => {
+test('no file in a folder is open to more users than the registry was', (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	chmodSync(at.path, 0o600)

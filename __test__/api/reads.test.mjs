@@ -1,4 +1,4 @@
-// The calls that look: at a file and at its lock.
+// The calls that read a file, and that look at its lock.
 
 import assert from 'node:assert/strict'
 import { existsSync, statSync } from 'node:fs'
@@ -23,7 +23,7 @@ test('inspectLock looks without touching: nothing is created, a stale lockfile k
 	assert.equal((await inspectLock(`${at.dir}/no/registry.json`)).guarantee, 'unknown')
 })
 
-test('reading never locks: it is not held up by a holder', async (t) => {
+test('reading never locks: a holder does not delay it', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	const { settle, done } = await held(at)

@@ -7,14 +7,18 @@ import {
 	claimWatcher,
 	createEmptyRegistry,
 	DEFAULT_TTL_MS,
-	type DocumentCodec,
+	Document,
+	type DocumentCallOptions,
 	type DocumentOptions,
+	type DocumentWatchOptions,
 	type EntryOptions,
 	type HeartbeatOptions,
+	type HeldDocumentLock,
 	type HeldRegistryLock,
 	heartbeatWatcher,
 	inspectLock,
 	type KernelLock,
+	type LoadedDocument,
 	type LockHolder,
 	type LockStatus,
 	listWatchers,
@@ -96,9 +100,9 @@ const pruning: PruneOptions = { ...entry, ttlMs: DEFAULT_TTL_MS, liveness: true 
 await announceWatcher(path, watcher, entry)
 const claimed: ClaimedWatcher = await claimWatcher(path, watcher, claiming)
 const claim: WatcherClaim = claimed.claim
-for (const who of ['app', claim, claimed.watcher] satisfies WatcherRef[]) {
-	const wasThere: boolean = await heartbeatWatcher(path, who, entry)
-	if (wasThere) await removeWatcher(path, who, entry)
+for (const ref of ['app', claim, claimed.watcher] satisfies WatcherRef[]) {
+	const wasThere: boolean = await heartbeatWatcher(path, ref, entry)
+	if (wasThere) await removeWatcher(path, ref, entry)
 }
 // @ts-expect-error a claim has pid and startedAt, too
 await removeWatcher(path, { id: 'app' })
@@ -120,55 +124,64 @@ const version: 1 = REGISTRY_VERSION
 interface Config {
 	theme?: string
 }
-const configCodec: DocumentCodec<Config> = {
+const configOptions: DocumentOptions<Config> = {
+	lock: 'registry',
+	version: 1,
 	decode: (text: string): Config => JSON.parse(text),
 	encode: (value: Config): string => JSON.stringify(value),
 	empty: () => ({}),
+	onCorrupt: 'keep',
+	durable: false,
+	newFileMode: 0o600,
+	onWarning: (warning: RegistryWarning) => console.warn(warning.kept),
 }
-const inConfig: DocumentOptions<Config> = { ...options, codec: configCodec }
-const dark: Config = await updateRegistry(
-	path,
-	(config) => ({ ...config, theme: 'dark' }),
-	inConfig,
-)
-const light: Config = updateRegistrySync(
-	path,
-	(config) => ({ ...config, theme: 'light' }),
-	inConfig,
-)
-await updateRegistry(path, async (config) => config, inConfig)
-await writeRegistry(path, { theme: 'dark' }, inConfig)
-await withRegistryLock(path, (lock) => lock.write({ theme: 'dark' }), inConfig)
-const readConfig: RegistryReadResult<Config> = await readRegistry(path, { codec: configCodec })
-const theme: string | undefined = readRegistrySync(path, inConfig).registry.theme
-// T comes from the codec, whatever it is.
-const count: number = await updateRegistry(path, (n) => n + 1, { codec: { empty: () => 0 } })
-const names = await updateRegistry(path, (list) => [...list, 'a'], {
-	codec: { empty: (): string[] => [] },
+const config: Document<Config> = new Document(path, configOptions)
+const calling: DocumentCallOptions = {
 	timeoutMs: 0,
+	staleMs: 1,
+	signal: new AbortController().signal,
+}
+const dark: Config = await config.update((value) => ({ ...value, theme: 'dark' }), calling)
+const light: Config = config.updateSync((value) => ({ ...value, theme: 'light' }), calling)
+await config.update(async (value) => value)
+await config.save({ theme: 'dark' }, calling)
+const locked: number = await config.withLock(async (lock: HeldDocumentLock<Config>) => {
+	await lock.write({ theme: 'dark' })
+	return lock.path.length
 })
+const loaded: LoadedDocument<Config> = await config.load(calling)
+const theme: string | undefined = config.loadSync().value.theme
+const isLocked: boolean = loaded.locked
+const files: string[] = [config.path, config.lockPath()]
+// The type of the value comes from the functions of the format.
+const count: number = await new Document(path, { empty: () => 0 }).update((n) => n + 1)
+const names = await new Document(path, { empty: (): string[] => [] }).update((list) => [
+	...list,
+	'a',
+])
 const firstName: string | undefined = names[0]
-await updateRegistry(path, add, { codec: undefined })
-readRegistrySync(path, { codec: undefined })
-// @ts-expect-error the updater returns what the codec encodes
-await updateRegistry(path, (n) => String(n), { codec: { empty: () => 0 } })
-// @ts-expect-error the updater gets what the codec decodes
-updateRegistrySync(path, (registry: RegistryV1) => registry, inConfig)
-// @ts-expect-error a synchronous update can't wait for a promise, of whatever document
-updateRegistrySync(path, async (config) => config, inConfig)
-// @ts-expect-error without a codec it is a registry
-await updateRegistry<Config>(path, (config) => config)
-// @ts-expect-error without a codec it is a registry
-const notRead: RegistryReadResult<Config> = await readRegistry<Config>(path)
-// @ts-expect-error without a codec it is a registry
+// Without those functions it is given, or unknown.
+const said: Config = (await new Document<Config>(path, { lockFile: `${path}.lock` }).load()).value
+const unknown: unknown = (await new Document(path).load()).value
+// @ts-expect-error the updater returns what the document holds
+await new Document(path, { empty: () => 0 }).update((n) => String(n))
+// @ts-expect-error the updater gets what the document holds
+config.updateSync((registry: RegistryV1) => registry)
+// @ts-expect-error a synchronous update can't wait for a promise
+config.updateSync(async (value) => value)
+// @ts-expect-error the document holds configurations
+await config.save({ theme: 7 })
+// @ts-expect-error the document holds configurations
+await config.withLock((lock) => lock.write(7))
+// @ts-expect-error there are two kinds of lock
+new Document(path, { lock: 'guard' })
+// @ts-expect-error a document has one value, which decode and empty return
+new Document<Config>(path, { empty: () => 7 })
+// @ts-expect-error a registry is a registry
+await updateRegistry<Config>(path, (value) => value)
+// @ts-expect-error a registry is a registry
 await writeRegistry(path, { theme: 'dark' })
-// @ts-expect-error the codec encodes configurations
-await writeRegistry(path, { theme: 7 }, inConfig)
-// @ts-expect-error the codec encodes configurations
-await withRegistryLock(path, (lock) => lock.write(7), inConfig)
-// @ts-expect-error a codec has an empty document
-await readRegistry(path, { codec: { decode: JSON.parse } })
-console.log(dark, light, readConfig, theme, count, firstName, notRead)
+console.log(dark, light, locked, theme, isLocked, files, count, firstName, said, unknown)
 
 const watchOptions: WatchOptions = {
 	signal: new AbortController().signal,
@@ -182,8 +195,12 @@ const watch: RegistryWatch = watchRegistry(path)
 const next: IteratorResult<RegistryV1, undefined> = await watch.next()
 if (!next.done) console.log(next.value.watchers)
 await watch.return()
-for await (const config of watchRegistry(path, { codec: configCodec })) {
-	const watchedTheme: string | undefined = config.theme
+const watchingConfig: DocumentWatchOptions = {
+	signal: new AbortController().signal,
+	onWarning: () => {},
+}
+for await (const state of config.watch(watchingConfig)) {
+	const watchedTheme: string | undefined = state.theme
 	if (watchedTheme) break
 }
 // @ts-expect-error a watch waits for as long as it takes

@@ -1,4 +1,4 @@
-// What updateRegistry and its siblings do with what callers give them.
+// The calls that update a registry: updaters, values, arguments.
 
 import assert from 'node:assert/strict'
 import { readFileSync, statSync } from 'node:fs'
@@ -12,13 +12,13 @@ import { EMPTY, folder, print } from '../support/folder.mjs'
 const { RegistryError, readRegistry, readRegistrySync, updateRegistry, updateRegistrySync } = esm
 const here = dirname(fileURLToPath(import.meta.url))
 
-/** The same update, asynchronous and synchronous. */
+/** The two calls that update, as calls that return a promise. */
 const both = {
 	updateRegistry,
 	updateRegistrySync: async (...args) => updateRegistrySync(...args),
 }
 
-test('ESM and CommonJS import the same, and the typings file uses all of it', () => {
+test('ESM and CommonJS import the same functions, and the typings file uses all of them', () => {
 	const commonJs = createRequire(import.meta.url)('../../index.js')
 	const typings = readFileSync(join(here, 'typings.mts'), 'utf8')
 	for (const name of Object.keys(commonJs)) {
@@ -54,11 +54,11 @@ for (const [name, update] of Object.entries(both)) {
 		})
 	})
 
-	test(`${name}: the same object, unchanged, writes nothing; changed in place, it is written`, async (t) => {
+	test(`${name}: the given object, unchanged, writes nothing; changed in place, it is written`, async (t) => {
 		const at = folder(t)
 		await update(at.path, (registry) => registry)
 		assert.throws(() => statSync(at.path), { code: 'ENOENT' })
-		// Not in our layout: unchanged is about the value.
+		// Not in this package's layout: what counts is the value.
 		at.put('{"version":1,"updatedAt":1.50,"watchers":{}}')
 		const before = statSync(at.path, { bigint: true })
 		await update(at.path, (registry) => registry)
@@ -202,7 +202,7 @@ test('a synchronous update refuses a promise', async (t) => {
 	assert.throws(() => statSync(at.path), { code: 'ENOENT' })
 })
 
-test('a promise that a synchronous update refuses may reject: nobody is blamed for not waiting', async (t) => {
+test('a promise that a synchronous update refuses may reject: it is no unhandled rejection', async (t) => {
 	const at = folder(t)
 	const unhandled = []
 	const listener = (reason) => unhandled.push(reason)

@@ -15,7 +15,7 @@ import { count, isEmpty, put, replace, watching } from '../support/watching.mjs'
 
 const QUICK = { timeoutMs: 60_000, durable: false }
 
-test('what is no registry, or a newer one, is an empty one with a warning, once each', async (t) => {
+test('content that is no registry, or a newer one, is an empty registry with a warning, once each', async (t) => {
 	const at = folder(t)
 	at.put('{')
 	const warnings = []
@@ -97,7 +97,7 @@ test('return() ends a call that waits, and all later ones', async (t) => {
 	const done = { done: true, value: undefined }
 	assert.deepEqual(await Promise.all([...waiting, watch.next()]), [done, done, done, done])
 	assert.equal(watch[Symbol.asyncIterator](), watch)
-	// One that was never asked for anything.
+	// A watch whose `next` was never called.
 	assert.deepEqual(await watchRegistry(at.path).return(), done)
 })
 
@@ -131,7 +131,7 @@ test('bad arguments are refused at the call', (t) => {
 	}
 })
 
-test('what the system refuses is an error, and the end', async (t) => {
+test('a read that the system refuses is an error, and the end', async (t) => {
 	const at = folder(t)
 	const { watch } = watching(t, at.dir)
 	await assert.rejects(watch.next(), { name: 'RegistryError', code: 'IO', path: at.dir })
@@ -149,7 +149,7 @@ test('what the system refuses is an error, and the end', async (t) => {
 
 const cannotDrop = process.platform === 'win32' || typeof process.setuid !== 'function'
 
-test('a file or folder that may not be read is PERMISSION_DENIED; one that may not be written is none', {
+test('a file or folder that may not be read is PERMISSION_DENIED; write permission is not needed', {
 	skip: skipIf(cannotDrop, 'this runtime can’t give up privileges'),
 }, (t) => {
 	const at = folder(t)
@@ -166,7 +166,7 @@ test('a file or folder that may not be read is PERMISSION_DENIED; one that may n
 	assert.equal(first(at.path).code, 'PERMISSION_DENIED')
 	chmod('000', at.dir)
 	assert.equal(first(at.path).code, 'PERMISSION_DENIED')
-	// It has to be listed for what is missing in it, not for what is around it.
+	// The folder has to be listed to find what is missing in it, not what is around it.
 	mkdirSync(join(at.dir, 'inner'))
 	put(join(at.dir, 'inner', 'registry.json'), 2)
 	chmod('711', at.dir)
@@ -180,7 +180,7 @@ const canLimit =
 	spawnSync('unshare', ['-Ur', 'sh', '-c', 'echo 0 > /proc/sys/user/max_inotify_watches'])
 		.status === 0
 
-test('the system’s limits of watching are named, not taken for a full disk', {
+test('the system’s limits of watching are named, not mistaken for a full disk', {
 	skip: skipIf(!canLimit, 'needs user namespaces'),
 }, (t) => {
 	const at = folder(t)
@@ -196,7 +196,7 @@ test('the system’s limits of watching are named, not taken for a full disk', {
 	}
 })
 
-test('a call that waits keeps its process; a watch that nobody asks does not', async (t) => {
+test('a call that waits keeps its process alive; a watch without a call does not', async (t) => {
 	const at = folder(t)
 	const path = JSON.stringify(at.path)
 	const waiting = script(
@@ -224,7 +224,7 @@ test('a call that waits keeps its process; a watch that nobody asks does not', a
 	assert.equal(await script(t, exiting).exited, 7)
 })
 
-test('watching takes no lock, and an update of the same registry may wait for the watch', async (t) => {
+test('watching takes no lock, and an update of the watched registry may wait for the watch', async (t) => {
 	const at = folder(t)
 	const { next } = watching(t, at.path)
 	isEmpty(await next())

@@ -14,7 +14,7 @@ const noProc = skipIf(process.platform !== 'linux', 'needs /proc')
 
 const descriptors = () => readdirSync('/proc/self/fd').length
 
-/** How many instances of the kernel's file events this process has. */
+/** The number of instances of the kernel's file events that this process has. */
 const listeners = () =>
 	readdirSync('/proc/self/fd').filter((fd) => {
 		try {
@@ -39,7 +39,7 @@ test('the end of a watch leaves no descriptors, however it comes', { skip: noPro
 			const aborter = new AbortController()
 			const aborted = watchRegistry(at.path, { signal: aborter.signal })
 			await aborted.next()
-			// Nobody asks any more.
+			// No call waits any more.
 			aborter.abort()
 		},
 		async () => {
@@ -58,12 +58,14 @@ test('the end of a watch leaves no descriptors, however it comes', { skip: noPro
 	while (listeners() > 0) await new Promise(setImmediate)
 	const before = descriptors()
 	for (const end of ends) for (let i = 0; i < 10; i += 1) await openAnd(end)
-	// They are closed by a thread of their own; if they were not, this would not end.
+	// A thread of their own closes them; if it did not, this loop would not end.
 	while (listeners() > 0 || descriptors() > before) await new Promise(setImmediate)
 	assert.deepEqual(at.others(), [])
 })
 
-test('the collector closes a watch that nobody has any more', { skip: noProc }, async (t) => {
+test('the garbage collector closes a watch that no code has any more', {
+	skip: noProc,
+}, async (t) => {
 	const at = folder(t)
 	const gc = collector()
 	for (let i = 0; i < 5; i += 1) await watchRegistry(at.path).next()
@@ -82,7 +84,7 @@ const sleeps = () =>
 			if (!/^Name:\s(notify|argus)/.test(status)) return []
 			return `${task}: ${/^voluntary_ctxt_switches:\s(\d+)/m.exec(status)[1]}`
 		} catch {
-			// It has ended meanwhile.
+			// The thread has ended meanwhile.
 			return []
 		}
 	})
@@ -90,14 +92,15 @@ const sleeps = () =>
 test('a watch that waits does nothing', {
 	skip: noProc,
 }, async (t) => {
-	// Deep down: the folder around the file's is watched as well, and others are busy in that of
-	// temporary files.
+	// Two folders down: the folder around the file's is watched, too, and other programs write to the
+	// folder of temporary files.
 	const path = join(folder(t).dir, 'around', 'inner', 'registry.json')
 	put(path, 1)
 	const { watch, next } = watching(t, path)
 	await next()
 	const asked = watch.next()
-	// Its own look has woken the thread that listens, once. If that went on, this would not end.
+	// The watch's own read has woken the listening thread, once. If that went on, this loop would not
+	// end.
 	for (let before = []; ; ) {
 		await new Promise((resolve) => setTimeout(resolve, 200))
 		const after = sleeps()
@@ -109,7 +112,7 @@ test('a watch that waits does nothing', {
 	assert.equal((await asked).value.count, 2)
 })
 
-test('many watches of one file in one process all hear of a change', async (t) => {
+test('many watches of one file in one process all deliver a change', async (t) => {
 	const at = folder(t)
 	const watches = Array.from({ length: 50 }, () => watching(t, at.path))
 	await Promise.all(watches.map(({ next }) => next()))

@@ -55,7 +55,7 @@ test('of many updates by many processes the last is always delivered, and none t
 	for (const other of others) await other.expect('done')
 })
 
-test('a late caller gets the last state, and no backlog', async (t) => {
+test('a late call gets the last state, and no backlog', async (t) => {
 	const at = folder(t)
 	const { next } = watching(t, at.path)
 	await next()
@@ -65,7 +65,7 @@ test('a late caller gets the last state, and no backlog', async (t) => {
 	assert.equal((await next()).count, 21)
 })
 
-test('content that is the same is not delivered again', async (t) => {
+test('content that equals the last one is not delivered again', async (t) => {
 	const at = folder(t)
 	at.put(count(0))
 	const { watch, next } = watching(t, at.path)
@@ -73,7 +73,7 @@ test('content that is the same is not delivered again', async (t) => {
 	for (let value = 1; value <= 5; value += 1) {
 		const asked = watch.next()
 		put(at.path, value - 1)
-		// Time for it to be noticed, in a burst of its own: the next would hide it.
+		// Time for the watch to notice the change in a burst of its own: the next change would hide it.
 		await new Promise((resolve) => setTimeout(resolve, 60))
 		put(at.path, value)
 		assert.equal((await asked).value.count, value)
@@ -120,7 +120,7 @@ test('folders that are missing, deleted, created again or replaced', async (t) =
 			change()
 			put(path, value)
 			await until(value)
-			// And with a look in between.
+			// And with a call in between.
 			value += 1
 			change()
 			isEmpty(await next())
@@ -130,7 +130,7 @@ test('folders that are missing, deleted, created again or replaced', async (t) =
 	}
 })
 
-test('another folder is put in the place of the one that is watched', async (t) => {
+test('the watched folder is replaced by another', async (t) => {
 	const at = folder(t)
 	const dir = join(at.dir, 'live')
 	const path = join(dir, 'registry.json')
@@ -148,10 +148,10 @@ test('another folder is put in the place of the one that is watched', async (t) 
 })
 
 /**
- * Linux tells nobody who watches a folder that it was deleted, as long as somebody has it open. A
- * watch of the folder alone would go on listening to the dead one for ever.
+ * Linux reports the deletion of a watched folder only when no process has the folder open. A watch
+ * of the folder alone would listen to the deleted folder for ever.
  */
-test('a folder that somebody had open is deleted and created again', async (t) => {
+test('a folder that a process had open is deleted and created again', async (t) => {
 	const at = folder(t)
 	const dir = join(at.dir, 'open')
 	const path = join(dir, 'registry.json')
@@ -163,7 +163,7 @@ test('a folder that somebody had open is deleted and created again', async (t) =
 		const asked = watch.next()
 		rmSync(dir, { recursive: true })
 		mkdirSync(dir)
-		// Time to notice the one and not the other.
+		// Time to notice the deletion and not the new folder.
 		await new Promise((resolve) => setTimeout(resolve, 60))
 		put(path, value)
 		let { count } = (await asked).value
@@ -215,7 +215,7 @@ test('a symbolic link: its target, and where it points', {
 	await until(9)
 })
 
-test('the folder around the file’s is moved away, and all of it made anew', async (t) => {
+test('the folder around the file’s folder is moved away, and all of it is made anew', async (t) => {
 	for (const isThere of [true, false]) {
 		const at = folder(t)
 		const [around, moved] = ['around', 'moved'].map((name) => join(at.dir, name))

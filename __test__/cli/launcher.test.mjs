@@ -1,4 +1,4 @@
-// The program as npm brings it: a launcher, and the native one that it starts.
+// The program as npm installs it: a launcher, and the native program that it starts.
 
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
@@ -31,12 +31,12 @@ const run = (args, file = launcher) => {
 	return { ended: signal ?? status, stdout, stderr }
 }
 
-/** The launcher with a shell under the registry's lock, and what that says. */
+/** The launcher with a shell under the registry's lock, and the lines that the shell prints. */
 const start = (t, path, script) => {
 	const [program, ...before] = commandFor(launcher)
 	const child = spawn(program, [...before, 'run', path, '--', 'sh', '-c', script], {
 		stdio: ['pipe', 'pipe', 'inherit'],
-		// Away from the terminal of whoever runs the tests, whose own SIGINT is not passed on.
+		// Apart from the terminal that the tests run in, whose own SIGINT is not passed on.
 		detached: true,
 	})
 	t.after(() => child.kill('SIGKILL'))
@@ -45,11 +45,11 @@ const start = (t, path, script) => {
 	return { child, ended, line: async () => (await lines.next()).value }
 }
 
-/** `wait` is interrupted by a trap, and the shell's child by nothing that it could miss. */
+/** A trap interrupts `wait`; the shell's child ends by itself. */
 const traps = (signal) =>
 	`trap 'kill -KILL $!; echo caught; exit 5' ${signal}; sleep 1000 & echo ready $PPID; wait`
 
-test('arguments go in, output and exit code come out', (t) => {
+test('arguments are passed on, and so are output and exit code', (t) => {
 	const at = folder(t)
 	const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 	assert.deepEqual(run(['--version']), {
@@ -69,7 +69,7 @@ test('arguments go in, output and exit code come out', (t) => {
 })
 
 for (const signal of ['TERM', 'HUP', 'INT']) {
-	test(`SIG${signal} goes through to the command`, async (t) => {
+	test(`SIG${signal} is passed on to the program`, async (t) => {
 		const at = folder(t)
 		const running = start(t, at.path, traps(signal))
 		assert.match(await running.line(), /^ready/)
@@ -82,7 +82,7 @@ for (const signal of ['TERM', 'HUP', 'INT']) {
 
 const isLinux = process.platform === 'linux'
 
-test('a launcher that is killed takes the program along', {
+test('a launcher that is killed ends the program, too', {
 	skip: skipIf(!isLinux, 'only Linux ends a process with its parent'),
 }, async (t) => {
 	const at = folder(t)
@@ -104,7 +104,7 @@ test('a launcher that is killed takes the program along', {
 	assert.equal(run(['run', at.path, '--', 'true']).ended, 0)
 })
 
-test('the program is found in the package of its platform, and missed with a remedy', (t) => {
+test('the program is found in the package of its platform; without it the error names a remedy', (t) => {
 	const nodeModules = join(folder(t).dir, 'node_modules')
 	const { dir, addonDir } = installPackage(nodeModules)
 	// Deno takes a file for CommonJS only if it is required from its own folder.
@@ -126,7 +126,7 @@ test('the program is found in the package of its platform, and missed with a rem
 	const { ended, stderr } = run(['--version'], copy)
 	assert.equal(ended, 2)
 	assert.match(stderr, /chmod \+x/)
-	// A program of another C library is there, too, and can't run: the next one is tried.
+	// A program for another C library is there, too, and can't run: the next one is tried.
 	if (!isLinux) return
 	chmodSync(join(addonDir, program), 0o755)
 	const other = join(dir, program.replace(/-(gnu|musl)$/, '-gnu'))

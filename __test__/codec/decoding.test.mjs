@@ -1,32 +1,29 @@
-// Files that are no registries: what a codec of the caller's reads in them.
+// Documents: what their format reads in a file.
 
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, unlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { RegistryError, readRegistrySync, updateRegistry } from '../../index.js'
 import {
-	RegistryError,
-	readRegistry,
-	readRegistrySync,
-	updateRegistry,
-	updateRegistrySync,
-} from '../../index.js'
-import { caught, lines, same, updates, writes } from '../support/documents.mjs'
+	caught,
+	documentAt,
+	lines,
+	lists,
+	loads,
+	PATIENT,
+	push,
+	same,
+	updates,
+	writes,
+} from '../support/documents.mjs'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { installPackage } from '../support/install.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
 
-const push = (item) => (list) => [...list, item]
-
-/** Any JSON. */
-const lists = { empty: () => [] }
-
-/** Every call that reads. */
-const reads = { readRegistry, readRegistrySync: async (...args) => readRegistrySync(...args) }
-
-const documents = {
+const values = {
 	'an object': { version: 'none', b: 1, a: { list: [] } },
 	'an array': [1, 'two', null],
 	'a number': 1e21,
@@ -35,24 +32,20 @@ const documents = {
 	null: null,
 }
 
-for (const [what, document] of Object.entries(documents)) {
+for (const [what, value] of Object.entries(values)) {
 	test(`a document may be ${what}; it is printed as JSON.stringify would`, async (t) => {
 		const at = folder(t)
-		const options = { ...LONG, codec: { empty: () => 'nothing yet' } }
-		for (const [name, write] of Object.entries(writes(document))) {
-			await write(at.path, options)
-			assert.equal(at.text(), print(document), name)
-			for (const read of Object.values(reads)) {
-				assert.deepEqual(await read(at.path, options), { registry: document, warnings: [] })
+		const document = documentAt(at, { empty: () => 'nothing yet' })
+		for (const [name, write] of Object.entries(writes(value))) {
+			await write(document)
+			assert.equal(at.text(), print(value), name)
+			for (const load of Object.values(loads)) {
+				assert.deepEqual(await load(document), { value, locked: false })
 			}
-			await updateRegistry(
-				at.path,
-				(given) => {
-					assert.deepEqual(given, document)
-					return 'something else'
-				},
-				options,
-			)
+			await document.update((given) => {
+				assert.deepEqual(given, value)
+				return 'something else'
+			}, PATIENT)
 		}
 		assert.deepEqual(at.others(), [])
 	})
@@ -60,29 +53,31 @@ for (const [what, document] of Object.entries(documents)) {
 
 test('a document need not be JSON, in no step of any call', async (t) => {
 	const at = folder(t)
-	const options = { ...LONG, codec: lines }
+	const document = documentAt(at, lines)
 	for (const [name, write] of Object.entries(writes(['a', 'b']))) {
 		at.put('# comment\nold')
-		await write(at.path, options)
+		await write(document)
 		assert.equal(at.text(), '#\na\nb', name)
 	}
-	const added = ['c', 'd', 'e'].map((item) => updateRegistry(at.path, push(item), options))
+	const added = ['c', 'd', 'e'].map((item) => document.update(push(item), PATIENT))
 	await Promise.all([
 		...added,
-		updateRegistry(at.path, same, options),
-		updateRegistry(at.path, async (list) => push('f')(list), options),
-		updateRegistry(at.path, push('g'), options),
+		document.update(same, PATIENT),
+		document.update(async (list) => push('f')(list), PATIENT),
+		document.update(push('g'), PATIENT),
 	])
 	assert.equal(at.text(), '#\na\nb\nc\nd\ne\nf\ng')
-	for (const read of Object.values(reads)) {
-		assert.deepEqual((await read(at.path, options)).registry, [...'abcdefg'])
+	for (const load of Object.values(loads)) {
+		assert.deepEqual((await load(document)).value, [...'abcdefg'])
 	}
 	assert.deepEqual(at.others(), [])
 })
 
-test('the functions of a codec are called as its methods', async (t) => {
+test('the functions of a format are called as methods of the options', async (t) => {
 	const at = folder(t)
-	class Codec {
+	class Options {
+		lock = 'registry'
+		durable = false
 		#prefix = '# '
 		decode(text) {
 			return text.slice(this.#prefix.length)
@@ -94,41 +89,51 @@ test('the functions of a codec are called as its methods', async (t) => {
 			return this.#prefix
 		}
 	}
-	const options = { ...LONG, codec: new Codec() }
-	await updateRegistry(at.path, (value) => `${value}a`, options)
+	const { Document } = createRequire(import.meta.url)('../../index.js')
+	const document = new Document(at.path, new Options())
+	await document.update((value) => `${value}a`, PATIENT)
 	assert.equal(at.text(), '# # a')
-	assert.equal(readRegistrySync(at.path, options).registry, '# a')
+	assert.equal(document.loadSync(PATIENT).value, '# a')
 })
 
-test('without a codec, and beside files that have one, a registry is a registry', async (t) => {
+test('beside files that are documents, a registry is a registry', async (t) => {
 	const at = folder(t)
-	await updateRegistry(at.path, (registry) => registry, { codec: undefined })
+	await updateRegistry(at.path, (registry) => registry)
 	await updateRegistry(at.path, (registry) => ({ ...registry, updatedAt: 1 }))
 	assert.deepEqual(at.json(), { ...EMPTY, updatedAt: 1 })
 	await assert.rejects(
 		updateRegistry(at.path, () => [], LONG),
 		{ code: 'INVALID_VALUE', message: /no registry/ },
 	)
-	assert.deepEqual(readRegistrySync(at.path, {}).registry, at.json())
+	assert.deepEqual(readRegistrySync(at.path).registry, at.json())
 })
 
-test('a missing file is the empty value, with a warning; nobody creates it unasked', async (t) => {
+test('an update of a missing file starts from the empty value; a load of it is NOT_FOUND', async (t) => {
 	const at = folder(t)
-	const options = { ...LONG, codec: { empty: () => 7 } }
-	for (const read of Object.values(reads)) {
-		const { registry, warnings } = await read(at.path, options)
-		assert.equal(registry, 7)
-		assert.deepEqual(
-			warnings.map(({ code, path }) => ({ code, path })),
-			[{ code: 'NOT_FOUND', path: at.path }],
-		)
+	const document = documentAt(at, { empty: () => 7 })
+	for (const load of Object.values(loads)) {
+		const { code, path } = await caught(load(document))
+		assert.deepEqual({ code, path }, { code: 'NOT_FOUND', path: at.path })
 	}
 	for (const update of Object.values(updates)) {
-		assert.equal(await update(at.path, same, options), 7)
+		assert.equal(await update(document, same), 7)
 		assert.equal(existsSync(at.path), false)
 	}
-	await updateRegistry(at.path, (n) => n + 1, options)
+	await document.update((n) => n + 1, PATIENT)
 	assert.equal(at.text(), '8')
+})
+
+test('without an empty value an update of a missing file is NOT_FOUND, and makes none', async (t) => {
+	const at = folder(t)
+	const document = documentAt(at, {})
+	for (const update of Object.values(updates)) {
+		const { code, path } = await caught(update(document, () => 1))
+		assert.deepEqual({ code, path }, { code: 'NOT_FOUND', path: at.path })
+	}
+	assert.equal(existsSync(at.path), false)
+	await document.save(1, PATIENT)
+	await document.update((n) => n + 1, PATIENT)
+	assert.equal(at.text(), '2')
 })
 
 const unreadable = {
@@ -139,33 +144,34 @@ const unreadable = {
 }
 
 for (const [what, bytes] of Object.entries(unreadable)) {
-	test(`corrupt (${what}): reads as empty with a warning; every write keeps the bytes`, async (t) => {
+	test(`corrupt (${what}): a load is PARSE; with onCorrupt 'keep' every write keeps the bytes`, async (t) => {
 		const at = folder(t)
-		const codec = { ...lines, empty: () => ['new'] }
 		at.put(bytes)
-		for (const read of Object.values(reads)) {
-			const { registry, warnings } = await read(at.path, { codec })
-			assert.deepEqual(registry, ['new'])
-			assert.deepEqual(
-				warnings.map(({ code, path }) => ({ code, path })),
-				[{ code: 'CORRUPT', path: at.path }],
-			)
-			assert.match(warnings[0].message, /is not a readable document \(.+\); reading it as empty/)
-		}
 		const warned = []
-		const options = { ...LONG, codec, onWarning: (warning) => warned.push(warning) }
-		for (const update of Object.values(updates)) await update(at.path, same, options)
+		const document = documentAt(
+			at,
+			{ ...lines, empty: () => ['new'] },
+			{ onWarning: (warning) => warned.push(warning) },
+		)
+		for (const load of Object.values(loads)) {
+			const { code, path, message } = await caught(load(document))
+			assert.deepEqual({ code, path }, { code: 'PARSE', path: at.path })
+			assert.match(message, /can't be parsed: .+; repair it or move it away/)
+		}
+		for (const update of Object.values(updates)) {
+			assert.deepEqual(await update(document, same), ['new'])
+		}
 		assert.deepEqual(readFileSync(at.path), Buffer.from(bytes))
 		assert.deepEqual([warned, at.others()], [[], []])
 
 		const add = {
-			updateRegistry: () => updateRegistry(at.path, push('a'), options),
-			updateRegistrySync: async () => updateRegistrySync(at.path, push('a'), options),
+			'update of the empty value': () => document.update(push('a'), PATIENT),
+			'updateSync of the empty value': async () => document.updateSync(push('a'), PATIENT),
 		}
 		const all = { ...writes(['new', 'a']), ...add }
 		for (const [name, write] of Object.entries(all)) {
 			at.put(bytes)
-			await write(at.path, options)
+			await write(document)
 			assert.equal(at.text(), '#\nnew\na', name)
 			const { code, kept, message } = warned.pop()
 			assert.equal(code, 'CORRUPT', name)
@@ -175,21 +181,43 @@ for (const [what, bytes] of Object.entries(unreadable)) {
 			unlinkSync(kept)
 		}
 	})
+
+	test(`corrupt (${what}): by default an update is refused; a save keeps the bytes`, async (t) => {
+		const at = folder(t)
+		at.put(bytes)
+		const warned = []
+		const document = documentAt(at, lines, {
+			onCorrupt: 'fail',
+			onWarning: (warning) => warned.push(warning),
+		})
+		for (const update of Object.values(updates)) {
+			const { code, path } = await caught(update(document, push('a')))
+			assert.deepEqual({ code, path }, { code: 'PARSE', path: at.path })
+		}
+		assert.deepEqual(readFileSync(at.path), Buffer.from(bytes))
+		assert.deepEqual([warned, at.others()], [[], []])
+		await document.save(['a'], PATIENT)
+		assert.equal(at.text(), '#\na')
+		assert.deepEqual(
+			warned.map(({ code, kept }) => [code, readFileSync(kept)]),
+			[['CORRUPT', Buffer.from(bytes)]],
+		)
+	})
 }
 
 test('bytes that are not UTF-8 are no text, whatever decode would take', async (t) => {
 	const at = folder(t)
-	const codec = { decode: String, encode: String, empty: () => 'empty' }
+	const document = documentAt(at, { decode: String, encode: String, empty: () => 'empty' })
 	at.put(Buffer.from([0x61, 0xff]))
-	assert.equal((await readRegistry(at.path, { codec })).registry, 'empty')
-	// A byte order mark is text: whether it may be there is the codec's business.
+	await assert.rejects(document.load(PATIENT), { code: 'PARSE', message: /not UTF-8/ })
+	// A byte order mark is text: whether it may be there is the format's business.
 	at.put('\ufeffa')
-	assert.equal((await readRegistry(at.path, { codec })).registry, '\ufeffa')
-	await updateRegistry(at.path, (text) => `${text}b`, { ...LONG, codec })
+	assert.equal((await document.load(PATIENT)).value, '\ufeffa')
+	await document.update((text) => `${text}b`, PATIENT)
 	assert.equal(at.text(), '\ufeffab')
 })
 
-test('whatever decode throws is the reason', async (t) => {
+test('the reason of a PARSE error is what decode throws, whatever that is', async (t) => {
 	const at = folder(t)
 	at.put('text')
 	const thrown = [new Error('mine'), 'mine', { message: 'mine' }, undefined, Object.create(null)]
@@ -197,13 +225,13 @@ test('whatever decode throws is the reason', async (t) => {
 		const decode = () => {
 			throw each
 		}
-		const { warnings } = await readRegistry(at.path, { codec: { decode, empty: () => 0 } })
-		assert.equal(warnings[0].code, 'CORRUPT')
-		assert.match(warnings[0].message, /\((mine|'mine'|undefined|\[Object: null prototype\] \{\})\)/)
+		const { code, message } = await caught(documentAt(at, { decode }).load(PATIENT))
+		assert.equal(code, 'PARSE')
+		assert.match(message, /: (mine|'mine'|undefined|\[Object: null prototype\] \{\});/)
 	}
 })
 
-/** Documents with a schema version. */
+/** Documents whose decode looks for a newer schema. */
 const versioned = {
 	decode: (text) => {
 		const value = JSON.parse(text)
@@ -213,28 +241,20 @@ const versioned = {
 	empty: () => ({ version: 1 }),
 }
 
-test('a codec whose decode is asynchronous is refused, and its document stays', async (t) => {
+test('a decode that is asynchronous is refused, and the document stays', async (t) => {
 	const at = folder(t)
 	at.put('{"precious":1}')
-	const options = {
-		...LONG,
-		codec: { decode: async (text) => JSON.parse(text), empty: () => ({}) },
-	}
+	const document = documentAt(at, { decode: async (text) => JSON.parse(text), empty: () => ({}) })
 	const refused = { name: 'RegistryError', code: 'INVALID_VALUE' }
-	await assert.rejects(
-		updateRegistry(at.path, (value) => ({ ...value, seen: 1 }), options),
-		refused,
-	)
-	assert.throws(
-		() => updateRegistrySync(at.path, (value) => ({ ...value, seen: 1 }), options),
-		refused,
-	)
-	await assert.rejects(readRegistry(at.path, options), refused)
+	const see = (value) => ({ ...value, seen: 1 })
+	await assert.rejects(document.update(see, PATIENT), refused)
+	assert.throws(() => document.updateSync(see, PATIENT), refused)
+	await assert.rejects(document.load(PATIENT), refused)
 	assert.equal(at.text(), '{"precious":1}')
 	assert.deepEqual(at.others(), [])
 })
 
-test('a newer schema, as decode says, reads as empty and refuses updates with that error', async (t) => {
+test('a newer schema, as decode says, refuses every call with that very error', async (t) => {
 	const at = folder(t)
 	const newer = '{"version":2}'
 	at.put(newer)
@@ -242,25 +262,17 @@ test('a newer schema, as decode says, reads as empty and refuses updates with th
 	const decode = () => {
 		throw error
 	}
-	const options = { ...LONG, codec: { ...versioned, decode } }
-	for (const read of Object.values(reads)) {
-		const { registry, warnings } = await read(at.path, options)
-		assert.deepEqual(registry, { version: 1 })
-		assert.equal(warnings.length, 1)
-		assert.equal(warnings[0].code, 'UNSUPPORTED_VERSION')
-		assert.equal(warnings[0].path, at.path)
-		assert.match(warnings[0].message, /version 2 of mine/)
-	}
-	for (const [name, write] of Object.entries(writes({ version: 1 }))) {
-		assert.equal(await caught(write(at.path, options)), error, name)
+	const document = documentAt(at, { ...versioned, decode })
+	for (const [name, call] of Object.entries({ ...loads, ...writes({ version: 1 }) })) {
+		assert.equal(await caught(call(document)), error, name)
 	}
 	assert.equal(at.text(), newer)
 	assert.deepEqual(at.others(), [])
-	// To another codec of the same batch it is no newer one.
+	// For another format in the same batch it is no newer one.
 	const settled = await Promise.allSettled([
-		updateRegistry(at.path, same, { ...LONG, codec: versioned }),
-		updateRegistry(at.path, (value) => ({ ...value, a: 1 }), { ...LONG, codec: lists }),
-		updateRegistry(at.path, same, { ...LONG, codec: versioned }),
+		documentAt(at, versioned).update(same, PATIENT),
+		documentAt(at, lists).update((value) => ({ ...value, a: 1 }), PATIENT),
+		documentAt(at, versioned).update(same, PATIENT),
 	])
 	assert.deepEqual(
 		settled.map(({ reason }) => reason?.code),
@@ -269,20 +281,47 @@ test('a newer schema, as decode says, reads as empty and refuses updates with th
 	assert.deepEqual(at.json(), { version: 2, a: 1 })
 })
 
-test('a codec may come with the RegistryError of another copy of this package', async (t) => {
+test('the schema version of a document: another one is refused, a newer one is not replaced', async (t) => {
+	const at = folder(t)
+	const document = documentAt(at, { version: 2, empty: () => ({}) })
+	const refused = { code: 'UNSUPPORTED_VERSION', path: at.path }
+	for (const version of [1, 3, '2', null]) {
+		at.put(print({ version }))
+		for (const call of Object.values({ ...loads, ...updates })) {
+			await assert.rejects(call(document, same), refused, String(version))
+		}
+		if (version === 1) continue
+		await assert.rejects(document.save({}, PATIENT), refused, String(version))
+		assert.deepEqual(at.json(), { version })
+	}
+	// An older one may be replaced, as a whole.
+	at.put(print({ version: 1 }))
+	await document.save({ version: 2, a: 1 }, PATIENT)
+	for (const value of [{ version: 2, a: 1 }, { a: 1 }, [1]]) {
+		at.put(print(value))
+		assert.deepEqual(document.loadSync(PATIENT).value, value)
+	}
+	for (const [name, write] of Object.entries(writes({ version: 1 }))) {
+		assert.equal((await caught(write(document))).code, 'INVALID_VALUE', name)
+	}
+	assert.deepEqual(at.json(), [1])
+})
+
+test('a decode may throw the RegistryError of another copy of this package', async (t) => {
 	const at = folder(t)
 	const { dir } = installPackage(join(at.dir, 'node_modules'))
 	const copy = createRequire(join(dir, 'package.json'))('./index.js')
 	assert.notEqual(copy.RegistryError, RegistryError)
+	const documentOfCopy = (format) =>
+		new copy.Document(at.path, { lock: 'registry', durable: false, ...format })
 	at.put('{"version":2}')
 	const refused = { code: 'UNSUPPORTED_VERSION' }
-	const options = { ...LONG, codec: versioned }
-	await assert.rejects(copy.updateRegistry(at.path, same, options), refused)
-	// Taken along by the other copy, each is decoded by its own codec.
+	await assert.rejects(documentOfCopy(versioned).update(same, PATIENT), refused)
+	// Queued behind the other copy's, each is decoded by its own copy.
 	at.put('[]')
 	const [ofCopy] = await Promise.all([
-		copy.updateRegistry(at.path, push('copy'), { ...LONG, codec: lists }),
-		updateRegistry(at.path, push('here'), { ...LONG, codec: lists }),
+		documentOfCopy(lists).update(push('copy'), PATIENT),
+		documentAt(at, lists).update(push('here'), PATIENT),
 	])
 	assert.deepEqual(ofCopy, ['copy'])
 	assert.deepEqual(at.json(), ['copy', 'here'])

@@ -1,28 +1,22 @@
-// Files that are no registries: what a codec of the caller's writes to them, and what it can't write.
+// Documents: what their format writes to a file, and what it can't write.
 
 import assert from 'node:assert/strict'
 import { existsSync, statSync, unlinkSync } from 'node:fs'
 import { test } from 'node:test'
+import { Document, RegistryError } from '../../index.js'
 import {
-	RegistryError,
-	readRegistry,
-	readRegistrySync,
-	updateRegistry,
-	updateRegistrySync,
-	writeRegistry,
-} from '../../index.js'
-import { caught, lines, same, updates, writes } from '../support/documents.mjs'
+	caught,
+	documentAt,
+	lines,
+	lists,
+	loads,
+	PATIENT,
+	push,
+	same,
+	updates,
+	writes,
+} from '../support/documents.mjs'
 import { folder, print } from '../support/folder.mjs'
-
-const LONG = { timeoutMs: 60_000, durable: false }
-
-const push = (item) => (list) => [...list, item]
-
-/** Any JSON. */
-const lists = { empty: () => [] }
-
-/** Every call that reads. */
-const reads = { readRegistry, readRegistrySync: async (...args) => readRegistrySync(...args) }
 
 const unencodable = {
 	'an encode that throws': { encode: () => assert.fail('mine') },
@@ -39,9 +33,9 @@ for (const [what, { encode, value = ['b'] }] of Object.entries(unencodable)) {
 		const at = folder(t)
 		at.put(print(['a']))
 		const next = what === 'undefined' ? undefined : value
-		const options = { ...LONG, codec: { ...lists, ...(encode && { encode }) } }
+		const document = documentAt(at, { ...lists, ...(encode && { encode }) })
 		for (const [name, write] of Object.entries(writes(next))) {
-			const error = await caught(write(at.path, options))
+			const error = await caught(write(document))
 			assert.ok(error instanceof RegistryError, name)
 			assert.deepEqual([error.code, error.path], ['INVALID_VALUE', at.path], name)
 			const isThrown = what.endsWith('throws') || what === 'a cycle'
@@ -49,30 +43,26 @@ for (const [what, { encode, value = ['b'] }] of Object.entries(unencodable)) {
 		}
 		assert.equal(at.text(), print(['a']))
 		assert.deepEqual(at.others(), [])
-		await updateRegistry(at.path, same, { ...LONG, timeoutMs: 0, codec: lists })
+		await documentAt(at, lists).update(same, { timeoutMs: 0 })
 	})
 }
 
-test('what encode throws is the cause, and the others of the batch are unaffected', async (t) => {
+test('an error that encode throws is the cause, and the other updates of the batch are unaffected', async (t) => {
 	const at = folder(t)
 	const mine = new Error('mine')
 	const encode = (list) => {
 		if (list.includes('bad')) throw mine
 		return JSON.stringify(list)
 	}
-	const options = { ...LONG, codec: { ...lists, encode } }
+	const document = documentAt(at, { ...lists, encode })
 	const settled = await Promise.allSettled([
-		updateRegistry(at.path, push('a'), options),
-		updateRegistry(at.path, (list) => list.concat('bad'), options),
-		updateRegistry(
-			at.path,
-			(list) => {
-				list.push('bad')
-				return list
-			},
-			options,
-		),
-		updateRegistry(at.path, push('b'), options),
+		document.update(push('a'), PATIENT),
+		document.update((list) => list.concat('bad'), PATIENT),
+		document.update((list) => {
+			list.push('bad')
+			return list
+		}, PATIENT),
+		document.update(push('b'), PATIENT),
 	])
 	assert.deepEqual(
 		settled.map(({ reason }) => reason?.code),
@@ -83,87 +73,109 @@ test('what encode throws is the cause, and the others of the batch are unaffecte
 	assert.equal(at.text(), '["a","b"]')
 })
 
-test('what empty throws goes to its caller, as it is, and to no one else', async (t) => {
+test('an error that empty throws is passed to its caller as it is, and to no other', async (t) => {
 	const at = folder(t)
 	const mine = new TypeError('mine')
-	const codec = {
+	const document = documentAt(at, {
 		empty: () => {
 			throw mine
 		},
+	})
+	for (const update of Object.values(updates)) {
+		assert.equal(await caught(update(document, same)), mine)
 	}
-	for (const call of [
-		() => readRegistry(at.path, { codec }),
-		async () => readRegistrySync(at.path, { codec }),
-		() => updateRegistry(at.path, same, { codec }),
-		async () => updateRegistrySync(at.path, same, { codec }),
-	]) {
-		assert.equal(await caught(call()), mine)
-	}
+	const watch = document.watch()
+	assert.equal(await caught(watch.next()), mine)
 	const settled = await Promise.allSettled([
-		updateRegistry(at.path, same, { ...LONG, codec }),
-		updateRegistry(at.path, push('a'), { ...LONG, codec: lists }),
+		document.update(same, PATIENT),
+		documentAt(at, lists).update(push('a'), PATIENT),
 		// Not missing any more.
-		updateRegistry(at.path, push('b'), { ...LONG, codec }),
+		document.update(push('b'), PATIENT),
 	])
 	assert.deepEqual(
 		settled.map(({ reason }) => reason),
 		[mine, undefined, undefined],
 	)
 	assert.deepEqual(at.json(), ['a', 'b'])
-	// Who writes a value needs no empty one.
+	// A call that writes a value needs no empty one.
 	unlinkSync(at.path)
-	await writeRegistry(at.path, ['c'], { ...LONG, codec })
+	await document.save(['c'], PATIENT)
 	assert.deepEqual(at.json(), ['c'])
 })
 
 test('an empty value need not have a text', async (t) => {
 	const at = folder(t)
-	const options = { ...LONG, codec: { empty: () => undefined } }
-	await assert.rejects(updateRegistry(at.path, same, options), { code: 'INVALID_VALUE' })
+	const document = documentAt(at, { empty: () => undefined })
+	await assert.rejects(document.update(same, PATIENT), { code: 'INVALID_VALUE' })
 	const given = []
-	await updateRegistry(
-		at.path,
-		(value) => {
-			given.push(value)
-			return { first: true }
-		},
-		options,
-	)
+	await document.update((value) => {
+		given.push(value)
+		return { first: true }
+	}, PATIENT)
 	assert.deepEqual([given, at.json()], [[undefined], { first: true }])
 })
 
-const badCodecs = {
-	null: null,
-	'a string': 'json',
-	'a function': Object.assign(() => {}, { empty: () => [] }),
-	'without empty': {},
-	'empty is no function': { empty: [] },
-	'decode is no function': { ...lists, decode: null },
-	'encode is no function': { ...lists, encode: 'utf8' },
+const badOptions = {
+	options: [null, 'json', () => {}],
+	empty: [null, [], 0],
+	decode: [null, 'utf8'],
+	encode: [null, 'utf8'],
+	lock: [null, 'guard', 1],
+	lockFile: [null, 1, '', 'a\0b'],
+	version: [null, -1, 1.5, '1', 2 ** 32],
+	onCorrupt: [null, 'empty'],
+	newFileMode: [null, -1, 0o1000, '644'],
+	durable: [null, 1],
+	onWarning: [null, 'warn'],
 }
 
-for (const [what, codec] of Object.entries(badCodecs)) {
-	test(`a bad codec (${what}) is INVALID_VALUE at the call`, async (t) => {
+for (const [name, bad] of Object.entries(badOptions)) {
+	test(`bad options of a document (${name}) are INVALID_VALUE, and nothing is made`, (t) => {
 		const at = folder(t)
-		at.put('[]')
-		const calls = { ...writes([]), ...reads }
-		for (const [name, call] of Object.entries(calls)) {
-			const refused = { name: 'RegistryError', code: 'INVALID_VALUE', message: /codec/ }
-			await assert.rejects(call(at.path, { codec }), refused, name)
+		for (const value of bad) {
+			const options = name === 'options' ? value : { ...lists, [name]: value }
+			const refused = {
+				name: 'RegistryError',
+				code: 'INVALID_VALUE',
+				message: new RegExp(name),
+			}
+			assert.throws(() => new Document(at.path, options), refused)
 		}
-		assert.throws(() => readRegistrySync(at.path, { codec }), { code: 'INVALID_VALUE' })
-		// Before anything was done.
 		assert.equal(existsSync(at.guard), false)
 	})
 }
 
-test('options of a reader that are no object are INVALID_VALUE', async (t) => {
+test('a lock file has no meaning with the registry’s lock', (t) => {
 	const at = folder(t)
-	for (const read of Object.values(reads)) {
-		for (const options of [null, 'options']) {
-			await assert.rejects(read(at.path, options), { code: 'INVALID_VALUE' })
+	const options = { lock: 'registry', lockFile: `${at.path}.other` }
+	const refused = { code: 'INVALID_VALUE', message: /lockFile has no meaning/ }
+	assert.throws(() => new Document(at.path, options), refused)
+})
+
+test('bad options of a call on a document are INVALID_VALUE, and nothing is locked', async (t) => {
+	const at = folder(t)
+	at.put('[]')
+	const document = documentAt(at, lists)
+	const calls = {
+		load: (options) => document.load(options),
+		loadSync: async (options) => document.loadSync(options),
+		save: (options) => document.save([], options),
+		update: (options) => document.update(same, options),
+		updateSync: async (options) => document.updateSync(same, options),
+		withLock: (options) => document.withLock(() => {}, options),
+	}
+	const bad = [null, 'options', { timeoutMs: -1 }, { staleMs: '1' }, { signal: {} }]
+	for (const [name, call] of Object.entries(calls)) {
+		for (const options of bad) {
+			await assert.rejects(call(options), { code: 'INVALID_VALUE' }, name)
 		}
 	}
+	for (const call of ['update', 'withLock']) {
+		await assert.rejects(document[call]('no function'), { code: 'INVALID_VALUE' })
+	}
+	assert.throws(() => document.updateSync('no function'), { code: 'INVALID_VALUE' })
+	assert.equal(existsSync(at.guard), false)
+	await Promise.all(Object.values(loads).map((load) => load(document)))
 })
 
 /** Whether a call leaves the very file that is there. */
@@ -177,7 +189,7 @@ const leaves = async (at, call) => {
 for (const [name, update] of Object.entries(updates)) {
 	test(`${name}: unchanged writes nothing, in whatever layout; changed in place is written`, async (t) => {
 		const at = folder(t)
-		const run = (updater, codec) => () => update(at.path, updater, { ...LONG, codec })
+		const run = (updater, format) => () => update(documentAt(at, format), updater)
 		at.put('[ 1.50,\n2 ]')
 		assert.equal(await leaves(at, run(same, lists)), true)
 		const addInPlace = (list) => {
@@ -186,14 +198,9 @@ for (const [name, update] of Object.entries(updates)) {
 		}
 		assert.equal(await leaves(at, run(addInPlace, lists)), false)
 		assert.equal(at.text(), print([1.5, 2, 3]))
-		// Another object is written, as in a registry, even if it prints the same.
-		assert.equal(
-			await leaves(
-				at,
-				run((list) => [...list], lists),
-			),
-			false,
-		)
+		// Another object is written, as in a registry, even if its text is equal.
+		const copy = (list) => [...list]
+		assert.equal(await leaves(at, run(copy, lists)), false)
 		// Comments are lost when something is written, and only then.
 		at.put('# why\na')
 		assert.equal(await leaves(at, run(same, lines)), true)
@@ -203,19 +210,19 @@ for (const [name, update] of Object.entries(updates)) {
 
 	test(`${name}: a primitive is unchanged if its text is`, async (t) => {
 		const at = folder(t)
-		const run = (next, codec) => () => update(at.path, () => next, { ...LONG, codec })
+		const run = (next, format) => () => update(documentAt(at, format), () => next)
 		const number = { empty: () => 0 }
 		at.put('1.50')
 		assert.equal(await leaves(at, run(1.5, number)), true)
 		assert.equal(await leaves(at, run(2, number)), false)
 		assert.equal(at.text(), '2')
-		// What is given and what is returned differ, and what is printed does not.
+		// What is given and what is returned differ, and their text does not.
 		const rounded = { decode: Number, encode: (value) => value.toFixed(0), empty: () => 0 }
 		assert.equal(await leaves(at, run(2.2, rounded)), true)
 		const notANumber = { decode: Number, encode: String, empty: () => 0 }
 		at.put('NaN')
 		assert.equal(await leaves(at, run(Number.NaN, notANumber)), true)
-		// They are equal, and print differently.
+		// They are equal, and their text differs.
 		at.put('0')
 		const signed = {
 			decode: Number,
@@ -227,15 +234,14 @@ for (const [name, update] of Object.entries(updates)) {
 	})
 }
 
-test('what a codec can read but not print can still be put right', async (t) => {
+test('a value that a format can read but not print can still be put right', async (t) => {
 	const at = folder(t)
-	const codec = {
+	const document = documentAt(at, {
 		decode: (text) => ({ n: text.endsWith('n') ? BigInt(text.slice(0, -1)) : JSON.parse(text) }),
 		encode: ({ n }) => JSON.stringify(n),
 		empty: () => ({ n: 0 }),
-	}
+	})
 	at.put('7n')
-	const toNumber = (value) => Object.assign(value, { n: Number(value.n) })
-	await updateRegistry(at.path, toNumber, { ...LONG, codec })
+	await document.update((value) => Object.assign(value, { n: Number(value.n) }), PATIENT)
 	assert.equal(at.text(), '7')
 })

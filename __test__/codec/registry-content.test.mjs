@@ -1,4 +1,4 @@
-// What becomes of a file's bytes: good ones, bad ones, and those of a newer program.
+// The content of a registry: valid, corrupt, or written by a newer program.
 
 import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -71,7 +71,7 @@ for (const [what, bytes] of Object.entries(corrupt)) {
 		await updateRegistry(at.path, (registry) => registry, { onWarning })
 		assert.deepEqual(readFileSync(at.path), Buffer.from(bytes))
 		assert.deepEqual([warnings, at.others()], [[], []])
-		// Refused: the bad bytes are still the file, and there is no second copy of them.
+		// Refused: the file still has the bad bytes, and there is no second copy of them.
 		await assert.rejects(updateRegistry(at.path, () => 7, { onWarning }))
 		assert.deepEqual([warnings, at.others()], [[], []])
 
@@ -104,7 +104,7 @@ test('every kind of write keeps corrupt bytes, each time under a name of its own
 	assert.equal(at.others().length, writes.length)
 })
 
-test('of several writes that nobody awaits only the first finds corrupt bytes to keep', async (t) => {
+test('of several writes that are not awaited only the first finds corrupt bytes to keep', async (t) => {
 	const at = folder(t)
 	for (let round = 1; round <= 10; round += 1) {
 		at.put(`bad ${round}`)
@@ -135,7 +135,7 @@ test('a warning callback that throws does not undo the update', async (t) => {
 	assert.equal(readRegistrySync(at.path).warnings.length, 0)
 })
 
-test('without a callback the warning is the process’s', async (t) => {
+test('without a callback the process emits the warning', async (t) => {
 	const at = folder(t)
 	at.put('bad')
 	const warned = new Promise((resolve) => process.once('warning', resolve))
@@ -178,7 +178,7 @@ test('a missing file reads as empty with a warning; reading creates nothing', as
 	assert.deepEqual(at.others(), [])
 })
 
-test('what can’t be read is an error, not an empty registry', async (t) => {
+test('a file that can’t be read is an error, not an empty registry', async (t) => {
 	const at = folder(t)
 	await assert.rejects(readRegistry(at.dir), { name: 'RegistryError', code: 'IO' })
 	writeFileSync(join(at.dir, 'file'), '')

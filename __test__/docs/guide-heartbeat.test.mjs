@@ -8,7 +8,7 @@ import { EMPTY, print } from '../support/folder.mjs'
 import { argus, core, ends, home, record, started, watcher } from '../support/guide-home.mjs'
 import { acquireSeedLock, updateWithSeedLock } from '../support/seed-lock.mjs'
 
-/** What is said on the console, instead of there. */
+/** What the code prints on the console, which is not printed there. */
 const listen = (t) => {
 	const { error } = console
 	const said = []
@@ -19,7 +19,10 @@ const listen = (t) => {
 	return said
 }
 
-/** Waits for what must come, however slow the machine is; not for ever, as it may be broken. */
+/**
+ * Waits until a condition holds, however slow the machine is; not for ever, as the code may be
+ * broken.
+ */
 const until = async (holds) => {
 	const deadline = Date.now() + 20_000
 	while (!holds()) {
@@ -28,7 +31,7 @@ const until = async (holds) => {
 	}
 }
 
-/** A heartbeat, and how to wait for its next beats. */
+/** A heartbeat, and how to wait for its next renewals. */
 const beating = (own) => {
 	let beats = 0
 	const getWatcher = () => {
@@ -58,7 +61,7 @@ test('a heartbeat renews the entry and dates the record, until it is stopped', a
 	assert.equal(at.text(), text)
 })
 
-/** A heartbeat whose first beat waits for the lock, and what lets it go on. */
+/** A heartbeat whose first renewal waits for the lock, and how to let it go on. */
 const waitingBeat = async (at, own) => {
 	const release = await acquireSeedLock(at.path)
 	ends.push(release)
@@ -69,7 +72,7 @@ const waitingBeat = async (at, own) => {
 
 for (const isStopped of [true, false]) {
 	const how = isStopped ? 'stopped' : 'still running'
-	test(`a beat in flight does not bring a removed entry back (heartbeat ${how})`, async (t) => {
+	test(`a renewal under way does not bring a removed entry back (heartbeat ${how})`, async (t) => {
 		const at = home(t)
 		const said = listen(t)
 		const own = await started('app')
@@ -125,7 +128,7 @@ test('a heartbeat that was stopped while its entry was pruned brings nothing bac
 	assert.deepEqual(said, [])
 })
 
-test('stopping waits for the beat in flight', async (t) => {
+test('stopping waits for the renewal under way', async (t) => {
 	const at = home(t)
 	const own = await started('app')
 	const { stop, release } = await waitingBeat(at, { ...own, cwd: '/changed' })
@@ -135,14 +138,14 @@ test('stopping waits for the beat in flight', async (t) => {
 	assert.equal(at.json().watchers.app.cwd, '/changed')
 })
 
-test('stopping waits for the entering in flight, which comes to nothing then', async (t) => {
+test('stopping waits for the announcement under way, which then enters nothing', async (t) => {
 	const at = home(t)
 	const own = await started('app')
 	at.put(print(EMPTY))
 	let asked = 0
 	const { stop } = watcher.startRegistryHeartbeat(() => {
 		asked += 1
-		// At the start, for the beat, and to enter the watcher again: that has to wait.
+		// At the start, for the renewal, and to enter the watcher again: that has to wait.
 		if (asked === 3) closeSync(openSync(at.lockfile, 'wx'))
 		return own
 	}, 5)
@@ -159,7 +162,7 @@ test('stopping waits for the entering in flight, which comes to nothing then', a
 	assert.deepEqual(at.json(), EMPTY)
 })
 
-test('a heartbeat that fails says so and goes on; the process lives', async (t) => {
+test('a heartbeat that fails reports it and goes on; the process lives', async (t) => {
 	const at = home(t)
 	at.put('{"version":2}')
 	const failing = await argus(t, at)
@@ -167,12 +170,12 @@ test('a heartbeat that fails says so and goes on; the process lives', async (t) 
 		first: '[ArgusWatcher] The heartbeat of app failed: UNSUPPORTED_VERSION',
 		times: 5,
 	})
-	// It is there, and does what it is told.
+	// The process lives, and does a task.
 	at.put(print(EMPTY))
 	assert.deepEqual(await failing.do('resolve', { id: 'app', times: 1 }), ['app'])
 })
 
-test('an old watcher’s heartbeat overwrites the entry, and the new one does not fight it', async (t) => {
+test('an old watcher’s heartbeat overwrites the entry, and the new watcher’s does not undo that', async (t) => {
 	const at = home(t)
 	const said = listen(t)
 	const own = await started('app')

@@ -6,7 +6,7 @@ import * as store from '../../index.js'
 import { argus, core, home, record, started, watcher } from '../support/guide-home.mjs'
 import { acquireSeedLock } from '../support/seed-lock.mjs'
 
-test('processes that want the same id at the same time get one each', async (t) => {
+test('processes that claim one id at one time get one each', async (t) => {
 	const at = home(t)
 	const four = await Promise.all(Array.from({ length: 4 }, () => argus(t, at)))
 	const got = await Promise.all(four.map((each) => each.do('resolve', { id: 'app', times: 3 })))
@@ -82,7 +82,7 @@ test('a watcher that ends does not remove the one that was started anew under it
 	const before = await argus(t, at)
 	const [id] = await before.do('resolve', { id: 'app', times: 1 })
 	await before.do('announce', { record: record(id, { pid: before.pid }) })
-	// Another process has taken it for dead.
+	// Another process has judged it dead.
 	await core.removeWatcherAndPersist(id)
 	const own = await started('app')
 	await before.do('remove', { id })

@@ -1,4 +1,5 @@
-// docs/how-to/adopting-in-argus.md: its code is compiled, and does with a registry what the guide says.
+// docs/how-to/adopting-in-argus.md: its code is compiled, and does with a registry what the guide
+// says.
 
 import assert from 'node:assert/strict'
 import {
@@ -77,7 +78,7 @@ test('updating: the updater comes first, may be async, and may change what it is
 	)
 })
 
-test('bad content is kept and warned of, a newer schema is refused', async (t) => {
+test('bad content is kept, with a warning; a newer schema is refused', async (t) => {
 	const at = home(t)
 	at.put('not JSON')
 	const warned = new Promise((resolve) => process.once('warning', resolve))
@@ -107,7 +108,7 @@ test('new and old processes update side by side and lose nothing', async (t) => 
 	at.put(print({ ...EMPTY, count: 0 }))
 	const mine = await Promise.all(Array.from({ length: 4 }, () => argus(t, at)))
 	const old = [puppet(t), puppet(t)]
-	// Old ones give up after 2 s, which says nothing about loss.
+	// Old processes give up after 2 s, which says nothing about lost updates.
 	const options = { timeoutMs: 60_000 }
 	for (const each of old) each.start('incrementWithSeedLock', { path: at.path, times: 10, options })
 	await Promise.all([
@@ -135,7 +136,7 @@ test('under the lock: read and write, as argus does', async (t) => {
 	assert.equal(at.json().count, 9)
 })
 
-test('under the lock: what would wait for itself is refused at once', async (t) => {
+test('under the lock: a call that would wait for itself is refused at once', async (t) => {
 	const at = home(t)
 	const alias = join(at.dir, 'alias.json')
 	symlinkSync(at.path, alias)
@@ -165,7 +166,7 @@ test('under two locks, each write goes through its own', async (t) => {
 	assert.equal(JSON.parse(readFileSync(other, 'utf8')).value, 2)
 })
 
-test('what outlives its lock writes under a lock of its own', async (t) => {
+test('code that outlives its lock writes under a lock of its own', async (t) => {
 	const at = home(t)
 	let open
 	const gate = new Promise((resolve) => {

@@ -10,7 +10,10 @@ const LONG = { timeoutMs: 60_000, durable: false }
 
 const push = (item) => (registry) => ({ ...registry, list: [...(registry.list ?? []), item] })
 
-/** Names the hold that runs now: the owner record in the guard has a nonce of its own for each. */
+/**
+ * Names the current hold of the lock: the owner record in the guard has a nonce of its own for
+ * each.
+ */
 const hold = (at) => JSON.parse(readFileSync(at.guard, 'utf8')).nonce
 
 test('1,000 concurrent updates take the lock a few times, and are all there, in order', async (t) => {
@@ -34,11 +37,12 @@ test('1,000 concurrent updates take the lock a few times, and are all there, in 
 	const results = await Promise.all(updates)
 	assert.equal(at.json().count, 1_000)
 	assert.equal(results[499].count, 500)
-	// Bounded by time, so how many it takes depends on the machine; one each would be 1,000.
+	// A batch is bounded by time, so their number depends on the machine; one lock each would be
+	// 1,000.
 	assert.ok(holds.size <= 100, `${holds.size} holds`)
 })
 
-test('one that fails fails alone, and leaves nothing of what it did', async (t) => {
+test('an update that fails fails alone, and leaves nothing of what it did', async (t) => {
 	const at = folder(t)
 	const mine = new Error('mine')
 	const settled = await Promise.allSettled([
@@ -63,7 +67,7 @@ test('one that fails fails alone, and leaves nothing of what it did', async (t) 
 	assert.deepEqual(at.json().list, [0, 1])
 })
 
-test('who comes before an async updater is written and told before it settles', async (t) => {
+test('updates before an async updater are committed and settled before it settles', async (t) => {
 	const at = folder(t)
 	let settle
 	const before = updateRegistry(at.path, push('before'), LONG)
@@ -82,7 +86,7 @@ test('who comes before an async updater is written and told before it settles', 
 	assert.deepEqual(at.json().list, ['before', 'slow', 'after'])
 })
 
-test('an async updater that fails takes nothing of the others with it', async (t) => {
+test('an async updater that fails does not affect the other updates', async (t) => {
 	const at = folder(t)
 	const mine = new Error('mine')
 	const settled = await Promise.allSettled([
@@ -95,14 +99,14 @@ test('an async updater that fails takes nothing of the others with it', async (t
 })
 
 for (const kind of ['sync', 'async']) {
-	test(`all of a batch run again if its lock is lost before the commit (last one ${kind})`, async (t) => {
+	test(`all updates of a batch run again if its lock is lost before the commit (last one ${kind})`, async (t) => {
 		const at = folder(t)
 		at.put(print({ ...EMPTY, list: [] }))
 		let runs = 0
-		const rob = (registry) => {
+		const takeLock = (registry) => {
 			runs += 1
 			if (runs === 1) {
-				// What an old argus does that takes the lock for stale.
+				// As an old argus does that takes the lock for stale.
 				unlinkSync(at.lockfile)
 				writeFileSync(at.path, print({ ...EMPTY, list: ['another'] }))
 			}
@@ -111,14 +115,18 @@ for (const kind of ['sync', 'async']) {
 		await Promise.all([
 			updateRegistry(at.path, push('first'), LONG),
 			updateRegistry(at.path, push('second'), LONG),
-			updateRegistry(at.path, kind === 'sync' ? rob : async (registry) => rob(registry), LONG),
+			updateRegistry(
+				at.path,
+				kind === 'sync' ? takeLock : async (registry) => takeLock(registry),
+				LONG,
+			),
 		])
 		assert.deepEqual(at.json().list, ['another', 'first', 'second', 'last'])
 		assert.equal(runs, 2)
 	})
 }
 
-test('writes take part, and holds of withRegistryLock keep their place in the line', async (t) => {
+test('writes are batched, and calls of withRegistryLock keep their place in the queue', async (t) => {
 	const at = folder(t)
 	const order = []
 	const note = (what) => (registry) => {
@@ -136,7 +144,7 @@ test('writes take part, and holds of withRegistryLock keep their place in the li
 	assert.deepEqual(at.json().list, ['written', 'second', 'third'])
 })
 
-test('corrupt bytes are kept once, and the one who replaced them is warned', async (t) => {
+test('corrupt bytes are kept once, and the call that replaced them is warned', async (t) => {
 	const at = folder(t)
 	at.put('bad')
 	const warned = []
@@ -152,7 +160,7 @@ test('corrupt bytes are kept once, and the one who replaced them is warned', asy
 	assert.equal(at.others().length, 1)
 })
 
-test('who can’t be served by anybody is told what stands in the way', async (t) => {
+test('updates of a file that no call can update get the reason', async (t) => {
 	const at = folder(t)
 	at.put('{"version":2}')
 	const settled = await Promise.allSettled(

@@ -1,4 +1,4 @@
-// Many at once: nothing lost, no two holds overlap, nobody held up who need not be.
+// Many calls at once: nothing lost, no two holds overlap, no call delayed without need.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -38,7 +38,7 @@ test('16 processes x 500 increments, Node and Rust mixed: the exact count, no ov
 	assert.deepEqual(at.others(), [])
 })
 
-test('old-style processes mixed with ours: no overlap, nothing lost', async (t) => {
+test('processes of old argus mixed with processes of this package: no overlap, nothing lost', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	const marker = `${at.path}.marker`
@@ -49,7 +49,8 @@ test('old-style processes mixed with ours: no overlap, nothing lost', async (t) 
 	for (const [index, each] of all.entries()) {
 		const task = tasks[index % tasks.length]
 		expected += times[task]
-		// Old ones wait longer than they really do: ours may starve them, but must not lose a thing.
+		// The old processes wait longer than real ones do: this package may starve those, but no update
+		// may be lost.
 		each.start(task, { path: at.path, times: times[task], marker, options: LONG })
 	}
 	for (const each of all) await each.expect('done')
@@ -57,7 +58,7 @@ test('old-style processes mixed with ours: no overlap, nothing lost', async (t) 
 	assert.deepEqual(at.others(), [])
 })
 
-test('64 concurrent updates in one process run in order, and don’t hold up its file reads', async (t) => {
+test('64 concurrent updates in one process run in order, and don’t delay its file reads', async (t) => {
 	const at = folder(t)
 	const [holder] = puppets(t, 1)
 	holder.start('hold', { path: at.path, options: LONG })
@@ -73,7 +74,7 @@ test('64 concurrent updates in one process run in order, and don’t hold up its
 			LONG,
 		),
 	)
-	// While all 64 wait for another process, libuv's four threads are free for everybody else.
+	// While all 64 wait for another process, libuv's four threads are free for other work.
 	const here = fileURLToPath(import.meta.url)
 	const reads = await Promise.all(Array.from({ length: 32 }, () => readFile(here)))
 	assert.equal(reads.length, 32)
@@ -84,7 +85,7 @@ test('64 concurrent updates in one process run in order, and don’t hold up its
 	assert.equal(at.json().count, 64)
 })
 
-test('waits for 64 locked registries at once leave the thread pool alone too', async (t) => {
+test('waits for 64 locked registries at once don’t use the thread pool of Node either', async (t) => {
 	const at = folder(t)
 	const places = Array.from({ length: 64 }, (_, index) => `${at.dir}/${index}.json`)
 	const [holder] = puppets(t, 1)

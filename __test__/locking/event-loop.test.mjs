@@ -1,4 +1,4 @@
-// What needs no other thread, and what may not keep the event loop from its turn.
+// Calls that are done on the calling thread, and the turns of the event loop between them.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -22,25 +22,25 @@ const takesTurn = async (call) => {
 }
 
 test(
-	'an update that nothing stands in the way of needs no turn of the event loop',
+	'an update with a free lock and a local file needs no turn of the event loop',
 	unlessWindows,
 	async (t) => {
 		const at = folder(t)
-		// The first one makes the guard, and looks for what a crash may have left.
+		// The first call makes the guard, and looks for what a crash may have left.
 		await writeRegistry(at.path, EMPTY, QUICK)
 		assert.equal(await takesTurn(() => updateRegistry(at.path, count, QUICK)), false)
 		assert.equal(await takesTurn(() => writeRegistry(at.path, EMPTY, QUICK)), false)
 	},
 )
 
-test('a durable one waits for the disk on another thread', async (t) => {
+test('a durable update waits for the disk on another thread', async (t) => {
 	const at = folder(t)
 	await writeRegistry(at.path, EMPTY, QUICK)
 	assert.equal(await takesTurn(() => updateRegistry(at.path, count)), true)
 	assert.equal(at.json().updatedAt, 1)
 })
 
-test('update after update leaves timers their turn', async (t) => {
+test('update after update lets timers fire', async (t) => {
 	const at = folder(t)
 	await writeRegistry(at.path, EMPTY, QUICK)
 	let isOver = false
@@ -48,7 +48,7 @@ test('update after update leaves timers their turn', async (t) => {
 		isOver = true
 	}, 1)
 	let updates = 0
-	// so many take a while.
+	// 1,000 updates take longer than the timer.
 	while (!isOver && updates < 1_000) {
 		await updateRegistry(at.path, count, QUICK)
 		updates++

@@ -22,7 +22,7 @@ import { puppet, puppets } from '../support/processes.mjs'
 
 const set = (key, value) => (registry) => ({ ...registry, [key]: value })
 
-test('the guard deleted while held: no overlap, and everybody goes on', async (t) => {
+test('the guard deleted while held: no overlap, and all processes go on', async (t) => {
 	const at = folder(t)
 	const { settle, done } = await held(at)
 	unlinkSync(at.guard)
@@ -38,7 +38,7 @@ test('the guard deleted while held: no overlap, and everybody goes on', async (t
 	assert.deepEqual(at.others(), [])
 })
 
-test('the guard deleted: a holder that can’t be judged from here is asked by its kernel lock, not by its age', async (t) => {
+test('the guard deleted: a holder that can’t be judged from here is judged by its kernel lock, not by its age', async (t) => {
 	const at = folder(t)
 	const { settle, done } = await held(at)
 	const record = readFileSync(at.lockfile, 'utf8')
@@ -115,7 +115,7 @@ const replacements = {
 	'a dangling symbolic link': (at) => symlinkSync('nowhere', at.guard),
 	'a folder': (at) => mkdirSync(at.guard),
 	'a FIFO': (at) => execFileSync('mkfifo', [at.guard]),
-	'somebody’s file': (at) => writeFileSync(at.guard, 'precious'),
+	'a file of another program': (at) => writeFileSync(at.guard, 'precious'),
 }
 
 for (const [what, replace] of Object.entries(replacements)) {
@@ -128,13 +128,14 @@ for (const [what, replace] of Object.entries(replacements)) {
 		assert.throws(() => updateRegistrySync(at.path, set('x', 1)), refused)
 		assert.equal(at.text(), print(EMPTY))
 		assert.deepEqual(at.others(), [])
-		if (what === 'somebody’s file') assert.equal(readFileSync(at.guard, 'utf8'), 'precious')
+		if (what === 'a file of another program')
+			assert.equal(readFileSync(at.guard, 'utf8'), 'precious')
 		renameSync(at.guard, `${at.dir}/away`)
 		await updateRegistry(at.path, set('x', 1), { timeoutMs: 0 })
 	})
 }
 
-test('a guard that a power failure left as zeros is a guard', async (t) => {
+test('a guard that a power failure left as zeros works as a guard', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	writeFileSync(at.guard, Buffer.alloc(1024))

@@ -12,13 +12,13 @@ import {
 	withRegistryLock,
 	writeRegistry,
 } from '../../index.js'
-import { EMPTY, folder, print, robbedOnce } from '../support/folder.mjs'
+import { EMPTY, folder, lockTakenOnce, print } from '../support/folder.mjs'
 import { held, LONG } from '../support/locks.mjs'
 import { puppet, puppets } from '../support/processes.mjs'
 
 const set = (key, value) => (registry) => ({ ...registry, [key]: value })
 
-test('busy and timed out name the holder and the way out', async (t) => {
+test('the errors of a busy lock and of a timeout name the holder and the remedy', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
 	holder.start('hold', { path: at.path, value: 1, options: LONG })
@@ -49,7 +49,7 @@ test('busy and timed out name the holder and the way out', async (t) => {
 	assert.equal((await inspectLock(at.path)).state, 'free')
 })
 
-test('while ours hold, the lockfile is there for old argus, and fresh even when the event loop is blocked', async (t) => {
+test('while this package holds the lock, the lockfile exists for old argus, and is fresh even when the event loop is blocked', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
 	const staleMs = 400
@@ -62,7 +62,7 @@ test('while ours hold, the lockfile is there for old argus, and fresh even when 
 		looks += 1
 		oldest = Math.max(oldest, Date.now() - statSync(at.lockfile).mtimeMs)
 	}, 20)
-	// Long past the threshold, ours still don't rob it.
+	// Long past staleMs, this package still does not take the lock over.
 	const thief = updateRegistry(at.path, set('thief', true), { staleMs, timeoutMs: 2 * staleMs })
 	await assert.rejects(thief, { code: 'LOCK_TIMEOUT' })
 	await holder.expect('done')
@@ -72,20 +72,20 @@ test('while ours hold, the lockfile is there for old argus, and fresh even when 
 	assert.equal(existsSync(at.lockfile), false)
 })
 
-test('a sync update waits as long as it may, not only until it looks up for the first time', async (t) => {
+test('a sync update waits for its whole timeout, not only for its first slice', async (t) => {
 	const at = folder(t)
 	const [holder, waiter] = puppets(t, 2)
 	holder.start('hold', { path: at.path, value: 1, options: LONG })
 	await holder.expect('holding')
 	waiter.start('incrementSync', { path: at.path, times: 1, options: LONG })
-	// Long enough for one that gives up early to say so; nothing depends on it otherwise.
+	// Long enough for a call that gives up early to fail; nothing else depends on it.
 	await delay(300)
 	holder.settle()
 	await waiter.expect('done')
 	assert.equal(at.json().count, 1)
 })
 
-test('a holder frozen past the stale threshold is not robbed by ours', async (t) => {
+test('the lock of a holder that is frozen beyond staleMs is not taken over', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
 	holder.start('hold', { path: at.path, value: 'frozen', options: LONG })
@@ -107,7 +107,7 @@ test('a holder frozen past the stale threshold is not robbed by ours', async (t)
 	assert.equal(at.json().thief, undefined)
 })
 
-test('robbed by an old-style process: the late commit is refused, the other’s entry survives', async (t) => {
+test('a lock that old argus took over: the late commit is refused, the other process’s entry survives', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	const [holder, old] = puppets(t, 2)
@@ -140,7 +140,7 @@ test('an update that lost its lock runs again on fresh content, within its timeo
 				seen.push(registry.other)
 				runs += 1
 				if (runs === 1) {
-					// What an old argus does that takes the lock for stale, updates and leaves.
+					// As an old argus does that takes the lock for stale, updates and releases.
 					unlinkSync(at.lockfile)
 					writeFileSync(at.path, print({ ...registry, other: runs + seen.length }))
 				}
@@ -154,9 +154,9 @@ test('an update that lost its lock runs again on fresh content, within its timeo
 	assert.equal(at.json().other, 4)
 })
 
-test('a write that lost its lock is done again', async (t) => {
+test('a write that lost its lock is repeated', async (t) => {
 	const at = folder(t)
-	const isRobbed = robbedOnce(t, at)
+	const isRobbed = lockTakenOnce(t, at)
 	await writeRegistry(at.path, { ...EMPTY, updatedAt: 7 }, LONG)
 	assert.ok(isRobbed())
 	assert.equal(at.json().updatedAt, 7)
@@ -199,7 +199,7 @@ test('withRegistryLock says when its lock was lost, and its lock writes nothing 
 	assert.equal(readFileSync(at.lockfile, 'utf8'), 'another', 'release must not delete it')
 })
 
-test('release by somebody who no longer owns the lock leaves the successor’s', async (t) => {
+test('a release of a lock that was taken over leaves the successor’s lock', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	const { settle, done } = await held(at, { timeoutMs: 0 })
@@ -215,7 +215,7 @@ test('release by somebody who no longer owns the lock leaves the successor’s',
 	await old.expect('done')
 })
 
-test('a holder that stands between guard and lockfile is named, too', async (t) => {
+test('a holder that has the guard but not yet the lockfile is named, too', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
 	holder.start('increment', { path: at.path, times: 1, options: LONG })

@@ -1,5 +1,5 @@
-// The ends of things: processes that are killed, exit or are interrupted, and threads that are
-// terminated, in the middle of anything.
+// Processes that are killed, exit or are interrupted, and threads that are terminated, at any point
+// of a call.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -52,7 +52,7 @@ test('SIGKILL in the middle of Node’s updates: old file or new, and the next u
 			acknowledged += 1
 		}
 		await victim.kill()
-		// What it had acknowledged until the end, but we had not read yet.
+		// What the process had acknowledged until its end, and this test had not read yet.
 		for (;;) {
 			const { event } = await victim.next()
 			if (event === 'exit') break
@@ -78,7 +78,7 @@ test('SIGKILL at random points of Rust’s updates, 200 times', async (t) => {
 		})
 		const exited = once(victim, 'exit')
 		await once(victim.stdout, 'data')
-		// It is at it now; where, the time since says, which nobody controls.
+		// It runs now; at which point it is depends on the time since then, which nothing controls.
 		const spin = Math.random() * 2
 		for (const start = performance.now(); performance.now() - start < spin; );
 		victim.kill('SIGKILL')
@@ -93,7 +93,7 @@ test('SIGKILL at random points of Rust’s updates, 200 times', async (t) => {
 	assert.ok(last >= 200, `${last} updates by the victims`)
 })
 
-test('an idle process ends by itself: after updates, and with the addon just loaded', async (t) => {
+test('an idle process ends by itself: after updates, and with the addon only loaded', async (t) => {
 	const at = folder(t)
 	const path = JSON.stringify(at.path)
 	const texts = [
@@ -101,9 +101,9 @@ test('an idle process ends by itself: after updates, and with the addon just loa
 		`await registry.updateRegistry(${path}, (r) => ({ ...r, updatedAt: 1 }))
 		registry.updateRegistrySync(${path}, (r) => ({ ...r, updatedAt: 2 }))
 		await registry.updateRegistry(${path}, (r) => r, { signal: new AbortController().signal })`,
-		// Held for good, by an updater that never settles: nothing is left to wait for.
+		// Held by an updater that never settles: no event is left to wait for.
 		`registry.updateRegistry(${path}, () => new Promise(() => {}))`,
-		// Aborted: nobody waits any more.
+		// Aborted: no call waits any more.
 		`const aborter = new AbortController()
 		registry.updateRegistry(${path}, () => new Promise(() => {}), { signal: aborter.signal }).catch(() => {})
 		setImmediate(() => aborter.abort())`,
@@ -112,7 +112,7 @@ test('an idle process ends by itself: after updates, and with the addon just loa
 	await nextUpdate(at, { timeoutMs: 0 })
 })
 
-test('a wait that was aborted keeps its process no longer, though the lock is still held', async (t) => {
+test('a wait that was aborted keeps its process alive no longer, though the lock is still held', async (t) => {
 	const at = folder(t)
 	const holder = await heldByPuppet(t, at)
 	const waiter = script(
@@ -121,9 +121,10 @@ test('a wait that was aborted keeps its process no longer, though the lock is st
 		registry.updateRegistry(${JSON.stringify(at.path)}, (r) => r, { timeoutMs: Infinity, signal: aborter.signal })
 			.catch((error) => console.log(error.code))
 		setImmediate(() => aborter.abort())
-		// Only if something keeps the process.
+		// Runs only if something keeps the process alive.
 		setTimeout(() => process.exit(9), 20_000).unref()`,
-		// The collector would end the wait as well, but nobody knows when: it has nothing to do here.
+		// The garbage collector would end the wait, too, at a time that can't be known; it does not run
+		// here.
 		{ flags: ['--min-semi-space-size=64'] },
 	)
 	assert.equal(await waiter.line(), 'ABORTED')
@@ -132,7 +133,7 @@ test('a wait that was aborted keeps its process no longer, though the lock is st
 	await holder.expect('done')
 })
 
-test('the collector does not release the lock of code that never settles', async (t) => {
+test('the garbage collector does not release the lock of code that never settles', async (t) => {
 	const gc = collector()
 	for (const hold of [updateRegistry, withRegistryLock]) {
 		const at = folder(t)
@@ -148,10 +149,11 @@ test('the collector does not release the lock of code that never settles', async
 })
 
 /**
- * The wait was over, but its caller did not know that yet when he aborted: then the lock that it
- * had got was nobody's, and held until the collector found it, in an idle process never.
+ * The wait was over, but its caller did not know that yet when it aborted: the lock that the wait
+ * had got then had no owner, and was held until the garbage collector found it, in an idle process
+ * for ever.
  */
-test('an abort in the moment in which the wait is over frees the lock', async (t) => {
+test('an abort at the moment at which the wait ends frees the lock', async (t) => {
 	const at = folder(t)
 	const aborting = script(
 		t,
@@ -170,7 +172,7 @@ test('an abort in the moment in which the wait is over frees the lock', async (t
 	assert.equal(await aborting.exited, 'SIGTERM')
 })
 
-test('a call that is under way keeps its process until it settles, and no longer', async (t) => {
+test('a call that is under way keeps its process alive until it settles, and no longer', async (t) => {
 	const at = folder(t)
 	const holder = await heldByPuppet(t, at)
 	const waiter = script(
@@ -239,7 +241,7 @@ test('Ctrl-C ends a process that waits or holds, as it would without the addon',
 	await nextUpdate(at, { timeoutMs: 0 })
 })
 
-/** Terminates threads in each of these middles again and again; the lock must come free. */
+/** Terminates threads at each of these points again and again; the lock must come free. */
 const terminateIn = async (at, middles) => {
 	for (let round = 1; round <= 8; round += 1) {
 		for (const middle of middles) {
@@ -249,7 +251,7 @@ const terminateIn = async (at, middles) => {
 		}
 	}
 	assert.equal(at.json().next, 8 * middles.length)
-	// Deno's worker may still be at its last update; if it left anything, this would not end.
+	// Deno's worker may still do its last update; if it left a file, this loop would not end.
 	while (at.others().length > 0) await new Promise(setImmediate)
 }
 
@@ -272,12 +274,12 @@ test('worker.terminate() in the middle of an update frees the lock', (t) =>
 		'ready(); (async () => { for (;;) await registry.announceWatcher(path, { id: "w", host: "", port: 1, pid: 1, startedAt: 1, updatedAt: 1 }, { durable: false }) })()',
 	]))
 
-test('worker.terminate() of a thread that stands still or never comes to rest frees the lock', {
+test('worker.terminate() of a thread that is blocked or never idle frees the lock', {
 	skip: skipIf(process.versions.deno, 'Deno leaves a worker that is not in its event loop running'),
 }, async (t) => {
 	const at = folder(t)
 	const holder = await heldByPuppet(t, at)
-	// For a minute, if nothing ended it.
+	// It would wait for a minute.
 	const standing = 'ready(); registry.updateRegistrySync(path, (r) => r, { timeoutMs: 60000 })'
 	await (await worker(standing, at.path)).terminate()
 	holder.settle()
@@ -288,7 +290,7 @@ test('worker.terminate() of a thread that stands still or never comes to rest fr
 	])
 })
 
-test('worker.terminate() ends a thread that stands in a synchronous wait', {
+test('worker.terminate() ends a thread that is in a synchronous wait', {
 	skip: skipIf(
 		process.platform !== 'linux' || process.versions.deno,
 		'needs /proc, and a runtime that ends such a worker',
@@ -296,7 +298,7 @@ test('worker.terminate() ends a thread that stands in a synchronous wait', {
 }, async (t) => {
 	const at = folder(t)
 	const holder = await heldByPuppet(t, at)
-	// Without end: nothing but the termination ends it.
+	// It would wait for ever: only the termination ends it.
 	const text = 'ready(); registry.updateRegistrySync(path, (r) => r, { timeoutMs: Infinity })'
 	const thread = await worker(text, at.path)
 	const waits = new RegExp(`-> FLOCK .*:${statSync(at.guard).ino} `)
@@ -324,7 +326,7 @@ test('the addon loaded only by workers that end, while their waits go on in the 
 		{ prelude: "import { Worker } from 'node:worker_threads'" },
 	)
 	assert.equal(await host.line(), 'terminated')
-	// Now the thread that still stands in the kernel's queue gets the lock, and must let it go.
+	// Now the thread that is still in the kernel's queue gets the lock, and must release it.
 	holder.settle()
 	await holder.expect('done')
 	await nextUpdate(at)
@@ -332,7 +334,7 @@ test('the addon loaded only by workers that end, while their waits go on in the 
 	assert.equal(await host.exited, 'SIGTERM')
 })
 
-test('a lock whose object nobody keeps is held all the same', async (t) => {
+test('a lock whose object no code keeps stays held', async (t) => {
 	const at = folder(t)
 	const lockPath = JSON.stringify(`${at.dir}/x.lock`)
 	const path = JSON.stringify(at.path)
@@ -369,7 +371,7 @@ test('no descriptors and no files are left behind by updates', {
 		await nextUpdate(at, LONG)
 		await updateRegistry(at.path, () => Promise.reject(new Error('mine')), LONG).catch(() => {})
 	}
-	// Replaced files are closed in the background; if they were not, this would not end.
+	// Replaced files are closed in the background; if they were not, this loop would not end.
 	while (open() > before) await new Promise(setImmediate)
 	assert.deepEqual(at.others(), [])
 })

@@ -60,7 +60,7 @@ test('12 processes that meet one abandoned lockfile, 200 rounds: one holder at a
 	assert.deepEqual(at.others(), [])
 })
 
-test('a lockfile from the future grows old like any other; one from 1970 is abandoned', async (t) => {
+test('a lockfile dated in the future ages like any other; one dated 1970 is abandoned', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	leaveOldLockfile(at, -86_400)
@@ -76,7 +76,7 @@ test('a lockfile from the future grows old like any other; one from 1970 is aban
 	assert.equal(at.json().x, 2)
 })
 
-test('no step of the clock makes a live holder of ours look abandoned', async (t) => {
+test('no step of the clock makes a live holder of this package look abandoned', async (t) => {
 	const at = folder(t)
 	const { settle, done } = await held(at)
 	const thief = puppet(t)
@@ -109,7 +109,7 @@ test('a lockfile that is a FIFO is judged by its age, without hanging', async (t
 	assert.deepEqual(at.others(), [])
 })
 
-test('a lockfile from the future that can’t be dated now is abandoned', async (t) => {
+test('a lockfile dated in the future that can’t be dated now is abandoned', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	execFileSync('mkfifo', [at.lockfile])
@@ -131,7 +131,7 @@ test('a folder in the lockfile’s place is an error that names it, and stays wh
 	assert.equal(at.text(), print(EMPTY))
 })
 
-test('a stale threshold beyond old argus’s keeps the lockfile fresh for it all the same', async (t) => {
+test('with a staleMs beyond old argus’s the lockfile stays fresh for old argus nevertheless', async (t) => {
 	const at = folder(t)
 	const { settle, done } = await held(at, { ...LONG, staleMs: Number.POSITIVE_INFINITY })
 	utimesSync(at.lockfile, 0, 0)

@@ -13,6 +13,7 @@ import {
 	updateRegistrySync,
 } from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
+import { queues } from '../support/locks.mjs'
 import { puppet } from '../support/processes.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
@@ -73,11 +74,11 @@ test('waiting for an update of the same process is bounded too, and the rest go 
 	await assert.rejects(stuck, { code: 'ABORTED' })
 	await last
 	assert.equal(at.json().last, true)
-	// Those who left the line have left it whole: nobody seems to be in it still.
+	// The calls that gave up have left the queue: it is empty.
 	updateRegistrySync(at.path, same, { timeoutMs: 0 })
 })
 
-test('an abort ends each phase: before, in line, waiting for the lock, in the updater', async (t) => {
+test('an abort ends each phase: before the call, in the queue, waiting for the lock, in the updater', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	const reason = new Error('enough')
@@ -129,18 +130,18 @@ test('an abort ends each phase: before, in line, waiting for the lock, in the up
 	assert.deepEqual(at.json(), { ...EMPTY, value: 1 })
 })
 
-test('a call that is aborted already does not wait in line', async (t) => {
+test('a call that is aborted already does not wait in the queue', async (t) => {
 	const at = folder(t)
 	const aborter = new AbortController()
 	const stuck = updateRegistry(at.path, never, { ...LONG, signal: aborter.signal })
-	// One try: if it looked at the line first, it would find it busy.
+	// One try: if the call looked at the queue first, it would find it busy.
 	const options = { timeoutMs: 0, signal: AbortSignal.abort() }
 	await assert.rejects(updateRegistry(at.path, same, options), { code: 'ABORTED' })
 	aborter.abort()
 	await assert.rejects(stuck, { code: 'ABORTED' })
 })
 
-test('an abort in line does not wait for those in front', async (t) => {
+test('an abort in the queue does not wait for the calls in front', async (t) => {
 	const at = folder(t)
 	const [first, second] = [new AbortController(), new AbortController()]
 	const order = []
@@ -166,7 +167,7 @@ test('a signal that many calls share is listened to once', async (t) => {
 	for (const { reason } of await Promise.allSettled(calls)) assert.equal(reason.code, 'ABORTED')
 })
 
-test('an abort after waiting in line does not take the next one’s turn away', async (t) => {
+test('an abort after waiting in the queue does not remove the next call', async (t) => {
 	const at = folder(t)
 	const aborter = new AbortController()
 	const updates = [
@@ -187,7 +188,7 @@ test('an abort after waiting in line does not take the next one’s turn away', 
 	assert.equal(at.json().third, true)
 })
 
-test('a timeout beyond what timers can hold is waited for in line too', async (t) => {
+test('a timeout beyond what timers can hold works in the queue, too', async (t) => {
 	const at = folder(t)
 	const aborter = new AbortController()
 	const stuck = updateRegistry(at.path, never, { ...LONG, signal: aborter.signal })
@@ -222,7 +223,7 @@ test('an abort counts when the lock was lost and the update would run again', as
 	assert.equal(at.text(), print(EMPTY))
 })
 
-test('a timeout that was used up in line is a timeout, not busy', async (t) => {
+test('a timeout that was used up in the queue is LOCK_TIMEOUT, not LOCK_BUSY', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
 	holder.start('hold', { path: at.path, options: LONG })
@@ -251,9 +252,8 @@ test('many timeouts leave the lock free and in order', async (t) => {
 		await updateRegistry(at.path, (registry) => ({ ...registry, round }), LONG)
 	}
 	assert.equal(at.json().round, 9)
-	// A registry that nobody has a turn for is not remembered.
-	const { queues } = globalThis[Symbol.for('argus-registry.queues.1')]
-	assert.deepEqual([...queues.keys()], [])
+	// A registry without queued calls is not remembered.
+	assert.deepEqual([...queues().keys()], [])
 })
 
 const names = (at) => Object.keys(at.json().watchers).sort()
@@ -268,7 +268,7 @@ const enterBy = {
 }
 
 for (const [name, enter] of Object.entries(enterBy)) {
-	test(`${name}: what only looks like a signal hurts nobody but its caller`, async (t) => {
+	test(`${name}: a value that only looks like a signal harms no call but its own`, async (t) => {
 		const at = folder(t)
 		const fails = () => {
 			throw new Error('no signal of the platform’s')
@@ -297,9 +297,9 @@ for (const [name, enter] of Object.entries(enterBy)) {
 	})
 }
 
-test('however short its time is, a wait ends with it and not with the holder', async (t) => {
-	// The addon took a wait for one that has time left and stood in the kernel's queue, and a moment
-	// later, when nothing was left of it, no timer was set for it here.
+test('however short a timeout is, a wait ends with it and not with the holder', async (t) => {
+	// The bug: the addon found time left for a wait and blocked in the kernel's queue; a moment
+	// later, when no time was left, lib/ set no timer for that wait.
 	const at = folder(t)
 	await updateRegistry(at.path, same, LONG)
 	const holdGuard = async () => {
@@ -307,7 +307,8 @@ test('however short its time is, a wait ends with it and not with the holder', a
 			try {
 				return tryLockExclusive(`${at.path}.guard`)
 			} catch (error) {
-				// Who gave up last may stand there still, and lets go as soon as it is his.
+				// The thread of the last wait may still be in the kernel's queue; it releases the lock as
+				// soon as it gets it.
 				if (error.code !== 'LOCK_BUSY') throw error
 				await delay(1)
 			}

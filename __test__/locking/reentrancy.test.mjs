@@ -1,4 +1,5 @@
-// Updates of one registry inside of each other are refused, and synchronous ones beside asynchronous ones.
+// Updates of one registry inside of each other are refused, and synchronous ones beside
+// asynchronous ones.
 
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
@@ -13,7 +14,7 @@ import {
 	withRegistryLock,
 	writeRegistry,
 } from '../../index.js'
-import { EMPTY, folder, robbedOnce } from '../support/folder.mjs'
+import { EMPTY, folder, lockTakenOnce } from '../support/folder.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
 
@@ -21,7 +22,7 @@ const same = (registry) => registry
 
 const reEntrant = { name: 'RegistryError', code: 'RE_ENTRANT' }
 
-test('a nested update of the same registry fails at once, at any depth, sync or async', async (t) => {
+test('a nested update of one registry fails at once, at any depth, sync or async', async (t) => {
 	const at = folder(t)
 	const other = `${at.dir}/other.json`
 	const nestedCalls = [
@@ -59,20 +60,20 @@ test('a nested update of the same registry fails at once, at any depth, sync or 
 	})
 })
 
-test('a nested update is told what to do instead, and not to wait for what waits for it', async (t) => {
+test('the error of a nested update says what to do instead, and not to wait for the update around it', async (t) => {
 	const at = folder(t)
-	const told = { ...reEntrant, message: /change the value/ }
+	const refused = { ...reEntrant, message: /change the value/ }
 	await updateRegistry(
 		at.path,
 		async (registry) => {
-			await assert.rejects(updateRegistry(at.path, same, LONG), told)
-			assert.throws(() => updateRegistrySync(at.path, same, LONG), told)
+			await assert.rejects(updateRegistry(at.path, same, LONG), refused)
+			assert.throws(() => updateRegistrySync(at.path, same, LONG), refused)
 			return registry
 		},
 		LONG,
 	)
 	updateRegistrySync(at.path, (registry) => {
-		assert.throws(() => updateRegistrySync(at.path, same, LONG), told)
+		assert.throws(() => updateRegistrySync(at.path, same, LONG), refused)
 		return registry
 	})
 })
@@ -97,7 +98,7 @@ test('an updater may update another registry', async (t) => {
 	for (const other of others) assert.equal(readRegistrySync(other).registry.updatedAt, 7)
 })
 
-test('a sync update inside a sync update is refused in whatever context it runs', async (t) => {
+test('a sync update inside a sync update is refused in any async context', async (t) => {
 	const at = folder(t)
 	const elsewhere = AsyncLocalStorage.snapshot()
 	updateRegistrySync(at.path, (registry) => {
@@ -107,7 +108,7 @@ test('a sync update inside a sync update is refused in whatever context it runs'
 	})
 })
 
-test('two copies of the package in one thread know of each other’s updates', async (t) => {
+test('two copies of the package in one thread see each other’s updates', async (t) => {
 	const at = folder(t)
 	const require = createRequire(import.meta.url)
 	const loaded = Object.keys(require.cache).filter((file) => file.endsWith('.js'))
@@ -126,7 +127,7 @@ test('two copies of the package in one thread know of each other’s updates', a
 	)
 })
 
-test('what an updater started may update the registry when the updater is done', async (t) => {
+test('code that an updater started may update the registry when the updater is done', async (t) => {
 	const at = folder(t)
 	let late
 	await updateRegistry(
@@ -143,7 +144,7 @@ test('what an updater started may update the registry when the updater is done',
 	assert.equal(at.json().late, true)
 })
 
-test('what a sync updater started may update the registry when the updater is done', async (t) => {
+test('code that a sync updater started may update the registry when the updater is done', async (t) => {
 	const at = folder(t)
 	let late
 	updateRegistrySync(at.path, (registry) => {
@@ -198,7 +199,7 @@ test('a sync update fails at once while an async one of the thread is under way'
 test('a write that lost its lock needs its thread again: a sync update is refused', async (t) => {
 	const at = folder(t)
 	const aborter = new AbortController()
-	const isRobbed = robbedOnce(t, at, () => writeFileSync(at.lockfile, ''))
+	const isRobbed = lockTakenOnce(t, at, () => writeFileSync(at.lockfile, ''))
 	let settled = false
 	const writing = writeRegistry(at.path, EMPTY, { ...LONG, signal: aborter.signal })
 	writing.catch(() => {}).finally(() => (settled = true))

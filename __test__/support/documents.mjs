@@ -1,9 +1,13 @@
-// Codecs for tests, and the calls that take one.
+// Documents for tests, and the calls that they have.
 
 import assert from 'node:assert/strict'
-import { updateRegistry, updateRegistrySync, withRegistryLock, writeRegistry } from '../../index.js'
+import { Document } from '../../index.js'
 
-export const same = (value) => value
+/** For calls that must not fail because the machine is slow. */
+export const PATIENT = { timeoutMs: 60_000 }
+
+/** Any JSON. */
+export const lists = { empty: () => [] }
 
 /** Not JSON: one line per item. */
 export const lines = {
@@ -15,20 +19,43 @@ export const lines = {
 	empty: () => [],
 }
 
-/** The same update, asynchronous and synchronous. */
+/**
+ * A document in the folder's file, under a registry's lock; content that can't be decoded is kept.
+ */
+export const documentAt = (at, format, options) =>
+	new Document(at.path, {
+		lock: 'registry',
+		onCorrupt: 'keep',
+		durable: false,
+		...format,
+		...options,
+	})
+
+export const same = (value) => value
+
+export const push = (item) => (list) => [...list, item]
+
+/** The calls that update, asynchronous and synchronous, as calls that return a promise. */
 export const updates = {
-	updateRegistry,
-	updateRegistrySync: async (...args) => updateRegistrySync(...args),
+	update: (document, updater) => document.update(updater, PATIENT),
+	updateSync: async (document, updater) => document.updateSync(updater, PATIENT),
 }
 
 /** Every call that writes `value`. */
 export const writes = (value) => ({
-	updateRegistry: (path, options) => updateRegistry(path, () => value, options),
-	updateRegistrySync: async (path, options) => updateRegistrySync(path, () => value, options),
-	writeRegistry: (path, options) => writeRegistry(path, value, options),
-	withRegistryLock: (path, options) => withRegistryLock(path, (lock) => lock.write(value), options),
+	update: (document) => document.update(() => value, PATIENT),
+	updateSync: async (document) => document.updateSync(() => value, PATIENT),
+	save: (document) => document.save(value, PATIENT),
+	withLock: (document) => document.withLock((lock) => lock.write(value), PATIENT),
 })
 
+/** Every call that reads. */
+export const loads = {
+	load: (document) => document.load(PATIENT),
+	loadSync: async (document) => document.loadSync(PATIENT),
+}
+
+/** The error that a promise rejects with. */
 export const caught = (promise) =>
 	promise.then(
 		() => assert.fail('resolved'),

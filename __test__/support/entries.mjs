@@ -4,7 +4,7 @@ import { puppet } from './processes.mjs'
 
 export const LONG = { timeoutMs: 120_000, durable: false }
 
-/** Another process that holds the lock until it is told to settle. */
+/** Another process that holds the lock until the test has it settle. */
 export const held = async (t, at) => {
 	const holder = puppet(t)
 	holder.start('hold', { path: at.path, value: 1, options: LONG })

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Deno's workers may still be at their last update when they count as terminated. */
+/** Deno's workers may still do their last update when they count as terminated. */
 const removeWhole = (dir) => {
 	for (let tries = 1; ; tries += 1) {
 		try {
@@ -43,7 +43,7 @@ export const folder = (t, parent = tmpdir()) => {
 		json: () => JSON.parse(readFileSync(path, 'utf8')),
 		ids: () => Object.keys(JSON.parse(readFileSync(path, 'utf8')).watchers),
 		put: (text) => writeFileSync(path, text),
-		/** What is there beside the registry and its guard. */
+		/** The names beside the registry and its guard. */
 		others: () =>
 			readdirSync(dir).filter((name) => !['registry.json', 'registry.json.guard'].includes(name)),
 	}
@@ -54,25 +54,25 @@ export const EMPTY = { version: 1, updatedAt: 0, watchers: {} }
 export const print = (value) => JSON.stringify(value, null, 2)
 
 /**
- * Takes the lock of the next hold away, between its reading and its writing, even from calls that
- * run no code of their caller: the thread notes since when it holds the lock. Returns how to ask
- * whether that has happened.
+ * Takes the next lock of this thread away, between its reading and its writing, also from calls
+ * that run no code of their caller: the thread reads the clock when it has the lock. Returns a
+ * function that says whether that has happened.
  */
-export const robbedOnce = (t, at, takeOver = () => {}) => {
-	let robbed = false
+export const lockTakenOnce = (t, at, takeOver = () => {}) => {
+	let taken = false
 	const { now } = Date
 	t.after(() => {
 		Date.now = now
 	})
 	Date.now = () => {
-		if (!robbed && existsSync(at.lockfile)) {
-			robbed = true
+		if (!taken && existsSync(at.lockfile)) {
+			taken = true
 			unlinkSync(at.lockfile)
 			takeOver()
 		}
 		return now()
 	}
-	return () => robbed
+	return () => taken
 }
 
 /** A watcher of this process, just started. */

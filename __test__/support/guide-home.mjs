@@ -1,4 +1,4 @@
-// The guide's code, loaded, and a home for it: what its tests have in common.
+// The guide's code, loaded, and a folder for it: what its tests have in common.
 
 import { after } from 'node:test'
 import { folder } from './folder.mjs'

@@ -1,4 +1,5 @@
-// The modules of a guide that was compiled; apart, so that a process needs no compiler to load them.
+// The modules of a guide that was compiled; apart, so that a process needs no compiler to load
+// them.
 
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'

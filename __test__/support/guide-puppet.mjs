@@ -1,4 +1,5 @@
-// A process of argus, on the code of the guide: it does what it is told, and says what it did.
+// A process of argus, on the code of the guide: it does the tasks that messages name, and reports
+// what it did.
 
 import { load } from './guide-modules.mjs'
 
@@ -32,7 +33,7 @@ const tasks = {
 	},
 	announce: ({ record }) => watcher.announceWatcher(record),
 	remove: ({ id }) => watcher.removeWatcher(id),
-	/** Beats until it has complained so often. */
+	/** Runs a heartbeat until it has reported so many errors. */
 	beat: async ({ record, times }) => {
 		const said = []
 		let enough
@@ -46,7 +47,7 @@ const tasks = {
 		await stop()
 		return { first: said[0], times }
 	},
-	/** Reads and prunes as somebody who may not write, whoever runs the tests. */
+	/** Reads and prunes as a user who may not write, also where root runs the tests. */
 	onlyRead: async () => {
 		if (process.getuid?.() === 0) {
 			process.setgroups?.([])

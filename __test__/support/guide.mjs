@@ -1,5 +1,5 @@
-// The code of docs/how-to/adopting-in-argus.md, taken out of it, compiled by tsc as argus would, and put
-// where its imports find each other and this package.
+// The code of docs/how-to/adopting-in-argus.md, taken out of it, compiled by tsc as argus would,
+// and put where its imports find each other and this package.
 
 import {
 	chmodSync,
@@ -28,7 +28,7 @@ export const blocksOf = (text) =>
 		return { name, code }
 	})
 
-/** What argus has already, and who calls it, by where it belongs. */
+/** What argus has already, and its callers, by the path of each in argus. */
 const others = {
 	'packages/argus-core/src/registry/types.ts': 'types.ts',
 	'packages/argus-core/src/registry/paths.ts': 'paths.ts',
@@ -64,10 +64,10 @@ const compile = (files) => {
 	)
 }
 
-/** Compiles a guide; `problems` are what tsc has to say. */
+/** Compiles a guide; `problems` are what tsc reports. */
 export const build = (text) => {
 	const dir = realpathSync(mkdtempSync(join(tmpdir(), 'argus-registry-guide-')))
-	// Somebody without privileges may have to read it.
+	// A user without privileges may have to read it.
 	chmodSync(dir, 0o755)
 	const put = (name, content) => {
 		mkdirSync(dirname(join(dir, name)), { recursive: true })

@@ -1,6 +1,14 @@
-// The package as npm would install it, somewhere else than here.
+// The package as npm would install it, in another folder.
 
-import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+	copyFileSync,
+	cpSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	statSync,
+	writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -19,8 +27,13 @@ export const installPackage = (nodeModules, { addonIn = nodeModules } = {}) => {
 	const to = join(nodeModules, 'argus-registry')
 	mkdirSync(to, { recursive: true })
 	const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-	for (const file of ['package.json', ...files]) {
-		cpSync(join(root, file), join(to, file), { recursive: true })
+	for (const pattern of ['package.json', ...files]) {
+		// `docs/**/*.md`: all such files in a folder and its subfolders.
+		const [file, ending = ''] = pattern.split('/**/*')
+		cpSync(join(root, file), join(to, file), {
+			recursive: true,
+			filter: (from) => statSync(from).isDirectory() || from.endsWith(ending),
+		})
 	}
 	const toAddon = join(addonIn, `argus-registry-${platform}`)
 	mkdirSync(toAddon, { recursive: true })

@@ -1,4 +1,5 @@
-// The layers of `lib/`: which module uses which, and which uses are against the order of the layers.
+// The layers of `lib/`: which module uses which, and which uses are against the order of the
+// layers.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
@@ -16,7 +17,9 @@ export const modulesIn = (dir, folder = '') =>
 		}),
 	)
 
-/** The module paths that a source requires, relative to the folder; `..` for those outside of it. */
+/**
+ * The module paths that a source requires, relative to the folder; `..` for those outside of it.
+ */
 const requiredBy = (path, source) =>
 	[...source.matchAll(/\brequire\(\s*(['"`])(\.[^'"`]*)\1\s*\)/g)].map(([, , name]) =>
 		posix.join(posix.dirname(path), name),
@@ -24,7 +27,9 @@ const requiredBy = (path, source) =>
 
 const layerOf = (path) => LAYERS.indexOf(path.split('/')[0].replace(/\.js$/, ''))
 
-/** The first cycle that is found from a module on, as the paths on it; undefined if there is none. */
+/**
+ * The first cycle that is found from a module on, as the paths on it; undefined if there is none.
+ */
 const cycleFrom = (path, uses, trail = [], done = new Set()) => {
 	if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path]
 	if (done.has(path)) return undefined

@@ -1,4 +1,4 @@
-// Locks for tests: one that an old argus left, and one that this process holds.
+// Locks for tests: a lockfile that an old argus left, and a lock that this process holds.
 
 import { utimesSync, writeFileSync } from 'node:fs'
 import { updateRegistry } from '../../index.js'
@@ -31,3 +31,6 @@ export const held = async (at, options = LONG) => {
 	await inside
 	return { settle, done }
 }
+
+/** The queues of this thread, which all copies of the package in it share. */
+export const queues = () => globalThis[Symbol.for('argus-registry.queues.2')].queues

@@ -1,5 +1,5 @@
-// The entry operations as argus has had them: each update is locked, and so nothing tears; but
-// what is decided outside of the lock, or by id alone, races. For tests that show the difference.
+// The entry operations as argus has had them: each update is locked, so that no file is torn; but
+// what is decided without the lock, or by id alone, races. For tests that show the difference.
 
 import { createRequire } from 'node:module'
 
@@ -8,7 +8,7 @@ const { readRegistry, updateRegistry } = createRequire(import.meta.url)('../../i
 
 const TTL_MS = 60_000
 
-/** Looks for a free id; somebody else may find the same one before it is entered. */
+/** Looks for a free id; another process may find that id before it is entered. */
 export const resolveUniqueWatcherId = async (path, id) => {
 	const { watchers } = (await readRegistry(path)).registry
 	if (!(id in watchers)) return id
@@ -28,14 +28,14 @@ export const announceWatcher = (path, watcher) =>
 export const heartbeatWatcher = (path, watcher) =>
 	announceWatcher(path, { ...watcher, updatedAt: Date.now() })
 
-/** By id: whosever entry that is by then. */
+/** By id: whichever watcher has the entry by then. */
 export const removeWatcher = (path, id) =>
 	updateRegistry(path, (registry) => {
 		const { [id]: _removed, ...watchers } = registry.watchers
 		return { ...registry, updatedAt: Date.now(), watchers }
 	})
 
-/** Looks without the lock, and removes under it what it saw then. */
+/** Looks without the lock, and removes under the lock what it saw then. */
 export const pruneStaleWatchers = async (path, { meanwhile = () => {} } = {}) => {
 	const { watchers } = (await readRegistry(path)).registry
 	const stale = Object.keys(watchers).filter((id) => Date.now() - watchers[id].updatedAt > TTL_MS)

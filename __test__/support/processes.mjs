@@ -1,4 +1,4 @@
-// Real processes for tests, moved by messages, never by sleeps.
+// Real processes for tests, controlled by messages, never by sleeps.
 
 import assert from 'node:assert/strict'
 import { execFileSync, fork, spawn } from 'node:child_process'
@@ -33,7 +33,7 @@ export const puppet = (t, file = 'puppet.mjs', args = []) => {
 			: new Promise((resolve) => waiting.push(resolve))
 	return {
 		pid: child.pid,
-		/** Starts a task; what becomes of it comes from `next`. */
+		/** Starts a task; `next` returns what it reports. */
 		start: (task, details) => child.send({ task, ...details }),
 		settle: () => child.send({ settle: true }),
 		next,

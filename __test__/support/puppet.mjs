@@ -1,18 +1,18 @@
-// A process that tests move by strings: it does what it is told, and says what it did.
+// A process that a test controls: it does the tasks that messages name, and reports what it did.
 
 import { closeSync, openSync, unlinkSync } from 'node:fs'
-import { claimWatcher, updateRegistry, updateRegistrySync } from '../../index.js'
+import { claimWatcher, Document, updateRegistry, updateRegistrySync } from '../../index.js'
 import { updateWithSeedLock } from './seed-lock.mjs'
 
 const say = (event, value) => process.send({ event, value })
 
 /** Settled by the next message `settle`. */
 let settle
-const told = () => new Promise((resolve) => (settle = resolve))
+const settled = () => new Promise((resolve) => (settle = resolve))
 
 /**
- * A witness that knows nothing of the lock: the marker is created exclusively inside the hold, so
- * a second hold at the same time fails.
+ * A witness that is independent of the lock: the marker is created exclusively while the lock is
+ * held, so that a second holder at the same time fails.
  */
 const witnessed = (marker, body) => {
 	if (!marker) return body()
@@ -35,28 +35,29 @@ const tasks = {
 	incrementSync: ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) updateRegistrySync(path, bump(marker), options)
 	},
-	/** The same of a file that is nothing but a number. */
-	incrementNumber: async ({ path, times, marker, options }) => {
-		const codec = { empty: () => 0 }
+	/** Increments a document that is nothing but a number. */
+	incrementNumber: async ({ path, times, marker }) => {
+		const options = { lock: 'registry', durable: false, empty: () => 0 }
+		const document = new Document(path, options)
 		const next = (number) => witnessed(marker, () => number + 1)
-		for (let i = 0; i < times; i += 1) await updateRegistry(path, next, { ...options, codec })
+		for (let i = 0; i < times; i += 1) await document.update(next, { timeoutMs: 60_000 })
 	},
 	incrementWithSeedLock: async ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) await updateWithSeedLock(path, bump(marker), options)
 	},
-	/** Holds the lock until it is told to settle; then writes `value`, and entries. */
+	/** Holds the lock until the message `settle`; then writes `value`, and entries. */
 	hold: async ({ path, value, watchers = {}, options }) => {
 		await updateRegistry(
 			path,
 			async (registry) => {
 				say('holding')
-				await told()
+				await settled()
 				return { ...registry, value, watchers: { ...registry.watchers, ...watchers } }
 			},
 			options,
 		)
 	},
-	/** Says which id it got. */
+	/** Reports the claim that it got. */
 	claim: async ({ path, watcher, options }) => {
 		const { claim } = await claimWatcher(path, { ...watcher, pid: process.pid }, options)
 		say('claimed', claim)
@@ -77,7 +78,7 @@ const tasks = {
 			path,
 			async (registry) => {
 				say('holding')
-				await told()
+				await settled()
 				return registry
 			},
 			options,

@@ -1,4 +1,4 @@
-// Modules that tests run in a process of their own, by whatever runtime runs the tests.
+// Modules that tests run in a process of their own, by the runtime that runs the tests.
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -11,7 +11,9 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 
 export const packageFile = join(root, 'index.js')
 
-/** Required, not imported: Deno takes a file for CommonJS only if it finds it from its own folder. */
+/**
+ * Required, not imported: Deno takes a file for CommonJS only if it finds it from its own folder.
+ */
 export const importPackage = `import { createRequire } from 'node:module'
 const registry = createRequire(${JSON.stringify(packageFile)})('./index.js')`
 
@@ -20,7 +22,7 @@ export const commandFor = (file, flags = []) => {
 	const { execPath, versions } = process
 	if (!versions.deno) return [execPath, ...flags, file]
 	const v8Flags = flags.length > 0 ? [`--v8-flags=${flags.join()}`] : []
-	// Deno grants nothing unless told to, and an addon is everything.
+	// Deno grants no access by default, and an addon needs all of it.
 	return [execPath, 'run', '-A', ...v8Flags, file]
 }
 
@@ -30,7 +32,7 @@ export const commandFor = (file, flags = []) => {
  */
 export const asCommand = (text, flags) => {
 	const dir = realpathSync(mkdtempSync(join(tmpdir(), 'argus-registry-script-')))
-	// Somebody without privileges may have to read it.
+	// A user without privileges may have to read it.
 	chmodSync(dir, 0o755)
 	const file = join(dir, 'script.mjs')
 	writeFileSync(file, text)
@@ -58,8 +60,8 @@ export const run = (text, { wrap = (command) => command, ...options } = {}) => {
 }
 
 /**
- * Runs it as somebody without privileges, whoever runs the tests. The process gives them up
- * itself: older Buns start children as root, whatever `spawn` was told.
+ * Like `run`, as a user without privileges, also where root runs the tests. The process gives them
+ * up itself: older Buns start children as root, whatever options `spawn` gets.
  */
 export const runUnprivileged = (text, group = NOBODY) => {
 	const drop = `process.setgroups?.([]); process.setgid(${group}); process.setuid(${NOBODY})`

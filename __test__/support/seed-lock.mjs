@@ -1,5 +1,5 @@
 // A lock as older argus versions have it, for tests of living beside them: an empty lockfile,
-// created exclusively, stale when its mtime is over 10 s old, deleted without a look on release.
+// created exclusively, stale when its mtime is over 10 s old, deleted without a check on release.
 
 import { open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'

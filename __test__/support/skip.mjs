@@ -1,5 +1,5 @@
 /**
- * Why a test can't run here, if the condition holds. It says so aloud as well: not every runtime
+ * Why a test can't run here, if the condition holds. Prints the reason, too: not every runtime
  * prints the reason of a skipped test.
  */
 export const skipIf = (condition, reason) => {

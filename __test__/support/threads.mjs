@@ -1,4 +1,4 @@
-// Threads for tests, and the collector of this one.
+// Threads for tests, and the garbage collector of this thread.
 
 import { once } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
@@ -13,7 +13,7 @@ export const collector = () => {
 	return runInNewContext('gc')
 }
 
-/** A worker thread that says `ready` when its middle is reached. */
+/** A worker thread that posts `ready` when its text says so. */
 export const worker = async (text, workerData) => {
 	const source = `
 		const { parentPort, workerData: path } = require('node:worker_threads')

@@ -1,4 +1,4 @@
-// A worker thread that waits for a registry's lock, and says when it has begun.
+// A worker thread that waits for a registry's lock, and reports that it has begun.
 
 const { parentPort, workerData } = require('node:worker_threads')
 const { updateRegistry } = require('../../index.js')

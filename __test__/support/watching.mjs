@@ -19,7 +19,7 @@ export const put = (path, value) => {
 	replace(path, count(value))
 }
 
-/** A watch, closed with the test, and ways to wait for what it says. */
+/** A watch, closed with the test, and ways to wait for what it delivers. */
 export const watching = (t, path, options) => {
 	const watch = watchRegistry(path, options)
 	t.after(() => watch.return())
@@ -28,14 +28,14 @@ export const watching = (t, path, options) => {
 		assert.equal(done, false)
 		return value
 	}
-	/** Passes over states in between, which may be merged or not. */
+	/** Skips states in between, which may be merged or not. */
 	const until = async (value) => {
 		while ((await next()).count !== value);
 	}
 	return { watch, next, until }
 }
 
-/** Fails for what is no empty registry. */
+/** Fails for a value that is no empty registry. */
 export const isEmpty = ({ updatedAt, ...rest }) => {
 	assert.equal(typeof updatedAt, 'number')
 	assert.deepEqual(rest, { version: 1, watchers: {} })

@@ -11,20 +11,23 @@ export type Background<T> = T | Promise<T> | PolledWork
 /**
  * A wait for a lock, on a thread of its own.
  *
- * The thread puts the lock into a state that this object owns, and does not pass it to JavaScript: if
- * the JavaScript thread ends first (`worker.terminate()`), dropping this object releases the lock,
- * which no other code would do.
+ * The thread puts the lock into a state that this object owns, and does not pass it to JavaScript:
+ * if the JavaScript thread ends first (`worker.terminate()`), dropping this object releases the
+ * lock, which no other code would do.
  */
 export class Acquisition {
 	/** Prepares the wait. */
 	constructor(request: LockRequest)
 	/** Waits. The promise says only that the wait is over: [`take`](Self::take) has its result. */
 	start(): Background<AddonResult<undefined>>
-	/** The lock, once the wait is over. If the wait is not over, ends it with the error of a timeout. */
+	/**
+	 * The lock, once the wait is over. If the wait is not over, ends it with the error of a
+	 * timeout.
+	 */
 	take(): AddonResult<HeldLock>
 	/**
-	 * Ends the wait, and releases the lock if the wait has got it already. The garbage collector would
-	 * do that too, at a time that can't be known.
+	 * Ends the wait, and releases the lock if the wait has got it already. The garbage collector
+	 * would do that too, at a time that can't be known.
 	 */
 	cancel(): void
 }
@@ -98,8 +101,8 @@ export interface DocumentPaths {
 }
 
 /**
- * One operation, which either begins or is cancelled, never both: an operation whose `cancel` returned
- * true is not done.
+ * One operation, which either begins or is cancelled, never both: an operation whose `cancel`
+ * returned true is not done.
  */
 export class EntryOperation {
 	private constructor()
@@ -128,8 +131,8 @@ export class HeldLock {
 	 */
 	commitsAtOnce(): boolean
 	/**
-	 * Replaces the content on another thread. The result is the path at which the old bytes are kept,
-	 * if they are.
+	 * Replaces the content on another thread. The result is the path at which the old bytes are
+	 * kept, if they are.
 	 */
 	commit(request: CommitRequest): Background<AddonResult<string | undefined | null>>
 	/** Like [`commit`](Self::commit), on the calling thread. */
@@ -222,9 +225,9 @@ export function acquireAtOnce(path: string, staleMs: number): HeldLock | null
 export function acquireSync(request: LockRequest): AddonResult<HeldLock>
 
 /**
- * Does operations under one lock, with one commit, once. If no lock and no slow file system stands in
- * the way, the operations are done on the calling thread, and the result is no promise. The wait is
- * the first operation's: cancelling that one ends it.
+ * Does operations under one lock, with one commit, once. If no lock and no slow file system stands
+ * in the way, the operations are done on the calling thread, and the result is no promise. The
+ * wait is the first operation's: cancelling that one ends it.
  */
 export function applyEntries(request: LockRequest, operations: Array<EntryOperation>, durable: boolean): Background<AddonResult<AppliedOperations>>
 
@@ -286,8 +289,8 @@ export function resolve(path: string): AddonResult<string>
 export function resolveDocument(path: string, lockFile: string | undefined | null, registryLock: boolean): AddonResult<DocumentPaths>
 
 /**
- * From here on, calls of this thread that work in the background return a [`PolledWork`] in place of a
- * promise. `lib/addon/background.js` says which threads need that.
+ * From here on, calls of this thread that work in the background return a [`PolledWork`] in place
+ * of a promise. `lib/addon/background.js` says which threads need that.
  */
 export function returnPolledWork(): void
 

@@ -11,10 +11,10 @@ const LONGEST_PAUSE_MS = 32
 const [major, minor = 0] = (process.versions.bun ?? '').split('.').map(Number)
 
 /**
- * Whether this thread has to poll. Bun before 1.4 crashes, with its whole process, when a worker ends
- * just after an addon has settled a promise of it: Bun 1.3.14 did so in each of three runs of
- * __test__/addon/workers.test.mjs without this. In workers of such a Bun the addon settles no promise,
- * and this module asks it whether the work is over.
+ * Whether this thread has to poll. Bun before 1.4 crashes, with its whole process, when a worker
+ * ends just after an addon has settled a promise of it: Bun 1.3.14 did so in each of three runs of
+ * __test__/addon/workers.test.mjs without this. In workers of such a Bun the addon settles no
+ * promise, and this module asks it whether the work is over.
  */
 const isOldBun = major === 1 && minor < 4
 const mustPoll = isOldBun && !require('node:worker_threads').isMainThread

@@ -15,9 +15,9 @@ const { addonFile, packageOf, platformsHere } = require('./platforms.js')
 /** Where an addon may be: what to require, and with which `require`. @typedef {[NodeJS.Require, string]} Candidate */
 
 /**
- * The file that this code is in; undefined if the engine does not say. `__filename` doesn't tell: in a
- * bundle it is undefined, or the file's path on the machine that made the bundle, where another user
- * of this machine may have put a file.
+ * The file that this code is in; undefined if the engine does not say. `__filename` doesn't tell:
+ * in a bundle it is undefined, or the file's path on the machine that made the bundle, where
+ * another user of this machine may have put a file.
  *
  * @returns {string | undefined}
  */
@@ -58,8 +58,8 @@ const startFolders = () => {
 }
 
 /**
- * The candidates next to this code and where Node's resolution finds them. A generator, because Node
- * takes longer to look for a package that is not there than to load all of this package.
+ * The candidates next to this code and where Node's resolution finds them. A generator, because
+ * Node takes longer to look for a package that is not there than to load all of this package.
  *
  * @param {string} start
  * @param {string} platform
@@ -113,9 +113,10 @@ const packagesIn = (modules) =>
 	)
 
 /**
- * Further candidates, for a bundle whose application has this package through a library. Its addon is
- * then in the library's own `node_modules` or in a package manager's store, where Node's resolution
- * does not look for code of the bundle. Without these candidates such a bundle can't be started.
+ * Further candidates, for a bundle whose application has this package through a library. Its addon
+ * is then in the library's own `node_modules` or in a package manager's store, where Node's
+ * resolution does not look for code of the bundle. Without these candidates such a bundle does not
+ * start. They cost nothing where an earlier candidate is found; else, beside 500 packages, 12 ms.
  *
  * @param {string} start
  * @param {string} platform

@@ -1,7 +1,7 @@
 'use strict'
 
-// The platforms that the package is made for. The loader, the launcher of the program, the build and
-// its checks read this table.
+// The platforms that the package is made for. The loader, the launcher of the program, the build
+// and its checks read this table.
 
 /** The Rust target of each platform, by the name that the platform's npm package ends with. */
 const targets = {

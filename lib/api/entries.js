@@ -1,7 +1,7 @@
 'use strict'
 
-// The entry operations. The addon does each as a whole, with the lock; those of one registry that wait
-// in one thread are done together.
+// The entry operations. The addon does each as a whole, with the lock; those of one registry that
+// wait in one thread are done together.
 
 /** @import { EntryOptions, PrunedWatcher, WatcherRecord, WatcherRef } from '../../index.js' */
 /** @import { EntryOperation } from '../addon/addon.d.ts' */
@@ -10,7 +10,8 @@
 /** @import { QueuedCall } from '../locking/queue.js' */
 
 /**
- * An operation as the addon reads it, from JSON. JSON carries every string and number of JavaScript's.
+ * An operation as the addon reads it, from JSON. JSON carries every string and number of
+ * JavaScript's.
  *
  * @typedef {{ announce: WatcherRecord }
  *   | { claim: { watcher: WatcherRecord, suffix: boolean, liveness: boolean } }
@@ -50,8 +51,8 @@ const {
 const BATCH_SIZE = 500
 
 /**
- * An operation in a batch. Its result is JSON that the addon has written, of a type that its kind of
- * operation determines.
+ * An operation in a batch. Its result is JSON that the addon has written, of a type that its kind
+ * of operation determines.
  *
  * @extends {BatchMember<unknown>}
  */
@@ -112,8 +113,8 @@ const apply = async (first, members, settlements) => {
 }
 
 /**
- * What a failure means for one of the operations that were to be done together; returns whether it ends
- * that operation.
+ * What a failure means for one of the operations that were to be done together; returns whether it
+ * ends that operation.
  *
  * @param {OperationMember} member
  * @param {number} index

@@ -34,7 +34,8 @@ const warnAbout = (path) => (/** @type {unknown} */ error) => {
 
 /** @type {typeof import('../../index.js').startRegistryHeartbeat} */
 const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
-	// Checked now: a heartbeat has no caller to throw at. What the file system says, a heartbeat tells.
+	// Checked now: a renewal has no caller to throw at. Errors of the file system are reported by
+	// renewals.
 	checkCall(path, registryCodec, options)
 	checkFunction(path, 'getWatcher', getWatcher)
 	const intervalMs = interval(path, options.intervalMs)
@@ -63,7 +64,7 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	const getRecord = async () => {
 		/** @type {WatcherRecord | undefined} */
 		const watcher = await getWatcher()
-		// An id or a claim would do for the addon, but is not what was asked for.
+		// The addon would accept an id or a claim, but `getWatcher` has to return a record.
 		if (typeof watcher?.host === 'string') return watcher
 		throw invalidArgument(file, 'getWatcher must return a whole record')
 	}

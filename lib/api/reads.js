@@ -1,6 +1,6 @@
 'use strict'
 
-// The calls that look: at a file, without a lock, at its lock, and for its path.
+// The calls that read a registry without a lock, inspect its lock, and find its default path.
 
 /** @import { LockStatus, RegistryReadResult, RegistryV1 } from '../../index.js' */
 /** @import { AddonResult, FileText } from '../addon/addon.d.ts' */

@@ -30,8 +30,8 @@ const tryLock = (path, shared) => {
 		unwrap(held.release())
 	}
 	const lock = { path, release, ...(Symbol.dispose && { [Symbol.dispose]: release }) }
-	// A cast, because index.d.ts declares Symbol.dispose, which older runtimes don't have. They have no
-	// `using` either.
+	// A cast, because index.d.ts declares Symbol.dispose, which older runtimes don't have. They have
+	// no `using` either.
 	return /** @type {KernelLock} */ (lock)
 }
 

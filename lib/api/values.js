@@ -1,7 +1,7 @@
 'use strict'
 
-// Registries as values, with no file: argus's pure helpers. An id may be any string, also `__proto__`,
-// and an entry may be any value.
+// Registries as values, with no file: argus's pure helpers. An id may be any string, also
+// `__proto__`, and an entry may be any value.
 
 /** @import { RegistryV1, WatcherRecord } from '../../index.js' */
 

@@ -15,8 +15,8 @@ const { onAbort } = require('../locking/abort-signal.js')
 const { deliverWarning, prepareWatch } = require('../options.js')
 
 /**
- * What a content means, as `readRegistry` would give it. Delivers the warning of content that can't be
- * read.
+ * What a content means, as `readRegistry` would give it. Delivers the warning of content that can't
+ * be read.
  *
  * @template T
  * @param {WatchCall<T>} call

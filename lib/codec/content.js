@@ -6,7 +6,7 @@
 /** @import { RegistryError, RegistryWarning } from '../../index.js' */
 
 /**
- * Text to a value and back: that of registries, or one that a caller brings along. Nothing else knows
+ * Text to a value and back: that of registries, or one that a caller gives. Nothing else knows
  * what a file's text means. Paths are for messages only.
  *
  * @template T
@@ -29,9 +29,9 @@
  */
 
 /**
- * What a codec makes of a text: its `value`; or the `reason` why it has none; or, for another schema
- * version, the `message` of a read's warning and the error with which updates are refused. Content of
- * an older version may be replaced as a whole.
+ * What a codec makes of a text: its `value`; or the `reason` why it has none; or, for another
+ * schema version, the `message` of a read's warning and the error with which updates are refused.
+ * Content of an older version may be replaced as a whole.
  *
  * @template T
  * @typedef {{ value: T, reason?: undefined, otherVersion?: undefined }
@@ -42,8 +42,8 @@
 /** @typedef {{ message: string, refusal: RegistryError, isOlder?: boolean }} OtherVersion */
 
 /**
- * The content of a file: its text, which is missing if its bytes are not UTF-8; and the codec that has
- * printed the text, if an update of this thread has just done that.
+ * The content of a file: its text, which is missing if its bytes are not UTF-8; and the codec that
+ * has printed the text, if an update of this thread has just done that.
  *
  * @typedef {{ exists: boolean, text?: string | undefined, codec?: Codec<unknown> }} Content
  */
@@ -98,8 +98,8 @@ const decode = (reading, { exists, text }) => {
 }
 
 /**
- * Looks at content that is to be replaced unread: throws if it is of a newer schema version, which must
- * stay. Returns the reason why the bytes have to be kept, if they have to.
+ * Looks at content that is to be replaced unread: throws if it is of a newer schema version, which
+ * must stay. Returns the reason why the bytes have to be kept, if they have to.
  *
  * @param {Reading<unknown>} reading
  * @param {Content} content
@@ -111,8 +111,8 @@ const look = (reading, content) => {
 }
 
 /**
- * The value that an update of some content starts from: the content's, or the empty one (`isEmpty`).
- * `corrupt` is the reason why the bytes have to be kept, if they have to.
+ * The value that an update of some content starts from: the content's, or the empty one
+ * (`isEmpty`). `corrupt` is the reason why the bytes have to be kept, if they have to.
  *
  * @template T
  * @param {Reading<T>} reading
@@ -147,8 +147,8 @@ const textOf = ({ path, codec }, value) => {
 const isPrimitive = (value) => Object(value) !== value
 
 /**
- * Opens content for an updater: the value that the updater is given, which no other code has, and how
- * to find out whether the updater changed it.
+ * Opens content for an updater: the value that the updater is given, which no other code has, and
+ * how to find out whether the updater changed it.
  *
  * @template T
  * @param {Reading<T>} reading

@@ -1,12 +1,14 @@
 'use strict'
 
-// The codec of a document: JSON, or the functions that its user gives, with the schema version checked.
+// The codec of a document: JSON, or the functions that the caller gives, with the schema version
+// checked.
 
 /** @import { DocumentOptions, RegistryError } from '../../index.js' */
 /** @import { Codec, OtherVersion } from './content.js' */
 
 /**
- * What a document's user says of its content. The functions are called as methods of this object.
+ * The part of a document's options that is about its content. The functions are called as methods
+ * of this object.
  *
  * @template T
  * @typedef {Pick<DocumentOptions<T>, 'decode' | 'encode' | 'empty' | 'version' | 'onCorrupt'>} DocumentFormat
@@ -14,7 +16,7 @@
 
 const { inspect } = require('node:util')
 const native = require('../addon/load.js')
-const { invalid, isThenable, messageOf, registryError } = require('../errors.js')
+const { invalid, isThenable, messageOf, propertyOf, registryError } = require('../errors.js')
 const { isObject } = require('./registry-schema.js')
 
 /**
@@ -25,10 +27,8 @@ const { isObject } = require('./registry-schema.js')
  * @returns {error is RegistryError}
  */
 const isOtherVersion = (error) =>
-	error instanceof Error &&
-	error.name === 'RegistryError' &&
-	'code' in error &&
-	error.code === 'UNSUPPORTED_VERSION'
+	propertyOf(error, 'name') === 'RegistryError' &&
+	propertyOf(error, 'code') === 'UNSUPPORTED_VERSION'
 
 /** UTF-8 has none: the file would hold something else than what was encoded. */
 const loneSurrogate = /\p{Surrogate}/u

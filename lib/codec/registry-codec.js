@@ -82,7 +82,8 @@ const decode = (path, text) => {
 		return { otherVersion: { message, refusal } }
 	}
 	const problem = objection(value)
-	// Without an objection it is a registry, as far as this package asks: entries may be anything.
+	// A value without an objection is a registry, as far as this package checks: entries may be
+	// anything.
 	return problem === undefined ? { value: /** @type {RegistryV1} */ (value) } : { reason: problem }
 }
 

@@ -1,7 +1,7 @@
 'use strict'
 
-// What a registry is: its schema version, when an entry of it is stale, and the value of one with no
-// watchers.
+// What a registry is: its schema version, when an entry of it is stale, and the value of one with
+// no watchers.
 
 /** @import { RegistryV1 } from '../../index.js' */
 
@@ -9,10 +9,10 @@ const native = require('../addon/load.js')
 
 const { registryVersion, ttlMs } = native.coreConstants()
 
-/** The cast says the number that index.d.ts declares; a test compares the two. */
+/** A cast to the number that index.d.ts declares; a test compares the two. */
 const REGISTRY_VERSION = /** @type {1} */ (registryVersion)
 
-/** How long after its last heartbeat a watcher's entry counts as stale. The cast is like that above. */
+/** How long after its last heartbeat a watcher's entry counts as stale. A cast, as above. */
 const DEFAULT_TTL_MS = /** @type {60000} */ (ttlMs)
 
 /** @returns {RegistryV1} */

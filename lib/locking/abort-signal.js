@@ -1,8 +1,8 @@
 'use strict'
 
-// Listening to a caller's AbortSignal: one listener per signal, however many calls share the signal,
-// because Node warns of a leak where there are many; and only while a call is under way, because a
-// signal that depends on others lives as long as it is listened to.
+// Listening to a caller's AbortSignal: one listener per signal, however many calls share the
+// signal, because Node warns of a leak where there are many; and only while a call is under way,
+// because a signal that depends on others lives as long as it is listened to.
 
 /** @typedef {{ listeners: Set<() => void>, callAll: () => void }} Listening */
 

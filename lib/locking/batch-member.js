@@ -1,7 +1,7 @@
 'use strict'
 
-// What calls that run in batches have in common: a call that waits in the queue of its registry as the
-// member of a batch, and is settled when the batch is done.
+// What calls that run in batches have in common: a call that waits in the queue of its registry as
+// the member of a batch, and is settled when the batch is done.
 
 /** @import { LockCall } from '../options.js' */
 /** @import { QueuedCall } from './queue.js' */
@@ -9,8 +9,8 @@
 const { runQueued } = require('./queue.js')
 
 /**
- * Functions that settle the promises of members. They are called when the call that ran the batch has
- * left its queue: a caller whose promise has settled may count on a free lock.
+ * Functions that settle the promises of members. They are called when the call that ran the batch
+ * has left its queue: a caller whose promise has settled may count on a free lock.
  *
  * @typedef {(() => void)[]} Settlements
  */
@@ -50,8 +50,8 @@ class BatchMember {
 }
 
 /**
- * Queues a member. `runBatch` is called with it when it is the first of its queue; an earlier call may
- * take it into its own batch before, unless it is to run `alone`.
+ * Queues a member. `runBatch` is called with it when it is the first of its queue; an earlier call
+ * may take it into its own batch before, unless it is to run `alone`.
  *
  * @template T
  * @template {BatchMember<T>} M

@@ -226,8 +226,8 @@ class Batch {
 
 	/**
 	 * Whether a member has to wait for the next batch, and makes it wait: what the codec of another
-	 * member has just made of the file is corrupt for it, and can be kept once it is in the file. In the
-	 * next hold: what is kept is named after its hold, so that one hold can keep only once.
+	 * member has just made of the file is corrupt for it, and can be kept once it is in the file. In
+	 * the next hold: what is kept is named after its hold, so that one hold can keep only once.
 	 *
 	 * @param {Member} member
 	 * @param {string | undefined} corrupt

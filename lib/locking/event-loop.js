@@ -1,12 +1,12 @@
 'use strict'
 
 // Calls that are done at once, on the calling thread, come back without a turn of the event loop: a
-// program that awaits update after update would keep its own timers and sockets waiting. This module
-// says when such a call has to let the loop turn first.
+// program that awaits update after update would keep its own timers and sockets waiting. This
+// module says when such a call has to let the loop turn first.
 
 const { setImmediate } = require('node:timers')
 
-/** For so long calls may follow each other without a turn of the event loop. */
+/** How long calls may follow each other without a turn of the event loop. */
 const LONGEST_MS = 5
 
 /**

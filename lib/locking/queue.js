@@ -1,7 +1,7 @@
 'use strict'
 
-// The calls under one lock within this thread form a queue: they run one after the other, in order of
-// arrival. A call that would wait for itself is refused.
+// The calls under one lock within this thread form a queue: they run one after the other, in order
+// of arrival. A call that would wait for itself is refused.
 
 /** @import { LockHolder } from '../../index.js' */
 /** @import { LockCall } from '../options.js' */
@@ -18,7 +18,7 @@
  * - `member`: what an earlier call may take into its batch.
  * - `holdsLock`, `since`: whether it holds the lock, and since when.
  * - `finishesOffThread`: whether the rest of it needs this thread no more.
- * - `begin`: tells it that it is the first, or is batched by the first.
+ * - `begin`: called when the call is the first, or is batched by the first.
  *
  * @typedef {{
  *   member: unknown,
@@ -205,8 +205,8 @@ const onTimeoutOrAbort = (call, giveUp) => {
 }
 
 /**
- * Waits until the call is the first of its queue (resolves with `false`) or runs in the batch of the
- * first one (`true`). A call that gives up leaves the queue.
+ * Waits until the call is the first of its queue (resolves with `false`) or runs in the batch of
+ * the first one (`true`). A call that gives up leaves the queue.
  *
  * @param {LockCall<unknown>} call
  * @param {QueuedCall[]} queue
@@ -256,9 +256,9 @@ const markHolding = (queued, holdsLock) => {
 }
 
 /**
- * Takes the next call out of the queue for the batch of the first one, if its member is of the class
- * and fits. Settling it is then left to that batch. Members of another copy of this package are of
- * another class: that copy may be newer.
+ * Takes the next call out of the queue for the batch of the first one, if its member is of the
+ * class and fits. Settling it is then left to that batch. Members of another copy of this package
+ * are of another class: that copy may be newer.
  *
  * @template M
  * @param {string} lockName

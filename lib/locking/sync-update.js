@@ -12,8 +12,8 @@ const { acquireSync, commitSync, contentOf, mayRunAgain, release } = require('./
 const { refuseSync, runInSyncScope } = require('./queue.js')
 
 /**
- * Runs the caller's code, of which the codec is a part: the value to return, and the text to write if
- * it has changed.
+ * Runs the caller's code, of which the codec is a part: the value to return, and the text to write
+ * if it has changed.
  *
  * @template T
  * @param {LockCall<T>} call

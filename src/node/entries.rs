@@ -1,5 +1,5 @@
-//! The entry operations: JavaScript says what to do and gets the result. No JavaScript runs in between,
-//! so that an event loop, however busy, never keeps a lock from being released.
+//! The entry operations: JavaScript says what to do and gets the result. No JavaScript runs in
+//! between, so that an event loop, however busy, never keeps a lock from being released.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,8 +25,8 @@ use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
 use crate::warning::{OnWarning, Warning};
 
-/// An operation as JavaScript passes it: as JSON, the one form that keeps every string and number of
-/// JavaScript's.
+/// An operation as JavaScript passes it: as JSON, the one form that keeps every string and number
+/// of JavaScript's.
 #[derive(Deserialize)]
 struct OperationRequest {
     operation: RequestedOperation,
@@ -51,8 +51,8 @@ enum RequestedOperation {
     },
 }
 
-/// The entry that an operation is about. An adjacent tag would make serde copy the record, which then
-/// would not keep its bytes.
+/// The entry that an operation is about. An adjacent tag would make serde copy the record, which
+/// then would not keep its bytes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum RequestedEntry {
@@ -148,8 +148,8 @@ impl QueuedOperation {
     }
 }
 
-/// One operation, which either begins or is cancelled, never both: an operation whose `cancel` returned
-/// true is not done.
+/// One operation, which either begins or is cancelled, never both: an operation whose `cancel`
+/// returned true is not done.
 #[napi]
 pub struct EntryOperation {
     queued: Arc<QueuedOperation>,
@@ -204,9 +204,9 @@ pub struct AppliedOperations {
     pub reason: Option<String>,
 }
 
-/// Does operations under one lock, with one commit, once. If no lock and no slow file system stands in
-/// the way, the operations are done on the calling thread, and the result is no promise. The wait is
-/// the first operation's: cancelling that one ends it.
+/// Does operations under one lock, with one commit, once. If no lock and no slow file system stands
+/// in the way, the operations are done on the calling thread, and the result is no promise. The
+/// wait is the first operation's: cancelling that one ends it.
 #[napi]
 pub fn apply_entries<'env>(
     env: &'env Env,
@@ -231,7 +231,8 @@ pub fn apply_entries<'env>(
     })
 }
 
-/// Whether each operation looks at nothing but its own entry: the others ask the system for processes.
+/// Whether each operation looks at nothing but its own entry: the others ask the system for
+/// processes.
 fn may_be_done_at_once(path: &str, all: &[Arc<QueuedOperation>]) -> bool {
     all.iter().all(|queued| queued.job.operation.only_entry().is_some())
         && allows_inline(path.as_ref())

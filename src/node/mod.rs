@@ -1,8 +1,9 @@
 //! What JavaScript calls, behind `lib/`: conversions at the border, and no policy.
 //!
-//! Two rules keep this simple. No call here throws: a failure is a value ([`AddonFailure`](convert::AddonFailure)), which
-//! `lib/errors.js` turns into a `RegistryError`. And no JavaScript is called back: the updater
-//! runs in JavaScript, between the call that takes the lock and the one that commits.
+//! Two rules keep this simple. No call here throws: a failure is a value
+//! ([`AddonFailure`](convert::AddonFailure)), which `lib/errors.js` turns into a `RegistryError`.
+//! And no JavaScript is called back: the updater runs in JavaScript, between the call that takes
+//! the lock and the one that commits.
 //!
 //! `scripts/typings.mjs` writes the types of all this to `lib/addon/addon.d.ts`.
 

@@ -33,8 +33,8 @@ pub(super) struct ThreadEndGuard(u64);
 impl ThreadEndGuard {
     /// Has `cleanup` run if this thread ends before the guard is dropped.
     pub(super) fn new(cleanup: impl FnOnce() + 'static) -> Self {
-        /// Unique in the process, not only in the thread: an object may be dropped by another thread
-        /// than the one that made it, and must not remove a cleanup of that thread.
+        /// Unique in the process, not only in the thread: an object may be dropped by another
+        /// thread than the one that made it, and must not remove a cleanup of that thread.
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         // Fails only while the thread ends, when nothing new is made any more.

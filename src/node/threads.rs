@@ -13,8 +13,8 @@ use napi_derive::napi;
 use super::convert::{AddonFailure, AddonResult};
 use crate::util::thread_pool::{Dispatch, ThreadPool};
 
-/// The threads that do a piece of work. Two pools: if calls that wait for locks filled all threads, the
-/// commit that would end their wait would find none.
+/// The threads that do a piece of work. Two pools: if calls that wait for locks filled all threads,
+/// the commit that would end their wait would find none.
 #[derive(Clone, Copy)]
 pub(super) enum WorkerPool {
     /// For calls that may wait for a lock.
@@ -30,8 +30,8 @@ const LOCK_WAIT_THREADS: usize = 8192;
 /// The number of commits and reads that run at once.
 const FILE_WORK_THREADS: usize = 64;
 
-/// The stack of a thread: enough for the calls of this library, where thousands of threads may wait for
-/// locks at once.
+/// The stack of a thread: enough for the calls of this library, where thousands of threads may wait
+/// for locks at once.
 const STACK_BYTES: usize = 256 * 1024;
 
 static LOCK_WAITS: ThreadPool = ThreadPool::new(LOCK_WAIT_THREADS, STACK_BYTES);
@@ -41,8 +41,8 @@ thread_local! {
     static POLLS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From here on, calls of this thread that work in the background return a [`PolledWork`] in place of a
-/// promise. `lib/addon/background.js` says which threads need that.
+/// From here on, calls of this thread that work in the background return a [`PolledWork`] in place
+/// of a promise. `lib/addon/background.js` says which threads need that.
 #[napi]
 pub fn return_polled_work() {
     POLLS.set(true);
@@ -78,8 +78,9 @@ impl PolledWork {
     }
 }
 
-/// What a call that works in the background returns: a promise of its result, which never rejects, or
-/// a [`PolledWork`] for a thread that has asked for that; or the result itself, if a call has it already.
+/// What a call that works in the background returns: a promise of its result, which never rejects,
+/// or a [`PolledWork`] for a thread that has asked for that; or the result itself, if a call has it
+/// already.
 pub struct Background<'env, T> {
     value: Unknown<'env>,
     result: PhantomData<T>,
@@ -158,8 +159,8 @@ fn start_work(
     Ok(promise)
 }
 
-/// Runs `work` on a thread of a pool and settles the promise with its result, even if the work panics
-/// or no thread can be started.
+/// Runs `work` on a thread of a pool and settles the promise with its result, even if the work
+/// panics or no thread can be started.
 pub(super) fn run(
     pool: WorkerPool,
     work: Box<dyn FnOnce() -> MakeValue + Send>,

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use argus_registry::{inspect_lock, LockState};
 use argus_registry::{LockOptions, RegistryLock};
 
-use crate::support::files::{names_in, put, registry_path};
+use crate::support::files::{names_in, put, put_bytes, registry_path};
 use crate::support::registries::{add, one_try};
 
 #[cfg(unix)]
@@ -89,7 +89,7 @@ fn a_lockfile_that_was_written_in_part_is_taken_over_at_once() {
     add(&path, "app", &one_try()).unwrap();
     let record = fs::read(path.with_extension("json.guard")).unwrap();
     for length in [1, 5, 21, 22, 100, record.len() - 1] {
-        fs::write(&lockfile, &record[..length]).unwrap();
+        put_bytes(&lockfile, &record[..length]);
         assert!(RegistryLock::acquire(&path, &one_try().lock).unwrap().took_over(), "{length}");
     }
     fs::write(&lockfile, [0; 1024]).unwrap();
