@@ -12,7 +12,6 @@ use crate::document::format::Toml;
 use crate::document::lock::{LockChoice, LockFile, UnlockedReason};
 use crate::error::Result;
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::NEW_FILE_MODE;
 use crate::warning::OnWarning;
 
 /// A shared file that holds one value of type `T`: its path, its lock and its format.
@@ -67,7 +66,7 @@ pub struct Document<T, F = Json> {
     pub(crate) version: Option<u32>,
     pub(crate) canonical: Option<CanonicalOrder<T>>,
     pub(crate) empty: Option<EmptyValue<T>>,
-    pub(crate) new_file_mode: u32,
+    pub(crate) new_file_mode: Option<u32>,
     pub(crate) durable: bool,
     pub(crate) on_warning: OnWarning,
 }
@@ -118,7 +117,7 @@ impl<T, F> Document<T, F> {
             version: None,
             canonical: None,
             empty: None,
-            new_file_mode: NEW_FILE_MODE,
+            new_file_mode: None,
             durable: true,
             on_warning: OnWarning::default(),
         }
@@ -193,7 +192,7 @@ impl<T, F> Document<T, F> {
     /// file that is replaced keeps its permissions.
     #[must_use]
     pub fn new_file_mode(mut self, mode: u32) -> Self {
-        self.new_file_mode = mode & 0o666;
+        self.new_file_mode = Some(mode & 0o666);
         self
     }
 

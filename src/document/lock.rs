@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, LockKind, Result};
-use crate::files::atomic_write;
+use crate::files::new_file;
 use crate::files::paths::{self, FilePaths};
 use crate::files::shared_file::WriteLock;
 use crate::lock::file_lock::{self, KernelLock};
@@ -165,7 +165,7 @@ pub(crate) struct LockRequest<'a> {
     pub(crate) paths: &'a FilePaths,
     pub(crate) lock: &'a DocumentLock,
     /// The permissions of a new document, and of its lock file.
-    pub(crate) new_file_mode: u32,
+    pub(crate) new_file_mode: Option<u32>,
 }
 
 impl LockRequest<'_> {
@@ -265,16 +265,23 @@ impl LockRequest<'_> {
         if lock_file.parent().is_some_and(|folder| !folder.is_dir()) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        let folder = fs::metadata(&self.paths.folder);
+        let may_replace =
+            |document| folder.as_ref().is_ok_and(|folder| sys::may_remove(folder, document));
         match fs::metadata(&self.paths.target) {
-            // A lock file that belongs to a reader would keep the document's owner from writing it.
-            Ok(document) if mode == LockMode::Shared && !sys::may_give_to_owner_of(&document) => {
+            // A lock file that belongs to a reader, or to a user that may not replace the document in a
+            // sticky folder, would keep the document's owner from writing it.
+            Ok(document)
+                if !sys::acts_as_owner(&document)
+                    && (mode == LockMode::Shared || !may_replace(&document)) =>
+            {
                 Err(io::ErrorKind::PermissionDenied.into())
             }
             Ok(document) => {
                 let temp = self.paths.temp(&paths::nonce());
-                kernel_lock::create_like(lock_file, &temp, &document)
+                kernel_lock::create_like(lock_file, &temp, &folder?, Some(&document))
             }
-            Err(_) => sys::create_new(lock_file, self.new_file_mode | 0o600),
+            Err(_) => new_file::create(lock_file, self.new_file_mode.map(|mode| mode | 0o600)),
         }
     }
 }
@@ -291,7 +298,7 @@ fn is_wait_over(error: &Error) -> bool {
 }
 
 fn create_folder(folder: &Path) -> Result<()> {
-    atomic_write::create_folder(folder).map_err(|error| Error::from_io(folder, "create", error))
+    new_file::create_folder(folder).map_err(|error| Error::from_io(folder, "create", error))
 }
 
 /// A program that uses the file as a registry takes the guard, which a lock file does not exclude.

@@ -4,11 +4,12 @@
 //! This module knows no locks. The caller names the temp file, and may refuse the replacement just
 //! before the rename.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::files::new_file;
 use crate::sys;
 
 /// A file that is to be replaced, and how.
@@ -21,8 +22,9 @@ pub(crate) struct Replacement<'a> {
     pub(crate) bytes: &'a [u8],
     /// The metadata of the file that is replaced, whose mode and owner the new file gets.
     pub(crate) like: Option<&'a Metadata>,
-    /// The mode of a file that replaces none, before the umask is applied.
-    pub(crate) new_file_mode: u32,
+    /// The mode of a file that replaces none, before the umask is applied; `None` if its folder
+    /// decides.
+    pub(crate) new_file_mode: Option<u32>,
     /// Whether to write the new content to the disk (fsync) before the rename.
     pub(crate) durable: bool,
 }
@@ -35,15 +37,13 @@ impl Replacement<'_> {
         last_check: impl FnOnce() -> Result<()>,
     ) -> Result<(), ReplacementError> {
         let fail = |operation, error| Error::from_io(self.target, operation, error);
-        let mode = self.like.map_or(self.new_file_mode, sys::permission_bits);
         // Opened first, because it can fail (a process has a limit of open files), and after the
         // rename a failure can't be undone.
         let folder = match self.durable {
             true => sys::open_folder(self.folder).map_err(|e| fail("open the folder of", e))?,
             false => None,
         };
-        let mut temp =
-            TempFile::create(self.temp, mode).map_err(|e| fail("create a file beside", e))?;
+        let mut temp = TempFile::create(self).map_err(|e| fail("create a file beside", e))?;
         self.fill(&mut temp.file).map_err(|e| fail("write the new content of", e))?;
         last_check()?;
         let renamed = match temp.rename_to(self.target) {
@@ -109,8 +109,13 @@ struct TempFile<'a> {
 }
 
 impl<'a> TempFile<'a> {
-    fn create(path: &'a Path, mode: u32) -> io::Result<Self> {
-        Ok(TempFile { file: sys::create_new(path, mode)?, path, renamed: false })
+    fn create(replacement: &Replacement<'a>) -> io::Result<Self> {
+        let path = replacement.temp;
+        let file = match replacement.like {
+            Some(like) => sys::create_new(path, sys::permission_bits(like)),
+            None => new_file::create(path, replacement.new_file_mode),
+        };
+        Ok(TempFile { file: file?, path, renamed: false })
     }
 
     fn rename_to(&mut self, target: &Path) -> io::Result<()> {
@@ -134,20 +139,10 @@ impl Drop for TempFile<'_> {
     }
 }
 
-/// Creates a folder and its missing parents, so that they would survive a power failure like the
-/// file that is put there. It happens once in the life of a file, so there is no option to skip the
-/// fsync.
-pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
-    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
-    fs::create_dir_all(folder)?;
-    for parent in missing.iter().filter_map(|created| created.parent()) {
-        sys::sync_folder(parent)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn replace(
@@ -163,7 +158,7 @@ mod tests {
             temp: &folder.join("temp"),
             bytes,
             like: like.as_ref(),
-            new_file_mode: 0o644,
+            new_file_mode: Some(0o644),
             durable: true,
         }
         .run(check)

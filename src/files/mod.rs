@@ -7,5 +7,6 @@
 
 pub(crate) mod atomic_write;
 pub(crate) mod default_path;
+pub(crate) mod new_file;
 pub(crate) mod paths;
 pub(crate) mod shared_file;

@@ -34,12 +34,10 @@ pub(crate) struct CommitOptions {
     pub(crate) durable: bool,
     /// Whether to keep the old file beside the new one, under another name.
     pub(crate) keep_old: bool,
-    /// The mode of a file that replaces none, before the umask is applied.
-    pub(crate) new_file_mode: u32,
+    /// The mode of a file that replaces none, before the umask is applied; `None` if its folder
+    /// decides.
+    pub(crate) new_file_mode: Option<u32>,
 }
-
-/// The mode of a new file, unless the caller chooses another; the umask is applied to it.
-pub(crate) const NEW_FILE_MODE: u32 = 0o644;
 
 /// A file's content, with the file's metadata (mode and owner).
 #[derive(Debug)]
@@ -198,6 +196,9 @@ fn keep_old_file(lock: &impl WriteLock, old: Option<&FileContent>) -> Result<Pat
         Err(error) if sys::links_unsupported(&error) => {
             let bytes = old.map_or(&[][..], |content| &content.bytes);
             let copied = sys::create_new(&name, 0o600).and_then(|file| {
+                if let Some(old) = old {
+                    sys::copy_mode_and_owner(&file, &old.metadata)?;
+                }
                 sys::write_start(&file, bytes)?;
                 file.sync_all()
             });
@@ -229,7 +230,7 @@ mod tests {
             &lock,
             None,
             b"{}",
-            CommitOptions { durable: false, keep_old: false, new_file_mode: 0o644 },
+            CommitOptions { durable: false, keep_old: false, new_file_mode: None },
         )
         .unwrap_err();
         assert_eq!(lost.code(), "LOCK_LOST");

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
+use crate::files::new_file;
 use crate::files::paths;
 use crate::lock::owner_record::{Liveness, OwnerRecord, RECORD_SIZE};
 use crate::sys;
@@ -43,6 +44,8 @@ impl ProbeFolder {
         fs::create_dir(&path)
             .map_err(|error| Error::from_io(folder, "create a folder in", error))?;
         let probe = ProbeFolder { path };
+        new_file::adopt(&probe.path)
+            .map_err(|error| Error::from_io(folder, "create a folder in", error))?;
         let owner = OwnerRecord::new(
             std::process::id(),
             sys::own_start(),
@@ -51,7 +54,7 @@ impl ProbeFolder {
             paths::nonce(),
             SystemTime::now(),
         );
-        sys::create_new(&probe.path.join(OWNER_FILE), 0o644)
+        new_file::create(&probe.path.join(OWNER_FILE), Some(0o644))
             .and_then(|file| sys::write_start(&file, &owner.encode()))
             .map_err(|error| Error::from_io(&probe.path, "create a file in", error))?;
         Ok(probe)

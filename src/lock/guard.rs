@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, LockKind, Result};
-use crate::files::atomic_write;
+use crate::files::new_file;
 use crate::files::paths::{self, FilePaths};
 use crate::lock::kernel_lock::{self, LockMode};
 use crate::lock::kernel_queue::{self, Waited};
@@ -38,6 +38,8 @@ pub(crate) struct Guard {
     pub(crate) metadata: Metadata,
     /// Whether another process or thread held it first.
     pub(crate) contended: bool,
+    /// Whether this process could remove another name of the guard from the folder.
+    pub(crate) has_removable_names: bool,
 }
 
 impl Guard {
@@ -56,6 +58,13 @@ impl Guard {
                 return Err(wait.would_block_error(paths));
             }
             let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
+            let mut has_removable_names = true;
+            if !sys::acts_as_owner(&metadata) {
+                let folder = fs::metadata(&paths.folder);
+                let folder = folder.map_err(|e| Error::from_io(&paths.folder, "look at", e))?;
+                must_be_replaceable(paths, &folder)?;
+                has_removable_names = sys::may_remove(&folder, &metadata);
+            }
             let id = sys::id_of(&file, &metadata).map_err(|error| io_error("look at", error))?;
             let (file, contended) = match kernel_queue::lock(file, id, LockMode::Exclusive, wait) {
                 Ok(Waited::AtOnce(file)) => (file, false),
@@ -81,7 +90,8 @@ impl Guard {
                 Err(error) if sys::locks_unsupported(&error) => return Ok(None),
                 Err(error) => return Err(io_error("lock", error)),
             };
-            let guard = Guard { file: Arc::new(file), id, metadata, contended };
+            let guard =
+                Guard { file: Arc::new(file), id, metadata, contended, has_removable_names };
             match guard.check(paths) {
                 Ok(true) => return Ok(Some(guard)),
                 // The guard was deleted or replaced during the wait: this lock excludes no other
@@ -178,7 +188,13 @@ fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<(File, Metadata)> {
     let open = || {
         match sys::open_existing(&paths.guard) {
             Ok(file) => return kernel_lock::must_be_a_file(&paths.guard, file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => must_not_be_a_document(paths)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                must_not_be_a_document(paths)?;
+                // A missing folder is created.
+                if let Ok(folder) = fs::metadata(&paths.folder) {
+                    must_be_replaceable(paths, &folder)?;
+                }
+            }
             // The next call returns the error.
             Err(_) => {}
         }
@@ -186,12 +202,34 @@ fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<(File, Metadata)> {
     };
     match open() {
         Err(Error::NotFound { .. }) => {
-            atomic_write::create_folder(&paths.folder)
+            new_file::create_folder(&paths.folder)
                 .map_err(|error| Error::from_io(&paths.folder, "create", error))?;
             open()
         }
+        Err(Error::PermissionDenied { path, operation, source }) if path == paths.guard => {
+            let source = match is_less_open_than_registry(paths) {
+                true => io::Error::new(
+                    source.kind(),
+                    format!(
+                        "{source}: it was made when fewer users might write the registry; its owner \
+                         opens it by `chmod g+w {}`, or by the next update",
+                        paths.guard.display()
+                    ),
+                ),
+                false => source,
+            };
+            Err(Error::PermissionDenied { path, operation, source })
+        }
         opened => opened,
     }
+}
+
+/// Whether this user may write the registry, or may replace it as its folder lets the group, though it
+/// may not open the guard.
+fn is_less_open_than_registry(paths: &FilePaths) -> bool {
+    let is_guard = || fs::symlink_metadata(&paths.guard).is_ok_and(|guard| guard.is_file());
+    let is_shared = || fs::metadata(&paths.folder).is_ok_and(|at| sys::is_shared_by_group(&at));
+    is_guard() && (sys::open_existing(&paths.target).is_ok() || is_shared())
 }
 
 /// Fails if the file is used as a document under a lock file. Called before the file's first guard
@@ -211,12 +249,29 @@ pub(crate) fn must_not_be_a_document(paths: &FilePaths) -> Result<()> {
     Ok(())
 }
 
-/// Creates the guard so that every user who may write the registry may open it.
+/// Creates the guard so that every user may open it who may write the registry, or may replace it as
+/// the folder lets them.
 fn create_guard(paths: &FilePaths) -> io::Result<File> {
+    let folder = fs::metadata(&paths.folder)?;
+    let registry = fs::metadata(&paths.target).ok();
+    let temp = paths.temp(&paths::nonce());
+    kernel_lock::create_like(&paths.guard, &temp, &folder, registry.as_ref())
+}
+
+/// Fails if this user may not replace the registry because its folder is sticky. Called before
+/// anything is created: in such a folder this user could not remove what it leaves, and its guard could
+/// keep the registry's owner from updating.
+fn must_be_replaceable(paths: &FilePaths, folder: &Metadata) -> Result<()> {
     match fs::metadata(&paths.target) {
-        Ok(registry) => {
-            kernel_lock::create_like(&paths.guard, &paths.temp(&paths::nonce()), &registry)
-        }
-        Err(_) => sys::create_new(&paths.guard, 0o666),
+        Ok(registry) if !sys::may_remove(folder, &registry) => Err(Error::PermissionDenied {
+            path: paths.target.clone(),
+            operation: "replace",
+            source: io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "its folder is sticky (mode +t), so that only the owner of the file or of the \
+                 folder may",
+            ),
+        }),
+        _ => Ok(()),
     }
 }

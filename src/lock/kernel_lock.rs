@@ -51,15 +51,28 @@ pub(crate) fn open_existing_or_create(
     })
 }
 
-/// Creates a lock file that every user who may write `protected` may open.
+/// Creates a lock file that every user may open who may write `protected` or, as its folder lets them,
+/// replace it. Without `protected`, it is as open as its folder.
 ///
 /// The file gets its access rights under the name `temp`, and its own name afterwards. Otherwise
 /// another process could find the file before that process is permitted to open it. No other
 /// process uses the name `temp`, and that name is gone when this returns.
-pub(crate) fn create_like(path: &Path, temp: &Path, protected: &Metadata) -> io::Result<File> {
-    let file = sys::create_new(temp, 0o600)?;
-    let named =
-        sys::copy_access(&file, protected).and_then(|()| sys::hard_link(temp, path)).map(|()| file);
+pub(crate) fn create_like(
+    path: &Path,
+    temp: &Path,
+    folder: &Metadata,
+    protected: Option<&Metadata>,
+) -> io::Result<File> {
+    let create = |path| {
+        let file = sys::create_new(path, if protected.is_some() { 0o600 } else { 0o666 })?;
+        match protected {
+            Some(protected) => sys::copy_access(&file, protected)?,
+            None => sys::give_to_owner_of(folder, &file),
+        }
+        sys::open_to_writers_of(folder, protected, &file)?;
+        Ok(file)
+    };
+    let named = create(temp).and_then(|file| sys::hard_link(temp, path).map(|()| file));
     let _ = sys::remove_if_there(temp);
     match named {
         // A process that took over a dead holder's lock has removed `temp` together with the dead
@@ -67,11 +80,7 @@ pub(crate) fn create_like(path: &Path, temp: &Path, protected: &Metadata) -> io:
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(io::ErrorKind::AlreadyExists.into())
         }
-        Err(error) if sys::links_unsupported(&error) => {
-            let file = sys::create_new(path, 0o600)?;
-            sys::copy_access(&file, protected)?;
-            Ok(file)
-        }
+        Err(error) if sys::links_unsupported(&error) => create(path),
         named => named,
     }
 }

@@ -11,7 +11,8 @@
 //! without its record, a lockfile that a dead holder left is recognised by its inode alone and
 //! taken over by writing a record, and no file is created or freed per update. A separate file,
 //! without these advantages, is the lockfile where a locked file can't be read (Windows), where
-//! files can't have two names, and where there are no kernel locks.
+//! files can't have two names, where this process could not remove the guard's second name (a sticky
+//! folder with another user's guard), and where there are no kernel locks.
 
 use std::fs::File;
 use std::io;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
+use crate::files::new_file;
 use crate::files::paths::{self, FilePaths};
 use crate::holder::Holder;
 use crate::lock::guard::Guard;
@@ -94,7 +96,14 @@ impl Lockfile {
         if !sys::LOCKED_FILE_IS_READABLE {
             return Self::create_separately(paths, Some(guard), record, stale_after);
         }
-        let linked = sys::hard_link(&paths.guard, &paths.lockfile);
+        let linked = match guard.has_removable_names {
+            true => sys::hard_link(&paths.guard, &paths.lockfile),
+            // This process could not remove the link. One that a dead holder left is taken over.
+            false if sys::id_at(&paths.lockfile).is_ok_and(|id| id == Some(guard.id)) => {
+                Err(io::ErrorKind::AlreadyExists.into())
+            }
+            false => return Self::create_separately(paths, Some(guard), record, stale_after),
+        };
         let found = match linked {
             Ok(()) => sys::id_at(&paths.lockfile).map_err(|e| io_error("look at", e))?,
             Err(ref error) => match error.kind() {
@@ -152,7 +161,7 @@ impl Lockfile {
         // The file is closed at once: on Windows a name that is removed while its file is open may
         // stay until the file is closed, and the lockfile is open as long as the lock is held.
         let fill = |path: &Path| -> io::Result<(SystemTime, FileId)> {
-            let file = sys::create_new(path, 0o644)?;
+            let file = new_file::create(path, Some(0o644))?;
             let filled = sys::write_start(&file, &record.encode()).and_then(|()| {
                 let metadata = file.metadata()?;
                 Ok((metadata.modified()?, sys::id_of(&file, &metadata)?))

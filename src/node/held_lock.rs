@@ -20,7 +20,7 @@ use crate::document::lock::{
 use crate::document::operations::must_exist;
 use crate::error::Result;
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock, NEW_FILE_MODE};
+use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait, WaitPolicy};
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
@@ -29,7 +29,7 @@ use crate::util::inline_budget;
 struct LockedContent {
     lock: HeldDocumentLock,
     content: Option<FileContent>,
-    new_file_mode: u32,
+    new_file_mode: Option<u32>,
 }
 
 /// Shared with the thread that commits; `None` once the lock is released.
@@ -94,7 +94,7 @@ pub struct LockRequest {
 pub(super) struct LockableFile {
     pub(super) paths: FilePaths,
     lock: DocumentLock,
-    new_file_mode: u32,
+    new_file_mode: Option<u32>,
     must_exist: bool,
 }
 
@@ -115,7 +115,7 @@ impl LockRequest {
         Ok(LockableFile {
             paths: FilePaths::of_resolved(self.path.as_ref())?,
             lock: lock_file.map_or(registry, |name| DocumentLock::LockFile(name.into())),
-            new_file_mode: self.new_file_mode.map_or(NEW_FILE_MODE, |mode| mode & 0o666),
+            new_file_mode: self.new_file_mode.map(|mode| mode & 0o666),
             must_exist: self.must_exist == Some(true),
         })
     }

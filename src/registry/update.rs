@@ -7,7 +7,7 @@ use crate::content::partial_rewrite::{self, IndexedText, OnlyEntry, PartialRegis
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock, NEW_FILE_MODE};
+use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
 use crate::lock::reentry::UpdateScope;
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait};
@@ -273,7 +273,7 @@ fn commit(
     let commit_options = CommitOptions {
         durable: options.durable,
         keep_old: corrupt.is_some(),
-        new_file_mode: NEW_FILE_MODE,
+        new_file_mode: None,
     };
     let kept = shared_file::commit(lock, old, bytes, commit_options)?;
     if let Some(reason) = corrupt {

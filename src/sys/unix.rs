@@ -11,7 +11,9 @@ use rustix::io::Errno;
 
 use super::types::FileId;
 
+mod access;
 mod processes;
+pub(crate) use access::*;
 pub(crate) use processes::*;
 
 /// Whether a program can read a file that another one has locked. Kernel locks are advisory here,
@@ -56,6 +58,19 @@ pub(crate) fn metadata_without_links(path: &Path) -> Option<Metadata> {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn metadata_without_links(_path: &Path) -> Option<Metadata> {
     None
+}
+
+/// Whether a folder has an access control list for the files that are created in it.
+#[cfg(target_os = "linux")]
+pub(crate) fn has_default_acl(folder: &Path) -> bool {
+    rustix::fs::getxattr(folder, c"system.posix_acl_default", &mut [0; 0])
+        .is_ok_and(|size| size > 0)
+}
+
+/// Always false: elsewhere such a list is inherited without regard to the mode.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn has_default_acl(_folder: &Path) -> bool {
+    false
 }
 
 /// Opens an existing file for reading, following symbolic links.
@@ -174,12 +189,6 @@ pub(crate) fn open_to_users_of(file: &File, like: &Metadata) -> io::Result<()> {
         wants &= !0o070;
     }
     file.set_permissions(fs::Permissions::from_mode(has | wants))
-}
-
-/// Whether this process can give a file that it creates to the owner of another file.
-pub(crate) fn may_give_to_owner_of(other: &Metadata) -> bool {
-    let user = rustix::process::geteuid();
-    user.is_root() || user.as_raw() == other.uid()
 }
 
 /// Gives a file the mode, owner and group of `like`.

@@ -114,8 +114,50 @@ pub(crate) fn open_to_users_of(_file: &File, _like: &Metadata) -> io::Result<()>
 }
 
 /// On Windows a file's permissions come from its folder.
-pub(crate) fn may_give_to_owner_of(_other: &Metadata) -> bool {
+pub(crate) fn acts_as_owner(_metadata: &Metadata) -> bool {
     true
+}
+
+/// On Windows a file's permissions come from its folder.
+pub(crate) fn may_remove(_folder: &Metadata, _file: &Metadata) -> bool {
+    true
+}
+
+/// On Windows a file's permissions come from its folder.
+pub(crate) fn is_shared_by_group(_folder: &Metadata) -> bool {
+    false
+}
+
+/// On Windows a file's permissions come from its folder.
+pub(crate) fn must_give_to_owner_of(_folder: &Metadata) -> bool {
+    false
+}
+
+/// On Windows a file's permissions come from its folder.
+pub(crate) fn give_to_owner_of(_folder: &Metadata, _file: &File) {}
+
+/// On Windows a file's permissions come from its folder.
+pub(crate) fn open_to_writers_of(
+    _folder: &Metadata,
+    _protected: Option<&Metadata>,
+    _file: &File,
+) -> io::Result<()> {
+    Ok(())
+}
+
+/// On Windows a file's permissions come from its folder.
+pub(crate) fn open_to_group(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// On Windows a folder's permissions come from its parent.
+pub(crate) fn adopt_folder(_parent: &Metadata, _folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Always false: on Windows a file's permissions come from its folder whatever a program asks for.
+pub(crate) fn has_default_acl(_folder: &Path) -> bool {
+    false
 }
 
 /// On Windows a file's permissions come from its folder, also those of a file that replaces

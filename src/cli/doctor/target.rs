@@ -92,6 +92,14 @@ impl DoctorTarget {
                 let next =
                     "give this user the right to write this file, and leave the file in place";
                 checks.push(DoctorCheck::fail("access", message).next(next));
+            } else if is_file && is_less_open(&lock, file) {
+                let message = format!(
+                    "{} may be written by fewer users than {shown}, so the updates of the others \
+                     fail",
+                    lock.display()
+                );
+                let next = format!("run `chmod --reference={shown} {}`", lock.display());
+                checks.push(DoctorCheck::warn("access", message).next(next));
             }
         }
         checks
@@ -108,6 +116,20 @@ impl DoctorTarget {
     pub(super) fn path(&self) -> &Path {
         self.file.as_deref().unwrap_or(&self.folder)
     }
+}
+
+/// Whether a lock file lacks a right to write that the file has which it protects.
+#[cfg(unix)]
+fn is_less_open(lock: &Path, file: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let writers = |path| fs::metadata(path).map(|found| found.mode() & 0o022);
+    matches!((writers(lock), writers(file)), (Ok(lock), Ok(file)) if file & !lock != 0)
+}
+
+/// Always false: on Windows a file's permissions come from its folder.
+#[cfg(not(unix))]
+fn is_less_open(_lock: &Path, _file: &Path) -> bool {
+    false
 }
 
 fn missing(folder: &Path, problem: &str) -> DoctorCheck {

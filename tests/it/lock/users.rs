@@ -1,0 +1,164 @@
+//! Users who share a folder. The test programs are real users' processes.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::Path;
+
+use argus_registry::{update_registry, Document, Error, LockOptions, ProbeFolder};
+
+use crate::support::files::{names_in, put};
+use crate::support::processes::{this_test, PART};
+use crate::support::registries::one_try;
+use crate::support::users::{access, set_mode, Users, ALICE, BOB, TEAM};
+
+const EMPTY: &str = r#"{"version":1,"updatedAt":0,"watchers":{}}"#;
+
+/// Does what a part of a test says, and prints what came of it.
+fn take_part() -> bool {
+    let Ok(part) = env::var(PART) else { return false };
+    let (what, path) = part.split_once(' ').unwrap();
+    let path = Path::new(path);
+    let outcome = match what {
+        "update" => update_registry(path, &one_try(), |registry| {
+            registry.set_updated_at(registry.updated_at() + 1);
+            Ok::<_, Error>(())
+        }),
+        "document" => {
+            Document::<u32>::json(path).empty(|| 0).update(&LockOptions::one_try(), |number| {
+                *number += 1;
+                Ok(())
+            })
+        }
+        "probe" => ProbeFolder::create(path.parent().unwrap()).map(|probe| {
+            let found = access(&probe.path().join("owner"));
+            println!("\nprobe: {:?} {:?}", access(probe.path()), found);
+        }),
+        other => panic!("{other}"),
+    };
+    match outcome {
+        Ok(()) => println!("\n{what}: done"),
+        Err(error) => println!("\n{what}: {} {error}", error.code()),
+    }
+    true
+}
+
+/// A user's lockfile is a link to the guard. In a sticky folder the user could not remove the link to
+/// another user's guard: a refused update left its lockfile behind.
+#[test]
+fn a_refused_update_in_a_sticky_folder_leaves_no_trace() {
+    if take_part() {
+        return;
+    }
+    let Some(users) = Users::of_test(this_test!()) else { return };
+    let path = users.folder("sticky", 0, 0, 0o1777).join("registry.json");
+    put(&path, EMPTY);
+    chown(&path, Some(ALICE), Some(ALICE)).unwrap();
+    set_mode(&path, 0o666);
+    let names = || names_in(path.parent().unwrap());
+    let refused = users.run(BOB, "update", &path);
+    assert!(refused.contains("PERMISSION_DENIED") && refused.contains("sticky"), "{refused}");
+    assert_eq!(names(), ["registry.json"], "no guard that is the refused user's");
+    let refused = users.run(BOB, "document", &path);
+    assert!(refused.contains("PERMISSION_DENIED"), "{refused}");
+    assert_eq!(names(), ["registry.json"]);
+    assert!(users.run(ALICE, "update", &path).contains("done"));
+    let before = names();
+    assert_eq!(before, ["registry.json", "registry.json.guard"]);
+    let refused = users.run(BOB, "update", &path);
+    assert!(refused.contains("PERMISSION_DENIED") && refused.contains("sticky"), "{refused}");
+    assert_eq!(names(), before);
+    assert!(users.run(ALICE, "update", &path).contains("done"));
+    assert!(users.run(0, "update", &path).contains("done"));
+    // The guard is another user's, the registry is the updating user's own.
+    chown(&path, Some(BOB), Some(BOB)).unwrap();
+    assert!(users.run(BOB, "update", &path).contains("done"));
+    assert_eq!(names(), before);
+}
+
+/// What root made in a user's folder was root's: the user's own updates were refused from then on.
+#[test]
+fn what_root_makes_in_the_folder_of_a_user_is_that_users() {
+    if take_part() {
+        return;
+    }
+    let Some(users) = Users::of_test(this_test!()) else { return };
+    let home = users.folder("home", ALICE, ALICE, 0o755);
+    let path = home.join(".argus").join("registry.json");
+    assert!(users.run(0, "update", &path).contains("done"));
+    assert_eq!(access(path.parent().unwrap()), (ALICE, ALICE, 0o755));
+    assert_eq!(access(&path), (ALICE, ALICE, 0o644));
+    let guard = path.with_extension("json.guard");
+    assert_eq!(access(&guard).0, ALICE);
+    assert!(users.run(ALICE, "update", &path).contains("done"));
+    // The next guard and the next kept content are made beside a registry.
+    fs::remove_file(&guard).unwrap();
+    put(&path, "not a registry");
+    assert!(users.run(0, "update", &path).contains("done"));
+    for name in names_in(path.parent().unwrap()) {
+        assert_eq!(access(&path.with_file_name(&name)).0, ALICE, "{name}");
+    }
+    assert!(users.run(ALICE, "update", &path).contains("done"));
+    let probe = users.run(0, "probe", &path);
+    assert!(
+        probe.contains(&format!("probe: ({ALICE}, {ALICE}, 493) ({ALICE}, {ALICE}, 420)")),
+        "{probe}"
+    );
+
+    let document = home.join("state").join("doc.json");
+    assert!(users.run(0, "document", &document).contains("done"));
+    for path in [document.as_path(), &document.with_extension("lock"), document.parent().unwrap()] {
+        assert_eq!(access(path).0, ALICE, "{}", path.display());
+    }
+    assert!(users.run(ALICE, "document", &document).contains("done"));
+    // Another folder is not taken for the new one.
+    assert_eq!(access(&home), (ALICE, ALICE, 0o755));
+}
+
+/// The umask made the guard the first user's alone, in a folder that a group shares.
+#[test]
+fn in_the_folder_of_a_group_new_files_are_the_groups() {
+    if take_part() {
+        return;
+    }
+    let Some(users) = Users::of_test(this_test!()) else { return };
+    let path = users.folder("team", 0, TEAM, 0o2775).join("registry.json");
+    assert!(users.run(ALICE, "update", &path).contains("done"));
+    assert_eq!(access(&path), (ALICE, TEAM, 0o664));
+    assert_eq!(access(&path.with_extension("json.guard")), (ALICE, TEAM, 0o664));
+    assert!(users.run(BOB, "update", &path).contains("done"));
+    assert!(users.run(ALICE, "update", &path).contains("done"));
+    let folder = path.with_file_name("new");
+    assert!(users.run(ALICE, "document", &folder.join("doc.json")).contains("done"));
+    assert_eq!(access(&folder), (ALICE, TEAM, 0o2775));
+    assert!(users.run(BOB, "document", &folder.join("doc.json")).contains("done"));
+
+    // What its owner has closed stays closed.
+    let private = path.with_file_name("private.json");
+    put(&private, EMPTY);
+    chown(&private, Some(ALICE), Some(TEAM)).unwrap();
+    set_mode(&private, 0o600);
+    assert!(users.run(ALICE, "update", &private).contains("done"));
+    assert_eq!(access(&private).2, 0o600);
+    assert_eq!(access(&private.with_extension("json.guard")).2, 0o600);
+}
+
+/// The guard has the access rights that the registry had when the guard was made.
+#[test]
+fn a_registry_that_was_opened_to_its_group_later_names_the_step_that_opens_its_guard() {
+    if take_part() {
+        return;
+    }
+    let Some(users) = Users::of_test(this_test!()) else { return };
+    let folder = users.folder("folder", ALICE, TEAM, 0o755);
+    let path = folder.join("registry.json");
+    assert!(users.run(ALICE, "update", &path).contains("done"));
+    chown(&path, None, Some(TEAM)).unwrap();
+    set_mode(&path, 0o664);
+    let guard = path.with_extension("json.guard");
+    let refused = users.run(BOB, "update", &path);
+    let step = format!("chmod g+w {}", guard.display());
+    assert!(refused.contains("PERMISSION_DENIED") && refused.contains(&step), "{refused}");
+    assert!(users.run(ALICE, "update", &path).contains("done"));
+    assert_eq!(access(&guard), (ALICE, TEAM, 0o664), "its owner's next update has opened it");
+}
