@@ -1,6 +1,7 @@
 //! The crate's error type. Every variant names a path, and [`Error::code`] is stable.
 
 mod display;
+pub(crate) mod update_error;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -188,7 +189,14 @@ impl Error {
         }
     }
 
-    /// The path that the error is about.
+    /// The path that the error is about, spelled as the caller spelled it.
+    ///
+    /// If the error is about the caller's file, this is the path that the caller passed, with its
+    /// symbolic links. Files beside the caller's file, such as its lock file, are in the folder that the
+    /// caller's path names: the lock file of `link/a.toml` is `link/a.lock`. Two paths are spelled
+    /// otherwise. A [`Document`](crate::Document) makes a relative path absolute. And if the last part of
+    /// the path is itself a symbolic link, a file beside the link's target is named by the target's
+    /// resolved path.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
@@ -210,6 +218,33 @@ impl Error {
             | Error::Aborted { path }
             | Error::Io { path, .. } => path,
         }
+    }
+
+    /// This error with its paths replaced.
+    pub(crate) fn map_paths(mut self, map: impl Fn(&Path) -> PathBuf) -> Self {
+        match &mut self {
+            Error::LockMismatch { path, in_use, .. } => {
+                *path = map(path);
+                *in_use = map(in_use);
+            }
+            Error::LockBusy { path, .. }
+            | Error::LockTimeout { path, .. }
+            | Error::LockLost { path }
+            | Error::IdTaken { path, .. }
+            | Error::EntryLost { path, .. }
+            | Error::PermissionDenied { path, .. }
+            | Error::NotFound { path, .. }
+            | Error::Corrupt { path, .. }
+            | Error::Parse { path, .. }
+            | Error::Serialize { path, .. }
+            | Error::UnsupportedVersion { path, .. }
+            | Error::InvalidValue { path, .. }
+            | Error::UnsupportedFileSystem { path, .. }
+            | Error::ReEntrant { path }
+            | Error::Aborted { path }
+            | Error::Io { path, .. } => *path = map(path),
+        }
+        self
     }
 
     /// The holder of the lock, for [`LockBusy`](Error::LockBusy) and

@@ -135,6 +135,7 @@ pub use document::definition::{Document, Loaded};
 pub use document::format::Toml;
 pub use document::format::{Format, Json};
 pub use document::lock::{LockFile, UnlockedReason};
+pub use error::update_error::UpdateError;
 pub use error::{Error, FormatError, LockKind, Result};
 pub use files::default_path::{registry_path, system_registry_path};
 pub use holder::Holder;

@@ -181,6 +181,7 @@ impl LockRequest<'_> {
             Ok(lock) => return Ok(ReadLock::Shared(lock)),
             Err(error) => error,
         };
+        let error = self.paths.error_as_given(error);
         let message = error.to_string();
         let reason = match error {
             Error::PermissionDenied { .. } => UnlockedReason::PermissionDenied { message },
