@@ -1,6 +1,7 @@
 //! The crate's error type. Every variant names a path, and [`Error::code`] is stable.
 
 mod display;
+pub(crate) mod hint;
 pub(crate) mod update_error;
 
 use std::io;
@@ -113,7 +114,8 @@ pub enum Error {
     UnsupportedVersion {
         /// The file.
         path: PathBuf,
-        /// The version in the file.
+        /// The version in the file, as the file's text has it.
+        /// [`found_version`](Error::found_version) is its number.
         found: String,
         /// The version that the caller expects: of a registry, the one that this crate writes.
         expected: u32,
@@ -220,6 +222,16 @@ impl Error {
         }
     }
 
+    /// The schema version in the file as a number, for
+    /// [`UnsupportedVersion`](Error::UnsupportedVersion); `None` if that is not a whole number.
+    #[must_use]
+    pub fn found_version(&self) -> Option<i64> {
+        match self {
+            Error::UnsupportedVersion { found, .. } => found.parse().ok(),
+            _ => None,
+        }
+    }
+
     /// This error with its paths replaced.
     pub(crate) fn map_paths(mut self, map: impl Fn(&Path) -> PathBuf) -> Self {
         match &mut self {
@@ -285,6 +297,40 @@ impl std::error::Error for Error {
             Error::Parse { source, .. } | Error::Serialize { source, .. } => Some(&**source),
             _ => None,
         }
+    }
+}
+
+/// Keeps the error: the message names the path, and `io::Error::get_ref` or `into_inner` returns the
+/// [`Error`].
+///
+/// The kind is that of the operating system's error, if there is one. Otherwise it is `WouldBlock` for
+/// [`Error::LockBusy`], `TimedOut` for [`Error::LockTimeout`], `Unsupported` for
+/// [`Error::UnsupportedFileSystem`], `InvalidInput` for [`Error::InvalidValue`], `InvalidData` for
+/// content that can't be read or printed, `AlreadyExists` for [`Error::IdTaken`], `NotFound` for
+/// [`Error::EntryLost`], and `Other` for the rest.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::PermissionDenied { source, .. }
+            | Error::NotFound { source, .. }
+            | Error::Io { source, .. } => source.kind(),
+            Error::LockBusy { .. } => io::ErrorKind::WouldBlock,
+            Error::LockTimeout { .. } => io::ErrorKind::TimedOut,
+            Error::UnsupportedFileSystem { .. } => io::ErrorKind::Unsupported,
+            Error::InvalidValue { .. } => io::ErrorKind::InvalidInput,
+            Error::Corrupt { .. }
+            | Error::Parse { .. }
+            | Error::Serialize { .. }
+            | Error::UnsupportedVersion { .. } => io::ErrorKind::InvalidData,
+            Error::IdTaken { .. } => io::ErrorKind::AlreadyExists,
+            Error::EntryLost { .. } => io::ErrorKind::NotFound,
+            // Not `Interrupted`, after which callers try again.
+            Error::Aborted { .. }
+            | Error::LockLost { .. }
+            | Error::LockMismatch { .. }
+            | Error::ReEntrant { .. } => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
     }
 }
 
