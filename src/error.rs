@@ -1,6 +1,8 @@
 //! The crate's error type. Every variant names a path, and [`Error::code`] is stable.
 
 mod display;
+pub(crate) mod hint;
+pub(crate) mod update_error;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -112,7 +114,8 @@ pub enum Error {
     UnsupportedVersion {
         /// The file.
         path: PathBuf,
-        /// The version in the file.
+        /// The version in the file, as the file's text has it.
+        /// [`found_version`](Error::found_version) is its number.
         found: String,
         /// The version that the caller expects: of a registry, the one that this crate writes.
         expected: u32,
@@ -188,7 +191,14 @@ impl Error {
         }
     }
 
-    /// The path that the error is about.
+    /// The path that the error is about, spelled as the caller spelled it.
+    ///
+    /// If the error is about the caller's file, this is the path that the caller passed, with its
+    /// symbolic links. Files beside the caller's file, such as its lock file, are in the folder that the
+    /// caller's path names: the lock file of `link/a.toml` is `link/a.lock`. Two paths are spelled
+    /// otherwise. A [`Document`](crate::Document) makes a relative path absolute. And if the last part of
+    /// the path is itself a symbolic link, a file beside the link's target is named by the target's
+    /// resolved path.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
@@ -210,6 +220,43 @@ impl Error {
             | Error::Aborted { path }
             | Error::Io { path, .. } => path,
         }
+    }
+
+    /// The schema version in the file as a number, for
+    /// [`UnsupportedVersion`](Error::UnsupportedVersion); `None` if that is not a whole number.
+    #[must_use]
+    pub fn found_version(&self) -> Option<i64> {
+        match self {
+            Error::UnsupportedVersion { found, .. } => found.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// This error with its paths replaced.
+    pub(crate) fn map_paths(mut self, map: impl Fn(&Path) -> PathBuf) -> Self {
+        match &mut self {
+            Error::LockMismatch { path, in_use, .. } => {
+                *path = map(path);
+                *in_use = map(in_use);
+            }
+            Error::LockBusy { path, .. }
+            | Error::LockTimeout { path, .. }
+            | Error::LockLost { path }
+            | Error::IdTaken { path, .. }
+            | Error::EntryLost { path, .. }
+            | Error::PermissionDenied { path, .. }
+            | Error::NotFound { path, .. }
+            | Error::Corrupt { path, .. }
+            | Error::Parse { path, .. }
+            | Error::Serialize { path, .. }
+            | Error::UnsupportedVersion { path, .. }
+            | Error::InvalidValue { path, .. }
+            | Error::UnsupportedFileSystem { path, .. }
+            | Error::ReEntrant { path }
+            | Error::Aborted { path }
+            | Error::Io { path, .. } => *path = map(path),
+        }
+        self
     }
 
     /// The holder of the lock, for [`LockBusy`](Error::LockBusy) and
@@ -250,6 +297,40 @@ impl std::error::Error for Error {
             Error::Parse { source, .. } | Error::Serialize { source, .. } => Some(&**source),
             _ => None,
         }
+    }
+}
+
+/// Keeps the error: the message names the path, and `io::Error::get_ref` or `into_inner` returns the
+/// [`Error`].
+///
+/// The kind is that of the operating system's error, if there is one. Otherwise it is `WouldBlock` for
+/// [`Error::LockBusy`], `TimedOut` for [`Error::LockTimeout`], `Unsupported` for
+/// [`Error::UnsupportedFileSystem`], `InvalidInput` for [`Error::InvalidValue`], `InvalidData` for
+/// content that can't be read or printed, `AlreadyExists` for [`Error::IdTaken`], `NotFound` for
+/// [`Error::EntryLost`], and `Other` for the rest.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::PermissionDenied { source, .. }
+            | Error::NotFound { source, .. }
+            | Error::Io { source, .. } => source.kind(),
+            Error::LockBusy { .. } => io::ErrorKind::WouldBlock,
+            Error::LockTimeout { .. } => io::ErrorKind::TimedOut,
+            Error::UnsupportedFileSystem { .. } => io::ErrorKind::Unsupported,
+            Error::InvalidValue { .. } => io::ErrorKind::InvalidInput,
+            Error::Corrupt { .. }
+            | Error::Parse { .. }
+            | Error::Serialize { .. }
+            | Error::UnsupportedVersion { .. } => io::ErrorKind::InvalidData,
+            Error::IdTaken { .. } => io::ErrorKind::AlreadyExists,
+            Error::EntryLost { .. } => io::ErrorKind::NotFound,
+            // Not `Interrupted`, after which callers try again.
+            Error::Aborted { .. }
+            | Error::LockLost { .. }
+            | Error::LockMismatch { .. }
+            | Error::ReEntrant { .. } => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
     }
 }
 

@@ -135,6 +135,9 @@ pub use document::definition::{Document, Loaded};
 pub use document::format::Toml;
 pub use document::format::{Format, Json};
 pub use document::lock::{LockFile, UnlockedReason};
+#[doc(hidden)]
+pub use error::hint::shell_command;
+pub use error::update_error::UpdateError;
 pub use error::{Error, FormatError, LockKind, Result};
 pub use files::default_path::{registry_path, system_registry_path};
 pub use holder::Holder;

@@ -1,8 +1,8 @@
 //! How the program ends: its exit codes, and what it prints about an error.
 
 use std::io;
-use std::path::Path;
 
+pub(crate) use argus_registry::shell_command as hint;
 use argus_registry::Error;
 
 use crate::output;
@@ -97,30 +97,8 @@ impl From<clap::Error> for CommandError {
 
 impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
-        let path = error.path();
-        let next = match &error {
-            Error::LockBusy { .. } | Error::LockTimeout { .. } => {
-                format!("{} shows which process holds it", hint(&["status"], path))
-            }
-            Error::PermissionDenied { .. } => {
-                "run this as a user with that permission, or name another file".to_owned()
-            }
-            Error::NotFound { .. } | Error::InvalidValue { .. } => "check the path".to_owned(),
-            Error::Corrupt { .. } => {
-                "look into it; the next update would keep its bytes under another name, and begin \
-                 a new registry"
-                    .to_owned()
-            }
-            Error::Parse { .. } => "correct the file".to_owned(),
-            Error::UnsupportedVersion { .. } => {
-                "`argus-registry --version` shows the version of this program".to_owned()
-            }
-            Error::UnsupportedFileSystem { .. } | Error::Io { .. } => {
-                format!("{} tests what works in this folder", hint(&["doctor"], path))
-            }
-            _ => "run it again".to_owned(),
-        };
-        CommandError::new(Exit::Registry, error.to_string()).next(next)
+        let (message, next) = (error.to_string(), error.hint());
+        CommandError::Failed { exit: Exit::Registry, message, next }
     }
 }
 
@@ -135,26 +113,9 @@ impl From<io::Error> for CommandError {
     }
 }
 
-/// A command of this program with a path, quoted so that it can be pasted into a shell.
-pub(crate) fn hint(words: &[&str], path: &Path) -> String {
-    let path = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%\\".contains(c);
-    let path = match path.chars().all(is_plain) && !path.is_empty() {
-        true => path,
-        false => format!("'{}'", path.replace('\'', r"'\''")),
-    };
-    format!("`argus-registry {} {path}`", words.join(" "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_hint_can_be_pasted_into_a_shell() {
-        assert_eq!(hint(&["status"], Path::new("/a/b.json")), "`argus-registry status /a/b.json`");
-        assert_eq!(hint(&["status"], Path::new("/it's")), r"`argus-registry status '/it'\''s'`");
-    }
 
     #[test]
     fn a_closed_output_is_success() {

@@ -111,7 +111,7 @@ impl<T, F> Document<T, F> {
     fn refuse_inside_updater(&self) -> Result<()> {
         let paths = self.paths()?;
         let lock = self.lock.resolve(&paths)?;
-        UpdateScope::refuse_inside(lock.identity(&paths), &paths.target)
+        UpdateScope::refuse_inside(lock.identity(&paths), &self.path)
     }
 }
 

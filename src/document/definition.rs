@@ -224,7 +224,8 @@ impl<T, F> Document<T, F> {
 
     /// The file that carries the lock: the lock file, or the guard of a registry's lock. If the
     /// document's path is a symbolic link, the lock's file is beside the link's target, so that all
-    /// names of a document have one lock.
+    /// names of a document have one lock. Its path is spelled as in errors
+    /// ([`Error::path`](crate::Error::path)).
     ///
     /// # Errors
     ///
@@ -233,7 +234,8 @@ impl<T, F> Document<T, F> {
     /// [`Error::Io`](crate::Error::Io) if the document is not a regular file.
     pub fn lock_path(&self) -> Result<PathBuf> {
         let paths = self.paths()?;
-        Ok(self.lock.resolve(&paths)?.file(&paths).to_path_buf())
+        let lock = self.lock.resolve(&paths).map_err(|error| paths.error_as_given(error))?;
+        Ok(paths.as_given(lock.file(&paths)))
     }
 
     pub(crate) fn paths(&self) -> Result<FilePaths> {

@@ -182,14 +182,16 @@ impl LockRequest<'_> {
             Ok(lock) => return Ok(ReadLock::Shared(lock)),
             Err(error) => error,
         };
+        let error = self.paths.error_as_given(error);
         let message = error.to_string();
         let reason = match error {
             Error::PermissionDenied { .. } => UnlockedReason::PermissionDenied { message },
             Error::UnsupportedFileSystem { .. } => {
                 UnlockedReason::UnsupportedFileSystem { message }
             }
-            // The lock file could not be created, as on a full disk. Reading needs no space.
-            error if !is_wait_over(&error) && !lock_file.exists() => {
+            // The lock file could not be created, as on a full disk. Reading needs no space. A symbolic
+            // link that leads nowhere is not a missing file: every update fails on it.
+            error if !is_wait_over(&error) && is_missing(lock_file) => {
                 UnlockedReason::NotCreated { message }
             }
             error => return Err(error),
@@ -295,6 +297,10 @@ enum MissingFolder {
 
 fn is_wait_over(error: &Error) -> bool {
     matches!(error, Error::LockBusy { .. } | Error::LockTimeout { .. } | Error::Aborted { .. })
+}
+
+fn is_missing(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn create_folder(folder: &Path) -> Result<()> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::document::definition::{Document, Loaded};
 use crate::document::format::Format;
 use crate::document::lock::{DocumentLock, LockChoice, LockRequest, UnlockedReason};
+use crate::error::update_error::UpdateError;
 use crate::error::{Error, FormatError, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent};
@@ -45,18 +46,22 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
     /// Those of `load`; [`Error::LockTimeout`] with the lock file's path; [`Error::Aborted`].
     pub fn load_with(&self, options: &LockOptions) -> Result<Loaded<T>> {
         let paths = self.paths()?;
-        let lock = self.lock.resolve(&paths)?;
-        let request = self.lock_request(&paths, &lock);
+        self.load_resolved(&paths, options).map_err(|error| paths.error_as_given(error))
+    }
+
+    fn load_resolved(&self, paths: &FilePaths, options: &LockOptions) -> Result<Loaded<T>> {
+        let lock = self.lock.resolve(paths)?;
+        let request = self.lock_request(paths, &lock);
         let wait = Wait::start(options);
         let _entered = match self.load_takes_lock() {
-            true => Some(UpdateScope::enter(lock.identity(&paths), &paths.target)?),
+            true => Some(UpdateScope::enter(lock.identity(paths), &paths.target)?),
             false => None,
         };
         let (content, unlocked) = match self.requires_lock {
             true => (load_under_lock(&request, &wait)?, None),
             false => load_content(&request, &wait)?,
         };
-        let value = self.parse(&paths, &content)?;
+        let value = self.parse(paths, &content)?;
         Ok(Loaded { value, locked: unlocked.is_none(), unlocked })
     }
 
@@ -119,12 +124,17 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
 
     pub(crate) fn save_bytes(&self, options: &LockOptions, bytes: &[u8]) -> Result<()> {
         let paths = self.paths()?;
-        let lock = self.lock.resolve(&paths)?;
+        let saved = self.save_resolved(&paths, options, bytes);
+        saved.map_err(|error| paths.error_as_given(error))
+    }
+
+    fn save_resolved(&self, paths: &FilePaths, options: &LockOptions, bytes: &[u8]) -> Result<()> {
+        let lock = self.lock.resolve(paths)?;
         let wait = Wait::start(options);
-        let _entered = UpdateScope::enter(lock.identity(&paths), &paths.target)?;
-        let lock = self.lock_request(&paths, &lock).acquire(&wait)?;
+        let _entered = UpdateScope::enter(lock.identity(paths), &paths.target)?;
+        let lock = self.lock_request(paths, &lock).acquire(&wait)?;
         let old = shared_file::read(&paths.target)?;
-        let corrupt = match old.as_ref().map(|old| self.parse(&paths, old)) {
+        let corrupt = match old.as_ref().map(|old| self.parse(paths, old)) {
             Some(Err(Error::Parse { source, .. })) => Some(source.to_string()),
             Some(Err(error @ Error::UnsupportedVersion { .. })) if is_newer(&error) => {
                 return Err(error)
@@ -132,11 +142,12 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             _ => None,
         };
         // After this check, a cancelled save is completed nevertheless.
-        wait.check_cancelled(&paths)?;
+        wait.check_cancelled(paths)?;
         let commit_options = self.commit_options(corrupt.is_some());
         let kept = shared_file::commit(&lock, old.as_ref(), bytes, commit_options)?;
         if let Some(reason) = corrupt {
-            let path = paths.target.clone();
+            let kept = kept.map(|kept| paths.as_given(&kept));
+            let path = paths.as_given(&paths.target);
             self.on_warning.call(&Warning::Corrupt { path, reason, kept });
         }
         Ok(())
@@ -161,37 +172,47 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     pub fn update<R, E: From<Error>>(
         &self,
         options: &LockOptions,
-        mut updater: impl FnMut(&mut T) -> Result<R, E>,
+        updater: impl FnMut(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
         let paths = self.paths()?;
-        let lock = self.lock.resolve(&paths)?;
+        let updated = self.update_resolved(&paths, options, updater);
+        updated.map_err(|error| error.into_callers(|error| paths.error_as_given(error)))
+    }
+
+    fn update_resolved<R, E>(
+        &self,
+        paths: &FilePaths,
+        options: &LockOptions,
+        mut updater: impl FnMut(&mut T) -> Result<R, E>,
+    ) -> Result<R, UpdateError<E>> {
+        let lock = self.lock.resolve(paths)?;
         let wait = Wait::start(options);
         if self.empty.is_none() {
-            must_exist(&paths)?;
+            must_exist(paths)?;
         }
         // Identified by the lock, since several documents may share one lock file.
-        let _entered = UpdateScope::enter(lock.identity(&paths), &paths.target)?;
-        let request = self.lock_request(&paths, &lock);
+        let _entered = UpdateScope::enter(lock.identity(paths), &paths.target)?;
+        let request = self.lock_request(paths, &lock);
         loop {
             let lock = request.acquire(&wait)?;
             let old = shared_file::read(&paths.target)?;
             let mut value = match (&old, &self.empty) {
-                (Some(old), _) => self.parse(&paths, old)?,
+                (Some(old), _) => self.parse(paths, old)?,
                 (None, Some(empty)) => empty(),
-                (None, None) => return Err(missing(&paths).into()),
+                (None, None) => return Err(missing(paths).into()),
             };
             let before = self.print(&mut value)?;
-            let result = updater(&mut value)?;
+            let result = updater(&mut value).map_err(UpdateError::Updater)?;
             let bytes = self.print(&mut value)?;
             if bytes == before {
                 if self.durable {
                     // The change may have been made by an update that was not durable.
-                    shared_file::make_durable(&paths, old.as_ref())?;
+                    shared_file::make_durable(paths, old.as_ref())?;
                 }
                 return Ok(result);
             }
             // After this check, a cancelled update is completed nevertheless.
-            wait.check_cancelled(&paths)?;
+            wait.check_cancelled(paths)?;
             match shared_file::commit(&lock, old.as_ref(), &bytes, self.commit_options(false)) {
                 Err(Error::LockLost { .. }) if wait.has_time() => {}
                 Err(error) => return Err(error.into()),

@@ -74,7 +74,9 @@ impl fmt::Display for Error {
                 write!(f, "no permission to {operation} {path}: {source}; check owner and mode")
             }
             Error::NotFound { operation, source, .. } => {
-                write!(f, "cannot {operation} {path}: {source}")
+                write!(f, "cannot {operation} {path}: {source}")?;
+                // A source of this crate says what to do.
+                f.write_str(if source.get_ref().is_none() { "; check the path" } else { "" })
             }
             Error::Corrupt { reason, .. } => {
                 write!(f, "{path} is not a registry: {reason}; repair it or move it away")
@@ -83,15 +85,17 @@ impl fmt::Display for Error {
                 write!(f, "{path} can't be parsed: {source}; repair it or move it away")
             }
             Error::Serialize { source, .. } => {
-                write!(f, "the new value of {path} can't be printed: {source}; nothing was written")
+                write!(
+                    f,
+                    "the new value of {path} can't be printed: {source}; nothing was written; correct the value"
+                )
             }
             Error::UnsupportedVersion { found, expected, .. } => {
                 let is_older = found.parse().is_ok_and(|found: f64| found < f64::from(*expected));
                 let remedy = if is_older { "convert the file" } else { "upgrade this program" };
                 write!(
                     f,
-                    "{path} has schema version {found}, this program knows {expected}; nothing was \
-                     written; {remedy}"
+                    "{path} has schema version {found}, this program knows {expected}; {remedy}"
                 )
             }
             Error::InvalidValue { reason, .. } => {

@@ -25,12 +25,21 @@ pub(crate) struct FilePaths {
     /// The lockfile: it exists exactly while a registry's lock is held, for programs that know no
     /// other lock.
     pub(crate) lockfile: PathBuf,
+    /// The path that the caller passed, if that is not `target`.
+    given: Option<PathBuf>,
 }
 
 impl FilePaths {
     /// Follows symbolic links to the file itself, so that all paths of one file lead to one lock.
-    /// Neither the file nor its folder need exist.
+    /// Neither the file nor its folder need exist. Errors name the path as it was passed.
     pub(crate) fn resolve(path: &Path) -> Result<Self> {
+        let resolved = Self::follow_links(path);
+        let mut paths = resolved.map_err(|error| error.map_paths(|_| path.to_path_buf()))?;
+        paths.given = (paths.target != path).then(|| path.to_path_buf());
+        Ok(paths)
+    }
+
+    fn follow_links(path: &Path) -> Result<Self> {
         let invalid = |reason: &str| Error::InvalidValue {
             path: path.to_path_buf(),
             reason: reason.to_owned(),
@@ -85,6 +94,28 @@ impl FilePaths {
         })
     }
 
+    /// A path of the file, or of a file beside it, as the caller spelled the folder. A path in another
+    /// folder than the caller's, as beside the target of a link, is returned as it is.
+    pub(crate) fn as_given(&self, path: &Path) -> PathBuf {
+        let Some(given) = &self.given else { return path.to_path_buf() };
+        if path == self.target {
+            return given.clone();
+        }
+        // If the caller's path is itself a link, its target's name or folder is another.
+        let is_in_folder = given.file_name() == self.target.file_name() && !given.is_symlink();
+        let folder = given.parent().filter(|_| is_in_folder);
+        match (folder, path.strip_prefix(&self.folder)) {
+            (Some(folder), Ok(name)) if !name.as_os_str().is_empty() => folder.join(name),
+            (Some(folder), Ok(_)) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+            _ => path.to_path_buf(),
+        }
+    }
+
+    /// An error that names its paths as the caller spelled them.
+    pub(crate) fn error_as_given(&self, error: Error) -> Error {
+        error.map_paths(|path| self.as_given(path))
+    }
+
     /// The lock file that a document at this path has by default: `path.with_extension("lock")`, as
     /// in veil.
     pub(crate) fn document_lock_file(&self) -> PathBuf {
@@ -115,7 +146,13 @@ impl FilePaths {
             name.push(ending);
             folder.join(name)
         };
-        Ok(FilePaths { guard: with(".guard"), lockfile: with(".lock"), folder, target })
+        Ok(FilePaths {
+            guard: with(".guard"),
+            lockfile: with(".lock"),
+            folder,
+            target,
+            given: None,
+        })
     }
 
     /// The path of a temp file, for the holder of the lock whose nonce this is.

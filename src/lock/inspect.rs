@@ -78,7 +78,8 @@ pub enum Guarantee {
 /// examined.
 pub fn inspect_lock(path: impl AsRef<Path>, stale_after: Duration) -> Result<LockStatus> {
     let paths = FilePaths::resolve(path.as_ref())?;
-    let snapshot = take_snapshot(&paths, stale_after)?;
+    let snapshot =
+        take_snapshot(&paths, stale_after).map_err(|error| paths.error_as_given(error))?;
     let holder = snapshot.found.map(|found| found.holder());
     let (state, guarantee) = (snapshot.state, snapshot.guarantee);
     Ok(LockStatus { path: paths.target, state, holder, guarantee })

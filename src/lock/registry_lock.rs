@@ -70,8 +70,8 @@ impl RegistryLock {
     ///   lockfile can't be created.
     pub fn acquire(path: impl AsRef<Path>, options: &LockOptions) -> Result<Self> {
         let paths = FilePaths::resolve(path.as_ref())?;
-        UpdateScope::refuse_inside(&paths.target, &paths.target)?;
-        Self::acquire_at(&paths, &Wait::start(options))
+        UpdateScope::refuse_inside(&paths.target, path.as_ref())?;
+        Self::acquire_at(&paths, &Wait::start(options)).map_err(|error| paths.error_as_given(error))
     }
 
     /// Like [`acquire`](Self::acquire), for a path that is already resolved, as the wait's policy
@@ -170,7 +170,7 @@ impl RegistryLock {
     pub fn check(&self) -> Result<()> {
         match &self.lockfile {
             Some(refreshed) if refreshed.lockfile().is_in_place()? => Ok(()),
-            _ => Err(Error::LockLost { path: self.paths.target.clone() }),
+            _ => Err(Error::LockLost { path: self.paths.as_given(&self.paths.target) }),
         }
     }
 

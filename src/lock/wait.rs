@@ -44,7 +44,22 @@ impl LockOptions {
     /// Options for one try: a call that finds the lock held fails with [`Error::LockBusy`] at once.
     #[must_use]
     pub fn one_try() -> Self {
-        LockOptions { timeout: Some(Duration::ZERO), ..LockOptions::default() }
+        LockOptions::within(Duration::ZERO)
+    }
+
+    /// The default options with this timeout: a call that does not get the lock in time fails with
+    /// [`Error::LockTimeout`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use argus_registry::LockOptions;
+    ///
+    /// let options = LockOptions::within(Duration::from_secs(30));
+    /// assert_eq!(options.timeout, Some(Duration::from_secs(30)));
+    /// ```
+    #[must_use]
+    pub fn within(timeout: Duration) -> Self {
+        LockOptions { timeout: Some(timeout), ..LockOptions::default() }
     }
 }
 

@@ -214,7 +214,9 @@ fn apply_request(
     let once = |options: &UpdateOptions| {
         apply_once(&paths, &[request], options, ThreadPolicy::default(), |_| true)
     };
-    let outcome = update::retry_while_lost(options, once)?.into_iter().next().flatten();
+    let outcomes = update::retry_while_lost(options, once);
+    let outcomes = outcomes.map_err(|error| paths.error_as_given(error))?;
+    let outcome = outcomes.into_iter().next().flatten();
     Ok(outcome.expect("each request that may begin has an outcome"))
 }
 

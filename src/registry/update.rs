@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::content::partial_rewrite::{self, IndexedText, OnlyEntry, PartialRegistry};
 use crate::content::registry_v1::RegistryV1;
+use crate::error::update_error::UpdateError;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
@@ -60,12 +61,14 @@ pub fn update_registry<T, E: From<Error>>(
     options: &UpdateOptions,
     mut updater: impl FnMut(&mut RegistryV1) -> Result<T, E>,
 ) -> Result<T, E> {
-    update(&FilePaths::resolve(path.as_ref())?, options, &mut |registry| {
+    let paths = FilePaths::resolve(path.as_ref())?;
+    let updated = update(&paths, options, &mut |registry| {
         let before = registry.to_json();
-        let value = updater(registry)?;
+        let value = updater(registry).map_err(UpdateError::Updater)?;
         let after = registry.to_json();
         Ok((value, (after != before).then_some(after)))
-    })
+    });
+    updated.map_err(|error: UpdateError<E>| error.into_callers(|error| paths.error_as_given(error)))
 }
 
 /// Replaces a registry's whole content, under its lock.
@@ -80,6 +83,7 @@ pub fn write_registry(
 ) -> Result<()> {
     let paths = FilePaths::resolve(path.as_ref())?;
     update(&paths, options, &mut |_| Ok(((), Some(registry.to_json()))))
+        .map_err(|error: Error| paths.error_as_given(error))
 }
 
 /// Updates a registry to the text that `updater` returns beside its value. With `None` the file stays
@@ -183,11 +187,13 @@ pub fn with_registry_lock<T, E: From<Error>>(
     options: &LockOptions,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    under_lock(&FilePaths::resolve(path.as_ref())?, options, ThreadPolicy::default(), |lock| {
-        let value = body(lock)?;
+    let paths = FilePaths::resolve(path.as_ref())?;
+    let ended = under_lock(&paths, options, ThreadPolicy::default(), |lock| {
+        let value = body(lock).map_err(UpdateError::Updater)?;
         lock.check()?;
         Ok(value)
-    })
+    });
+    ended.map_err(|error: UpdateError<E>| error.into_callers(|error| paths.error_as_given(error)))
 }
 
 /// Runs `body` under a registry's lock. A failure to release the lock is not reported: the work of
@@ -212,7 +218,9 @@ impl RegistryLock {
     /// [`Error::UnsupportedVersion`] for a registry of a newer schema, which stays as it was.
     pub fn write(&self, registry: &RegistryV1, options: &UpdateOptions) -> Result<()> {
         match update_under(self, options, &mut |_| Ok(((), Some(registry.to_json())))) {
-            Err(UpdateFailure::LockLost(error) | UpdateFailure::Other(error)) => Err(error),
+            Err(UpdateFailure::LockLost(error) | UpdateFailure::Other(error)) => {
+                Err(self.paths().error_as_given(error))
+            }
             Ok(()) => Ok(()),
         }
     }
@@ -277,7 +285,9 @@ fn commit(
     };
     let kept = shared_file::commit(lock, old, bytes, commit_options)?;
     if let Some(reason) = corrupt {
-        let path = lock.path().to_path_buf();
+        let paths = lock.paths();
+        let kept = kept.map(|kept| paths.as_given(&kept));
+        let path = paths.as_given(&paths.target);
         options.on_warning.call(&Warning::Corrupt { path, reason, kept });
     }
     Ok(())

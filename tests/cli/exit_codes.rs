@@ -183,6 +183,30 @@ fn cases() -> Vec<Case> {
             2,
             &["e.toml", "next: "],
         ),
+        case(
+            "check e.toml --strict",
+            |folder| {
+                exceptions(
+                    folder,
+                    &VALID_EXCEPTION.replace("'9000-01-01T00:00:00Z'", "9000-01-01T00:00:00Z"),
+                )
+            },
+            2,
+            &["e.toml", "expires_at", "not a string", "next: "],
+        ),
+        case(
+            "check e.toml --strict",
+            |folder| exceptions(folder, "[[exceptions]]\nid = 'd'\nreason = 'r'\ncreated_at = 7\n"),
+            2,
+            &["e.toml", "created_at", "not a string", "next: "],
+        ),
+        case(
+            "check e.toml --strict",
+            |folder| exceptions(folder, &[VALID_EXCEPTION, VALID_EXCEPTION].concat()),
+            2,
+            &["e.toml", "id b", "next: "],
+        ),
+        case("check e.toml", |folder| exceptions(folder, &VALID_EXCEPTION.repeat(2)), 0, &[]),
         case("check r.json --strict", expired_and_dead, 2, &["r.json", "next: "]),
         // 3: expired
         case("check r.json", expired, 3, &["r.json", "expired", "prune"]),

@@ -28,7 +28,9 @@ fn a_user_without_permission_gets_an_error_that_names_the_path() {
         (0o555, "status r.json", 0),
         (0o555, "status e.toml", 0),
         (0o555, "check r.json --strict", 0),
-        (0o555, "check e.toml --strict", 0),
+        // veil reads such a document without its lock, which strict readers should know.
+        (0o555, "check e.toml", 0),
+        (0o555, "check e.toml --strict", 2),
         (0o555, "remove --registry r.json app", 2),
         (0o555, "prune --registry r.json --ttl 0", 2),
         (0o555, "run r.json -- true", 2),
@@ -95,12 +97,15 @@ fn a_file_system_without_kernel_locks_is_reported() {
         "#include <errno.h>\nint flock(int fd, int how) { errno = ENOLCK; return -1; }\n";
     let folder = Folder::new();
     folder.registry(&["app"]);
+    folder.put("e.toml", "version = 1\n");
     let library = crate::shim::compile(NO_LOCKS, &[], &folder.path);
     for (arguments, code, expected) in [
         ("status r.json --json", 0, "\"guarantee\":\"lockfile-only\""),
         ("status e.toml --json", 0, "\"guarantee\":\"none\""),
         ("run r.json -- echo done", 0, "done"),
         ("run e.toml -- true", 2, "no kernel locks"),
+        ("check e.toml", 0, "read without its lock"),
+        ("check e.toml --strict", 2, "no kernel locks"),
         ("check r.json", 0, "no kernel locks"),
         ("check r.json --strict", 2, "no kernel locks"),
     ] {

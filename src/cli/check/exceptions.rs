@@ -1,5 +1,6 @@
 //! The check of a document of exceptions in TOML, as veil has it.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use argus_registry::{Document, Error, Toml};
@@ -35,7 +36,14 @@ pub(super) fn check(path: &Path) -> CheckReport {
     let mut report = CheckReport::new(path);
     let document = Document::<Exceptions, Toml>::toml(path).version(SCHEMA_VERSION);
     let exceptions = match document.load() {
-        Ok(loaded) => loaded.value,
+        Ok(loaded) => {
+            if let Some(reason) = loaded.unlocked {
+                let message = format!("it was read without its lock: {reason}");
+                let next = "check it again as a user that may write the lock file, on a local disk";
+                report.add(Severity::Warning, "UNLOCKED", output::one_line(&message), next);
+            }
+            loaded.value
+        }
         Err(error @ Error::NotFound { .. }) => {
             let message = format!("{} does not exist", path.display());
             let next = "if it should be there, check the path";
@@ -52,10 +60,29 @@ pub(super) fn check(path: &Path) -> CheckReport {
         report.add(Severity::Warning, "NO_VERSION", "it has no `version`", next);
     }
     report.entries = exceptions.exceptions.len();
+    let mut ids = HashSet::new();
     for exception in &exceptions.exceptions {
+        if !ids.insert(&exception.id) {
+            let message = format!("the id {} is that of several", output::printable(&exception.id));
+            let next = "remove all but one of them, or give each an id of its own";
+            report.add(Severity::Warning, "DUPLICATE_ID", message, next);
+        }
+        check_dates(&mut report, exception);
         check_expiry(&mut report, exception, Timestamp::now());
     }
     report
+}
+
+/// veil reads dates as strings, and refuses a document in which one is TOML's own date and time.
+fn check_dates(report: &mut CheckReport, exception: &Exception) {
+    let dates = [("created_at", &exception.created_at), ("expires_at", &exception.expires_at)];
+    for (name, date) in dates {
+        let Some(date) = date.as_ref().filter(|date| !date.is_str()) else { continue };
+        let id = output::printable(&exception.id);
+        let message =
+            format!("the {name} of the exception {id} is a {}, not a string", date.type_str());
+        report.add(Severity::Warning, "NOT_A_STRING", message, "put it in quotes: veil refuses it");
+    }
 }
 
 /// An exception is expired from the instant of its expiry on: "until midnight" ends at midnight.

@@ -1,6 +1,6 @@
 //! What the doctor examines: a folder, and perhaps one file in it.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, FileType, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -81,9 +81,13 @@ impl DoctorTarget {
             }
         }];
         for lock in self.lock_files() {
-            let is_file = fs::symlink_metadata(&lock).is_ok_and(|found| found.is_file());
+            let Ok(found) = fs::symlink_metadata(&lock) else { continue };
+            if !found.is_file() {
+                checks.push(not_a_file(&lock, found.file_type()));
+                continue;
+            }
             let opened = || OpenOptions::new().read(true).write(true).open(&lock);
-            if let Some(error) = is_file.then(opened).and_then(Result::err) {
+            if let Err(error) = opened() {
                 let message = format!(
                     "{} can't be opened for writing by this user ({error}), so this user's updates \
                      fail",
@@ -105,10 +109,15 @@ impl DoctorTarget {
         checks
     }
 
-    /// The paths of the files that can carry the kernel lock; not each of them exists.
+    /// The paths of the files that updates lock or create; not each of them exists. Only a file without
+    /// a guard can be a document with a lock file.
     fn lock_files(&self) -> Vec<PathBuf> {
         let Some(file) = &self.file else { return Vec::new() };
-        let candidates = [add_extension(file, "guard"), file.with_extension("lock")];
+        let (guard, lockfile) = (add_extension(file, "guard"), add_extension(file, "lock"));
+        let candidates = match guard.is_file() {
+            true => [guard, lockfile],
+            false => [guard, file.with_extension("lock")],
+        };
         candidates.into_iter().filter(|lock| lock != file).collect()
     }
 
@@ -130,6 +139,17 @@ fn is_less_open(lock: &Path, file: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_less_open(_lock: &Path, _file: &Path) -> bool {
     false
+}
+
+/// The failed check of a lock's file that is not a regular file: every update fails on it.
+fn not_a_file(lock: &Path, kind: FileType) -> DoctorCheck {
+    let kind = match kind {
+        kind if kind.is_symlink() => "a symbolic link",
+        kind if kind.is_dir() => "a folder",
+        _ => "not a regular file",
+    };
+    let message = format!("{} is {kind}, so every update fails", lock.display());
+    DoctorCheck::fail("access", message).next("move it away; the next update creates the file")
 }
 
 fn missing(folder: &Path, problem: &str) -> DoctorCheck {

@@ -38,6 +38,38 @@ fn every_check_of_a_healthy_folder_is_ok() {
     assert_eq!(folder.names(), before, "the doctor left nothing");
 }
 
+/// The doctor looked at regular files only, and called a file healthy that no program could update.
+#[test]
+fn a_lock_file_that_is_no_regular_file_fails() {
+    let folder = folder_with_registry();
+    folder.put("doc.toml", "version = 1\n");
+    let document = folder.path("doc.toml");
+    let places = [
+        (document.clone(), folder.path("doc.lock")),
+        (document, folder.path("doc.toml.guard")),
+        (registry(&folder), folder.path("registry.json.lock")),
+        (folder.path("other.json"), folder.path("other.json.guard")),
+    ];
+    for (place, (file, lock)) in places.into_iter().enumerate() {
+        let kinds = ["a symbolic link", "a folder", "not a regular file"];
+        for kind in kinds.into_iter().take(if place == 0 { 3 } else { 1 }) {
+            match kind {
+                "a symbolic link" => symlink("nowhere", &lock).unwrap(),
+                "a folder" => fs::create_dir(&lock).unwrap(),
+                _ => assert!(Command::new("mkfifo").arg(&lock).status().unwrap().success()),
+            }
+            let outcome = DoctorOutcome::of(doctor().arg(&file));
+            outcome.assert_check("FAIL", "access", kind);
+            assert!(outcome.text.contains(lock.to_str().unwrap()), "{}", outcome.text);
+            assert_ne!(outcome.code, Some(0), "{}", outcome.text);
+            match kind {
+                "a folder" => fs::remove_dir(&lock).unwrap(),
+                _ => fs::remove_file(&lock).unwrap(),
+            }
+        }
+    }
+}
+
 #[test]
 fn the_json_has_the_checks_and_the_litter() {
     let folder = folder_with_registry();

@@ -1,6 +1,9 @@
 //! What a document's errors say, and what they leave alone.
 
-use argus_registry::{Document, Error, LockFile};
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use argus_registry::{try_lock_exclusive, Document, Error, LockFile, LockOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::support::counter::patient;
@@ -53,6 +56,8 @@ fn the_failures_are_told_apart() {
             panic!("{error}")
         };
         assert_eq!(version, found);
+        assert_eq!(error.found_version(), found.parse().ok());
+        assert!(!error.to_string().contains("written"), "a load writes nothing: {error}");
         assert_eq!(code(document.update(&patient(), change).unwrap_err()), "UNSUPPORTED_VERSION");
         assert_eq!(text(&path), content);
         // A file of an older version may be replaced whole, one of a newer version may not.
@@ -77,6 +82,30 @@ fn the_failures_are_told_apart() {
     let own_lock = Document::<Names>::json(&path).lock_file(LockFile::At(path.clone()));
     assert_eq!(code(own_lock.load().unwrap_err()), "INVALID_VALUE");
     assert_eq!(code(own_lock.save(&mut Names::default()).unwrap_err()), "INVALID_VALUE");
+}
+
+#[test]
+fn an_io_error_keeps_the_kind_the_path_and_the_error() {
+    let (_dir, path) = document_path();
+    let document = Document::<Names>::json(&path);
+    let load = || -> std::io::Result<()> { Ok(document.load().map(|_| ())?) };
+    let missing = load().unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+    assert!(missing.to_string().contains(path.to_str().unwrap()), "{missing}");
+    assert!(missing.to_string().ends_with("; check the path"), "{missing}");
+    put(&path, "no JSON");
+    assert_eq!(load().unwrap_err().kind(), ErrorKind::InvalidData);
+    let held = try_lock_exclusive(path.with_extension("lock")).unwrap();
+    let busy = load().unwrap_err();
+    assert_eq!(busy.kind(), ErrorKind::WouldBlock);
+    let within = LockOptions::within(Duration::from_millis(1));
+    let late = std::io::Error::from(document.load_with(&within).unwrap_err());
+    assert_eq!(late.kind(), ErrorKind::TimedOut);
+    drop(held);
+    let busy = *busy.into_inner().unwrap().downcast::<Error>().unwrap();
+    assert_eq!((busy.code(), busy.path()), ("LOCK_BUSY", &*path.with_extension("lock")));
+    let hint = busy.hint().unwrap();
+    assert!(hint.starts_with("`argus-registry status ") && hint.contains("doc.lock"), "{hint}");
 }
 
 /// With the default of a number, the first update wrote a version that no later update accepted.

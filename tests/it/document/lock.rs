@@ -266,3 +266,22 @@ fn a_read_that_requires_a_registrys_lock_takes_it() {
     assert_eq!((loaded.locked, loaded.unlocked), (false, Some(UnlockedReason::RegistryLock)));
     drop(lock);
 }
+
+/// Every update fails on such a lock file, but a read went on without a lock and said nothing.
+#[cfg(unix)]
+#[test]
+fn a_lock_file_that_is_a_dangling_symbolic_link_is_an_error_for_readers_too() {
+    let (_dir, path) = document_path();
+    put(&path, r#"{"count":7}"#);
+    let document = counter(&path);
+    let lock_file = path.with_extension("lock");
+    std::os::unix::fs::symlink("nowhere", &lock_file).unwrap();
+    for error in [
+        document.load().unwrap_err(),
+        document.save(&mut Counter::default()).unwrap_err(),
+        document.update(&patient(), count_up).unwrap_err(),
+    ] {
+        assert_eq!((error.code(), error.path()), ("IO", &*lock_file));
+        assert!(error.to_string().contains("symbolic link"), "{error}");
+    }
+}

@@ -1,6 +1,8 @@
 #[cfg(feature = "tokio")]
 mod async_operations;
 mod definition;
+#[cfg(unix)]
+mod error_paths;
 mod errors;
 #[cfg(target_os = "linux")]
 mod faults;
