@@ -19,6 +19,7 @@ import {
 } from '../../index.js'
 import { held, LONG } from '../support/entries.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
+import { addonPath } from '../support/install.mjs'
 import { packageFile } from '../support/script.mjs'
 
 /** Waits for the lock with operations behind it, until `next` has the first of those go on. */
@@ -56,7 +57,7 @@ test('1,000 concurrent operations take the lock a few times, and all are there, 
 
 /** Notes what is asked of the addon for each lock: how many, for how long, and how durably. */
 const askedOf = (t) => {
-	const native = createRequire(packageFile)('./lib/addon/load.js')
+	const native = createRequire(import.meta.url)(addonPath)
 	const { applyEntries } = native
 	const asked = []
 	native.applyEntries = (...args) => {
