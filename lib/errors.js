@@ -5,6 +5,8 @@
 /** @import { AddonFailure, AddonResult, HolderInfo } from './addon/addon.d.ts' */
 /** @import { LockHolder, RegistryErrorCode } from '../index.js' */
 
+const { inspect } = require('node:util')
+
 class RegistryError extends Error {
 	/**
 	 * @param {RegistryErrorCode} code
@@ -37,7 +39,7 @@ const DeclaredError = /** @type {typeof import('../index.js').RegistryError} */ 
  */
 const errnoName = (number) => {
 	if (process.platform === 'win32') return undefined
-	// Loaded here: most processes never see such an error.
+	// Required here: most processes never see such an error. It is part of the runtime, so this can't fail.
 	const { errno } = require('node:os').constants
 	return Object.entries(errno).find(([, each]) => each === number)?.[0]
 }
@@ -116,7 +118,7 @@ const messageOf = (error) => {
 	if (typeof error === 'string') return error
 	try {
 		const message = propertyOf(error, 'message')
-		return typeof message === 'string' ? message : require('node:util').inspect(error)
+		return typeof message === 'string' ? message : inspect(error)
 	} catch {
 		return 'something that can not be printed'
 	}

@@ -1,12 +1,13 @@
-// Builds the addon and the program for this machine (or for the Rust target given as argument) and
-// puts them where lib/addon/load.js and bin/argus-registry.js search for them. Cargo decides what
-// there is to do: nothing, most of the time.
+// Builds index.js from lib/, and the addon and the program for this machine (or for the Rust target given as
+// argument), and puts them where lib/addon/load.js and bin/argus-registry.js search for them. Cargo decides
+// what there is to do: nothing, most of the time.
 
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, renameSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import table from '../lib/addon/platforms.js'
+import { bundle } from './bundle.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const { addonFile, programFile, targets } = table
@@ -79,6 +80,7 @@ export const buildProgram = (target = hostTarget()) => {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+	await bundle()
 	console.log(build(process.argv[2]))
 	console.log(buildProgram(process.argv[2]))
 }

@@ -1,11 +1,12 @@
-// Brings a fresh clone to where everything can run: npm packages, the addon and the program. Quick
-// when there is nothing to do. Uses nothing but Node itself.
+// Brings a fresh clone to where everything can run: npm packages, index.js, the addon and the program. Quick
+// when there is nothing to do. Uses nothing but Node itself until the npm packages are there.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, buildProgram } from './build.mjs'
+import { bundle } from './bundle.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
@@ -34,6 +35,7 @@ try {
 			shell: process.platform === 'win32',
 		})
 	}
+	await bundle()
 	build()
 	buildProgram()
 } catch (error) {

@@ -12,7 +12,6 @@ const SEARCHED = [
 	'src',
 	'lib',
 	'bin',
-	'index.js',
 	'index.d.ts',
 	'docs',
 	'tests',

@@ -5,18 +5,19 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { EMPTY, folder, print } from '../support/folder.mjs'
-import { installPackage } from '../support/install.mjs'
+import { addonFile, installPackage } from '../support/install.mjs'
 
 const LONG = { timeoutMs: 60_000, durable: false }
 
-/** A `require` for the files of each copy. */
-const twoPlaces = (at) =>
+/** Each copy's exports, and its addon's. */
+const twoPackages = (at) =>
 	['a', 'b'].map((name) => {
-		const { dir } = installPackage(join(at.dir, name, 'node_modules'))
-		return createRequire(join(dir, 'package.json'))
+		const { dir, addonDir } = installPackage(join(at.dir, name, 'node_modules'))
+		const require = createRequire(join(dir, 'package.json'))
+		return { copy: require('./index.js'), native: require(join(addonDir, addonFile)) }
 	})
 
-const twoCopies = (at) => twoPlaces(at).map((require) => require('./index.js'))
+const twoCopies = (at) => twoPackages(at).map(({ copy }) => copy)
 
 const bump = (registry) => ({ ...registry, count: (registry.count ?? 0) + 1 })
 
@@ -45,15 +46,14 @@ test('two copies update one registry in order of arrival, and lose nothing', asy
 test('two copies do their operations on one registry in order of arrival, each its own', async (t) => {
 	const at = folder(t)
 	const strangers = []
-	const copies = twoPlaces(at).map((require) => {
-		const native = require('./lib/addon/load.js')
+	const copies = twoPackages(at).map(({ copy, native }) => {
 		const { applyEntries, EntryOperation } = native
 		// The other copy may be of another version, with other objects in its memory.
 		native.applyEntries = (request, operations, durable) => {
 			strangers.push(...operations.filter((each) => !(each instanceof EntryOperation)))
 			return applyEntries(request, operations, durable)
 		}
-		return require('./index.js')
+		return copy
 	})
 	const watcher = { id: 'app', host: '', port: 1, pid: process.pid, startedAt: 1, updatedAt: 1 }
 	const claims = Array.from({ length: 20 }, async (_, index) => {

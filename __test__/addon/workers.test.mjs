@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { on } from 'node:events'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { inspectLock, updateRegistry } from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
+import { addonPath } from '../support/install.mjs'
 import { puppet } from '../support/processes.mjs'
 import { packageFile } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
@@ -64,7 +64,7 @@ test('a worker that polls for the end of its work gets the results that promises
 	const at = folder(t)
 	const next = worker(
 		t,
-		`const native = require(${JSON.stringify(join(packageFile, '..', 'lib', 'addon', 'load.js'))})
+		`const native = require(${JSON.stringify(addonPath)})
 		let taken = 0
 		const { take } = native.PolledWork.prototype
 		native.PolledWork.prototype.take = function () {

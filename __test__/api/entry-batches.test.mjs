@@ -19,6 +19,7 @@ import {
 } from '../../index.js'
 import { held, LONG } from '../support/entries.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
+import { addonPath } from '../support/install.mjs'
 import { queues } from '../support/locks.mjs'
 import { packageFile } from '../support/script.mjs'
 
@@ -62,7 +63,7 @@ test('1,000 concurrent operations take the lock a few times, and all are there, 
  * Notes each call that the addon gets: how many operations, how long they have waited, how durable.
  */
 const callsOf = (t) => {
-	const native = createRequire(packageFile)('./lib/addon/load.js')
+	const native = createRequire(import.meta.url)(addonPath)
 	const { applyEntries } = native
 	const calls = []
 	native.applyEntries = (...args) => {

@@ -6,7 +6,6 @@ import {
 	mkdirSync,
 	readdirSync,
 	readFileSync,
-	statSync,
 	writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -22,18 +21,20 @@ const platform = addon.split('.')[1]
 
 export const addonFile = addon
 
-/** Installs what `files` in package.json names, and the package of this platform. */
+/**
+ * The addon that the package here loads. A test that requires this file gets the object that the package
+ * calls, and can note or replace its functions.
+ */
+export const addonPath = join(root, addon)
+
+/** Installs what `files` in package.json names, less the pages, and the package of this platform. */
 export const installPackage = (nodeModules, { addonIn = nodeModules } = {}) => {
 	const to = join(nodeModules, 'argus-registry')
 	mkdirSync(to, { recursive: true })
 	const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-	for (const pattern of ['package.json', ...files]) {
-		// `docs/**/*.md`: all such files in a folder and its subfolders.
-		const [file, ending = ''] = pattern.split('/**/*')
-		cpSync(join(root, file), join(to, file), {
-			recursive: true,
-			filter: (from) => statSync(from).isDirectory() || from.endsWith(ending),
-		})
+	const isPage = (file) => file.startsWith('docs/') || file.endsWith('.md')
+	for (const file of ['package.json', ...files.filter((each) => !isPage(each))]) {
+		cpSync(join(root, file), join(to, file), { recursive: true })
 	}
 	const toAddon = join(addonIn, `argus-registry-${platform}`)
 	mkdirSync(toAddon, { recursive: true })

@@ -6,7 +6,6 @@
 /** @import { Content } from '../codec/content.js' */
 /** @import { LockCall } from '../options.js' */
 
-const { isMainThread } = require('node:worker_threads')
 const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
 const { RegistryError, isFailure, unwrap } = require('../errors.js')
@@ -106,7 +105,9 @@ const acquire = async (call) => {
 const acquireSync = (call) => {
 	for (;;) {
 		const request = lockRequest(call)
-		if (!isMainThread) {
+		// Required here: loading it takes longer than the rest of this package. It is part of the runtime,
+		// so this can't fail.
+		if (!require('node:worker_threads').isMainThread) {
 			request.timeoutMs = Math.min(call.timeoutMs, request.elapsedMs + SYNC_SLICE_MS)
 		}
 		const acquired = native.acquireSync(request)

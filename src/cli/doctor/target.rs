@@ -96,7 +96,7 @@ impl DoctorTarget {
                 let next =
                     "give this user the right to write this file, and leave the file in place";
                 checks.push(DoctorCheck::fail("access", message).next(next));
-            } else if is_file && is_less_open(&lock, file) {
+            } else if is_less_open(&lock, file) {
                 let message = format!(
                     "{} may be written by fewer users than {shown}, so the updates of the others \
                      fail",

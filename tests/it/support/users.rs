@@ -4,7 +4,6 @@ use std::env;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -31,8 +30,9 @@ impl Users {
     pub(crate) fn of_test(test: &'static str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         if fs::metadata(dir.path()).unwrap().uid() != 0 {
-            // The test harness keeps to itself what println prints.
-            writeln!(std::io::stderr(), "{test} SKIPPED: only root can be several users").unwrap();
+            // The test harness keeps to itself what println and eprintln print.
+            let message = format!("{test} SKIPPED: only root can be several users\n");
+            std::io::stderr().write_all(message.as_bytes()).unwrap();
             return None;
         }
         set_mode(dir.path(), 0o755);
