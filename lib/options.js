@@ -5,7 +5,7 @@
 
 /** @import { RegistryWarning, UpdateOptions, WatchOptions } from '../index.js' */
 /** @import { Codec } from './codec/content.js' */
-/** @import { LockRequest } from './addon/addon.d.ts' */
+/** @import { AcquireRequest } from './addon/addon.d.ts' */
 
 /**
  * The settings of a call that reads without a lock.
@@ -54,7 +54,7 @@ const { RegistryError, emitProcessWarning, messageOf, propertyOf, unwrap } = req
 const constants = native.coreConstants()
 
 /** Timers that are longer overflow and fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
  * @param {unknown} path
@@ -159,8 +159,8 @@ const instant = (path, name, value) => {
  * @param {number | undefined} value
  */
 const interval = (path, value) => {
-	if (value !== undefined && !(value > 0 && value <= LONGEST_TIMER_MS)) {
-		const what = `a number of milliseconds, above 0, at most ${LONGEST_TIMER_MS}`
+	if (value !== undefined && !(value > 0 && value <= MAX_TIMER_MS)) {
+		const what = `a number of milliseconds, above 0, at most ${MAX_TIMER_MS}`
 		throw invalidArgument(path, `intervalMs must be ${what}, not ${inspect(value)}`)
 	}
 	return value ?? constants.heartbeatIntervalMs
@@ -276,9 +276,9 @@ const remainingMs = (call) => Math.max(0, call.timeoutMs - elapsedMs(call))
  * The lock that a call asks the addon for.
  *
  * @param {LockCall<unknown>} call
- * @returns {LockRequest}
+ * @returns {AcquireRequest}
  */
-const lockRequest = (call) => ({
+const acquireRequest = (call) => ({
 	path: call.path,
 	timeoutMs: call.timeoutMs,
 	elapsedMs: elapsedMs(call),
@@ -289,7 +289,7 @@ const lockRequest = (call) => ({
 })
 
 module.exports = {
-	LONGEST_TIMER_MS,
+	MAX_TIMER_MS,
 	checkCall,
 	checkFunction,
 	checkOptions,
@@ -300,7 +300,7 @@ module.exports = {
 	instant,
 	interval,
 	invalidArgument,
-	lockRequest,
+	acquireRequest,
 	milliseconds,
 	optionalFunction,
 	prepare,

@@ -11,7 +11,7 @@ import { puppet } from '../support/processes.mjs'
 import { packageFile } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
 
-const LONG = { timeoutMs: 60_000, durable: false }
+const PATIENT = { timeoutMs: 60_000, durable: false }
 
 /** A thread that runs this text; `next` returns its messages. */
 const start = (t, text, path, first = '') => {
@@ -95,7 +95,7 @@ test('a worker that polls for the end of its work gets the results that promises
 test('a worker waits for another process: busy, timed out, aborted, and at last done', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
 	await holder.expect('holding')
 	const next = worker(
 		t,
@@ -127,7 +127,7 @@ test('an operation that waits when its worker is terminated is not done afterwar
 }, async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
 	await holder.expect('holding')
 	const { next, terminate } = start(
 		t,
@@ -141,7 +141,7 @@ test('an operation that waits when its worker is terminated is not done afterwar
 	holder.settle()
 	await holder.expect('done')
 	// Behind the calls that wait in this process.
-	await updateRegistry(at.path, (registry) => ({ ...registry, last: true }), LONG)
+	await updateRegistry(at.path, (registry) => ({ ...registry, last: true }), PATIENT)
 	assert.deepEqual(at.json().watchers, {})
 })
 
@@ -170,7 +170,7 @@ test('several workers on one file: 200 are terminated in the middle, and nothing
 			parentPort.once('message', () => (isOver = true))
 			let count = 0
 			while (!isOver) {
-				await registry.updateRegistry(path, (r) => ({ ...r, count: (r.count ?? 0) + 1 }), ${JSON.stringify(LONG)})
+				await registry.updateRegistry(path, (r) => ({ ...r, count: (r.count ?? 0) + 1 }), ${JSON.stringify(PATIENT)})
 				count += 1
 				await new Promise(setImmediate)
 			}
@@ -180,12 +180,12 @@ test('several workers on one file: 200 are terminated in the middle, and nothing
 	)
 	const goes = (index) => {
 		const update = [
-			'registry.updateRegistry(path, (r) => ({ ...r, other: (r.other ?? 0) + 1 }), LONG)',
-			'registry.updateRegistry(path, async (r) => ({ ...r, other: (r.other ?? 0) + 1 }), LONG)',
-			'registry.announceWatcher(path, watcher, LONG)',
-			'registry.claimWatcher(path, watcher, LONG).then(({ claim }) => registry.removeWatcher(path, claim, LONG))',
+			'registry.updateRegistry(path, (r) => ({ ...r, other: (r.other ?? 0) + 1 }), PATIENT)',
+			'registry.updateRegistry(path, async (r) => ({ ...r, other: (r.other ?? 0) + 1 }), PATIENT)',
+			'registry.announceWatcher(path, watcher, PATIENT)',
+			'registry.claimWatcher(path, watcher, PATIENT).then(({ claim }) => registry.removeWatcher(path, claim, PATIENT))',
 		][index % 4]
-		return `const LONG = ${JSON.stringify(LONG)}
+		return `const PATIENT = ${JSON.stringify(PATIENT)}
 			const watcher = { id: 'app', host: '', port: 1, pid: process.pid, startedAt: ${index}, updatedAt: 1 };
 			(async () => {
 				for (let n = 0; ; n += 1) {

@@ -7,7 +7,7 @@ import { chmodSync, mkdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { announceWatcher, claimWatcher, DEFAULT_TTL_MS, pruneStaleWatchers } from '../../index.js'
-import { LONG } from '../support/entries.mjs'
+import { PATIENT } from '../support/entries.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { puppets, rustExample } from '../support/processes.mjs'
 import { runUnprivileged } from '../support/script.mjs'
@@ -36,7 +36,7 @@ test('100 processes, Node and Rust, that claim one id at once get 100', {
 	for (const { lines } of rust) assert.equal((await lines.next()).value, 'ready')
 	for (const { child } of rust) child.stdin.write('go\n')
 	for (const node of nodes) {
-		node.start('claim', { path: at.path, watcher: record('app'), options: LONG })
+		node.start('claim', { path: at.path, watcher: record('app'), options: PATIENT })
 	}
 	const claimed = await Promise.all([
 		...rust.map(async ({ lines }) => (await lines.next()).value),

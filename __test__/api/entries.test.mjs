@@ -11,7 +11,7 @@ import {
 	pruneStaleWatchers,
 	removeWatcher,
 } from '../../index.js'
-import { held, LONG } from '../support/entries.mjs'
+import { held, PATIENT } from '../support/entries.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
 
 test('an entry is announced, renewed and removed; each operation dates the registry', async (t) => {
@@ -91,7 +91,7 @@ test('without `now` an operation is dated when the lock is held', async (t) => {
 	assert.equal(watchers.app.updatedAt, updatedAt)
 	assert.ok(updatedAt >= before && updatedAt <= Date.now())
 	const holder = await held(t, at)
-	const waiting = announceWatcher(at.path, record('app'), LONG)
+	const waiting = announceWatcher(at.path, record('app'), PATIENT)
 	const calledAt = Date.now()
 	while (Date.now() <= calledAt + 20) await new Promise((resolve) => setImmediate(resolve))
 	const freeAt = Date.now()

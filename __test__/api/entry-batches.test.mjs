@@ -17,7 +17,7 @@ import {
 	updateRegistrySync,
 	withRegistryLock,
 } from '../../index.js'
-import { held, LONG } from '../support/entries.mjs'
+import { held, PATIENT } from '../support/entries.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { addonPath } from '../support/install.mjs'
 import { queues } from '../support/locks.mjs'
@@ -29,7 +29,7 @@ import { packageFile } from '../support/script.mjs'
  */
 const waitInFront = (at) => {
 	const controller = new AbortController()
-	const options = { ...LONG, signal: controller.signal }
+	const options = { ...PATIENT, signal: controller.signal }
 	const waiting = announceWatcher(at.path, record('in front'), options)
 	return async () => {
 		const [first] = queues().get(at.path)
@@ -47,7 +47,7 @@ test('1,000 concurrent operations take the lock a few times, and all are there, 
 	const holds = new Set()
 	const hold = () => holds.add(JSON.parse(readFileSync(at.guard, 'utf8')).nonce)
 	const claims = Array.from({ length: 1_000 }, async (_, index) => {
-		const { claim } = await claimWatcher(at.path, record('app', { port: index }), LONG)
+		const { claim } = await claimWatcher(at.path, record('app', { port: index }), PATIENT)
 		hold()
 		return claim.id
 	})
@@ -81,7 +81,7 @@ test('at most 500 operations are done under one lock, and durably if one of them
 	const at = folder(t)
 	const calls = callsOf(t)
 	const announced = Array.from({ length: 600 }, (_, index) =>
-		announceWatcher(at.path, record(`app-${index}`), { ...LONG, durable: index === 550 }),
+		announceWatcher(at.path, record(`app-${index}`), { ...PATIENT, durable: index === 550 }),
 	)
 	await Promise.all(announced)
 	assert.deepEqual(
@@ -104,7 +104,7 @@ test('the time that an operation spent in the queue counts for its timeout', asy
 		globalThis.setTimeout = setTimeout
 	})
 	const next = waitInFront(at)
-	const announced = ['app', 'with it'].map((id) => announceWatcher(at.path, record(id), LONG))
+	const announced = ['app', 'with it'].map((id) => announceWatcher(at.path, record(id), PATIENT))
 	const startedAt = performance.now()
 	while (performance.now() < startedAt + 20) await new Promise((resolve) => setImmediate(resolve))
 	globalThis.setTimeout = (run, ms, ...args) => {
@@ -120,7 +120,7 @@ test('the time that an operation spent in the queue counts for its timeout', asy
 	assert.ok(elapsedMs >= 20, `${elapsedMs} ms`)
 	// Of an operation that is not the first of its batch.
 	assert.equal(timers.length, 1)
-	assert.ok(timers[0] <= LONG.timeoutMs - 20, `${timers[0]} ms`)
+	assert.ok(timers[0] <= PATIENT.timeoutMs - 20, `${timers[0]} ms`)
 })
 
 test('operations and updates keep their order, whatever they are', async (t) => {
@@ -133,19 +133,19 @@ test('operations and updates keep their order, whatever they are', async (t) => 
 				seen.push(Object.keys(registry.watchers).join())
 				return registry
 			},
-			LONG,
+			PATIENT,
 		)
 	await Promise.all([
-		announceWatcher(at.path, record('a'), LONG),
-		announceWatcher(at.path, record('b'), LONG),
+		announceWatcher(at.path, record('a'), PATIENT),
+		announceWatcher(at.path, record('b'), PATIENT),
 		look(),
-		removeWatcher(at.path, 'a', LONG),
-		announceWatcher(at.path, record('c', { updatedAt: 0 }), LONG),
+		removeWatcher(at.path, 'a', PATIENT),
+		announceWatcher(at.path, record('c', { updatedAt: 0 }), PATIENT),
 		look(),
-		pruneStaleWatchers(at.path, LONG),
+		pruneStaleWatchers(at.path, PATIENT),
 		look(),
-		withRegistryLock(at.path, async () => seen.push('held'), LONG),
-		removeWatcher(at.path, 'b', LONG),
+		withRegistryLock(at.path, async () => seen.push('held'), PATIENT),
+		removeWatcher(at.path, 'b', PATIENT),
 	])
 	assert.deepEqual(seen, ['a,b', 'b,c', 'b', 'held'])
 	assert.deepEqual(at.ids(), [])
@@ -167,7 +167,7 @@ test('no JavaScript runs while an operation holds the lock: a blocked event loop
 	)
 	t.after(() => worker.terminate())
 	await once(worker, 'message')
-	const announced = announceWatcher(at.path, record('app'), LONG)
+	const announced = announceWatcher(at.path, record('app'), PATIENT)
 	// Until here only this thread could have gone on; from here it can't.
 	assert.notEqual(Atomics.wait(new Int32Array(flag), 0, 0, 60_000), 'timed-out')
 	await announced
@@ -176,16 +176,16 @@ test('no JavaScript runs while an operation holds the lock: a blocked event loop
 
 test('a synchronous update may come while an operation is under way, not inside of an updater', async (t) => {
 	const at = folder(t)
-	const announced = announceWatcher(at.path, record('app'), LONG)
-	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: true }), LONG)
+	const announced = announceWatcher(at.path, record('app'), PATIENT)
+	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: true }), PATIENT)
 	await announced
 	assert.equal(at.json().sync, true)
 	const holder = await held(t, at)
 	const next = waitInFront(at)
-	const together = ['b', 'c', 'd'].map((id) => announceWatcher(at.path, record(id), LONG))
+	const together = ['b', 'c', 'd'].map((id) => announceWatcher(at.path, record(id), PATIENT))
 	await next()
 	holder.settle()
-	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: 2 }), LONG)
+	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: 2 }), PATIENT)
 	await Promise.all(together)
 	assert.equal(at.json().sync, 2)
 	const refused = { name: 'RegistryError', code: 'RE_ENTRANT' }
@@ -203,7 +203,7 @@ test('an operation whose timeout is over names the holder of the lock; the other
 	const impatient = [0, 1, 30].map((timeoutMs) =>
 		announceWatcher(at.path, record(`impatient-${timeoutMs}`), { timeoutMs }),
 	)
-	const patient = [1, 2].map((n) => announceWatcher(at.path, record(`patient-${n}`), LONG))
+	const patient = [1, 2].map((n) => announceWatcher(at.path, record(`patient-${n}`), PATIENT))
 	const codes = []
 	for (const { reason } of await Promise.allSettled(impatient)) {
 		codes.push(reason.code)
@@ -221,13 +221,13 @@ test('operations that wait together give up by their own timeout and signal; the
 	const holder = await held(t, at)
 	const next = waitInFront(at)
 	const controller = new AbortController()
-	const patient = [announceWatcher(at.path, record('first'), LONG)]
+	const patient = [announceWatcher(at.path, record('first'), PATIENT)]
 	const aborted = announceWatcher(at.path, record('aborted'), {
-		...LONG,
+		...PATIENT,
 		signal: controller.signal,
 	})
 	const impatient = announceWatcher(at.path, record('impatient'), { timeoutMs: 300 })
-	patient.push(announceWatcher(at.path, record('last'), LONG))
+	patient.push(announceWatcher(at.path, record('last'), PATIENT))
 	await next()
 	controller.abort()
 	await assert.rejects(aborted, { code: 'ABORTED' })
@@ -245,8 +245,8 @@ test('a prune with nothing to do waits for no lock, whatever is queued behind it
 	at.put(print({ ...EMPTY, watchers: { app: record('app') } }))
 	const holder = await held(t, at)
 	const next = waitInFront(at)
-	const pruned = pruneStaleWatchers(at.path, LONG)
-	const announced = announceWatcher(at.path, record('last'), LONG)
+	const pruned = pruneStaleWatchers(at.path, PATIENT)
+	const announced = announceWatcher(at.path, record('last'), PATIENT)
 	await next()
 	assert.deepEqual(await pruned, [])
 	holder.settle()
@@ -259,9 +259,9 @@ test('an operation whose promise settles has left the queue', async (t) => {
 	const once = { timeoutMs: 0, durable: false }
 	for (let round = 0; round < 20; round += 1) {
 		const announced = Array.from({ length: round }, () =>
-			announceWatcher(at.path, record('app'), LONG),
+			announceWatcher(at.path, record('app'), PATIENT),
 		)
-		await Promise.all([...announced, announceWatcher(at.path, record('last'), LONG)])
+		await Promise.all([...announced, announceWatcher(at.path, record('last'), PATIENT)])
 		await removeWatcher(at.path, 'last', once)
 		await heartbeatWatcher(at.path, 'last', once)
 	}
@@ -273,9 +273,9 @@ test('an aborted operation is not done, and does not delay the operations behind
 	const mine = new Error('mine')
 	const controllers = [0, 1, 2].map(() => new AbortController())
 	const aborted = controllers.map(({ signal }, index) =>
-		announceWatcher(at.path, record(`aborted-${index}`), { ...LONG, signal }),
+		announceWatcher(at.path, record(`aborted-${index}`), { ...PATIENT, signal }),
 	)
-	const last = announceWatcher(at.path, record('last'), LONG)
+	const last = announceWatcher(at.path, record('last'), PATIENT)
 	// The operation that waits for the lock, another of its batch, and one that was aborted before.
 	for (const index of [1, 0, 2]) {
 		controllers[index].abort(mine)
@@ -295,7 +295,10 @@ test('an operation that has begun is not aborted: its result is the answer', asy
 	for (let round = 0; round < 50; round += 1) {
 		const controller = new AbortController()
 		const id = `app-${round}`
-		const announced = announceWatcher(at.path, record(id), { ...LONG, signal: controller.signal })
+		const announced = announceWatcher(at.path, record(id), {
+			...PATIENT,
+			signal: controller.signal,
+		})
 		// Somewhere in the middle, at another point each time.
 		for (let turn = 0; turn < round % 10; turn += 1) {
 			await new Promise((resolve) => setImmediate(resolve))

@@ -20,7 +20,7 @@ import { puppet } from '../support/processes.mjs'
 import { asCommand, importPackage, runUnprivileged } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
 
-const LONG = { timeoutMs: 60_000, durable: false }
+const PATIENT = { timeoutMs: 60_000, durable: false }
 
 /** Runs `body` while an update of this thread holds the lock: the calls that `body` makes wait. */
 const behindAnUpdate = async (at, body) => {
@@ -28,7 +28,7 @@ const behindAnUpdate = async (at, body) => {
 	const held = updateRegistry(
 		at.path,
 		(registry) => new Promise((resolve) => (settle = () => resolve(registry))),
-		LONG,
+		PATIENT,
 	)
 	while (!settle) await new Promise((resolve) => setImmediate(resolve))
 	const started = body()
@@ -78,8 +78,8 @@ test('a renewal that was under way brings back the entry that was removed before
 	]) {
 		await announceWatcher(at.path, watcher)
 		const results = await race(
-			() => removeWatcher(at.path, entry, LONG),
-			() => heartbeatWatcher(at.path, entry, LONG),
+			() => removeWatcher(at.path, entry, PATIENT),
+			() => heartbeatWatcher(at.path, entry, PATIENT),
 		)
 		assert.deepEqual(results, [true, false])
 		assert.deepEqual(at.ids(), [])
@@ -126,10 +126,10 @@ test('an entry that is renewed after it was found old is pruned nevertheless', a
 
 	await announceWatcher(at.path, old)
 	const other = puppet(t)
-	other.start('hold', { path: at.path, watchers: { app: fresh }, options: LONG })
+	other.start('hold', { path: at.path, watchers: { app: fresh }, options: PATIENT })
 	await other.expect('holding')
 	// The pruning finds an old entry, whenever it looks, and has to wait for the lock.
-	const waiting = pruneStaleWatchers(at.path, LONG)
+	const waiting = pruneStaleWatchers(at.path, PATIENT)
 	other.settle()
 	await other.expect('done')
 	assert.deepEqual(await waiting, [])
@@ -142,10 +142,10 @@ test('a renewal and a removal wait for the entry that another process is about t
 	const watcher = record('app')
 	for (const operation of [heartbeatWatcher, removeWatcher]) {
 		const other = puppet(t)
-		other.start('hold', { path: at.path, watchers: { app: watcher }, options: LONG })
+		other.start('hold', { path: at.path, watchers: { app: watcher }, options: PATIENT })
 		await other.expect('holding')
 		let isDone = false
-		const done = operation(at.path, watcher, LONG).finally(() => (isDone = true))
+		const done = operation(at.path, watcher, PATIENT).finally(() => (isDone = true))
 		const startedAt = performance.now()
 		while (!isDone && performance.now() < startedAt + 20) {
 			await new Promise((resolve) => setImmediate(resolve))
@@ -154,7 +154,7 @@ test('a renewal and a removal wait for the entry that another process is about t
 		other.settle()
 		assert.equal(await done, true)
 		await other.expect('done')
-		await removeWatcher(at.path, 'app', LONG)
+		await removeWatcher(at.path, 'app', PATIENT)
 	}
 })
 

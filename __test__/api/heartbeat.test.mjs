@@ -20,7 +20,7 @@ import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { puppet } from '../support/processes.mjs'
 import { asCommand, importPackage, packageFile } from '../support/script.mjs'
 
-const LONG = { timeoutMs: 60_000, durable: false }
+const PATIENT = { timeoutMs: 60_000, durable: false }
 
 const loopTurn = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -42,14 +42,14 @@ const entry = async (at) => (await readRegistry(at.path)).registry.watchers.app
 test('a heartbeat writes the record that it is given, dated at the time of the renewal', async (t) => {
 	const at = folder(t)
 	const watcher = record('app', { updatedAt: 1 })
-	await announceWatcher(at.path, watcher, LONG)
+	await announceWatcher(at.path, watcher, PATIENT)
 	let renewals = 0
 	const getWatcher = async () => {
 		renewals += 1
 		return { ...watcher, renewals }
 	}
 	const startedAt = Date.now()
-	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...LONG, intervalMs: 1 })
+	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...PATIENT, intervalMs: 1 })
 	await until(async () => (await entry(at)).renewals >= 5)
 	await heartbeat.stop()
 	const last = renewals
@@ -57,7 +57,7 @@ test('a heartbeat writes the record that it is given, dated at the time of the r
 	assert.ok(updatedAt >= startedAt && updatedAt <= Date.now())
 	const { updatedAt: _, ...expected } = watcher
 	assert.deepEqual(rest, { ...expected, renewals: last })
-	await startRegistryHeartbeat(at.path, getWatcher, { ...LONG, intervalMs: 1 }).stop()
+	await startRegistryHeartbeat(at.path, getWatcher, { ...PATIENT, intervalMs: 1 }).stop()
 	const stoppedAt = performance.now()
 	await until(() => performance.now() > stoppedAt + 20)
 	assert.equal(renewals, last, 'no renewal after the end')
@@ -65,7 +65,7 @@ test('a heartbeat writes the record that it is given, dated at the time of the r
 
 test('the first renewal comes after an interval, and pauses vary', async (t) => {
 	const at = folder(t)
-	await announceWatcher(at.path, record('app'), LONG)
+	await announceWatcher(at.path, record('app'), PATIENT)
 	// The module as the package has it: an ES module has another object.
 	const timers = createRequire(packageFile)('node:timers')
 	const { setTimeout } = timers
@@ -82,7 +82,7 @@ test('the first renewal comes after an interval, and pauses vary', async (t) => 
 		renewals += 1
 		return record('app')
 	}
-	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...LONG, intervalMs: 1_000 })
+	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...PATIENT, intervalMs: 1_000 })
 	assert.equal(renewals, 0)
 	await until(() => pauses.length > 50)
 	await heartbeat.stop()
@@ -102,16 +102,16 @@ test('the first renewal comes after an interval, and pauses vary', async (t) => 
 test('there are never two renewals at once, however long one takes; stop waits for it', async (t) => {
 	const at = folder(t)
 	const watcher = record('app')
-	await announceWatcher(at.path, watcher, LONG)
+	await announceWatcher(at.path, watcher, PATIENT)
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
 	await holder.expect('holding')
 	let renewals = 0
 	const getWatcher = () => {
 		renewals += 1
 		return { ...watcher, renewals }
 	}
-	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...LONG, intervalMs: 1 })
+	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...PATIENT, intervalMs: 1 })
 	await until(() => renewals > 0)
 	const startedAt = performance.now()
 	await until(() => performance.now() > startedAt + 50)
@@ -129,9 +129,9 @@ test('there are never two renewals at once, however long one takes; stop waits f
 test('stopping with `remove` removes the entry after the renewal under way', async (t) => {
 	const at = folder(t)
 	const watcher = record('app')
-	const start = () => startRegistryHeartbeat(at.path, () => watcher, { ...LONG, intervalMs: 1 })
+	const start = () => startRegistryHeartbeat(at.path, () => watcher, { ...PATIENT, intervalMs: 1 })
 	for (let round = 0; round < 20; round += 1) {
-		await announceWatcher(at.path, watcher, LONG)
+		await announceWatcher(at.path, watcher, PATIENT)
 		const heartbeat = start()
 		for (let n = 0; n < round; n += 1) await loopTurn()
 		assert.equal(await heartbeat.stop({ remove: true }), true)
@@ -139,7 +139,7 @@ test('stopping with `remove` removes the entry after the renewal under way', asy
 		assert.equal(await entry(at), undefined)
 	}
 	const other = record('app', { startedAt: watcher.startedAt + 1 })
-	await announceWatcher(at.path, other, LONG)
+	await announceWatcher(at.path, other, PATIENT)
 	assert.equal(await start().stop({ remove: true }), false)
 	assert.equal(await start().stop(), false)
 	assert.deepEqual(await entry(at), other, 'another watcher’s entry stays')
@@ -148,7 +148,7 @@ test('stopping with `remove` removes the entry after the renewal under way', asy
 test('the options of a heartbeat are those of its renewals, and of the removal', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
 	await holder.expect('holding')
 	const codes = []
 	const heartbeat = startRegistryHeartbeat(at.path, () => record('app'), {
@@ -169,13 +169,13 @@ test('the options of a heartbeat are those of its renewals, and of the removal',
 test('neither another working folder nor an aborted signal keeps a heartbeat from its registry', async (t) => {
 	const at = folder(t)
 	const watcher = record('app', { updatedAt: 1 })
-	await announceWatcher(at.path, watcher, LONG)
+	await announceWatcher(at.path, watcher, PATIENT)
 	const before = process.cwd()
 	t.after(() => process.chdir(before))
 	process.chdir(at.dir)
 	const errors = []
 	const heartbeat = startRegistryHeartbeat('registry.json', () => watcher, {
-		...LONG,
+		...PATIENT,
 		intervalMs: 1,
 		signal: AbortSignal.abort(),
 		onError: (error) => errors.push(error),
@@ -190,25 +190,25 @@ test('neither another working folder nor an aborted signal keeps a heartbeat fro
 test('an entry that is removed, or another watcher’s, is reported and left alone', async (t) => {
 	const at = folder(t)
 	const watcher = record('app')
-	await announceWatcher(at.path, watcher, LONG)
+	await announceWatcher(at.path, watcher, PATIENT)
 	const errors = []
 	const onError = (error) => {
 		errors.push(error)
 	}
-	const options = { ...LONG, intervalMs: 1, onError }
+	const options = { ...PATIENT, intervalMs: 1, onError }
 	const heartbeat = startRegistryHeartbeat(at.path, () => watcher, options)
-	await removeWatcher(at.path, 'app', LONG)
+	await removeWatcher(at.path, 'app', PATIENT)
 	await until(() => errors.length > 1)
 	assert.equal(await entry(at), undefined)
 	assert.deepEqual([errors[0].name, errors[0].code], ['RegistryError', 'ENTRY_LOST'])
 	assert.equal(errors[0].path, at.path)
 	assert.match(errors[0].message, /the entry 'app' in .+ announce the watcher again, or stop/)
 	const other = record('app', { pid: 1 })
-	await announceWatcher(at.path, other, LONG)
+	await announceWatcher(at.path, other, PATIENT)
 	const reported = errors.length
 	await until(() => errors.length > reported + 1)
 	assert.deepEqual(await entry(at), other)
-	await announceWatcher(at.path, watcher, LONG)
+	await announceWatcher(at.path, watcher, PATIENT)
 	await until(async () => (await entry(at)).updatedAt > watcher.updatedAt)
 	await heartbeat.stop()
 })
@@ -216,7 +216,7 @@ test('an entry that is removed, or another watcher’s, is reported and left alo
 test('every failure is reported, and the next renewal comes; a handler may stop the heartbeat, or fail', async (t) => {
 	const at = folder(t)
 	const watcher = record('app')
-	await announceWatcher(at.path, watcher, LONG)
+	await announceWatcher(at.path, watcher, PATIENT)
 	const results = [
 		new Error('mine'),
 		undefined,
@@ -244,7 +244,7 @@ test('every failure is reported, and the next renewal comes; a handler may stop 
 			}
 			throw new Error(`handler ${errors.length}`)
 		}
-		const options = { ...LONG, intervalMs: 1, keepAlive: true, onError }
+		const options = { ...PATIENT, intervalMs: 1, keepAlive: true, onError }
 		const heartbeat = startRegistryHeartbeat(at.path, getWatcher, options)
 	})
 	assert.equal(next, results.length, 'none of them made a renewal')
@@ -314,7 +314,7 @@ test('any value that a handler or getWatcher throws becomes a warning that shows
 test('a heartbeat may be stopped from inside of getWatcher, and started from inside of an update', async (t) => {
 	const at = folder(t)
 	const watcher = record('app')
-	await announceWatcher(at.path, watcher, LONG)
+	await announceWatcher(at.path, watcher, PATIENT)
 	let renewals = 0
 	const heartbeat = startRegistryHeartbeat(
 		at.path,
@@ -324,7 +324,7 @@ test('a heartbeat may be stopped from inside of getWatcher, and started from ins
 			stopped = heartbeat.stop()
 			return { ...watcher, renewals }
 		},
-		{ ...LONG, intervalMs: 1 },
+		{ ...PATIENT, intervalMs: 1 },
 	)
 	let stopped
 	await until(() => stopped !== undefined)
@@ -341,10 +341,10 @@ test('a heartbeat may be stopped from inside of getWatcher, and started from ins
 				renewals += 1
 				return { ...watcher, renewals }
 			}
-			another = startRegistryHeartbeat(at.path, getWatcher, { ...LONG, intervalMs: 1, onError })
+			another = startRegistryHeartbeat(at.path, getWatcher, { ...PATIENT, intervalMs: 1, onError })
 			await until(() => renewals > 1)
 		},
-		LONG,
+		PATIENT,
 	)
 	await until(async () => (await entry(at)).renewals > 1)
 	await another.stop()
@@ -399,7 +399,7 @@ test('a heartbeat keeps no process alive, unless keepAlive is set', (t) => {
 
 test('a worker that is terminated in the middle of a renewal leaves no lock and no torn file', async (t) => {
 	const at = folder(t)
-	await announceWatcher(at.path, record('app'), LONG)
+	await announceWatcher(at.path, record('app'), PATIENT)
 	for (let round = 0; round < 20; round += 1) {
 		const worker = new Worker(
 			`const { parentPort, workerData: { packageFile, path, watcher } } = require('node:worker_threads')

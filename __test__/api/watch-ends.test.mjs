@@ -13,7 +13,7 @@ import { run, runUnprivileged } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
 import { count, isEmpty, put, replace, watching } from '../support/watching.mjs'
 
-const QUICK = { timeoutMs: 60_000, durable: false }
+const PATIENT = { timeoutMs: 60_000, durable: false }
 
 test('content that is no registry, or a newer one, is an empty registry with a warning, once each', async (t) => {
 	const at = folder(t)
@@ -230,7 +230,7 @@ test('watching takes no lock, and an update of the watched registry may wait for
 	isEmpty(await next())
 	assert.deepEqual(readdirSync(at.dir), [])
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: QUICK })
+	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
 	await holder.expect('holding')
 	put(at.path, 5)
 	assert.equal((await next()).count, 5)
@@ -242,6 +242,6 @@ test('watching takes no lock, and an update of the watched registry may wait for
 			assert.equal((await next()).count, 6)
 			return registry
 		},
-		QUICK,
+		PATIENT,
 	)
 })

@@ -18,21 +18,21 @@ import { puppet, puppets } from '../support/processes.mjs'
 import { skipIf } from '../support/skip.mjs'
 import { count, isEmpty, put, watching } from '../support/watching.mjs'
 
-const QUICK = { timeoutMs: 60_000, durable: false }
+const PATIENT = { timeoutMs: 60_000, durable: false }
 
 test('the state now, and the next after each update by this process or another', async (t) => {
 	const at = folder(t)
 	const { next, until } = watching(t, at.path)
 	isEmpty(await next())
-	await updateRegistry(at.path, (r) => ({ ...r, count: 1, odd: 1e2 }), QUICK)
+	await updateRegistry(at.path, (r) => ({ ...r, count: 1, odd: 1e2 }), PATIENT)
 	assert.deepEqual(await next(), (await readRegistry(at.path)).registry)
 	const other = puppet(t)
 	for (let value = 2; value < 6; value += 1) {
-		other.start('increment', { path: at.path, times: 1, options: QUICK })
+		other.start('increment', { path: at.path, times: 1, options: PATIENT })
 		assert.equal((await next()).count, value)
 		await other.expect('done')
 	}
-	other.start('increment', { path: at.path, times: 100, options: QUICK })
+	other.start('increment', { path: at.path, times: 100, options: PATIENT })
 	await until(105)
 	await other.expect('done')
 	// A write in place, too.
@@ -45,7 +45,8 @@ test('of many updates by many processes the last is always delivered, and none t
 	at.put(count(0))
 	const { next } = watching(t, at.path)
 	const others = puppets(t, 4)
-	for (const other of others) other.start('increment', { path: at.path, times: 50, options: QUICK })
+	for (const other of others)
+		other.start('increment', { path: at.path, times: 50, options: PATIENT })
 	const counts = [(await next()).count]
 	while (counts.at(-1) !== 200) counts.push((await next()).count)
 	assert.deepEqual(
@@ -192,7 +193,7 @@ test('a symbolic link: its target, and where it points', {
 	await until(1)
 	put(one, 3)
 	await until(3)
-	await updateRegistry(at.path, (r) => ({ ...r, count: 4 }), QUICK)
+	await updateRegistry(at.path, (r) => ({ ...r, count: 4 }), PATIENT)
 	await until(4)
 	point(middle, two)
 	await until(2)

@@ -21,8 +21,6 @@ import {
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { installPackage } from '../support/install.mjs'
 
-const LONG = { timeoutMs: 60_000, durable: false }
-
 const values = {
 	'an object': { version: 'none', b: 1, a: { list: [] } },
 	'an array': [1, 'two', null],
@@ -102,7 +100,7 @@ test('beside files that are documents, a registry is a registry', async (t) => {
 	await updateRegistry(at.path, (registry) => ({ ...registry, updatedAt: 1 }))
 	assert.deepEqual(at.json(), { ...EMPTY, updatedAt: 1 })
 	await assert.rejects(
-		updateRegistry(at.path, () => [], LONG),
+		updateRegistry(at.path, () => [], PATIENT),
 		{ code: 'INVALID_VALUE', message: /no registry/ },
 	)
 	assert.deepEqual(readRegistrySync(at.path).registry, at.json())

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { inspectLock, updateRegistry, withRegistryLock, writeRegistry } from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 
-const LONG = { timeoutMs: 60_000, durable: false }
+const PATIENT = { timeoutMs: 60_000, durable: false }
 
 const push = (item) => (registry) => ({ ...registry, list: [...(registry.list ?? []), item] })
 
@@ -31,7 +31,7 @@ test('1,000 concurrent updates take the lock a few times, and are all there, in 
 				registry.count = index + 1
 				return registry
 			},
-			LONG,
+			PATIENT,
 		),
 	)
 	const results = await Promise.all(updates)
@@ -46,17 +46,17 @@ test('an update that fails fails alone, and leaves nothing of what it did', asyn
 	const at = folder(t)
 	const mine = new Error('mine')
 	const settled = await Promise.allSettled([
-		updateRegistry(at.path, push(0), LONG),
+		updateRegistry(at.path, push(0), PATIENT),
 		updateRegistry(
 			at.path,
 			(registry) => {
 				registry.list.push('of the one that fails')
 				throw mine
 			},
-			LONG,
+			PATIENT,
 		),
-		updateRegistry(at.path, () => undefined, LONG),
-		updateRegistry(at.path, push(1), LONG),
+		updateRegistry(at.path, () => undefined, PATIENT),
+		updateRegistry(at.path, push(1), PATIENT),
 	])
 	assert.equal(settled[1].reason, mine)
 	assert.equal(settled[2].reason.code, 'INVALID_VALUE')
@@ -70,13 +70,13 @@ test('an update that fails fails alone, and leaves nothing of what it did', asyn
 test('updates before an async updater are committed and settled before it settles', async (t) => {
 	const at = folder(t)
 	let settle
-	const before = updateRegistry(at.path, push('before'), LONG)
+	const before = updateRegistry(at.path, push('before'), PATIENT)
 	const slow = updateRegistry(
 		at.path,
 		(registry) => new Promise((resolve) => (settle = () => resolve(push('slow')(registry)))),
-		LONG,
+		PATIENT,
 	)
-	const after = updateRegistry(at.path, push('after'), LONG)
+	const after = updateRegistry(at.path, push('after'), PATIENT)
 	await before
 	assert.deepEqual(at.json().list, ['before'])
 	assert.equal((await inspectLock(at.path)).state, 'held')
@@ -90,9 +90,9 @@ test('an async updater that fails does not affect the other updates', async (t) 
 	const at = folder(t)
 	const mine = new Error('mine')
 	const settled = await Promise.allSettled([
-		updateRegistry(at.path, push(0), LONG),
-		updateRegistry(at.path, () => Promise.reject(mine), LONG),
-		updateRegistry(at.path, push(1), LONG),
+		updateRegistry(at.path, push(0), PATIENT),
+		updateRegistry(at.path, () => Promise.reject(mine), PATIENT),
+		updateRegistry(at.path, push(1), PATIENT),
 	])
 	assert.equal(settled[1].reason, mine)
 	assert.deepEqual(at.json().list, [0, 1])
@@ -113,12 +113,12 @@ for (const kind of ['sync', 'async']) {
 			return push('last')(registry)
 		}
 		await Promise.all([
-			updateRegistry(at.path, push('first'), LONG),
-			updateRegistry(at.path, push('second'), LONG),
+			updateRegistry(at.path, push('first'), PATIENT),
+			updateRegistry(at.path, push('second'), PATIENT),
 			updateRegistry(
 				at.path,
 				kind === 'sync' ? takeLock : async (registry) => takeLock(registry),
-				LONG,
+				PATIENT,
 			),
 		])
 		assert.deepEqual(at.json().list, ['another', 'first', 'second', 'last'])
@@ -134,11 +134,11 @@ test('writes are batched, and calls of withRegistryLock keep their place in the 
 		return push(what)(registry)
 	}
 	await Promise.all([
-		updateRegistry(at.path, note('first'), LONG),
-		writeRegistry(at.path, { ...EMPTY, list: ['written'] }, LONG),
-		updateRegistry(at.path, note('second'), LONG),
-		withRegistryLock(at.path, () => order.push('held'), LONG),
-		updateRegistry(at.path, note('third'), LONG),
+		updateRegistry(at.path, note('first'), PATIENT),
+		writeRegistry(at.path, { ...EMPTY, list: ['written'] }, PATIENT),
+		updateRegistry(at.path, note('second'), PATIENT),
+		withRegistryLock(at.path, () => order.push('held'), PATIENT),
+		updateRegistry(at.path, note('third'), PATIENT),
 	])
 	assert.deepEqual(order, ['first', 'second', 'held', 'third'])
 	assert.deepEqual(at.json().list, ['written', 'second', 'third'])
@@ -148,7 +148,7 @@ test('corrupt bytes are kept once, and the call that replaced them is warned', a
 	const at = folder(t)
 	at.put('bad')
 	const warned = []
-	const options = (name) => ({ ...LONG, onWarning: ({ kept }) => warned.push([name, kept]) })
+	const options = (name) => ({ ...PATIENT, onWarning: ({ kept }) => warned.push([name, kept]) })
 	await Promise.all([
 		updateRegistry(at.path, (registry) => registry, options('looks')),
 		updateRegistry(at.path, push(0), options('writes')),
@@ -164,7 +164,7 @@ test('updates of a file that no call can update get the reason', async (t) => {
 	const at = folder(t)
 	at.put('{"version":2}')
 	const settled = await Promise.allSettled(
-		[0, 1, 2].map((n) => updateRegistry(at.path, push(n), LONG)),
+		[0, 1, 2].map((n) => updateRegistry(at.path, push(n), PATIENT)),
 	)
 	for (const { reason } of settled) assert.equal(reason.code, 'UNSUPPORTED_VERSION')
 	assert.equal(at.text(), '{"version":2}')

@@ -10,7 +10,7 @@ import { readRegistrySync, updateRegistry } from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { puppets, rustExample } from '../support/processes.mjs'
 
-const LONG = { timeoutMs: 120_000, durable: false }
+const PATIENT = { timeoutMs: 120_000, durable: false }
 
 /** The Rust program of the crate that counts up the port of an entry. */
 const incrementInRust = (at, times, marker) => {
@@ -25,7 +25,7 @@ test('16 processes x 500 increments, Node and Rust mixed: the exact count, no ov
 	const marker = `${at.path}.marker`
 	const nodes = puppets(t, 8)
 	const times = 500
-	const details = { path: at.path, times, marker, options: LONG }
+	const details = { path: at.path, times, marker, options: PATIENT }
 	for (const [index, each] of nodes.entries()) {
 		each.start(index % 2 ? 'incrementSync' : 'increment', details)
 	}
@@ -51,7 +51,7 @@ test('processes of old argus mixed with processes of this package: no overlap, n
 		expected += times[task]
 		// The old processes wait longer than real ones do: this package may starve those, but no update
 		// may be lost.
-		each.start(task, { path: at.path, times: times[task], marker, options: LONG })
+		each.start(task, { path: at.path, times: times[task], marker, options: PATIENT })
 	}
 	for (const each of all) await each.expect('done')
 	assert.equal(at.json().count, expected)
@@ -61,7 +61,7 @@ test('processes of old argus mixed with processes of this package: no overlap, n
 test('64 concurrent updates in one process run in order, and don’t delay its file reads', async (t) => {
 	const at = folder(t)
 	const [holder] = puppets(t, 1)
-	holder.start('hold', { path: at.path, options: LONG })
+	holder.start('hold', { path: at.path, options: PATIENT })
 	await holder.expect('holding')
 	const order = []
 	const updates = Array.from({ length: 64 }, (_, index) =>
@@ -71,7 +71,7 @@ test('64 concurrent updates in one process run in order, and don’t delay its f
 				order.push(index)
 				return { ...registry, count: (registry.count ?? 0) + 1 }
 			},
-			LONG,
+			PATIENT,
 		),
 	)
 	// While all 64 wait for another process, libuv's four threads are free for other work.
@@ -90,11 +90,11 @@ test('waits for 64 locked registries at once don’t use the thread pool of Node
 	const places = Array.from({ length: 64 }, (_, index) => `${at.dir}/${index}.json`)
 	const [holder] = puppets(t, 1)
 	for (const path of places) {
-		holder.start('hold', { path, options: LONG })
+		holder.start('hold', { path, options: PATIENT })
 		await holder.expect('holding')
 	}
 	const aborter = new AbortController()
-	const options = { ...LONG, signal: aborter.signal }
+	const options = { ...PATIENT, signal: aborter.signal }
 	const waits = places.map((path) => updateRegistry(path, (registry) => registry, options))
 	const settled = Promise.allSettled(waits)
 	assert.ok((await readFile(fileURLToPath(import.meta.url))).length > 0)
@@ -106,7 +106,8 @@ test('readers beside writers see whole registries, never an older one after a ne
 	const at = folder(t)
 	at.put(print({ ...EMPTY, count: 0 }))
 	const writers = puppets(t, 3)
-	for (const each of writers) each.start('increment', { path: at.path, times: 300, options: LONG })
+	for (const each of writers)
+		each.start('increment', { path: at.path, times: 300, options: PATIENT })
 	let going = writers.length
 	const done = writers.map((each) => each.expect('done').then(() => (going -= 1)))
 	let last = 0

@@ -6,7 +6,7 @@ import { updateRegistry, writeRegistry } from '../../index.js'
 import { EMPTY, folder } from '../support/folder.mjs'
 import { skipIf } from '../support/skip.mjs'
 
-const QUICK = { durable: false }
+const NOT_DURABLE = { durable: false }
 const count = (registry) => ({ ...registry, updatedAt: registry.updatedAt + 1 })
 const skip = skipIf(process.platform === 'win32', 'on Windows all is done on other threads')
 const unlessWindows = { skip }
@@ -27,22 +27,22 @@ test(
 	async (t) => {
 		const at = folder(t)
 		// The first call makes the guard, and looks for what a crash may have left.
-		await writeRegistry(at.path, EMPTY, QUICK)
-		assert.equal(await takesTurn(() => updateRegistry(at.path, count, QUICK)), false)
-		assert.equal(await takesTurn(() => writeRegistry(at.path, EMPTY, QUICK)), false)
+		await writeRegistry(at.path, EMPTY, NOT_DURABLE)
+		assert.equal(await takesTurn(() => updateRegistry(at.path, count, NOT_DURABLE)), false)
+		assert.equal(await takesTurn(() => writeRegistry(at.path, EMPTY, NOT_DURABLE)), false)
 	},
 )
 
 test('a durable update waits for the disk on another thread', async (t) => {
 	const at = folder(t)
-	await writeRegistry(at.path, EMPTY, QUICK)
+	await writeRegistry(at.path, EMPTY, NOT_DURABLE)
 	assert.equal(await takesTurn(() => updateRegistry(at.path, count)), true)
 	assert.equal(at.json().updatedAt, 1)
 })
 
 test('update after update lets timers fire', async (t) => {
 	const at = folder(t)
-	await writeRegistry(at.path, EMPTY, QUICK)
+	await writeRegistry(at.path, EMPTY, NOT_DURABLE)
 	let isOver = false
 	setTimeout(() => {
 		isOver = true
@@ -50,7 +50,7 @@ test('update after update lets timers fire', async (t) => {
 	let updates = 0
 	// 1,000 updates take longer than the timer.
 	while (!isOver && updates < 1_000) {
-		await updateRegistry(at.path, count, QUICK)
+		await updateRegistry(at.path, count, NOT_DURABLE)
 		updates++
 	}
 	assert.ok(isOver)

@@ -16,7 +16,7 @@ import {
 } from '../../index.js'
 import { EMPTY, folder, lockTakenOnce } from '../support/folder.mjs'
 
-const LONG = { timeoutMs: 60_000, durable: false }
+const PATIENT = { timeoutMs: 60_000, durable: false }
 
 const same = (registry) => registry
 
@@ -26,20 +26,20 @@ test('a nested update of one registry fails at once, at any depth, sync or async
 	const at = folder(t)
 	const other = `${at.dir}/other.json`
 	const nestedCalls = [
-		() => updateRegistry(at.path, same, LONG),
-		() => writeRegistry(at.path, EMPTY, LONG),
-		() => withRegistryLock(at.path, () => {}, LONG),
-		async () => updateRegistrySync(at.path, same, LONG),
+		() => updateRegistry(at.path, same, PATIENT),
+		() => writeRegistry(at.path, EMPTY, PATIENT),
+		() => withRegistryLock(at.path, () => {}, PATIENT),
+		async () => updateRegistrySync(at.path, same, PATIENT),
 		() =>
 			updateRegistry(
 				other,
 				async (registry) => {
-					await updateRegistry(at.path, same, LONG)
+					await updateRegistry(at.path, same, PATIENT)
 					return registry
 				},
-				LONG,
+				PATIENT,
 			),
-		() => updateRegistry(other, () => updateRegistrySync(at.path, same, LONG), LONG),
+		() => updateRegistry(other, () => updateRegistrySync(at.path, same, PATIENT), PATIENT),
 	]
 	for (const nested of nestedCalls) {
 		await updateRegistry(
@@ -50,12 +50,12 @@ test('a nested update of one registry fails at once, at any depth, sync or async
 				await assert.rejects(nested(), reEntrant)
 				return registry
 			},
-			LONG,
+			PATIENT,
 		)
-		await withRegistryLock(at.path, () => assert.rejects(nested(), reEntrant), LONG)
+		await withRegistryLock(at.path, () => assert.rejects(nested(), reEntrant), PATIENT)
 	}
 	updateRegistrySync(at.path, (registry) => {
-		assert.throws(() => updateRegistrySync(at.path, same, LONG), reEntrant)
+		assert.throws(() => updateRegistrySync(at.path, same, PATIENT), reEntrant)
 		return registry
 	})
 })
@@ -66,14 +66,14 @@ test('the error of a nested update says what to do instead, and not to wait for 
 	await updateRegistry(
 		at.path,
 		async (registry) => {
-			await assert.rejects(updateRegistry(at.path, same, LONG), refused)
-			assert.throws(() => updateRegistrySync(at.path, same, LONG), refused)
+			await assert.rejects(updateRegistry(at.path, same, PATIENT), refused)
+			assert.throws(() => updateRegistrySync(at.path, same, PATIENT), refused)
 			return registry
 		},
-		LONG,
+		PATIENT,
 	)
 	updateRegistrySync(at.path, (registry) => {
-		assert.throws(() => updateRegistrySync(at.path, same, LONG), refused)
+		assert.throws(() => updateRegistrySync(at.path, same, PATIENT), refused)
 		return registry
 	})
 })
@@ -85,14 +85,14 @@ test('an updater may update another registry', async (t) => {
 	await updateRegistry(
 		at.path,
 		async (registry) => {
-			await updateRegistry(others[0], touch, LONG)
-			updateRegistrySync(others[1], touch, LONG)
+			await updateRegistry(others[0], touch, PATIENT)
+			updateRegistrySync(others[1], touch, PATIENT)
 			return registry
 		},
-		LONG,
+		PATIENT,
 	)
 	updateRegistrySync(at.path, (registry) => {
-		updateRegistrySync(others[2], touch, LONG)
+		updateRegistrySync(others[2], touch, PATIENT)
 		return registry
 	})
 	for (const other of others) assert.equal(readRegistrySync(other).registry.updatedAt, 7)
@@ -102,7 +102,7 @@ test('a sync update inside a sync update is refused in any async context', async
 	const at = folder(t)
 	const elsewhere = AsyncLocalStorage.snapshot()
 	updateRegistrySync(at.path, (registry) => {
-		const nested = () => elsewhere(() => updateRegistrySync(at.path, same, LONG))
+		const nested = () => elsewhere(() => updateRegistrySync(at.path, same, PATIENT))
 		assert.throws(nested, reEntrant)
 		return registry
 	})
@@ -119,11 +119,11 @@ test('two copies of the package in one thread see each other’s updates', async
 	await first.updateRegistry(
 		at.path,
 		async (registry) => {
-			await assert.rejects(second.updateRegistry(at.path, same, LONG), reEntrant)
-			assert.throws(() => second.updateRegistrySync(at.path, same, LONG), reEntrant)
+			await assert.rejects(second.updateRegistry(at.path, same, PATIENT), reEntrant)
+			assert.throws(() => second.updateRegistrySync(at.path, same, PATIENT), reEntrant)
 			return registry
 		},
-		LONG,
+		PATIENT,
 	)
 })
 
@@ -134,11 +134,11 @@ test('code that an updater started may update the registry when the updater is d
 		at.path,
 		(registry) => {
 			late = new Promise((resolve) => setTimeout(resolve, 20)).then(() =>
-				updateRegistry(at.path, (r) => ({ ...r, late: true }), LONG),
+				updateRegistry(at.path, (r) => ({ ...r, late: true }), PATIENT),
 			)
 			return registry
 		},
-		LONG,
+		PATIENT,
 	)
 	await late
 	assert.equal(at.json().late, true)
@@ -149,7 +149,7 @@ test('code that a sync updater started may update the registry when the updater 
 	let late
 	updateRegistrySync(at.path, (registry) => {
 		late = Promise.resolve().then(() =>
-			updateRegistry(at.path, (r) => ({ ...r, late: true }), LONG),
+			updateRegistry(at.path, (r) => ({ ...r, late: true }), PATIENT),
 		)
 		return registry
 	})
@@ -164,11 +164,11 @@ test('a sync update waits for an async one that has only to be committed', async
 		at.path,
 		(registry) => {
 			sync = new Promise((resolve) => setImmediate(resolve)).then(() =>
-				updateRegistrySync(at.path, (r) => ({ ...r, sawAsync: r.async === true }), LONG),
+				updateRegistrySync(at.path, (r) => ({ ...r, sawAsync: r.async === true }), PATIENT),
 			)
 			return { ...registry, async: true }
 		},
-		LONG,
+		PATIENT,
 	)
 	await updating
 	await sync
@@ -177,8 +177,8 @@ test('a sync update waits for an async one that has only to be committed', async
 
 test('a sync update fails at once while an async one of the thread is under way', async (t) => {
 	const at = folder(t)
-	const waiting = updateRegistry(at.path, same, LONG)
-	assert.throws(() => updateRegistrySync(at.path, same, LONG), reEntrant)
+	const waiting = updateRegistry(at.path, same, PATIENT)
+	assert.throws(() => updateRegistrySync(at.path, same, PATIENT), reEntrant)
 	await waiting
 	let settle
 	const holding = updateRegistry(
@@ -187,10 +187,10 @@ test('a sync update fails at once while an async one of the thread is under way'
 			new Promise((resolve) => {
 				settle = () => resolve(registry)
 			}),
-		LONG,
+		PATIENT,
 	)
 	while (!settle) await delay(1)
-	assert.throws(() => updateRegistrySync(at.path, same, LONG), reEntrant)
+	assert.throws(() => updateRegistrySync(at.path, same, PATIENT), reEntrant)
 	settle()
 	await holding
 	updateRegistrySync(at.path, same, { timeoutMs: 0 })
@@ -201,7 +201,7 @@ test('a write that lost its lock needs its thread again: a sync update is refuse
 	const aborter = new AbortController()
 	const isRobbed = lockTakenOnce(t, at, () => writeFileSync(at.lockfile, ''))
 	let settled = false
-	const writing = writeRegistry(at.path, EMPTY, { ...LONG, signal: aborter.signal })
+	const writing = writeRegistry(at.path, EMPTY, { ...PATIENT, signal: aborter.signal })
 	writing.catch(() => {}).finally(() => (settled = true))
 	const refusal = () => {
 		try {

@@ -2,12 +2,12 @@
 
 import { puppet } from './processes.mjs'
 
-export const LONG = { timeoutMs: 120_000, durable: false }
+export const PATIENT = { timeoutMs: 120_000, durable: false }
 
 /** Another process that holds the lock until the test has it settle. */
 export const held = async (t, at) => {
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: LONG })
+	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
 	await holder.expect('holding')
 	return holder
 }

@@ -3,7 +3,7 @@
 import { utimesSync, writeFileSync } from 'node:fs'
 import { updateRegistry } from '../../index.js'
 
-export const LONG = { timeoutMs: 60_000, durable: false }
+export const PATIENT = { timeoutMs: 60_000, durable: false }
 
 /** A lockfile as an older argus leaves it, dated so many seconds ago. */
 export const leaveOldLockfile = (at, secondsAgo) => {
@@ -13,7 +13,7 @@ export const leaveOldLockfile = (at, secondsAgo) => {
 }
 
 /** Starts an update and waits until it is in its updater; `settle` lets it go on. */
-export const held = async (at, options = LONG) => {
+export const held = async (at, options = PATIENT) => {
 	let settle
 	const settled = new Promise((resolve) => (settle = resolve))
 	let entered

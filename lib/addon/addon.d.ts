@@ -8,26 +8,41 @@ export type AddonResult<T> = T | AddonFailure
 /** What a call that works in the background returns. background.js makes a promise of it. */
 export type Background<T> = T | Promise<T> | PolledWork
 
+/** A lock that a call asks for, and how long the call waits for it. */
+export interface AcquireRequest {
+	/** The registry, by its one name. */
+	path: string
+	/** How long the call may take, in milliseconds. */
+	timeoutMs: number
+	/** How much of that is over already. */
+	elapsedMs: number
+	/** The age at which a lockfile that can't be judged otherwise counts as abandoned. */
+	staleMs: number
+	/** The lock file of a document. Without it the lock is a registry's. */
+	lockFile?: string
+	/** The permission bits of a file that is new, less the umask. */
+	newFileMode?: number
+	/** Whether a missing file is an error, found before anything is made beside it. */
+	mustExist?: boolean
+}
+
 /**
  * A wait for a lock, on a thread of its own.
  *
- * The thread puts the lock into a state that this object owns, and does not pass it to JavaScript:
- * if the JavaScript thread ends first (`worker.terminate()`), dropping this object releases the
- * lock, which no other code would do.
+ * The thread puts the lock into a state that this object owns, and does not pass it to JavaScript: if
+ * the JavaScript thread ends first (`worker.terminate()`), dropping this object releases the lock,
+ * which no other code would do.
  */
 export class Acquisition {
 	/** Prepares the wait. */
-	constructor(request: LockRequest)
+	constructor(request: AcquireRequest)
 	/** Waits. The promise says only that the wait is over: [`take`](Self::take) has its result. */
 	start(): Background<AddonResult<undefined>>
+	/** The lock, once the wait is over. If the wait is not over, ends it with the error of a timeout. */
+	take(): AddonResult<LockHandle>
 	/**
-	 * The lock, once the wait is over. If the wait is not over, ends it with the error of a
-	 * timeout.
-	 */
-	take(): AddonResult<HeldLock>
-	/**
-	 * Ends the wait, and releases the lock if the wait has got it already. The garbage collector
-	 * would do that too, at a time that can't be known.
+	 * Ends the wait, and releases the lock if the wait has got it already. The garbage collector would
+	 * do that too, at a time that can't be known.
 	 */
 	cancel(): void
 }
@@ -120,29 +135,6 @@ export interface FileText {
 	exists: boolean
 }
 
-/** A held lock. JavaScript releases it; else it is released when its thread ends. */
-export class HeldLock {
-	private constructor()
-	/** The content that was read under the lock: its text; else, whether there is a file. */
-	text(): string | boolean
-	/**
-	 * Whether a commit that is not durable is not expected to block. For a lock from
-	 * [`acquire_at_once`] the answer is yes.
-	 */
-	commitsAtOnce(): boolean
-	/**
-	 * Replaces the content on another thread. The result is the path at which the old bytes are
-	 * kept, if they are.
-	 */
-	commit(request: CommitRequest): Background<AddonResult<string | undefined | null>>
-	/** Like [`commit`](Self::commit), on the calling thread. */
-	commitSync(request: CommitRequest): AddonResult<string | undefined | null>
-	/** Fails if the lock was taken away. */
-	check(): AddonResult<undefined>
-	/** Releases the lock; a second call does nothing. */
-	release(): AddonResult<undefined>
-}
-
 /** The holder of a lock. */
 export interface HolderInfo {
 	/** The holder's process id. */
@@ -163,6 +155,29 @@ export interface LoadedText {
 	locked: boolean
 }
 
+/** A held lock. JavaScript releases it; else it is released when its thread ends. */
+export class LockHandle {
+	private constructor()
+	/** The content that was read under the lock: its text; else, whether there is a file. */
+	text(): string | boolean
+	/**
+	 * Whether a commit that is not durable is not expected to block. For a lock from
+	 * [`acquire_at_once`] the answer is yes.
+	 */
+	commitsAtOnce(): boolean
+	/**
+	 * Replaces the content on another thread. The result is the path at which the old bytes are kept,
+	 * if they are.
+	 */
+	commit(request: CommitRequest): Background<AddonResult<string | undefined | null>>
+	/** Like [`commit`](Self::commit), on the calling thread. */
+	commitSync(request: CommitRequest): AddonResult<string | undefined | null>
+	/** Fails if the lock was taken away. */
+	check(): AddonResult<undefined>
+	/** Releases the lock; a second call does nothing. */
+	release(): AddonResult<undefined>
+}
+
 /** What `inspectLock` returns. */
 export interface LockReport {
 	/** The registry. */
@@ -173,24 +188,6 @@ export interface LockReport {
 	holder?: HolderInfo
 	/** What excludes two holders. */
 	guarantee: 'kernel-lock' | 'lockfile-only' | 'unknown'
-}
-
-/** A lock that a call asks for, and how long the call waits for it. */
-export interface LockRequest {
-	/** The registry, by its one name. */
-	path: string
-	/** How long the call may take, in milliseconds. */
-	timeoutMs: number
-	/** How much of that is over already. */
-	elapsedMs: number
-	/** The age at which a lockfile that can't be judged otherwise counts as abandoned. */
-	staleMs: number
-	/** The lock file of a document. Without it the lock is a registry's. */
-	lockFile?: string
-	/** The permission bits of a file that is new, less the umask. */
-	newFileMode?: number
-	/** Whether a missing file is an error, found before anything is made beside it. */
-	mustExist?: boolean
 }
 
 /** Work in the background that JavaScript asks whether it is over. */
@@ -219,17 +216,17 @@ export class WatchHandle {
 }
 
 /** Takes a lock on the calling thread if that needs no wait and no other call that may block. */
-export function acquireAtOnce(path: string, staleMs: number): HeldLock | null
+export function acquireAtOnce(path: string, staleMs: number): LockHandle | null
 
 /** Waits for a lock on the calling thread, and takes it. */
-export function acquireSync(request: LockRequest): AddonResult<HeldLock>
+export function acquireSync(request: AcquireRequest): AddonResult<LockHandle>
 
 /**
  * Does operations under one lock, with one commit, once. If no lock and no slow file system stands
  * in the way, the operations are done on the calling thread, and the result is no promise. The
  * wait is the first operation's: cancelling that one ends it.
  */
-export function applyEntries(request: LockRequest, operations: Array<EntryOperation>, durable: boolean): Background<AddonResult<AppliedOperations>>
+export function applyEntries(request: AcquireRequest, operations: Array<EntryOperation>, durable: boolean): Background<AddonResult<AppliedOperations>>
 
 /** What `lib/` shares with the core. Its modules ask once each, when they are loaded. */
 export function coreConstants(): CoreConstants
@@ -259,10 +256,10 @@ export function idTaken(path: string, id: string, pid?: number | undefined | nul
 export function inspect(path: string, staleMs: number): Background<AddonResult<LockReport>>
 
 /** Reads a document under its shared lock, off the calling thread. */
-export function loadDocument(request: LockRequest): Background<AddonResult<LoadedText>>
+export function loadDocument(request: AcquireRequest): Background<AddonResult<LoadedText>>
 
 /** Reads a document under its shared lock, on the calling thread. */
-export function loadDocumentSync(request: LockRequest): AddonResult<LoadedText>
+export function loadDocumentSync(request: AcquireRequest): AddonResult<LoadedText>
 
 /** The failure of a call on a document that does not exist and has no empty value. */
 export function missingDocument(path: string): AddonFailure

@@ -6,7 +6,7 @@
 
 const native = require('./load.js')
 
-const LONGEST_PAUSE_MS = 32
+const MAX_PAUSE_MS = 32
 
 const [major, minor = 0] = (process.versions.bun ?? '').split('.').map(Number)
 
@@ -31,7 +31,7 @@ const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const poll = async (background) => {
 	// The call had its result at once.
 	if (!(background instanceof native.PolledWork)) return background
-	for (let pause = 1; !background.isOver(); pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+	for (let pause = 1; !background.isOver(); pause = Math.min(2 * pause, MAX_PAUSE_MS)) {
 		await delay(pause)
 	}
 	// Its type, because one class of the addon stands for the work of every kind of call.

@@ -28,7 +28,7 @@ const {
 	checkPath,
 	flag,
 	invalidArgument,
-	lockRequest,
+	acquireRequest,
 	optionalFunction,
 	prepareWatch,
 } = require('../options.js')
@@ -119,7 +119,7 @@ class Document {
 		const call = this.#call(options, ONE_TRY_MS)
 		const { path, signal } = call
 		if (signal?.aborted) throw updateAborted(path, signal)
-		const loading = Promise.resolve(resultOf(native.loadDocument(lockRequest(call))))
+		const loading = Promise.resolve(resultOf(native.loadDocument(acquireRequest(call))))
 		return this.#loaded(call, unwrap(await unlessAborted(call, loading)))
 	}
 
@@ -129,7 +129,7 @@ class Document {
 	 */
 	loadSync(options) {
 		const call = this.#call(options, ONE_TRY_MS)
-		return this.#loaded(call, unwrap(native.loadDocumentSync(lockRequest(call))))
+		return this.#loaded(call, unwrap(native.loadDocumentSync(acquireRequest(call))))
 	}
 
 	/**

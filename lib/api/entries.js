@@ -42,7 +42,7 @@ const {
 	flag,
 	instant,
 	invalidArgument,
-	lockRequest,
+	acquireRequest,
 	milliseconds,
 	prepare,
 } = require('../options.js')
@@ -96,7 +96,7 @@ const apply = async (first, members, settlements) => {
 	const durable = members.some((member) => member.call.durable)
 	while (isTurnDue()) await letLoopTurn()
 	try {
-		const applied = native.applyEntries(lockRequest(call), operations, durable)
+		const applied = native.applyEntries(acquireRequest(call), operations, durable)
 		const { outcomes, kept, reason } = unwrap(await resultOf(applied))
 		if (reason !== undefined) reportReplaced(call, reason, kept)
 		for (const [index, member] of members.entries()) {

@@ -4,7 +4,7 @@
 // other, one commit. Each updater gets its predecessor's result as an object of its own. An updater
 // that fails fails alone. All are settled when the commit is done.
 
-/** @import { HeldLock } from '../addon/addon.d.ts' */
+/** @import { LockHandle } from '../addon/addon.d.ts' */
 /** @import { Content } from '../codec/content.js' */
 /** @import { LockCall } from '../options.js' */
 /** @import { Settlements } from './batch-member.js' */
@@ -39,7 +39,7 @@ const { acquire, commit, contentOf, mayRunAgain, release } = require('./held-loc
 const { markHolding, runInScope, takeForBatch } = require('./queue.js')
 
 /** After this long a batch takes no more members: other processes wait for the lock, too. */
-const BATCH_MS = 20
+const BATCH_TIME_MS = 20
 
 /**
  * An update in a batch.
@@ -62,7 +62,7 @@ class UpdateMember extends BatchMember {
 
 /** The file's content as the next commit will write it. */
 class PendingContent {
-	/** @param {HeldLock} lock */
+	/** @param {LockHandle} lock */
 	constructor(lock) {
 		this.lock = lock
 		this.content = contentOf(lock)
@@ -150,7 +150,7 @@ class PendingContent {
 class Batch {
 	/**
 	 * @param {LockCall<unknown>} call
-	 * @param {HeldLock} lock
+	 * @param {LockHandle} lock
 	 * @param {Member[]} members
 	 */
 	constructor({ path, lockName }, lock, members) {
@@ -178,7 +178,7 @@ class Batch {
 	/** The member that runs next: one that is here already, or one that waits in the queue. */
 	next() {
 		if (this.members.length > 0) return this.members.shift()
-		const isOver = performance.now() - this.startedAt >= BATCH_MS
+		const isOver = performance.now() - this.startedAt >= BATCH_TIME_MS
 		// Documents may share a lock file; a batch is of one file.
 		const fits = (/** @type {Member} */ { call }) => call.path === this.path
 		return isOver ? undefined : takeForBatch(this.lockName, UpdateMember, fits)

@@ -7,7 +7,7 @@
 const { setImmediate } = require('node:timers')
 
 /** How long calls may follow each other without a turn of the event loop. */
-const LONGEST_MS = 5
+const MAX_BURST_MS = 5
 
 /**
  * When the first of them began; undefined if the loop has turned since.
@@ -27,7 +27,7 @@ const isTurnDue = () => {
 		since = now
 		setImmediate(onTurn)
 	}
-	return now - since > LONGEST_MS
+	return now - since > MAX_BURST_MS
 }
 
 /** Resolves when the loop has turned. */

@@ -2,14 +2,14 @@
 
 // Taking the lock and committing: the addon's calls, with the caller's options around them.
 
-/** @import { AddonResult, CommitRequest, HeldLock } from '../addon/addon.d.ts' */
+/** @import { AddonResult, CommitRequest, LockHandle } from '../addon/addon.d.ts' */
 /** @import { Content } from '../codec/content.js' */
 /** @import { LockCall } from '../options.js' */
 
 const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
 const { RegistryError, isFailure, unwrap } = require('../errors.js')
-const { LONGEST_TIMER_MS, deliverWarning, lockRequest, remainingMs } = require('../options.js')
+const { MAX_TIMER_MS, deliverWarning, acquireRequest, remainingMs } = require('../options.js')
 const { unlessAborted, updateAborted } = require('./abort-signal.js')
 const { isTurnDue, letLoopTurn } = require('./event-loop.js')
 
@@ -26,7 +26,7 @@ const SYNC_SLICE_MS = 100
  */
 const unreleased = new Map()
 
-/** @param {HeldLock} lock @param {boolean} isAtOnce */
+/** @param {LockHandle} lock @param {boolean} isAtOnce */
 const retain = (lock, isAtOnce) => {
 	unreleased.set(lock, isAtOnce)
 	return lock
@@ -52,7 +52,7 @@ const acquireAtOnce = ({ path, staleMs, lockFile }) => {
  */
 const inTime = async (left, promise) => {
 	// A call that does not wait at all settles as soon as it can.
-	if (left === 0 || left > LONGEST_TIMER_MS) return promise
+	if (left === 0 || left > MAX_TIMER_MS) return promise
 	/** @type {NodeJS.Timeout | undefined} */
 	let timer
 	const isOver = new Promise((resolve) => {
@@ -69,7 +69,7 @@ const inTime = async (left, promise) => {
 const acquireByWaiting = async (call) => {
 	// First: a wait that has time left for the addon must have a timer here.
 	const left = remainingMs(call)
-	const acquisition = new native.Acquisition(lockRequest(call))
+	const acquisition = new native.Acquisition(acquireRequest(call))
 	unreleased.set(acquisition, false)
 	try {
 		await unlessAborted(call, inTime(left, resultOf(acquisition.start())))
@@ -104,7 +104,7 @@ const acquire = async (call) => {
  */
 const acquireSync = (call) => {
 	for (;;) {
-		const request = lockRequest(call)
+		const request = acquireRequest(call)
 		// Required here: loading it takes longer than the rest of this package. It is part of the runtime,
 		// so this can't fail.
 		if (!require('node:worker_threads').isMainThread) {
@@ -120,7 +120,7 @@ const acquireSync = (call) => {
 /**
  * Releases a lock; does nothing if a commit has released it.
  *
- * @param {HeldLock} lock
+ * @param {LockHandle} lock
  */
 const release = (lock) => {
 	if (unreleased.delete(lock)) lock.release()
@@ -129,7 +129,7 @@ const release = (lock) => {
 /**
  * The content that was read under the lock.
  *
- * @param {HeldLock} lock
+ * @param {LockHandle} lock
  * @returns {Content}
  */
 const contentOf = (lock) => {
@@ -179,7 +179,7 @@ const mayRunAgain = (call, error) =>
 /**
  * What to do when a commit is done; throws if it has failed.
  *
- * @param {HeldLock} lock
+ * @param {LockHandle} lock
  * @param {Change} change
  * @param {CommitRequest} request
  * @param {AddonResult<string | null | undefined>} result
@@ -202,7 +202,7 @@ const commitRequest = ({ text, durable, corrupt }, release) => ({
  * Replaces the content, then releases the lock if told to; returns a promise only if another thread
  * does that.
  *
- * @param {HeldLock} lock
+ * @param {LockHandle} lock
  * @param {Change} change
  * @param {{ release: boolean }} how
  */
@@ -220,7 +220,7 @@ const commit = (lock, change, { release }) => {
 /**
  * Replaces the content on the calling thread, and releases the lock.
  *
- * @param {HeldLock} lock
+ * @param {LockHandle} lock
  * @param {Change} change
  */
 const commitSync = (lock, change) => {

@@ -2,7 +2,7 @@
 
 // A caller's function that runs while its call holds the lock.
 
-/** @import { HeldLock } from '../addon/addon.d.ts' */
+/** @import { LockHandle } from '../addon/addon.d.ts' */
 /** @import { LockCall } from '../options.js' */
 
 /**
@@ -23,7 +23,7 @@ const { markHolding, runInScope, runQueued } = require('./queue.js')
  *
  * @template D
  * @param {LockCall<D>} call
- * @param {HeldLock} held
+ * @param {LockHandle} held
  */
 const handedOutLock = (call, held) => {
 	let closed = false

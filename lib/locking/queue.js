@@ -46,7 +46,7 @@
 const { AsyncLocalStorage } = require('node:async_hooks')
 const native = require('../addon/load.js')
 const { RegistryError, holderOf } = require('../errors.js')
-const { LONGEST_TIMER_MS, remainingMs } = require('../options.js')
+const { MAX_TIMER_MS, remainingMs } = require('../options.js')
 const { onAbort, updateAborted } = require('./abort-signal.js')
 
 /** @returns {ThreadState} */
@@ -196,8 +196,7 @@ const onTimeoutOrAbort = (call, giveUp) => {
 	const { path, signal } = call
 	const stopListening = onAbort(signal, () => giveUp(updateAborted(path, signal)))
 	const left = remainingMs(call)
-	const timer =
-		left <= LONGEST_TIMER_MS ? setTimeout(() => giveUp(timedOut(call)), left) : undefined
+	const timer = left <= MAX_TIMER_MS ? setTimeout(() => giveUp(timedOut(call)), left) : undefined
 	return () => {
 		clearTimeout(timer)
 		stopListening()

@@ -4,7 +4,7 @@ use napi::Env;
 use napi_derive::napi;
 
 use super::convert::{addon_result, AddonResult};
-use super::held_lock::{policy, LockRequest};
+use super::held_lock::{policy, AcquireRequest};
 use super::threads::{in_background, Background, WorkerPool};
 use super::{utf8_path, FileText};
 use crate::document::lock::{LockChoice, LockFile};
@@ -53,7 +53,7 @@ pub struct LoadedText {
     pub locked: bool,
 }
 
-fn load(request: &LockRequest, waiting: WaitPolicy) -> Result<LoadedText> {
+fn load(request: &AcquireRequest, waiting: WaitPolicy) -> Result<LoadedText> {
     let file = request.file()?;
     let wait = Wait::start_with(&request.options(), policy(waiting));
     let (content, unlocked) = load_content(&file.request(), &wait)?;
@@ -64,7 +64,7 @@ fn load(request: &LockRequest, waiting: WaitPolicy) -> Result<LoadedText> {
 #[napi]
 pub fn load_document(
     env: &Env,
-    request: LockRequest,
+    request: AcquireRequest,
 ) -> napi::Result<Background<'_, AddonResult<LoadedText>>> {
     in_background(env, WorkerPool::LockWaits, move || {
         addon_result(load(&request, WaitPolicy::Block), |loaded| loaded)
@@ -73,6 +73,6 @@ pub fn load_document(
 
 /// Reads a document under its shared lock, on the calling thread.
 #[napi]
-pub fn load_document_sync(request: LockRequest) -> AddonResult<LoadedText> {
+pub fn load_document_sync(request: AcquireRequest) -> AddonResult<LoadedText> {
     addon_result(load(&request, WaitPolicy::Block), |loaded| loaded)
 }

@@ -11,7 +11,7 @@ use napi_derive::napi;
 use serde::Deserialize;
 
 use super::convert::{addon_result, millis, AddonResult};
-use super::held_lock::{allows_inline, policy, LockRequest};
+use super::held_lock::{allows_inline, policy, AcquireRequest};
 use super::thread_end::ThreadEndGuard;
 use super::threads::{in_background, Background, WorkerPool};
 use crate::content::entry_operation::{EntryOutcome, Operation, WatcherRef};
@@ -210,7 +210,7 @@ pub struct AppliedOperations {
 #[napi]
 pub fn apply_entries<'env>(
     env: &'env Env,
-    request: LockRequest,
+    request: AcquireRequest,
     operations: Vec<ClassInstance<'env, EntryOperation>>,
     durable: bool,
 ) -> napi::Result<Background<'env, AddonResult<AppliedOperations>>> {

@@ -14,9 +14,7 @@ use super::threads::{
     in_background, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
 };
 use super::FileText;
-use crate::document::lock::{
-    DocumentLock, HeldLock as HeldDocumentLock, LockRequest as DocumentLockRequest,
-};
+use crate::document::lock::{DocumentLock, HeldLock, LockRequest};
 use crate::document::operations::must_exist;
 use crate::error::Result;
 use crate::files::paths::FilePaths;
@@ -27,7 +25,7 @@ use crate::util::inline_budget;
 
 /// A held lock and the content that was read under it.
 struct LockedContent {
-    lock: HeldDocumentLock,
+    lock: HeldLock,
     content: Option<FileContent>,
     new_file_mode: Option<u32>,
 }
@@ -73,7 +71,7 @@ fn acquire_without_blocking(file: &LockableFile, options: &LockOptions) -> Optio
 /// A lock that a call asks for, and how long the call waits for it.
 #[napi(object, object_to_js = false)]
 #[derive(Clone)]
-pub struct LockRequest {
+pub struct AcquireRequest {
     /// The registry, by its one name.
     pub path: String,
     /// How long the call may take, in milliseconds.
@@ -99,16 +97,12 @@ pub(super) struct LockableFile {
 }
 
 impl LockableFile {
-    pub(super) fn request(&self) -> DocumentLockRequest<'_> {
-        DocumentLockRequest {
-            paths: &self.paths,
-            lock: &self.lock,
-            new_file_mode: self.new_file_mode,
-        }
+    pub(super) fn request(&self) -> LockRequest<'_> {
+        LockRequest { paths: &self.paths, lock: &self.lock, new_file_mode: self.new_file_mode }
     }
 }
 
-impl LockRequest {
+impl AcquireRequest {
     pub(super) fn file(&self) -> Result<LockableFile> {
         let registry = DocumentLock::Registry;
         let lock_file = self.lock_file.as_ref();
@@ -138,7 +132,7 @@ impl LockRequest {
 /// which no other code would do.
 #[napi]
 pub struct Acquisition {
-    request: LockRequest,
+    request: AcquireRequest,
     options: LockOptions,
     token: CancelToken,
     state: Arc<Mutex<AcquisitionState>>,
@@ -160,7 +154,7 @@ enum AcquisitionState {
 impl Acquisition {
     /// Prepares the wait.
     #[napi(constructor)]
-    pub fn new(request: LockRequest) -> Self {
+    pub fn new(request: AcquireRequest) -> Self {
         let token = CancelToken::new();
         let mut options = request.options();
         options.cancel = Some(token.clone());
@@ -198,10 +192,10 @@ impl Acquisition {
 
     /// The lock, once the wait is over. If the wait is not over, ends it with the error of a timeout.
     #[napi]
-    pub fn take(&self) -> AddonResult<HeldLock> {
+    pub fn take(&self) -> AddonResult<LockHandle> {
         let state = std::mem::replace(&mut *lock(&self.state), AcquisitionState::Closed);
         match state {
-            AcquisitionState::Done(acquired) => addon_result(*acquired, HeldLock::new),
+            AcquisitionState::Done(acquired) => addon_result(*acquired, LockHandle::new),
             AcquisitionState::Waiting => {
                 self.token.cancel();
                 settle_once(&self.settle, value_of(()));
@@ -258,18 +252,18 @@ pub struct CommitRequest {
 
 /// A held lock. JavaScript releases it; else it is released when its thread ends.
 #[napi]
-pub struct HeldLock {
+pub struct LockHandle {
     shared: SharedLock,
     _at_thread_end: ThreadEndGuard,
 }
 
 #[napi]
-impl HeldLock {
+impl LockHandle {
     fn new(held: LockedContent) -> Self {
         let shared = Arc::new(Mutex::new(Some(held)));
         let abandoned = shared.clone();
         let at_thread_end = ThreadEndGuard::new(move || drop(lock(&abandoned).take()));
-        HeldLock { shared, _at_thread_end: at_thread_end }
+        LockHandle { shared, _at_thread_end: at_thread_end }
     }
 
     /// The content that was read under the lock: its text; else, whether there is a file.
@@ -365,11 +359,11 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<St
 
 /// Takes a lock on the calling thread if that needs no wait and no other call that may block.
 #[napi]
-pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<HeldLock> {
+pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<LockHandle> {
     if !inline_budget::is_available() {
         return None;
     }
-    let request = LockRequest {
+    let request = AcquireRequest {
         path,
         timeout_ms: 0.0,
         elapsed_ms: 0.0,
@@ -380,13 +374,13 @@ pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<HeldLock> {
     };
     let file = request.file().ok()?;
     let acquire = || acquire_without_blocking(&file, &request.options());
-    inline_budget::spend(acquire).map(HeldLock::new)
+    inline_budget::spend(acquire).map(LockHandle::new)
 }
 
 /// Waits for a lock on the calling thread, and takes it.
 #[napi]
-pub fn acquire_sync(request: LockRequest) -> AddonResult<HeldLock> {
+pub fn acquire_sync(request: AcquireRequest) -> AddonResult<LockHandle> {
     let file = request.file();
     let acquired = file.and_then(|file| acquire(&file, &request.options(), WaitPolicy::Block));
-    addon_result(acquired, HeldLock::new)
+    addon_result(acquired, LockHandle::new)
 }
