@@ -13,7 +13,7 @@ use crate::files::paths::{self, FilePaths};
 use crate::files::shared_file::WriteLock;
 use crate::lock::file_lock::{self, KernelLock};
 use crate::lock::guard;
-use crate::lock::kernel_lock::{self, LockMode};
+use crate::lock::kernel_lock::{self, LockMode, Protected};
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::sweep;
 use crate::lock::wait::Wait;
@@ -270,20 +270,20 @@ impl LockRequest<'_> {
         let folder = fs::metadata(&self.paths.folder);
         let may_replace =
             |document| folder.as_ref().is_ok_and(|folder| sys::may_remove(folder, document));
-        match fs::metadata(&self.paths.target) {
+        match Protected::at(&self.paths.target) {
             // A lock file that belongs to a reader, or to a user that may not replace the document in a
             // sticky folder, would keep the document's owner from writing it.
-            Ok(document)
-                if !sys::acts_as_owner(&document)
-                    && (mode == LockMode::Shared || !may_replace(&document)) =>
+            Some(document)
+                if !sys::acts_as_owner(&document.metadata)
+                    && (mode == LockMode::Shared || !may_replace(&document.metadata)) =>
             {
                 Err(io::ErrorKind::PermissionDenied.into())
             }
-            Ok(document) => {
+            Some(document) => {
                 let temp = self.paths.temp(&paths::nonce());
                 kernel_lock::create_like(lock_file, &temp, &folder?, Some(&document))
             }
-            Err(_) => new_file::create(lock_file, self.new_file_mode.map(|mode| mode | 0o600)),
+            None => new_file::create(lock_file, self.new_file_mode.map(|mode| mode | 0o600)),
         }
     }
 }

@@ -22,6 +22,9 @@ pub(crate) struct Replacement<'a> {
     pub(crate) bytes: &'a [u8],
     /// The metadata of the file that is replaced, whose mode and owner the new file gets.
     pub(crate) like: Option<&'a Metadata>,
+    /// The open file that is replaced, whose access control list and extended attributes the new file
+    /// gets; `None` where open files can't be replaced.
+    pub(crate) old: Option<&'a File>,
     /// The mode of a file that replaces none, before the umask is applied; `None` if its folder
     /// decides.
     pub(crate) new_file_mode: Option<u32>,
@@ -44,6 +47,12 @@ impl Replacement<'_> {
             false => None,
         };
         let mut temp = TempFile::create(self).map_err(|e| fail("create a file beside", e))?;
+        if let (Some(old), Some(like)) = (self.old, self.like) {
+            let operation = "keep the access rights and attributes of";
+            sys::copy_mode_and_owner(&temp.file, like)
+                .and_then(|()| sys::copy_attributes(old, like, &temp.file))
+                .map_err(|e| fail(operation, e))?;
+        }
         self.fill(&mut temp.file).map_err(|e| fail("write the new content of", e))?;
         last_check()?;
         let renamed = match temp.rename_to(self.target) {
@@ -72,9 +81,6 @@ impl Replacement<'_> {
     }
 
     fn fill(&self, file: &mut File) -> io::Result<()> {
-        if let Some(like) = self.like {
-            sys::copy_mode_and_owner(file, like)?;
-        }
         // write_all: on a disk that fills up, a single write may write a part without an error.
         file.write_all(self.bytes)?;
         if self.durable {
@@ -151,6 +157,7 @@ mod tests {
         check: impl FnOnce() -> Result<()>,
     ) -> Result<(), ReplacementError> {
         let target = folder.join("a");
+        let old = File::open(&target).ok();
         let like = fs::metadata(&target).ok();
         Replacement {
             target: &target,
@@ -158,6 +165,7 @@ mod tests {
             temp: &folder.join("temp"),
             bytes,
             like: like.as_ref(),
+            old: old.as_ref(),
             new_file_mode: Some(0o644),
             durable: true,
         }

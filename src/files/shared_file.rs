@@ -123,6 +123,7 @@ pub(crate) fn commit(
         temp: &paths.temp(lock.nonce()),
         bytes,
         like: old.map(|content| &content.metadata),
+        old: old.and_then(|content| content.file.as_deref()),
         new_file_mode: options.new_file_mode,
         durable: options.durable,
     };
@@ -198,6 +199,9 @@ fn keep_old_file(lock: &impl WriteLock, old: Option<&FileContent>) -> Result<Pat
             let copied = sys::create_new(&name, 0o600).and_then(|file| {
                 if let Some(old) = old {
                     sys::copy_mode_and_owner(&file, &old.metadata)?;
+                    if let Some(old_file) = &old.file {
+                        sys::copy_attributes(old_file, &old.metadata, &file)?;
+                    }
                 }
                 sys::write_start(&file, bytes)?;
                 file.sync_all()

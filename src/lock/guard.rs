@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, LockKind, Result};
 use crate::files::new_file;
 use crate::files::paths::{self, FilePaths};
-use crate::lock::kernel_lock::{self, LockMode};
+use crate::lock::kernel_lock::{self, LockMode, Protected};
 use crate::lock::kernel_queue::{self, Waited};
 use crate::lock::owner_record::{self, OwnerRecord, MAGIC, RECORD_SIZE};
 use crate::lock::wait::Wait;
@@ -253,7 +253,7 @@ pub(crate) fn must_not_be_a_document(paths: &FilePaths) -> Result<()> {
 /// the folder lets them.
 fn create_guard(paths: &FilePaths) -> io::Result<File> {
     let folder = fs::metadata(&paths.folder)?;
-    let registry = fs::metadata(&paths.target).ok();
+    let registry = Protected::at(&paths.target);
     let temp = paths.temp(&paths::nonce());
     kernel_lock::create_like(&paths.guard, &temp, &folder, registry.as_ref())
 }

@@ -3,7 +3,7 @@
 //! A lock belongs to an open file, so two opens of a file exclude each other even within one
 //! process. The kernel releases the lock when its holder ends, whatever ends it.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
 
@@ -51,6 +51,22 @@ pub(crate) fn open_existing_or_create(
     })
 }
 
+/// The access rights of a file that a lock protects.
+pub(crate) struct Protected {
+    pub(crate) metadata: Metadata,
+    acl: Option<Vec<u8>>,
+}
+
+impl Protected {
+    /// Those of the file at a path; `None` if there is none, or it can't be looked at.
+    pub(crate) fn at(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        // A user that may not read the file can't read its list either.
+        let acl = sys::open_following_links(path).ok().and_then(|file| sys::acl_of(&file));
+        Some(Protected { metadata, acl })
+    }
+}
+
 /// Creates a lock file that every user may open who may write `protected` or, as its folder lets them,
 /// replace it. Without `protected`, it is as open as its folder.
 ///
@@ -61,15 +77,17 @@ pub(crate) fn create_like(
     path: &Path,
     temp: &Path,
     folder: &Metadata,
-    protected: Option<&Metadata>,
+    protected: Option<&Protected>,
 ) -> io::Result<File> {
     let create = |path| {
         let file = sys::create_new(path, if protected.is_some() { 0o600 } else { 0o666 })?;
         match protected {
-            Some(protected) => sys::copy_access(&file, protected)?,
+            Some(protected) => {
+                sys::copy_access(&file, &protected.metadata, protected.acl.as_deref())?;
+            }
             None => sys::give_to_owner_of(folder, &file),
         }
-        sys::open_to_writers_of(folder, protected, &file)?;
+        sys::open_to_writers_of(folder, protected.map(|protected| &protected.metadata), &file)?;
         Ok(file)
     };
     let named = create(temp).and_then(|file| sys::hard_link(temp, path).map(|()| file));

@@ -228,7 +228,9 @@ impl WriteLock for RegistryLock {
             // More users may be allowed to write the registry now than when the guard was created.
             // If this process may not grant them access to the guard, the next update of its owner
             // does.
-            let _ = sys::widen_access(&guard.file, &guard.metadata, old);
+            let _ = sys::widen_access(&guard.file, &guard.metadata, old, || {
+                file.as_ref().and_then(|file| sys::acl_of(file))
+            });
         }
         // Kept open until the lock is released.
         self.replaced.lock().unwrap_or_else(PoisonError::into_inner).extend(file);

@@ -5,6 +5,8 @@
 //! anything; each function makes one call and translates its result, and the caller decides what to
 //! do with it.
 
+#[cfg(target_os = "linux")]
+mod acl;
 #[cfg(not(target_os = "linux"))]
 mod sysinfo_processes;
 mod types;

@@ -12,8 +12,11 @@ use rustix::io::Errno;
 use super::types::FileId;
 
 mod access;
+#[cfg_attr(not(target_os = "linux"), path = "unix/no_attributes.rs")]
+mod attributes;
 mod processes;
 pub(crate) use access::*;
+pub(crate) use attributes::*;
 pub(crate) use processes::*;
 
 /// Whether a program can read a file that another one has locked. Kernel locks are advisory here,
@@ -63,8 +66,9 @@ pub(crate) fn metadata_without_links(_path: &Path) -> Option<Metadata> {
 /// Whether a folder has an access control list for the files that are created in it.
 #[cfg(target_os = "linux")]
 pub(crate) fn has_default_acl(folder: &Path) -> bool {
-    rustix::fs::getxattr(folder, c"system.posix_acl_default", &mut [0; 0])
-        .is_ok_and(|size| size > 0)
+    // A list is larger than this buffer, and is not read.
+    let size = rustix::fs::getxattr(folder, c"system.posix_acl_default", &mut [0; 4]);
+    matches!(size, Ok(1..) | Err(Errno::RANGE))
 }
 
 /// Always false: elsewhere such a list is inherited without regard to the mode.
@@ -156,20 +160,29 @@ pub(crate) fn permission_bits(metadata: &Metadata) -> u32 {
 }
 
 /// Gives a file the access rights of `like`: only users who may read or write `like` may do so with
-/// the file. The file's owner may always read and write it, even where `like` is read-only.
-pub(crate) fn copy_access(file: &File, like: &Metadata) -> io::Result<()> {
+/// the file. `acl` is the access control list of `like`. The file's owner may always read and write it,
+/// even where `like` is read-only.
+pub(crate) fn copy_access(file: &File, like: &Metadata, acl: Option<&[u8]>) -> io::Result<()> {
     copy_mode_and_owner(file, like)?;
+    if let Some(acl) = acl {
+        set_acl(file, acl, like)?;
+    }
     let mode = permission_bits(&file.metadata()?) | 0o600;
     file.set_permissions(fs::Permissions::from_mode(mode))
 }
 
 /// Like [`copy_access`], for a file that exists already: does nothing unless `like` permits
 /// something that `current`, the file's own metadata, does not.
-pub(crate) fn widen_access(file: &File, current: &Metadata, like: &Metadata) -> io::Result<()> {
+pub(crate) fn widen_access(
+    file: &File,
+    current: &Metadata,
+    like: &Metadata,
+    acl: impl FnOnce() -> Option<Vec<u8>>,
+) -> io::Result<()> {
     if permission_bits(like) & !permission_bits(current) == 0 {
         return Ok(());
     }
-    copy_access(file, like)
+    copy_access(file, like, acl().as_deref())
 }
 
 /// Permits the users who may write `like` to open a document's lock file.

@@ -99,12 +99,17 @@ pub(crate) fn permission_bits(_metadata: &Metadata) -> u32 {
 }
 
 /// On Windows a file's permissions come from its folder.
-pub(crate) fn copy_access(_file: &File, _like: &Metadata) -> io::Result<()> {
+pub(crate) fn copy_access(_file: &File, _like: &Metadata, _acl: Option<&[u8]>) -> io::Result<()> {
     Ok(())
 }
 
 /// On Windows a file's permissions come from its folder.
-pub(crate) fn widen_access(_file: &File, _current: &Metadata, _like: &Metadata) -> io::Result<()> {
+pub(crate) fn widen_access(
+    _file: &File,
+    _current: &Metadata,
+    _like: &Metadata,
+    _acl: impl FnOnce() -> Option<Vec<u8>>,
+) -> io::Result<()> {
     Ok(())
 }
 
@@ -163,6 +168,22 @@ pub(crate) fn has_default_acl(_folder: &Path) -> bool {
 /// On Windows a file's permissions come from its folder, also those of a file that replaces
 /// another.
 pub(crate) fn copy_mode_and_owner(_file: &File, _like: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+/// Always `None`: on Windows a file's permissions come from its folder.
+pub(crate) fn acl_of(_file: &File) -> Option<Vec<u8>> {
+    None
+}
+
+/// Does nothing: no list is ever read.
+pub(crate) fn set_acl(_file: &File, _acl: &[u8], _like: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+/// On Windows a file's permissions come from its folder, also those of a file that replaces
+/// another.
+pub(crate) fn copy_attributes(_old: &File, _like: &Metadata, _new: &File) -> io::Result<()> {
     Ok(())
 }
 

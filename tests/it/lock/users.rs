@@ -10,7 +10,7 @@ use argus_registry::{update_registry, Document, Error, LockOptions, ProbeFolder}
 use crate::support::files::{names_in, put};
 use crate::support::processes::{this_test, PART};
 use crate::support::registries::one_try;
-use crate::support::users::{access, set_mode, Users, ALICE, BOB, TEAM};
+use crate::support::users::{access, set_acl, set_mode, AclEntry, Users, ALICE, BOB, TEAM};
 
 const EMPTY: &str = r#"{"version":1,"updatedAt":0,"watchers":{}}"#;
 
@@ -30,6 +30,7 @@ fn take_part() -> bool {
                 Ok(())
             })
         }
+        "read" => argus_registry::read_registry(path).map(drop),
         "probe" => ProbeFolder::create(path.parent().unwrap()).map(|probe| {
             let found = access(&probe.path().join("owner"));
             println!("\nprobe: {:?} {:?}", access(probe.path()), found);
@@ -161,4 +162,87 @@ fn a_registry_that_was_opened_to_its_group_later_names_the_step_that_opens_its_g
     assert!(refused.contains("PERMISSION_DENIED") && refused.contains(&step), "{refused}");
     assert!(users.run(ALICE, "update", &path).contains("done"));
     assert_eq!(access(&guard), (ALICE, TEAM, 0o664), "its owner's next update has opened it");
+}
+
+/// The second user's update left the file so that the first could not read it: the group bits of the
+/// mode were cleared, which are the mask of the list.
+#[test]
+fn two_users_whom_a_folders_default_acl_lets_in_update_in_turns() {
+    use AclEntry::{Group, Mask, Others, Owner, User};
+    if take_part() {
+        return;
+    }
+    let Some(users) = Users::of_test(this_test!()) else { return };
+    let folder = users.folder("acl", 0, 0, 0o700);
+    let entries = [Owner(7), User(ALICE, 7), User(BOB, 7), Group(0), Mask(7), Others(0)];
+    if !(set_acl(&folder, false, &entries) && set_acl(&folder, true, &entries)) {
+        return;
+    }
+    let path = folder.join("registry.json");
+    let document = folder.join("doc.json");
+    for user in [ALICE, BOB, ALICE, BOB, BOB, ALICE] {
+        for part in ["update", "document"] {
+            let path = if part == "update" { &path } else { &document };
+            let said = users.run(user, part, path);
+            assert!(said.contains("done"), "{user}: {said}");
+        }
+        assert!(users.run(ALICE, "read", &path).contains("done"));
+        assert!(users.run(BOB, "read", &path).contains("done"));
+    }
+}
+
+/// They were lost with the file that was replaced.
+#[test]
+fn the_acl_and_the_attributes_of_a_replaced_file_stay() {
+    use rustix::fs::{getxattr, setxattr, XattrFlags};
+    use AclEntry::{Group, Mask, Others, Owner, User};
+    if take_part() {
+        return;
+    }
+    let Some(users) = Users::of_test(this_test!()) else { return };
+    let path = users.folder("folder", ALICE, ALICE, 0o755).join("registry.json");
+    put(&path, EMPTY);
+    chown(&path, Some(ALICE), Some(ALICE)).unwrap();
+    let entries = [Owner(6), User(BOB, 4), Group(0), Mask(4), Others(0)];
+    if !set_acl(&path, false, &entries) {
+        return;
+    }
+    setxattr(&path, "user.comment", b"mine", XattrFlags::empty()).unwrap();
+    let attribute = |name: &str| {
+        let mut value = [0; 256];
+        let length = getxattr(&path, name, &mut value).unwrap();
+        value[..length].to_vec()
+    };
+    let acl = attribute("system.posix_acl_access");
+    for user in [ALICE, 0, ALICE] {
+        assert!(users.run(user, "update", &path).contains("done"));
+        assert_eq!(access(&path), (ALICE, ALICE, 0o640));
+        assert_eq!(attribute("system.posix_acl_access"), acl);
+        assert_eq!(attribute("user.comment"), b"mine");
+        assert!(users.run(BOB, "read", &path).contains("done"));
+    }
+}
+
+/// The new file can't be the old owner's. The owner keeps its access by an entry of its own.
+#[test]
+fn the_owner_of_a_file_with_an_acl_keeps_its_access_when_another_user_replaces_it() {
+    use AclEntry::{Group, Mask, Others, Owner, User};
+    if take_part() {
+        return;
+    }
+    let Some(users) = Users::of_test(this_test!()) else { return };
+    let path = users.folder("folder", 0, 0, 0o777).join("registry.json");
+    put(&path, EMPTY);
+    chown(&path, Some(ALICE), Some(ALICE)).unwrap();
+    let entries = [Owner(6), User(BOB, 6), Group(0), Mask(6), Others(0)];
+    if !set_acl(&path, false, &entries) {
+        return;
+    }
+    for user in [BOB, ALICE, BOB, ALICE] {
+        let said = users.run(user, "update", &path);
+        assert!(said.contains("done"), "{user}: {said}");
+        assert_eq!(access(&path).0, user);
+    }
+    assert_eq!(access(&path).2, 0o660);
+    assert!(users.run(BOB + 1, "read", &path).contains("PERMISSION_DENIED"));
 }

@@ -81,3 +81,39 @@ pub(crate) fn access(path: &Path) -> (u32, u32, u32) {
     let found = fs::symlink_metadata(path).unwrap();
     (found.uid(), found.gid(), found.mode() & 0o7777)
 }
+
+/// An entry of an access control list: the permissions of a user, by its number, or of one of the
+/// classes that every list has.
+pub(crate) enum AclEntry {
+    Owner(u16),
+    User(u32, u16),
+    Group(u16),
+    Mask(u16),
+    Others(u16),
+}
+
+/// Gives a file this list, or a folder this one for the files in it (`default`). Returns whether the
+/// file system has such lists.
+pub(crate) fn set_acl(path: &Path, default: bool, entries: &[AclEntry]) -> bool {
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for entry in entries {
+        let (tag, permissions, id) = match *entry {
+            AclEntry::Owner(permissions) => (0x01_u16, permissions, u32::MAX),
+            AclEntry::User(id, permissions) => (0x02, permissions, id),
+            AclEntry::Group(permissions) => (0x04, permissions, u32::MAX),
+            AclEntry::Mask(permissions) => (0x10, permissions, u32::MAX),
+            AclEntry::Others(permissions) => (0x20, permissions, u32::MAX),
+        };
+        list.extend(tag.to_le_bytes());
+        list.extend(permissions.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    let name = if default { "system.posix_acl_default" } else { "system.posix_acl_access" };
+    match rustix::fs::setxattr(path, name, &list, rustix::fs::XattrFlags::empty()) {
+        Err(rustix::io::Errno::OPNOTSUPP) => {
+            writeln!(std::io::stderr(), "SKIPPED: this file system has no ACLs").unwrap();
+            false
+        }
+        set => set.map(|()| true).unwrap(),
+    }
+}
