@@ -93,8 +93,9 @@
 //! - A program that takes no lock, or deletes the lock's files, is not excluded. This crate notices
 //!   such a program before the next write wherever that is possible.
 //! - A hard link to a registry, unlike a symbolic link, is another file after the first update.
-//! - A document's fields that its type does not know are lost when the document is written, unless the
-//!   type keeps them with `#[serde(flatten)]`. A registry keeps its unknown fields.
+//! - [`Document::save`] replaces the whole text: comments, and fields that the document's type does not
+//!   know, are lost, unless the type keeps the fields with `#[serde(flatten)]`. [`Document::update`] keeps
+//!   them in JSON and TOML, and a registry keeps its unknown fields.
 //! - Extended attributes and access control lists of a replaced file are not carried over.
 //! - A lock that is leaked (`std::mem::forget`) is held until the process ends.
 //!

@@ -3,10 +3,15 @@
 //! This module knows bytes and values, and no file.
 
 use std::fmt;
+#[cfg(feature = "toml")]
+use std::str;
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
+use crate::document::json_rewrite;
+#[cfg(feature = "toml")]
+use crate::document::toml_rewrite;
 use crate::error::FormatError;
 
 /// The format of a [`Document`](crate::Document)'s text.
@@ -51,6 +56,19 @@ pub trait Format {
     /// The part of the value that this format can't express.
     fn print<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, FormatError>;
 
+    /// Changes a text of this format: `old`, of which `before` is the printed value, becomes a text of the
+    /// printed value `after`. An implementation can keep what the value does not say, such as comments and
+    /// unknown members. [`Document::update`](crate::Document::update) calls it, and writes `after` instead
+    /// if the result does not parse as that value. The default implementation returns `after`.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the text can't be changed; `after` is written then.
+    fn rewrite(&self, old: &[u8], before: &[u8], after: &[u8]) -> Result<Vec<u8>, FormatError> {
+        let _ = (old, before);
+        Ok(after.to_vec())
+    }
+
     /// The schema version in the bytes, as text; `None` if the bytes contain none. The default
     /// implementation reads the top-level member `version`, which is possible in self-describing
     /// formats such as JSON and TOML.
@@ -65,20 +83,37 @@ pub trait Format {
 }
 
 /// JSON, printed as argus prints it: indented by two spaces, with no newline at the end.
+///
+/// An update keeps the members that the document's type does not know, the order of members, the spelling
+/// of what it does not change, and a byte order mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Json;
 
 impl Format for Json {
     fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, FormatError> {
-        Ok(serde_json::from_slice(bytes)?)
+        Ok(serde_json::from_slice(split_mark(bytes).1)?)
     }
 
     fn print<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, FormatError> {
         Ok(serde_json::to_vec_pretty(value)?)
     }
+
+    fn rewrite(&self, old: &[u8], before: &[u8], after: &[u8]) -> Result<Vec<u8>, FormatError> {
+        let (mark, old) = split_mark(old);
+        Ok([mark, &json_rewrite::rewrite(old, before, after)?].concat())
+    }
+}
+
+/// Splits a text into its byte order mark, if it has one, and the rest.
+fn split_mark(text: &[u8]) -> (&[u8], &[u8]) {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    text.split_at(if text.starts_with(MARK) { MARK.len() } else { 0 })
 }
 
 /// TOML, printed as veil prints it (`toml::to_string_pretty`). Needs the feature `toml`.
+///
+/// An update keeps comments, the order and spelling of what it does not change, entries that the document's
+/// type does not know, CRLF at the ends of all lines, and a byte order mark.
 #[cfg(feature = "toml")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Toml;
@@ -86,11 +121,18 @@ pub struct Toml;
 #[cfg(feature = "toml")]
 impl Format for Toml {
     fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, FormatError> {
-        Ok(toml::from_slice(bytes)?)
+        Ok(toml::from_slice(split_mark(bytes).1)?)
     }
 
     fn print<T: Serialize>(&self, value: &T) -> Result<Vec<u8>, FormatError> {
         Ok(toml::to_string_pretty(value)?.into_bytes())
+    }
+
+    fn rewrite(&self, old: &[u8], before: &[u8], after: &[u8]) -> Result<Vec<u8>, FormatError> {
+        let (mark, old) = split_mark(old);
+        let text = |bytes| str::from_utf8(bytes);
+        let rewritten = toml_rewrite::rewrite(text(old)?, text(before)?, text(after)?)?;
+        Ok([mark, rewritten.as_bytes()].concat())
     }
 }
 

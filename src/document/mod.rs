@@ -8,5 +8,9 @@
 pub(crate) mod async_operations;
 pub(crate) mod definition;
 pub(crate) mod format;
+mod json_rewrite;
 pub(crate) mod lock;
+mod match_elements;
 pub(crate) mod operations;
+#[cfg(feature = "toml")]
+mod toml_rewrite;

@@ -201,6 +201,11 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
                 (None, Some(empty)) => empty(),
                 (None, None) => return Err(missing(paths).into()),
             };
+            // The text has the elements of lists in this order, not in their canonical one.
+            let read = match (&old, &self.canonical) {
+                (Some(_), Some(_)) => self.format.print(&value).ok(),
+                _ => None,
+            };
             let before = self.print(&mut value)?;
             let result = updater(&mut value).map_err(UpdateError::Updater)?;
             let bytes = self.print(&mut value)?;
@@ -211,6 +216,10 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
                 }
                 return Ok(result);
             }
+            let bytes = match &old {
+                Some(old) => self.rewrite(&old.bytes, read.as_ref().unwrap_or(&before), bytes),
+                None => bytes,
+            };
             // After this check, a cancelled update is completed nevertheless.
             wait.check_cancelled(paths)?;
             match shared_file::commit(&lock, old.as_ref(), &bytes, self.commit_options(false)) {
@@ -234,6 +243,17 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             return Err(Error::InvalidValue { path: path(), reason });
         }
         Ok(bytes)
+    }
+
+    /// The old text with a new value, or the new value's own text if the old one can't be changed to it.
+    fn rewrite(&self, old: &[u8], before: &[u8], after: Vec<u8>) -> Vec<u8> {
+        let Ok(rewritten) = self.format.rewrite(old, before, &after) else { return after };
+        let parsed = self.format.parse(&rewritten).ok();
+        // An update that is acknowledged is in the file, whatever has become of the rest.
+        match parsed.and_then(|mut value| self.print(&mut value).ok()) {
+            Some(printed) if printed == after => rewritten,
+            _ => after,
+        }
     }
 
     fn commit_options(&self, keep_old: bool) -> CommitOptions {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::content::partial_rewrite::{self, IndexedText, OnlyEntry, PartialRegistry};
-use crate::content::registry_v1::RegistryV1;
+use crate::content::registry_v1::{RegistryV1, BYTE_ORDER_MARK};
 use crate::error::update_error::UpdateError;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
@@ -270,7 +270,7 @@ fn parse_under(
     }
 }
 
-/// Replaces the file. If the old content is corrupt, its bytes are kept in another file.
+/// Replaces the file, and keeps its byte order mark, if it has one. If the old content is corrupt, its bytes are kept in another file.
 fn commit(
     lock: &RegistryLock,
     options: &UpdateOptions,
@@ -283,6 +283,9 @@ fn commit(
         keep_old: corrupt.is_some(),
         new_file_mode: None,
     };
+    let has_mark = old.is_some_and(|old| old.bytes.starts_with(BYTE_ORDER_MARK));
+    let marked = (has_mark && corrupt.is_none()).then(|| [BYTE_ORDER_MARK, bytes].concat());
+    let bytes = marked.as_deref().unwrap_or(bytes);
     let kept = shared_file::commit(lock, old, bytes, commit_options)?;
     if let Some(reason) = corrupt {
         let paths = lock.paths();

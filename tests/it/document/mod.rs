@@ -15,3 +15,4 @@ mod operations;
 mod permissions;
 mod processes;
 mod reentry;
+mod rewriting;

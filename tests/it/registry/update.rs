@@ -7,13 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use argus_registry::{
-    read_registry, update_registry, with_registry_lock, write_registry, Error, LockOptions,
-    OnWarning, RegistryLock, RegistryV1, UpdateOptions, Warning, WatcherRecord,
+    heartbeat_watcher, read_registry, update_registry, with_registry_lock, write_registry, Error,
+    LockOptions, OnWarning, RegistryLock, RegistryV1, UpdateOptions, Warning, WatcherRecord,
 };
 
 use crate::support::files::{names_in, put, registry_path, text};
 use crate::support::processes::{again, this_test, PART};
-use crate::support::registries::{add, one_try, options, patient};
+use crate::support::registries::{add, ids, one_try, options, patient, watcher};
 
 #[test]
 fn what_was_updated_is_read() {
@@ -182,4 +182,34 @@ fn a_warning_that_can_not_be_printed_is_no_failure() {
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     assert!(child.wait().unwrap().success());
     assert!(read_registry(&path).unwrap().0.watcher("app").is_some());
+}
+
+/// Editors on Windows write one. The registry was taken for corrupt, and replaced by an empty one.
+#[test]
+fn a_byte_order_mark_before_a_registry_is_no_corruption_and_stays() {
+    let (_dir, path) = registry_path();
+    add(&path, "a", &patient()).unwrap();
+    put(&path, &format!("\u{feff}{}", text(&path)));
+    let (registry, warnings) = read_registry(&path).unwrap();
+    assert_eq!((registry.ids().collect::<Vec<_>>(), warnings), (vec!["a"], vec![]));
+    add(&path, "b", &patient()).unwrap();
+    heartbeat_watcher(&path, "a", &patient()).unwrap();
+    assert_eq!(ids(&path), ["a", "b"]);
+    assert!(text(&path).starts_with("\u{feff}{\n"), "{}", text(&path));
+    assert_eq!(names_in(path.parent().unwrap()), ["registry.json", "registry.json.guard"]);
+    // A large registry, whose text is cached between two updates.
+    update_registry(&path, &patient(), |registry| {
+        (0..5_000).for_each(|index| registry.set_watcher(watcher(&format!("w{index}"))));
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+    for _ in 0..3 {
+        assert!(heartbeat_watcher(&path, "w7", &patient()).unwrap());
+        assert!(text(&path).starts_with("\u{feff}{\n"));
+    }
+    assert_eq!(ids(&path).len(), 5_002);
+    // Before what is no registry it is no part of the new one.
+    put(&path, "\u{feff}{");
+    add(&path, "a", &UpdateOptions { on_warning: OnWarning::new(|_| ()), ..patient() }).unwrap();
+    assert!(text(&path).starts_with("{\n"));
 }

@@ -1,0 +1,196 @@
+//! Rewriting a TOML text so that what a value does not say stays: comments, the order and spelling of
+//! entries, and entries that a document's type does not know.
+
+use std::mem;
+
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value};
+
+use crate::document::match_elements::match_elements;
+use crate::error::FormatError;
+
+/// `old`, with what differs between `before` and `after`. `before` is the printed form of the value in
+/// `old`, `after` that of the value that replaces it. A text whose lines all end in CRLF keeps that.
+pub(super) fn rewrite(old: &str, before: &str, after: &str) -> Result<String, FormatError> {
+    let has_crlf = old.contains("\r\n") && !old.replace("\r\n", "").contains('\n');
+    let mut document: DocumentMut = match has_crlf {
+        true => old.replace("\r\n", "\n").parse()?,
+        false => old.parse()?,
+    };
+    let (before, after) = (before.parse::<DocumentMut>()?, after.parse::<DocumentMut>()?);
+    merge_tables(document.as_table_mut(), before.as_table(), after.as_table());
+    let text = document.to_string();
+    Ok(if has_crlf { text.replace('\n', "\r\n") } else { text })
+}
+
+/// Whether two items are equal, in whatever order their entries are. Both were printed by one printer, so
+/// that equal values have one spelling.
+fn equals(one: &Item, other: &Item) -> bool {
+    if let (Some(one), Some(other)) = (one.as_table_like(), other.as_table_like()) {
+        return table_equals(one, other);
+    }
+    match (one, other) {
+        (Item::ArrayOfTables(one), Item::ArrayOfTables(other)) => {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| table_equals(one, other))
+        }
+        (Item::Value(one), Item::Value(other)) => value_equals(one, other),
+        _ => false,
+    }
+}
+
+fn table_equals(one: &dyn TableLike, other: &dyn TableLike) -> bool {
+    one.len() == other.len()
+        && one.iter().all(|(key, item)| other.get(key).is_some_and(|other| equals(item, other)))
+}
+
+/// How many entries two tables have in common.
+fn common_entries(one: &dyn TableLike, other: &dyn TableLike) -> usize {
+    let is_common =
+        |(key, item): &(&str, &Item)| other.get(key).is_some_and(|other| equals(item, other));
+    one.iter().filter(is_common).count()
+}
+
+fn value_equals(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::InlineTable(one), Value::InlineTable(other)) => table_equals(one, other),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| value_equals(one, other))
+        }
+        _ => one.to_string().trim() == other.to_string().trim(),
+    }
+}
+
+fn merge_tables(old: &mut dyn TableLike, before: &dyn TableLike, after: &dyn TableLike) {
+    let gone = before.iter().filter(|(key, _)| !after.contains_key(key));
+    for key in gone.map(|(key, _)| key.to_owned()).collect::<Vec<_>>() {
+        old.remove(&key);
+    }
+    for (key, after) in after.iter() {
+        match (old.get_mut(key), before.get(key)) {
+            (Some(old), Some(before)) => merge_items(old, before, after),
+            (Some(old), None) => replace(old, after),
+            // An entry that the old text lacks and that has not changed is a default of the type.
+            (None, Some(before)) if equals(before, after) => {}
+            (None, _) => _ = old.insert(key, without_positions(after.clone())),
+        }
+    }
+}
+
+fn merge_items(old: &mut Item, before: &Item, after: &Item) {
+    if equals(before, after) {
+        return;
+    }
+    if let (Some(old), Some(before), Some(after)) =
+        (old.as_table_like_mut(), before.as_table_like(), after.as_table_like())
+    {
+        return merge_tables(old, before, after);
+    }
+    match (&mut *old, before, after) {
+        (Item::ArrayOfTables(old), Item::ArrayOfTables(before), Item::ArrayOfTables(after))
+            if old.len() == before.len() =>
+        {
+            merge_arrays_of_tables(old, before, after);
+        }
+        (
+            Item::Value(Value::Array(old)),
+            Item::Value(Value::Array(before)),
+            Item::Value(Value::Array(after)),
+        ) if old.len() == before.len() => {
+            merge_arrays(old, before, after);
+        }
+        (old, _, after) => replace(old, after),
+    }
+}
+
+fn merge_arrays(old: &mut Array, before: &Array, after: &Array) {
+    let (before, after): (Vec<_>, Vec<_>) = (before.iter().collect(), after.iter().collect());
+    let common =
+        |one: &&Value, other: &&Value| match (one.as_inline_table(), other.as_inline_table()) {
+            (Some(one), Some(other)) => common_entries(one, other),
+            _ => 0,
+        };
+    let is_equal = |one: &&Value, other: &&Value| value_equals(one, other);
+    let matched = match_elements(&before, &after, is_equal, common);
+    let space = old.get(0).map(space_before).unwrap_or_default();
+    let merged = after.into_iter().zip(matched).map(|(element, index)| {
+        let found = index.and_then(|index| Some((Item::Value(old.get(index)?.clone()), index)));
+        match found {
+            Some((mut item, index)) => {
+                let (before, after) = (before[index].clone(), element.clone());
+                merge_items(&mut item, &Item::Value(before), &Item::Value(after));
+                item.into_value().unwrap_or_else(|_| element.clone())
+            }
+            None => element.clone().decorated(space.as_str(), ""),
+        }
+    });
+    let merged: Vec<_> = merged.collect();
+    old.clear();
+    merged.into_iter().for_each(|element| old.push_formatted(element));
+}
+
+/// The white space before an element: of a list with an element on each line, a line's end and an
+/// indentation.
+fn space_before(element: &Value) -> String {
+    let prefix = element.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+    match prefix.rfind('\n') {
+        Some(line_end) => prefix[line_end..].to_owned(),
+        None => " ".to_owned(),
+    }
+}
+
+/// The places of the tables in the text belong to the list: an element that moves takes its subtables
+/// with it.
+fn merge_arrays_of_tables(old: &mut ArrayOfTables, before: &ArrayOfTables, after: &ArrayOfTables) {
+    let (before, after): (Vec<_>, Vec<_>) = (before.iter().collect(), after.iter().collect());
+    let is_equal = |one: &&Table, other: &&Table| table_equals(*one, *other);
+    let common = |one: &&Table, other: &&Table| common_entries(*one, *other);
+    let matched = match_elements(&before, &after, is_equal, common);
+    let mut places: Vec<_> = old.iter().filter_map(Table::position).collect();
+    places.sort_unstable();
+    let is_in_place = matched.iter().enumerate().all(|(place, index)| *index == Some(place));
+    let mut places = places.into_iter();
+    let mut merged = ArrayOfTables::new();
+    for (element, index) in after.into_iter().zip(matched) {
+        let mut table = match index.and_then(|index| Some((old.get(index)?.clone(), index))) {
+            Some((mut table, index)) => {
+                merge_tables(&mut table, before[index], element);
+                table
+            }
+            None => element.clone(),
+        };
+        if !is_in_place || index.is_none() {
+            clear_positions(&mut table);
+        }
+        table.set_position(places.next());
+        merged.push(table);
+    }
+    *old = merged;
+}
+
+/// Replaces an item. A value keeps the comment beside it.
+fn replace(old: &mut Item, new: &Item) {
+    let mut new = without_positions(new.clone());
+    if let (Some(old), Some(new)) = (old.as_value_mut(), new.as_value_mut()) {
+        *new.decor_mut() = mem::take(old.decor_mut());
+    }
+    *old = new;
+}
+
+/// An item of another text, whose tables have no place in this one: they follow the table before them.
+fn without_positions(mut item: Item) -> Item {
+    match &mut item {
+        Item::Table(table) => clear_positions(table),
+        Item::ArrayOfTables(tables) => tables.iter_mut().for_each(clear_positions),
+        Item::Value(_) | Item::None => {}
+    }
+    item
+}
+
+fn clear_positions(table: &mut Table) {
+    table.set_position(None);
+    for (_, item) in table.iter_mut() {
+        let taken = mem::take(item);
+        *item = without_positions(taken);
+    }
+}
