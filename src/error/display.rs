@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::explained::is_explained;
 use crate::error::{Error, LockKind};
 
 impl fmt::Display for Error {
@@ -71,7 +72,11 @@ impl fmt::Display for Error {
                  not renewed; announce the watcher again, or stop its heartbeat"
             ),
             Error::PermissionDenied { operation, source, .. } => {
-                write!(f, "no permission to {operation} {path}: {source}; check owner and mode")
+                write!(f, "no permission to {operation} {path}: {source}")?;
+                match is_explained(source) {
+                    true => Ok(()),
+                    false => f.write_str("; check owner and mode"),
+                }
             }
             Error::NotFound { operation, source, .. } => {
                 write!(f, "cannot {operation} {path}: {source}")
