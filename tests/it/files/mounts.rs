@@ -3,13 +3,12 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::altered_calls::touch;
 use crate::support::files::{names_in, put, registry_path};
-use crate::support::processes::{this_test, PART};
+use crate::support::processes::{print_skipped, this_test, PART};
 
 const EMPTY: &str = r#"{"version":1,"updatedAt":0,"watchers":{}}"#;
 
@@ -32,13 +31,13 @@ fn error_after(test: &str, script: &str, path: &Path) -> Option<String> {
     let output = match output {
         Ok(output) if output.status.code() != Some(99) => output,
         other => {
-            writeln!(std::io::stderr(), "{test} SKIPPED: {other:?}").unwrap();
+            print_skipped(test, &format!("{other:?}"));
             return None;
         }
     };
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() && !said.contains("running 1 test") {
-        writeln!(std::io::stderr(), "{test} SKIPPED: {output:?}").unwrap();
+        print_skipped(test, &format!("{output:?}"));
         return None;
     }
     assert!(output.status.success(), "{output:?}");
@@ -100,8 +99,7 @@ fn an_immutable_file_or_folder_is_told_from_a_wrong_mode() {
             Command::new("chattr").arg(flag).arg(changed).stderr(Stdio::null()).status()
         };
         if !chattr("+").is_ok_and(|status| status.success()) {
-            let test = this_test!();
-            writeln!(std::io::stderr(), "{test} SKIPPED: chattr does not work here").unwrap();
+            print_skipped(this_test!(), "chattr does not work here");
             return;
         }
         let error = touch(&path);

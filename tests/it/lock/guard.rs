@@ -8,7 +8,7 @@ use std::thread;
 use argus_registry::{try_lock_exclusive, LockOptions, RegistryLock};
 
 use crate::support::altered_calls::{touch, AlteredCalls};
-use crate::support::files::{names_in, put, registry_path};
+use crate::support::files::{names_in, put, put_bytes, registry_path};
 use crate::support::processes::{this_test, PART};
 
 /// A crash that leaves a temp file and no lockfile leaves nothing to take over, and the temp file
@@ -86,12 +86,12 @@ fn a_guard_that_was_written_in_part_is_a_guard() {
     let zeros = [0; 30];
     for length in 0..RECORD_START.len() {
         for zeros in [&zeros[..0], &zeros[length..]] {
-            fs::write(&guard, [&RECORD_START[..length], zeros].concat()).unwrap();
+            put_bytes(&guard, &[&RECORD_START[..length], zeros].concat());
             touch(&path).unwrap();
             fs::remove_file(&path).unwrap();
         }
     }
-    fs::write(&guard, "{\"argus\": \"another program's\"}").unwrap();
+    put(&guard, "{\"argus\": \"another program's\"}");
     let refused = touch(&path).unwrap_err().to_string();
     assert!(refused.contains("another program's file"), "{refused}");
 }

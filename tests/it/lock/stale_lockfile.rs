@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use argus_registry::{inspect_lock, LockState};
 use argus_registry::{LockOptions, RegistryLock};
 
-use crate::support::files::{names_in, put, registry_path};
+use crate::support::files::{names_in, put, put_bytes, registry_path};
 use crate::support::registries::{add, one_try};
 
 #[cfg(unix)]
@@ -89,14 +89,14 @@ fn a_lockfile_that_was_written_in_part_is_taken_over_at_once() {
     add(&path, "app", &one_try()).unwrap();
     let record = fs::read(path.with_extension("json.guard")).unwrap();
     for length in [1, 5, 21, 22, 100, record.len() - 1] {
-        fs::write(&lockfile, &record[..length]).unwrap();
+        put_bytes(&lockfile, &record[..length]);
         assert!(RegistryLock::acquire(&path, &one_try().lock).unwrap().took_over(), "{length}");
     }
-    fs::write(&lockfile, [0; 1024]).unwrap();
+    put_bytes(&lockfile, &[0; 1024]);
     assert!(RegistryLock::acquire(&path, &one_try().lock).unwrap().took_over());
     // What an older argus, or a person, may have made.
     for other in ["", "1234", "{\"pid\":1}"] {
-        fs::write(&lockfile, other).unwrap();
+        put(&lockfile, other);
         let refused = RegistryLock::acquire(&path, &one_try().lock).unwrap_err();
         assert_eq!(refused.code(), "LOCK_BUSY", "{other:?}");
     }
@@ -108,7 +108,7 @@ fn a_lockfile_that_was_written_in_part_is_taken_over_at_once() {
 fn a_guards_second_name_with_a_part_of_a_record_is_stale_when_the_guard_is_free() {
     let (_dir, path) = registry_path();
     let guard = path.with_extension("json.guard");
-    fs::write(&guard, "{\"argus").unwrap();
+    put(&guard, "{\"argus");
     #[allow(clippy::disallowed_methods, reason = "a crash's leftover is made by hand")]
     fs::hard_link(&guard, path.with_extension("json.lock")).unwrap();
     assert_eq!(inspect_lock(&path, STALE).unwrap().state, LockState::Stale);

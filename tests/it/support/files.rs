@@ -24,7 +24,12 @@ fn path_in_new_folder(name: &str) -> (TempDir, PathBuf) {
 
 /// Writes a file in place, unlike the crate.
 pub(crate) fn put(path: &Path, text: &str) {
-    fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
+    put_bytes(path, text.as_bytes());
+}
+
+/// Like [`put`], for bytes that may be no text.
+pub(crate) fn put_bytes(path: &Path, bytes: &[u8]) {
+    fs::File::create(path).unwrap().write_all(bytes).unwrap();
 }
 
 pub(crate) fn text(path: &Path) -> String {
