@@ -1,8 +1,11 @@
 //! The crate's error type. Every variant names a path, and [`Error::code`] is stable.
 
 mod display;
+mod explained;
 pub(crate) mod hint;
 pub(crate) mod update_error;
+
+pub(crate) use explained::explain;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -272,8 +275,10 @@ impl Error {
     /// Maps an error of the operating system to a variant: denied, not found, invalid, or any other.
     /// Contention is never mapped here: the lock modules recognise it themselves.
     pub(crate) fn from_io(path: &Path, operation: &'static str, source: io::Error) -> Self {
+        let is_read_only = sys::is_read_only(&source);
+        let source = explained::explain_at(path, source);
         let path = path.to_path_buf();
-        if sys::is_read_only(&source) {
+        if is_read_only {
             return Error::PermissionDenied { path, operation, source };
         }
         match source.kind() {

@@ -173,7 +173,7 @@ const timedOut = (call) => {
 	const holder = holderFor(call, first)
 	const why = first?.holdsLock
 		? 'an earlier update of this thread is not done with it; end that, or wait longer'
-		: 'earlier updates of this thread wait for it, too; wait longer, or end its holder'
+		: 'earlier updates of this thread wait for it, too; wait longer'
 	const what = `${lockName} is locked${holder?.pid ? ` by process ${holder.pid}` : ''}`
 	const details = { path: lockName, ...(holder && { holder }) }
 	return timeoutMs === 0

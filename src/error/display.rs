@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::explained::is_explained;
 use crate::error::{Error, LockKind};
 
 impl fmt::Display for Error {
@@ -28,14 +29,17 @@ impl fmt::Display for Error {
                     Some(holder) => write!(f, " by {holder}")?,
                     None => f.write_str(" by others, perhaps in turns")?,
                 }
+                // To end a process is advised only if it is known to be the holder and to run: any
+                // other process may have its number by now.
                 f.write_str(match holder {
-                    Some(holder) if holder.pid.is_none() => {
-                        "; wait longer: if the holder is dead, its lock is taken over once it is stale"
-                    }
-                    _ => {
+                    Some(holder) if holder.pid.is_some() && holder.alive == Some(true) => {
                         "; wait longer, or end the holder if it hangs (once it is dead, its lock is \
                          free at once)"
                     }
+                    Some(_) => {
+                        "; wait longer: if the holder is dead, its lock is taken over once it is stale"
+                    }
+                    None => "; wait longer",
                 })
             }
             Error::LockLost { .. } => write!(
@@ -63,7 +67,7 @@ impl fmt::Display for Error {
                 if let Some(pid) = pid {
                     write!(f, " (process {pid})")?;
                 }
-                f.write_str("; end that watcher, or choose another id")
+                f.write_str("; choose another id, or wait until that watcher has removed its entry")
             }
             Error::EntryLost { id, .. } => write!(
                 f,
@@ -71,7 +75,11 @@ impl fmt::Display for Error {
                  not renewed; announce the watcher again, or stop its heartbeat"
             ),
             Error::PermissionDenied { operation, source, .. } => {
-                write!(f, "no permission to {operation} {path}: {source}; check owner and mode")
+                write!(f, "no permission to {operation} {path}: {source}")?;
+                match is_explained(source) {
+                    true => Ok(()),
+                    false => f.write_str("; check owner and mode"),
+                }
             }
             Error::NotFound { operation, source, .. } => {
                 write!(f, "cannot {operation} {path}: {source}")?;
@@ -115,6 +123,37 @@ impl fmt::Display for Error {
             Error::Io { operation, source, .. } => {
                 write!(f, "cannot {operation} {path}: {source}")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::holder::Holder;
+
+    /// The number in a record of another boot may be that of any process by now.
+    #[test]
+    fn to_end_a_process_is_advised_only_if_it_is_known_to_hold_the_lock_and_to_run() {
+        let message = |holder: Option<Holder>| {
+            let waited = Duration::from_secs(2);
+            Error::LockTimeout { path: "a".into(), waited, holder: holder.map(Box::new) }
+                .to_string()
+        };
+        let holder = |pid, alive| Holder { pid, host: None, since: None, alive };
+        for (holder, is_advised) in [
+            (Some(holder(Some(7), Some(true))), true),
+            (Some(holder(Some(7), None)), false),
+            (Some(holder(Some(7), Some(false))), false),
+            (Some(holder(None, None)), false),
+            (Some(holder(None, Some(true))), false),
+            (None, false),
+        ] {
+            let message = message(holder);
+            assert_eq!(message.contains("end the holder"), is_advised, "{message}");
+            assert!(message.contains("wait longer"), "{message}");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, LockKind, Result};
+use crate::error::{self, Error, LockKind, Result};
 use crate::files::new_file;
 use crate::files::paths::{self, FilePaths};
 use crate::lock::kernel_lock::{self, LockMode, Protected};
@@ -208,14 +208,14 @@ fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<(File, Metadata)> {
         }
         Err(Error::PermissionDenied { path, operation, source }) if path == paths.guard => {
             let source = match is_less_open_than_registry(paths) {
-                true => io::Error::new(
-                    source.kind(),
-                    format!(
-                        "{source}: it was made when fewer users might write the registry; its owner \
-                         opens it by `chmod g+w {}`, or by the next update",
+                true => {
+                    let reason = format!(
+                        "it was made when fewer users might write the registry; its owner opens it by \
+                         `chmod g+w {}`, or by the next update",
                         paths.guard.display()
-                    ),
-                ),
+                    );
+                    error::explain(source, reason)
+                }
                 false => source,
             };
             Err(Error::PermissionDenied { path, operation, source })
@@ -266,10 +266,10 @@ fn must_be_replaceable(paths: &FilePaths, folder: &Metadata) -> Result<()> {
         Ok(registry) if !sys::may_remove(folder, &registry) => Err(Error::PermissionDenied {
             path: paths.target.clone(),
             operation: "replace",
-            source: io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "its folder is sticky (mode +t), so that only the owner of the file or of the \
-                 folder may",
+            source: error::explain(
+                io::ErrorKind::PermissionDenied.into(),
+                "its folder is sticky (mode +t), so that only the owner of the file or of the folder \
+                 may; run this as that user",
             ),
         }),
         _ => Ok(()),

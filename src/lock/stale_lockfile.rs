@@ -159,8 +159,12 @@ impl FoundLockfile {
 
     /// The holder, as errors and statuses name it.
     pub(crate) fn holder(&self) -> Holder {
-        let alive = self.has_guard_lock().filter(|locked| *locked);
-        let alive = alive.or_else(|| self.owner_liveness().as_option());
+        let alive = match (self.owner_liveness(), self.has_guard_lock()) {
+            // The next holder has the guard, and has not written its record yet.
+            (Liveness::Dead, Some(true)) => None,
+            (_, Some(true)) => Some(true),
+            (liveness, _) => liveness.as_option(),
+        };
         match &self.record {
             Some(record) => record.holder(alive),
             None => Holder { pid: None, host: None, since: Some(self.modified), alive },

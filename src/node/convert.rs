@@ -74,7 +74,11 @@ impl From<Error> for AddonFailure {
             path: error.path().to_string_lossy().into_owned(),
             holder: error.holder().map(HolderInfo::from),
             cause: cause.map(ToString::to_string),
-            errno: cause.and_then(io::Error::raw_os_error),
+            errno: cause.and_then(|cause| {
+                // An error with an explanation has the system's own as its source.
+                let own = || cause.get_ref()?.source()?.downcast_ref::<io::Error>()?.raw_os_error();
+                cause.raw_os_error().or_else(own)
+            }),
             cause_code: cause.and_then(|cause| node_error_code(cause.kind())),
         }
     }

@@ -10,7 +10,7 @@ mod acl;
 #[cfg(not(target_os = "linux"))]
 mod sysinfo_processes;
 mod types;
-pub(crate) use types::{FileId, ProcessLocation, ProcessState};
+pub(crate) use types::{FileId, ProcessLocation, ProcessState, WriteBlock};
 
 #[cfg(unix)]
 mod unix;

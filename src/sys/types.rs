@@ -10,6 +10,13 @@ pub(crate) struct FileId {
     pub(crate) inode: u64,
 }
 
+/// An attribute of a file or folder that keeps even its owner from changing it (`chattr`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriteBlock {
+    Immutable,
+    AppendOnly,
+}
+
 /// Where a process runs. A process can tell whether another one is alive only if both have one
 /// location.
 #[derive(Debug, Clone, PartialEq, Eq)]

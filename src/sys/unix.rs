@@ -276,6 +276,16 @@ pub(crate) fn is_read_only(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::ROFS)
 }
 
+/// Whether the error means that a mount uses the file.
+pub(crate) fn is_busy(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::BUSY)
+}
+
+/// Whether the error is that of an operation which no mode permits, unlike a wrong mode's.
+pub(crate) fn is_not_permitted(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::PERM)
+}
+
 /// Whether a call failed only because another program used the file at that moment, as on Windows.
 pub(crate) fn may_be_retried(_error: &io::Error) -> bool {
     false

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::sysinfo_processes;
-use super::types::{FileId, ProcessState};
+use super::types::{FileId, ProcessState, WriteBlock};
 
 /// Whether a program can read a file that another one has locked. Kernel locks are mandatory here,
 /// so the lockfile, which must be readable, is a separate file.
@@ -215,6 +215,26 @@ pub(crate) fn links_unsupported(error: &io::Error) -> bool {
 /// Whether the error means that the medium is write-protected.
 pub(crate) fn is_read_only(error: &io::Error) -> bool {
     error.raw_os_error() == Some(ERROR_WRITE_PROTECT)
+}
+
+/// Always false: Windows mounts no single files.
+pub(crate) fn is_busy(_error: &io::Error) -> bool {
+    false
+}
+
+/// Always false: Windows has no such error beside that of the access control list.
+pub(crate) fn is_not_permitted(_error: &io::Error) -> bool {
+    false
+}
+
+/// Always false: Windows mounts no single files.
+pub(crate) fn is_mount_point(_path: &Path) -> bool {
+    false
+}
+
+/// Always `None`: Windows has no such attributes.
+pub(crate) fn write_block_of(_path: &Path) -> Option<WriteBlock> {
+    None
 }
 
 /// Whether a call failed only because another program used the file at that moment: a file that is

@@ -80,6 +80,7 @@ impl DoctorTarget {
                 DoctorCheck::fail("read", message).next("give this user the right to read the file")
             }
         }];
+        checks.extend(write_hindrance(file));
         for lock in self.lock_files() {
             let Ok(found) = fs::symlink_metadata(&lock) else { continue };
             if !found.is_file() {
@@ -125,6 +126,41 @@ impl DoctorTarget {
     pub(super) fn path(&self) -> &Path {
         self.file.as_deref().unwrap_or(&self.folder)
     }
+}
+
+/// A failed check if the file can't be replaced whatever its owner and mode are.
+#[cfg(target_os = "linux")]
+fn write_hindrance(file: &Path) -> Option<DoctorCheck> {
+    use rustix::fs::{statx, AtFlags, StatxAttributes, StatxFlags, CWD};
+    let attributes = |path: &Path| {
+        let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
+        found.map_or(StatxAttributes::empty(), |found| found.stx_attributes)
+    };
+    if attributes(file).contains(StatxAttributes::MOUNT_ROOT) {
+        let message = format!(
+            "{} is a mount point of its own, as a container's bind mount of a single file: it can't be \
+             replaced, so every update fails",
+            file.display()
+        );
+        return Some(DoctorCheck::fail("mount", message).next("mount its folder instead"));
+    }
+    let blocks = [
+        (StatxAttributes::IMMUTABLE, "immutable", "i"),
+        (StatxAttributes::APPEND, "append-only", "a"),
+    ];
+    [Some(file), file.parent()].into_iter().flatten().find_map(|path| {
+        let found = attributes(path);
+        let (_, name, flag) = blocks.iter().find(|(block, ..)| found.contains(*block))?;
+        let path = path.display();
+        let message = format!("{path} is {name}, so every update fails");
+        Some(DoctorCheck::fail("access", message).next(format!("run `chattr -{flag} {path}`")))
+    })
+}
+
+/// Always `None`: only Linux has such files.
+#[cfg(not(target_os = "linux"))]
+fn write_hindrance(_file: &Path) -> Option<DoctorCheck> {
+    None
 }
 
 /// Whether a lock file lacks a right to write that the file has which it protects.

@@ -198,3 +198,41 @@ fn a_user_without_permission_gets_next_steps() {
     }
     mode(0o755);
 }
+
+/// The guard keeps the mode that the registry had when the guard was made.
+#[test]
+fn a_guard_that_is_less_open_than_its_registry_is_shown_with_the_step_that_opens_it() {
+    let folder = folder_with_registry();
+    let set_mode = |name: &str, mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(folder.path(name), mode).unwrap();
+    };
+    set_mode("registry.json.guard", 0o644);
+    assert!(examine(&folder, &[]).lines("access: ").is_empty());
+    set_mode("registry.json", 0o664);
+    let outcome = examine(&folder, &[]);
+    outcome.assert_check("warn", "access", "fewer users");
+    assert!(outcome.text.contains("chmod --reference="), "{}", outcome.text);
+}
+
+/// A single-file bind mount, as of a container, can be read and written in place, but not replaced.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_is_a_mount_point_fails() {
+    let folder = folder_with_registry();
+    let script = "mount --bind \"$1\" \"$1\" || exit 99; exec \"$2\" doctor \"$1\"";
+    let output = Command::new("unshare")
+        .args(["-m", "sh", "-c", script, "sh"])
+        .arg(registry(&folder))
+        .arg(PROGRAM)
+        .output();
+    let output = match output {
+        Ok(output) if matches!(output.status.code(), Some(0 | 2)) => output,
+        other => return eprintln!("SKIPPED: no mount namespace can be made here: {other:?}"),
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    let outcome = DoctorOutcome { code: output.status.code(), text };
+    outcome.assert_check("FAIL", "mount", "mount point of its own");
+    outcome.assert_next_steps();
+    assert!(outcome.text.contains("mount its folder instead"), "{}", outcome.text);
+}

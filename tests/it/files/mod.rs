@@ -1,4 +1,6 @@
 #[cfg(target_os = "linux")]
 mod atomic_write;
 #[cfg(target_os = "linux")]
+mod mounts;
+#[cfg(target_os = "linux")]
 mod shared_file;

@@ -72,3 +72,11 @@ impl Holder {
         self.child.wait().unwrap();
     }
 }
+
+/// Prints why a test, or a part of one, is not run. The test harness keeps to itself what `eprintln`
+/// prints.
+#[cfg(target_os = "linux")]
+pub(crate) fn print_skipped(test: &str, reason: &str) {
+    let mut output = std::io::stderr();
+    std::io::Write::write_fmt(&mut output, format_args!("{test} SKIPPED: {reason}\n")).unwrap();
+}

@@ -2,14 +2,13 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::processes::again;
+use super::processes::{again, print_skipped};
 
 /// Users that own no files outside a test. Each one's group has its number.
 pub(crate) const ALICE: u32 = 12_345;
@@ -30,9 +29,7 @@ impl Users {
     pub(crate) fn of_test(test: &'static str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         if fs::metadata(dir.path()).unwrap().uid() != 0 {
-            // The test harness keeps to itself what println and eprintln print.
-            let message = format!("{test} SKIPPED: only root can be several users\n");
-            std::io::stderr().write_all(message.as_bytes()).unwrap();
+            print_skipped(test, "only root can be several users");
             return None;
         }
         set_mode(dir.path(), 0o755);
@@ -111,7 +108,7 @@ pub(crate) fn set_acl(path: &Path, default: bool, entries: &[AclEntry]) -> bool 
     let name = if default { "system.posix_acl_default" } else { "system.posix_acl_access" };
     match rustix::fs::setxattr(path, name, &list, rustix::fs::XattrFlags::empty()) {
         Err(rustix::io::Errno::OPNOTSUPP) => {
-            writeln!(std::io::stderr(), "SKIPPED: this file system has no ACLs").unwrap();
+            print_skipped("ACLs", "this file system has none");
             false
         }
         set => set.map(|()| true).unwrap(),

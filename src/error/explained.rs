@@ -1,0 +1,76 @@
+//! Errors of the operating system together with what was found to be their cause.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use crate::sys::{self, WriteBlock};
+
+/// An error of the operating system, its cause, and the step that removes it.
+#[derive(Debug)]
+struct Explained {
+    source: io::Error,
+    reason: String,
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.source, self.reason)
+    }
+}
+
+impl StdError for Explained {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Adds the cause to an error. It keeps its kind, and is the source of the result.
+pub(crate) fn explain(source: io::Error, reason: impl Into<String>) -> io::Error {
+    io::Error::new(source.kind(), Explained { source, reason: reason.into() })
+}
+
+/// Whether the error has its cause, and the next step, in its text.
+pub(super) fn is_explained(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Explained>())
+}
+
+/// Adds the cause to an error about the file at a path, if it is one that owner and mode don't show.
+pub(super) fn explain_at(path: &Path, source: io::Error) -> io::Error {
+    let reason = if sys::is_read_only(&source) {
+        Some(
+            "its file system is mounted read-only; mount it for writing, or keep the file elsewhere"
+                .to_owned(),
+        )
+    } else if sys::is_busy(&source) && sys::is_mount_point(path) {
+        Some(
+            "it is a mount point of its own, as a container's bind mount of a single file, and can't \
+             be replaced; mount its folder instead"
+                .to_owned(),
+        )
+    } else if sys::is_not_permitted(&source) {
+        write_block(path)
+    } else {
+        None
+    };
+    match reason {
+        Some(reason) => explain(source, reason),
+        None => source,
+    }
+}
+
+/// What keeps every user from changing the file at a path, or its folder.
+fn write_block(path: &Path) -> Option<String> {
+    let (place, block) = match (sys::write_block_of(path), path.parent()) {
+        (Some(block), _) => (path, block),
+        (None, Some(folder)) => (folder, sys::write_block_of(folder)?),
+        (None, None) => return None,
+    };
+    let (name, flag) = match block {
+        WriteBlock::Immutable => ("immutable", "i"),
+        WriteBlock::AppendOnly => ("append-only", "a"),
+    };
+    let place = place.display();
+    Some(format!("{place} is {name}; `chattr -{flag} {place}` ends that"))
+}
