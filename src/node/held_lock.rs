@@ -14,6 +14,7 @@ use super::threads::{
     in_background, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
 };
 use super::FileText;
+use crate::content::registry_v1::BYTE_ORDER_MARK;
 use crate::document::lock::{
     DocumentLock, HeldLock as HeldDocumentLock, LockRequest as DocumentLockRequest,
 };
@@ -341,7 +342,13 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<St
     };
     let CommitRequest { ref text, durable, keep_old, release } = *request;
     let how = CommitOptions { durable, keep_old, new_file_mode: held.new_file_mode };
-    let committed = shared_file::commit(&held.lock, held.content.as_ref(), text.as_bytes(), how);
+    // JavaScript has read the text without its byte order mark. Content that is kept in another file has
+    // its own mark there.
+    let old = held.content.as_ref();
+    let has_mark = !keep_old && old.is_some_and(|old| old.bytes.starts_with(BYTE_ORDER_MARK));
+    let marked = has_mark.then(|| [BYTE_ORDER_MARK, text.as_bytes()].concat());
+    let bytes = marked.as_deref().unwrap_or(text.as_bytes());
+    let committed = shared_file::commit(&held.lock, old, bytes, how);
     if release {
         // Before the lock is released: the lock keeps the replaced file open, and decides which thread
         // closes it.
