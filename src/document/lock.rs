@@ -145,7 +145,7 @@ impl fmt::Display for UnlockedReason {
 #[allow(dead_code, reason = "the locks are held until this value is dropped")]
 pub(crate) enum ReadLock {
     Shared(KernelLock),
-    Registry(RegistryLock),
+    Registry(Box<RegistryLock>),
     Unlocked(UnlockedReason),
 }
 
@@ -202,7 +202,8 @@ impl LockRequest<'_> {
     /// readers that require the lock, too.
     pub(crate) fn require_shared(&self, wait: &Wait) -> Result<ReadLock> {
         let DocumentLock::LockFile(lock_file) = self.lock else {
-            return RegistryLock::acquire_at(self.paths, wait).map(ReadLock::Registry);
+            let lock = RegistryLock::acquire_at(self.paths, wait)?;
+            return Ok(ReadLock::Registry(Box::new(lock)));
         };
         must_not_be_a_registry(self.paths)?;
         self.lock_file(lock_file, LockMode::Shared, MissingFolder::Create, wait)

@@ -9,3 +9,12 @@ fn a_dependent_links_no_addon() {
     let crate_types: Vec<_> = lib.lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(crate_types.join("").trim(), r#"crate-type = ["rlib"]"#);
 }
+
+/// On Windows and macOS, documents brought `sysinfo` and `windows`, which only registries need.
+#[test]
+fn a_dependent_can_leave_sysinfo_out() {
+    let manifest = include_str!("../../Cargo.toml");
+    let mut lines = manifest.lines().filter(|line| line.starts_with("sysinfo = "));
+    assert!(lines.next().unwrap().contains("optional = true"));
+    assert_eq!(lines.next(), None);
+}

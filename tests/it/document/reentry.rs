@@ -125,8 +125,8 @@ fn the_functions_of_a_heartbeat_may_use_the_registry() {
         let _ = send.send(code(locked));
         watcher.clone()
     };
-    let mut options = HeartbeatOptions::default();
-    options.interval = std::time::Duration::from_millis(1);
+    let interval = std::time::Duration::from_millis(1);
+    let options = HeartbeatOptions { interval, ..HeartbeatOptions::default() };
     let heartbeat = start_registry_heartbeat(&path, get_watcher, options).unwrap();
     assert_eq!([called.recv().unwrap(), called.recv().unwrap()], ["OK"; 2]);
     heartbeat.stop();
