@@ -103,6 +103,10 @@
 //!
 //! # Features
 //!
+//! - `process-times`: when a process began, on systems other than Linux, by which a registry's lock and
+//!   entries are judged. On by default. A program that uses documents only can leave it out
+//!   (`default-features = false`), and with it the crates `sysinfo` and, on Windows, `windows`. A process
+//!   whose id is in use then counts as alive; on Windows, every process does.
 //! - `watch`: `watch_registry`, with the dependency that receives the system's file events. Off by
 //!   default.
 //! - `toml`: `Toml`, the format of documents in TOML. Off by default.

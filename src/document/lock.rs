@@ -203,8 +203,8 @@ impl LockRequest<'_> {
     /// readers that require the lock, too.
     pub(crate) fn require_shared(&self, wait: &Wait) -> Result<ReadLock> {
         let DocumentLock::LockFile(lock_file) = self.lock else {
-            return RegistryLock::acquire_at(self.paths, wait)
-                .map(|lock| ReadLock::Registry(Box::new(lock)));
+            let lock = RegistryLock::acquire_at(self.paths, wait)?;
+            return Ok(ReadLock::Registry(Box::new(lock)));
         };
         must_not_be_a_registry(self.paths)?;
         self.lock_file(lock_file, LockMode::Shared, MissingFolder::Create, wait)

@@ -14,6 +14,7 @@ use super::threads::{
     in_background, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
 };
 use super::FileText;
+use crate::content::registry_v1::BYTE_ORDER_MARK;
 use crate::document::lock::{DocumentLock, HeldLock, LockRequest};
 use crate::document::operations::must_exist;
 use crate::error::Result;
@@ -337,7 +338,15 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<St
     let how = CommitOptions { durable, keep_old, new_file_mode: held.new_file_mode };
     let found = held.content.as_ref();
     let committed = match text {
-        Some(text) => shared_file::commit(&held.lock, found, text.as_bytes(), how),
+        Some(text) => {
+            // JavaScript has read the text without its byte order mark. Content that is kept in another
+            // file has its own mark there.
+            let has_mark =
+                !keep_old && found.is_some_and(|found| found.bytes.starts_with(BYTE_ORDER_MARK));
+            let marked = has_mark.then(|| [BYTE_ORDER_MARK, text.as_bytes()].concat());
+            let bytes = marked.as_deref().unwrap_or(text.as_bytes());
+            shared_file::commit(&held.lock, found, bytes, how)
+        }
         None => shared_file::make_durable(held.lock.paths(), found).map(|()| None),
     };
     if release {

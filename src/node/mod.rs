@@ -25,7 +25,7 @@ use napi::bindgen_prelude::Object;
 use napi::Env;
 use napi_derive::napi;
 
-use crate::content::registry_v1::REGISTRY_VERSION;
+use crate::content::registry_v1::{BYTE_ORDER_MARK, REGISTRY_VERSION};
 use crate::error::Error;
 use crate::files::default_path;
 use crate::files::paths::FilePaths;
@@ -91,8 +91,12 @@ pub struct FileText {
 }
 
 impl FileText {
+    /// Without a byte order mark, which `JSON.parse` refuses. A commit puts it back.
     fn from(content: Option<&shared_file::FileContent>) -> Self {
-        let text = content.and_then(|content| std::str::from_utf8(&content.bytes).ok());
+        let text = content.and_then(|content| {
+            let bytes = content.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&content.bytes);
+            std::str::from_utf8(bytes).ok()
+        });
         FileText { text: text.map(str::to_owned), exists: content.is_some() }
     }
 }

@@ -247,7 +247,7 @@ pub(crate) fn may_be_retried(error: &io::Error) -> bool {
 }
 
 pub(crate) fn host_name() -> String {
-    sysinfo::System::host_name().unwrap_or_default()
+    sysinfo_processes::host_name()
 }
 
 /// Always `None`: start times are absolute on Windows, so the boot need not be known.

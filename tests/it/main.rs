@@ -7,6 +7,7 @@ mod files;
 mod layering;
 mod litter;
 mod lock;
+mod manifest;
 mod registry;
 mod support;
 #[cfg(feature = "watch")]

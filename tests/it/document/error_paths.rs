@@ -82,10 +82,10 @@ fn a_document_that_is_itself_a_link_has_its_lock_file_beside_the_target() {
         let link = dir.path().join(name);
         std::os::unix::fs::symlink("real/doc.json", &link).unwrap();
         let lock_file = fs::canonicalize(&folder).unwrap().join("doc.lock");
-        let _held = try_lock_exclusive(&lock_file).unwrap();
+        let held = try_lock_exclusive(&lock_file).unwrap();
         assert_eq!(path_of(counter(&link).load()), lock_file, "{name}");
+        drop(held);
         put(&folder.join("doc.json"), "no");
-        drop(_held);
         assert_eq!(path_of(counter(&link).load()), link, "{name}");
     }
 }
