@@ -244,8 +244,6 @@ test('bad arguments are refused before anything is done', async (t) => {
 	}
 	await assert.rejects(claimWatcher(at.path, watcher, { liveness: 'no' }), refused)
 	await assert.rejects(claimWatcher(at.path, watcher, { suffix: 'no' }), refused)
-	const codec = { empty: () => ({}) }
-	await assert.rejects(announceWatcher(at.path, watcher, { codec }), refused)
 	const getter = Object.defineProperty({ ...watcher }, 'cwd', {
 		enumerable: true,
 		get: () => {

@@ -7,14 +7,18 @@ import {
 	claimWatcher,
 	createEmptyRegistry,
 	DEFAULT_TTL_MS,
-	type DocumentCodec,
+	Document,
+	type DocumentCallOptions,
 	type DocumentOptions,
+	type DocumentWatchOptions,
 	type EntryOptions,
 	type HeartbeatOptions,
+	type HeldDocumentLock,
 	type HeldRegistryLock,
 	heartbeatWatcher,
 	inspectLock,
 	type KernelLock,
+	type LoadedDocument,
 	type LockHolder,
 	type LockStatus,
 	listWatchers,
@@ -117,58 +121,78 @@ const listed: WatcherRecord[] = listWatchers(removeWatcherEntry(with1, 'app', 0)
 console.log(listed)
 const version: 1 = REGISTRY_VERSION
 
+// @ts-expect-error an updater of a registry returns a registry
+await updateRegistry(path, () => ({ theme: 'dark' }))
+// @ts-expect-error a registry is written
+await writeRegistry(path, { theme: 'dark' })
+// @ts-expect-error any other value in a shared file is a document
+await readRegistry(path, { empty: () => ({}) })
+
 interface Config {
 	theme?: string
 }
-const configCodec: DocumentCodec<Config> = {
+const configOptions: DocumentOptions<Config> = {
+	lock: 'registry',
+	version: 1,
 	decode: (text: string): Config => JSON.parse(text),
 	encode: (value: Config): string => JSON.stringify(value),
 	empty: () => ({}),
+	onCorrupt: 'keep',
+	durable: false,
+	newFileMode: 0o600,
+	onWarning: (warning: RegistryWarning) => console.warn(warning.kept),
 }
-const inConfig: DocumentOptions<Config> = { ...options, codec: configCodec }
-const dark: Config = await updateRegistry(
-	path,
-	(config) => ({ ...config, theme: 'dark' }),
-	inConfig,
-)
-const light: Config = updateRegistrySync(
-	path,
-	(config) => ({ ...config, theme: 'light' }),
-	inConfig,
-)
-await updateRegistry(path, async (config) => config, inConfig)
-await writeRegistry(path, { theme: 'dark' }, inConfig)
-await withRegistryLock(path, (lock) => lock.write({ theme: 'dark' }), inConfig)
-const readConfig: RegistryReadResult<Config> = await readRegistry(path, { codec: configCodec })
-const theme: string | undefined = readRegistrySync(path, inConfig).registry.theme
-// T comes from the codec, whatever it is.
-const count: number = await updateRegistry(path, (n) => n + 1, { codec: { empty: () => 0 } })
-const names = await updateRegistry(path, (list) => [...list, 'a'], {
-	codec: { empty: (): string[] => [] },
+const inConfig = new Document(path, configOptions)
+const waiting: DocumentCallOptions = {
 	timeoutMs: 0,
-})
+	staleMs: 1,
+	signal: new AbortController().signal,
+}
+const dark: Config = await inConfig.update((config) => ({ ...config, theme: 'dark' }), waiting)
+const light: Config = inConfig.updateSync((config) => ({ ...config, theme: 'light' }), waiting)
+await inConfig.update(async (config) => config)
+const saved: undefined = (await inConfig.save({ theme: 'dark' }, waiting)) as undefined
+const length: number = await inConfig.withLock(async (lock: HeldDocumentLock<Config>) => {
+	await lock.write({ theme: 'dark' })
+	return lock.path.length
+}, waiting)
+const loaded: LoadedDocument<Config> = await inConfig.load(waiting)
+const { value: config, locked }: { value: Config; locked: boolean } = inConfig.loadSync()
+const where: [string, string] = [inConfig.path, inConfig.lockPath()]
+// T comes from the options, whatever it is.
+const counter = new Document(path, { lockFile: `${path}.other`, empty: () => 0 })
+const count: number = await counter.update((n) => n + 1)
+const names = await new Document(path, { empty: (): string[] => [] }).update((list) => [
+	...list,
+	'a',
+])
 const firstName: string | undefined = names[0]
-await updateRegistry(path, add, { codec: undefined })
-readRegistrySync(path, { codec: undefined })
-// @ts-expect-error the updater returns what the codec encodes
-await updateRegistry(path, (n) => String(n), { codec: { empty: () => 0 } })
-// @ts-expect-error the updater gets what the codec decodes
-updateRegistrySync(path, (registry: RegistryV1) => registry, inConfig)
+// Without options it is not known what the file holds, unless it is said.
+const anything: unknown = (await new Document(path).load()).value
+const themed: Config = (await new Document<Config>(path, {}).load()).value
+const open: Document = new Document(path)
+// @ts-expect-error the updater returns a value of the document
+await counter.update((n) => String(n))
+// @ts-expect-error the updater gets a value of the document
+inConfig.updateSync((registry: RegistryV1) => registry)
 // @ts-expect-error a synchronous update can't wait for a promise, of whatever document
-updateRegistrySync(path, async (config) => config, inConfig)
-// @ts-expect-error without a codec it is a registry
-await updateRegistry<Config>(path, (config) => config)
-// @ts-expect-error without a codec it is a registry
-const notRead: RegistryReadResult<Config> = await readRegistry<Config>(path)
-// @ts-expect-error without a codec it is a registry
-await writeRegistry(path, { theme: 'dark' })
-// @ts-expect-error the codec encodes configurations
-await writeRegistry(path, { theme: 7 }, inConfig)
-// @ts-expect-error the codec encodes configurations
-await withRegistryLock(path, (lock) => lock.write(7), inConfig)
-// @ts-expect-error a codec has an empty document
-await readRegistry(path, { codec: { decode: JSON.parse } })
-console.log(dark, light, readConfig, theme, count, firstName, notRead)
+inConfig.updateSync(async (config) => config)
+// @ts-expect-error a document is of one type
+await inConfig.save({ theme: 7 })
+// @ts-expect-error a document is of one type
+await inConfig.withLock((lock) => lock.write(7))
+// @ts-expect-error there are two kinds of lock
+new Document(path, { lock: 'lockfile' })
+// @ts-expect-error a version is a number
+new Document(path, { version: '1' })
+// @ts-expect-error content that can't be decoded is refused or kept
+new Document(path, { onCorrupt: 'ignore' })
+// @ts-expect-error how to write is the document's to say, not the call's
+await counter.update((n) => n, { durable: false })
+// @ts-expect-error a document stays at its path
+inConfig.path = path
+console.log(dark, light, saved, length, loaded, config, locked, where, count, firstName)
+console.log(anything, themed, open)
 
 const watchOptions: WatchOptions = {
 	signal: new AbortController().signal,
@@ -182,7 +206,9 @@ const watch: RegistryWatch = watchRegistry(path)
 const next: IteratorResult<RegistryV1, undefined> = await watch.next()
 if (!next.done) console.log(next.value.watchers)
 await watch.return()
-for await (const config of watchRegistry(path, { codec: configCodec })) {
+const documentWatchOptions: DocumentWatchOptions = { ...watchOptions }
+const configs: RegistryWatch<Config> = inConfig.watch(documentWatchOptions)
+for await (const config of configs) {
 	const watchedTheme: string | undefined = config.theme
 	if (watchedTheme) break
 }

@@ -1,9 +1,22 @@
-// Codecs for tests, and the calls that take one.
+// Documents for tests, and the calls that read and write one.
 
 import assert from 'node:assert/strict'
-import { updateRegistry, updateRegistrySync, withRegistryLock, writeRegistry } from '../../index.js'
+import { readdirSync } from 'node:fs'
+import { basename } from 'node:path'
+import { Document } from '../../index.js'
+
+/** Both kinds of lock that a document may have. */
+export const LOCKS = ['lock-file', 'registry']
+
+/** Call options: waits for as long as a test takes. */
+export const LONG = { timeoutMs: 60_000 }
 
 export const same = (value) => value
+
+export const push = (item) => (list) => [...list, item]
+
+/** Any JSON. */
+export const lists = { empty: () => [] }
 
 /** Not JSON: one line per item. */
 export const lines = {
@@ -15,19 +28,43 @@ export const lines = {
 	empty: () => [],
 }
 
+/** A document on the file of a test's folder; its updates keep what they can't decode. */
+export const documentIn = (at, lock, options) =>
+	new Document(at.path, { lock, durable: false, onCorrupt: 'keep', ...options })
+
 /** The same update, asynchronous and synchronous. */
 export const updates = {
-	updateRegistry,
-	updateRegistrySync: async (...args) => updateRegistrySync(...args),
+	update: (document, updater, options = LONG) => document.update(updater, options),
+	updateSync: async (document, updater, options = LONG) => document.updateSync(updater, options),
 }
 
 /** Every call that writes `value`. */
 export const writes = (value) => ({
-	updateRegistry: (path, options) => updateRegistry(path, () => value, options),
-	updateRegistrySync: async (path, options) => updateRegistrySync(path, () => value, options),
-	writeRegistry: (path, options) => writeRegistry(path, value, options),
-	withRegistryLock: (path, options) => withRegistryLock(path, (lock) => lock.write(value), options),
+	update: (document, options = LONG) => document.update(() => value, options),
+	updateSync: async (document, options = LONG) => document.updateSync(() => value, options),
+	save: (document, options = LONG) => document.save(value, options),
+	withLock: (document, options = LONG) => document.withLock((lock) => lock.write(value), options),
 })
+
+/** Every call that reads. */
+export const loads = {
+	load: (document, options = LONG) => document.load(options),
+	loadSync: async (document, options = LONG) => document.loadSync(options),
+}
+
+/** What a load of `value` resolves with: readers of a registry's lock take none. */
+export const loaded = (lock, value) => ({ value, locked: lock === 'lock-file' })
+
+/** The names of the file of a test's folder and of the files that its lock leaves beside it. */
+export const filesOf = (at, lock) => {
+	const name = basename(at.path)
+	return [name, lock === 'registry' ? `${name}.guard` : name.replace(/\.[^.]*$/, '.lock')]
+}
+
+export const namesIn = (at) => readdirSync(at.dir).sort()
+
+/** Fails if there is anything in the folder but the document and its lock. */
+export const noLitter = (at, lock) => assert.deepEqual(namesIn(at), filesOf(at, lock))
 
 export const caught = (promise) =>
 	promise.then(

@@ -1,7 +1,8 @@
 // A process that tests move by strings: it does what it is told, and says what it did.
 
 import { closeSync, openSync, unlinkSync } from 'node:fs'
-import { claimWatcher, updateRegistry, updateRegistrySync } from '../../index.js'
+import { claimWatcher, Document, updateRegistry, updateRegistrySync } from '../../index.js'
+import { LONG } from './documents.mjs'
 import { updateWithSeedLock } from './seed-lock.mjs'
 
 const say = (event, value) => process.send({ event, value })
@@ -35,11 +36,11 @@ const tasks = {
 	incrementSync: ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) updateRegistrySync(path, bump(marker), options)
 	},
-	/** The same of a file that is nothing but a number. */
+	/** Increments a document that is nothing but a number. */
 	incrementNumber: async ({ path, times, marker, options }) => {
-		const codec = { empty: () => 0 }
+		const document = new Document(path, { ...options, empty: () => 0 })
 		const next = (number) => witnessed(marker, () => number + 1)
-		for (let i = 0; i < times; i += 1) await updateRegistry(path, next, { ...options, codec })
+		for (let i = 0; i < times; i += 1) await document.update(next, LONG)
 	},
 	incrementWithSeedLock: async ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) await updateWithSeedLock(path, bump(marker), options)
