@@ -113,6 +113,7 @@ const registryCodec = {
 	decode,
 	encode,
 	empty: () => createEmptyRegistry(),
+	keepsCorrupt: true,
 	corruptWarning: (path, reason) => native.corruptWarning(path, reason),
 }
 

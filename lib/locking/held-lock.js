@@ -2,7 +2,7 @@
 
 // Taking the lock and committing: the addon's calls, with the caller's options around them.
 
-/** @import { AddonResult, CommitRequest, HeldLock } from '../addon/addon.d.ts' */
+/** @import { AddonResult, CommitRequest, HeldLock, LockRequest } from '../addon/addon.d.ts' */
 /** @import { Content } from '../codec/content.js' */
 /** @import { LockCall } from '../options.js' */
 
@@ -99,20 +99,25 @@ const acquire = async (call) => {
  * between two slices. Meanwhile the process keeps its place in the kernel's queue, but the thread does
  * not keep its own among others of the process.
  *
+ * @template T
  * @param {LockCall<unknown>} call
+ * @param {(request: LockRequest) => AddonResult<T>} wait
  */
-const acquireSync = (call) => {
+const waitSync = (call, wait) => {
 	for (;;) {
 		const request = lockRequest(call)
 		if (!isMainThread) {
 			request.timeoutMs = Math.min(call.timeoutMs, request.elapsedMs + SYNC_SLICE_MS)
 		}
-		const acquired = native.acquireSync(request)
-		const isOver = isFailure(acquired) && acquired.code === 'LOCK_TIMEOUT'
+		const result = wait(request)
+		const isOver = isFailure(result) && result.code === 'LOCK_TIMEOUT'
 		if (isOver && remainingMs(call) > 0) continue
-		return retain(unwrap(acquired), false)
+		return unwrap(result)
 	}
 }
+
+/** @param {LockCall<unknown>} call */
+const acquireSync = (call) => retain(waitSync(call, native.acquireSync), false)
 
 /**
  * Releases a lock; does nothing if a commit has released it.
@@ -234,4 +239,5 @@ module.exports = {
 	mayRunAgain,
 	release,
 	reportReplaced,
+	waitSync,
 }

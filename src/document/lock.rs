@@ -1,6 +1,7 @@
 //! The lock of a document: by default a kernel lock on a file of its own, which is never deleted; by
 //! choice the lock of an argus registry, for a file that older argus versions share.
 
+use std::cell::Cell;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,7 +59,7 @@ impl LockFile {
         let document = &paths.target;
         let (lock_file, resolved) = match self {
             LockFile::WithExtension => (paths.document_lock_file(), None),
-            LockFile::At(path) => (path.clone(), Some(FilePaths::resolve(path)?.target)),
+            LockFile::At(path) => (in_real_folder(path), Some(FilePaths::resolve(path)?.target)),
         };
         let found = resolved.as_ref().unwrap_or(&lock_file);
         let invalid = |reason: &str| {
@@ -75,6 +76,15 @@ impl LockFile {
             );
         }
         Ok(lock_file)
+    }
+}
+
+/// A path with the symbolic links followed that its folder is reached by, so that one lock file has one
+/// name. The file itself must not be a symbolic link: locking it says so.
+fn in_real_folder(path: &Path) -> PathBuf {
+    match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) => paths::canonical_as_far_as_it_exists(folder).join(name),
+        _ => path.to_path_buf(),
     }
 }
 
@@ -165,15 +175,23 @@ impl LockRequest<'_> {
 
     /// Locks the lock file; creates it, and its folder, if they are missing.
     fn lock_file(&self, lock_file: &Path, mode: Mode, wait: &Wait) -> Result<KernelLock> {
-        let create = |_: &Path| self.create(lock_file, mode);
+        let is_new = Cell::new(false);
+        let create = |_: &Path| self.create(lock_file, mode).inspect(|_| is_new.set(true));
         let lock = || file_lock::lock(lock_file, mode, wait, create);
-        match (lock(), lock_file.parent()) {
+        let locked = match (lock(), lock_file.parent()) {
             (Err(Error::NotFound { .. }), Some(folder)) if mode == Mode::Exclusive => {
                 create_folder(folder)?;
                 lock()
             }
             (locked, _) => locked,
+        }?;
+        // Again, now that a registry call would find the lock file: it may have made a guard meanwhile.
+        let checked = must_not_be_a_registry(self.paths);
+        if checked.is_err() && is_new.get() {
+            // Under its lock: those that have opened it meanwhile find out that it is gone.
+            let _ = sys::remove_if_there(lock_file);
         }
+        checked.map(|()| locked)
     }
 
     /// Creates the lock file so that all users who may write the document may open it.
@@ -202,7 +220,7 @@ fn create_folder(folder: &Path) -> Result<()> {
 
 /// A program that uses the file as a registry takes the guard, which a lock file does not exclude.
 fn must_not_be_a_registry(paths: &FilePaths) -> Result<()> {
-    if !paths.guard.exists() {
+    if !guard::is_in_use(paths) {
         return Ok(());
     }
     let (path, in_use) = (paths.target.clone(), paths.guard.clone());

@@ -39,12 +39,18 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
     ///
     /// # Errors
     ///
-    /// Those of `load`; [`Error::LockTimeout`] with the lock file's path; [`Error::Aborted`].
+    /// Those of `load`; [`Error::LockTimeout`] with the lock file's path; [`Error::Aborted`];
+    /// [`Error::ReEntrant`] for a wait inside an updater of the same thread under the same lock file.
     pub fn load_with(&self, options: &LockOptions) -> Result<Loaded<T>> {
         let paths = self.paths()?;
         let lock = self.lock.resolve(&paths)?;
+        let wait = Wait::start(options);
+        // One try finds the lock busy. A wait for an update of the same thread would never end.
+        if matches!(lock, DocumentLock::LockFile(_)) && !wait.one_try {
+            ReentryCheck::enter(lock.identity(&paths), &paths.target)?;
+        }
         let request = self.lock_request(&paths, &lock);
-        let (content, locked) = load_content(&request, &Wait::start(options))?;
+        let (content, locked) = load_content(&request, &wait)?;
         Ok(Loaded { value: self.parse(&paths, &content)?, locked })
     }
 
@@ -80,6 +86,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     /// # Errors
     ///
     /// [`Error::LockBusy`] with the lock file's path, at once, if anybody reads or writes;
+    /// [`Error::ReEntrant`] inside an updater of the same thread under the same lock;
     /// [`Error::Serialize`]; [`Error::InvalidValue`] for a value of another version;
     /// [`Error::UnsupportedVersion`] if the file has a newer version, and
     /// [`Error::LockLost`] if the lock file was deleted meanwhile, in all of which nothing was
@@ -103,6 +110,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         let paths = self.paths()?;
         let lock = self.lock.resolve(&paths)?;
         let wait = Wait::start(options);
+        let _entered = ReentryCheck::enter(lock.identity(&paths), &paths.target)?;
         let lock = self.lock_request(&paths, &lock).acquire(&wait)?;
         let old = shared_file::read(&paths.target)?;
         let corrupt = match old.as_ref().map(|old| self.parse(&paths, old)) {

@@ -218,7 +218,7 @@ fn is_spelled_out(name: &Path) -> bool {
 }
 
 /// So that two names of a folder that is yet to be created are one, too.
-fn canonical_as_far_as_it_exists(folder: &Path) -> PathBuf {
+pub(crate) fn canonical_as_far_as_it_exists(folder: &Path) -> PathBuf {
     let exists = folder.ancestors().find_map(|at| Some((at, fs::canonicalize(at).ok()?)));
     match exists {
         Some((at, canonical)) => match folder.strip_prefix(at) {

@@ -3,6 +3,7 @@
 //! Never deleted, never truncated, not reached through a symbolic link. Whoever may write the
 //! registry may open it.
 
+use std::cell::Cell;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
@@ -18,6 +19,7 @@ use crate::lock::owner_record::MAGIC;
 use crate::lock::wait::Wait;
 use crate::sys;
 use crate::sys::FileId;
+use crate::util::cancel::CancelToken;
 
 /// How often in a row a guard may turn out replaced before the next look is put off.
 const REPLACED_LIMIT: u32 = 10;
@@ -27,6 +29,10 @@ const REPLACED_PAUSE: Duration = Duration::from_millis(1);
 /// nobody holds the registry's lock.
 const PASSING_LIMIT: u32 = 50;
 const PASSING_PAUSE: Duration = Duration::from_micros(100);
+
+/// How long a document waits for the maker of a new guard to keep it or to take it back. That is a matter
+/// of microseconds, unless the maker's thread gets no processor.
+const DECISION_LIMIT: Duration = Duration::from_secs(1);
 
 /// The guard, locked.
 #[derive(Debug, Clone)]
@@ -46,14 +52,19 @@ impl Guard {
         let mut replaced = 0;
         loop {
             wait.check_cancelled(paths)?;
-            let (file, metadata) = open_guard(paths, wait)?;
+            let OpenGuard { file, metadata, is_locked } = open_guard(paths, wait)?;
             let answers_at_once = || metadata.is_file() && sys::is_local(&file);
             if !wait.may_block() && !answers_at_once() {
                 return Err(wait.refused(paths));
             }
             let io_error = |operation, error| Error::from_io(&paths.guard, operation, error);
             let id = sys::id_of(&file, &metadata).map_err(|error| io_error("look at", error))?;
-            let (file, contended) = match kernel_queue::lock(file, id, Mode::Exclusive, wait) {
+            // Not queued behind those that have found the new guard and wait for its lock already.
+            let locked = match is_locked {
+                true => Ok(Waited::AtOnce(file)),
+                false => kernel_queue::lock(file, id, Mode::Exclusive, wait),
+            };
+            let (file, contended) = match locked {
                 Ok(Waited::AtOnce(file)) => (file, false),
                 Ok(Waited::InTurn(file)) => (file, true),
                 Ok(Waited::TimedOut) if !wait.may_block() => return Err(wait.refused(paths)),
@@ -75,7 +86,13 @@ impl Guard {
                 Err(error) => return Err(io_error("lock", error)),
             };
             let guard = Guard { file: Arc::new(file), id, metadata, contended };
-            match guard.check(paths) {
+            let checked = guard.check(paths).and_then(|is_in_place| {
+                if is_in_place && is_locked {
+                    guard.take_back_from_a_document(paths)?;
+                }
+                Ok(is_in_place)
+            });
+            match checked {
                 Ok(true) => return Ok(Some(guard)),
                 // Deleted or replaced while we waited: our lock excludes nobody.
                 Ok(false) => {
@@ -103,6 +120,20 @@ impl Guard {
             return Ok(false);
         }
         must_be_a_guard(paths, self).map(|()| true)
+    }
+
+    /// Removes a guard that was just made, and fails, if the file has become a document meanwhile.
+    ///
+    /// A document and a registry call may come to a new file at once: both look for the other's file
+    /// before they make their own. So both look again when theirs is there: the document goes on, and the
+    /// guard goes, which its first holder may remove, because others that have opened it find that out.
+    /// [`is_in_use`] waits for that.
+    fn take_back_from_a_document(&self, paths: &FilePaths) -> Result<()> {
+        let checked = must_not_be_a_document(paths);
+        if checked.is_err() {
+            let _ = sys::remove_if_there(&paths.guard);
+        }
+        checked
     }
 
     /// Said, not left to closing: a child process that is just being started may have the
@@ -146,21 +177,38 @@ pub(crate) fn is_something_else(path: &Path) -> bool {
     start.is_ok_and(|start| !begins_a_guard(&start))
 }
 
+/// A guard that is open.
+struct OpenGuard {
+    file: File,
+    metadata: Metadata,
+    /// Whether it was made by this call, and locked before it had its name.
+    is_locked: bool,
+}
+
 /// Opens the guard; creates it, and its folder, if they are missing.
-fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<(File, Metadata)> {
+fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<OpenGuard> {
+    let found = |(file, metadata)| OpenGuard { file, metadata, is_locked: false };
     if !wait.may_block() {
         let opened = sys::open_existing(&paths.guard)
             .and_then(|file| file.metadata().map(|metadata| (file, metadata)));
-        return opened.map_err(|_| wait.refused(paths));
+        return opened.map(found).map_err(|_| wait.refused(paths));
     }
     let open = || {
         match sys::open_existing(&paths.guard) {
-            Ok(file) => return kernel_lock::must_be_a_file(&paths.guard, file),
+            Ok(file) => return kernel_lock::must_be_a_file(&paths.guard, file).map(found),
             Err(error) if error.kind() == io::ErrorKind::NotFound => must_not_be_a_document(paths)?,
             // The next call says what else is wrong.
             Err(_) => {}
         }
-        kernel_lock::open_existing_or_create(&paths.guard, |_| create_guard(paths))
+        let is_locked = Cell::new(false);
+        let create = |_: &Path| {
+            create_guard(paths).map(|(file, locked)| {
+                is_locked.set(locked);
+                file
+            })
+        };
+        let (file, metadata) = kernel_lock::open_existing_or_create(&paths.guard, create)?;
+        Ok(OpenGuard { file, metadata, is_locked: is_locked.get() })
     };
     match open() {
         Err(Error::NotFound { .. }) => {
@@ -187,12 +235,34 @@ pub(crate) fn must_not_be_a_document(paths: &FilePaths) -> Result<()> {
     Ok(())
 }
 
-/// Creates the guard so that whoever may write the registry may open it.
-fn create_guard(paths: &FilePaths) -> io::Result<File> {
-    match fs::metadata(&paths.target) {
-        Ok(registry) => {
-            kernel_lock::create_like(&paths.guard, &paths.temp(&paths::nonce()), &registry)
+/// Whether the file is used under its guard.
+///
+/// A guard that was just made may be taken back from a document: as long as it is locked and there is no
+/// lockfile, its holder has not decided.
+pub(crate) fn is_in_use(paths: &FilePaths) -> bool {
+    let end = Instant::now() + DECISION_LIMIT;
+    while paths.guard.exists() {
+        let is_held = sys::open_for_look(&paths.guard).and_then(|file| kernel_lock::is_held(&file));
+        let has_lockfile = sys::id_at(&paths.lockfile).is_ok_and(|found| found.is_some());
+        if has_lockfile || !is_held.unwrap_or(false) || Instant::now() >= end {
+            return paths.guard.exists();
         }
-        Err(_) => sys::create_new(&paths.guard, 0o666),
+        CancelToken::new().sleep_until(Instant::now() + PASSING_PAUSE);
     }
+    false
+}
+
+/// Creates the guard so that all users that may write the registry may open it; says whether it is locked.
+fn create_guard(paths: &FilePaths) -> io::Result<(File, bool)> {
+    let registry = fs::metadata(&paths.target).ok();
+    let mode = if registry.is_some() { 0o600 } else { 0o666 };
+    let is_locked = Cell::new(false);
+    let complete = |file: &File| {
+        // Where there are no kernel locks, the caller finds that out.
+        is_locked.set(kernel_lock::attempt(file, Mode::Exclusive).unwrap_or(false));
+        registry.as_ref().map_or(Ok(()), |registry| sys::copy_access(file, registry))
+    };
+    let temp = paths.temp(&paths::nonce());
+    let file = kernel_lock::create_complete(&paths.guard, &temp, mode, complete)?;
+    Ok((file, is_locked.get()))
 }

@@ -51,13 +51,22 @@ pub(crate) fn open_existing_or_create(
     })
 }
 
-/// Creates a lock file that whoever may write `protected` may open. It gets its name when it is
-/// complete, or somebody could find it before he is allowed to open it. `temp` is nobody else's,
-/// and gone when this returns.
+/// Creates a lock file that whoever may write `protected` may open.
 pub(crate) fn create_like(path: &Path, temp: &Path, protected: &Metadata) -> io::Result<File> {
-    let file = sys::create_new(temp, 0o600)?;
-    let named =
-        sys::copy_access(&file, protected).and_then(|()| sys::hard_link(temp, path)).map(|()| file);
+    create_complete(path, temp, 0o600, |file| sys::copy_access(file, protected))
+}
+
+/// Creates a lock file, which gets its name when `complete` is done with it: else another process could
+/// find the file before it may open it. No other caller has the name `temp`, and no file has it when
+/// this returns.
+pub(crate) fn create_complete(
+    path: &Path,
+    temp: &Path,
+    mode: u32,
+    complete: impl Fn(&File) -> io::Result<()>,
+) -> io::Result<File> {
+    let file = sys::create_new(temp, mode)?;
+    let named = complete(&file).and_then(|()| sys::hard_link(temp, path)).map(|()| file);
     let _ = sys::remove_if_there(temp);
     match named {
         // Somebody who took over a dead holder's lock has swept our file away with its litter.
@@ -65,8 +74,8 @@ pub(crate) fn create_like(path: &Path, temp: &Path, protected: &Metadata) -> io:
             Err(io::ErrorKind::AlreadyExists.into())
         }
         Err(error) if sys::links_unsupported(&error) => {
-            let file = sys::create_new(path, 0o600)?;
-            sys::copy_access(&file, protected)?;
+            let file = sys::create_new(path, mode)?;
+            complete(&file)?;
             Ok(file)
         }
         named => named,
