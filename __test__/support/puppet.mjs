@@ -42,6 +42,35 @@ const tasks = {
 		const next = (number) => witnessed(marker, () => number + 1)
 		for (let i = 0; i < times; i += 1) await document.update(next, LONG)
 	},
+	incrementForEver: async ({ path, options }) => {
+		const document = new Document(path, { ...options, empty: () => 0 })
+		for (;;) {
+			await document.update((number) => number + 1, LONG)
+			say('updated')
+		}
+	},
+	/** Counts up in a document, as tests/fixtures/count_document.rs does. */
+	countDocument: async ({ path, times, marker, options }) => {
+		const empty = () => ({ count: 0, rust: 0, node: 0 })
+		const document = new Document(path, { ...options, empty })
+		const next = ({ count, rust, node }) =>
+			witnessed(marker, () => ({ count: count + 1, rust, node: node + 1 }))
+		say('ready')
+		await told()
+		for (let i = 0; i < times; i += 1) {
+			if (i % 4 === 3) document.updateSync(next, LONG)
+			else await document.update(next, LONG)
+		}
+	},
+	/** Holds the lock of a document until it is told to settle; then adds to its list. */
+	holdDocument: async ({ path, options }) => {
+		const document = new Document(path, { ...options, empty: () => [] })
+		await document.update(async (list) => {
+			say('holding')
+			await told()
+			return [...list, 'held']
+		}, LONG)
+	},
 	incrementWithSeedLock: async ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) await updateWithSeedLock(path, bump(marker), options)
 	},

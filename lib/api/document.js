@@ -142,9 +142,9 @@ class Document {
 	 */
 	loadSync(options) {
 		const call = this.#call(options, ONE_TRY_MS)
-		if (this.#isHeldByCaller(call)) {
-			return this.#loadedInside(call, unwrap(native.readSync(call.path)))
-		}
+		const { path, signal } = call
+		if (signal?.aborted) throw updateAborted(path, signal)
+		if (this.#isHeldByCaller(call)) return this.#loadedInside(call, unwrap(native.readSync(path)))
 		// One try finds the lock busy, and does not block the thread.
 		if (call.lockFile !== undefined && call.timeoutMs > 0) refuseSync(call)
 		return this.#loaded(call, waitSync(call, native.loadDocumentSync))

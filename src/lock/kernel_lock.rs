@@ -70,7 +70,11 @@ pub(crate) fn create_complete(
     let _ = sys::remove_if_there(temp);
     match named {
         // Somebody who took over a dead holder's lock has swept our file away with its litter.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        // If it has a folder to be in, that is.
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                && path.parent().is_some_and(Path::is_dir) =>
+        {
             Err(io::ErrorKind::AlreadyExists.into())
         }
         Err(error) if sys::links_unsupported(&error) => {
