@@ -100,9 +100,9 @@ const pruning: PruneOptions = { ...entry, ttlMs: DEFAULT_TTL_MS, liveness: true 
 await announceWatcher(path, watcher, entry)
 const claimed: ClaimedWatcher = await claimWatcher(path, watcher, claiming)
 const claim: WatcherClaim = claimed.claim
-for (const ref of ['app', claim, claimed.watcher] satisfies WatcherRef[]) {
-	const wasThere: boolean = await heartbeatWatcher(path, ref, entry)
-	if (wasThere) await removeWatcher(path, ref, entry)
+for (const who of ['app', claim, claimed.watcher] satisfies WatcherRef[]) {
+	const wasThere: boolean = await heartbeatWatcher(path, who, entry)
+	if (wasThere) await removeWatcher(path, who, entry)
 }
 // @ts-expect-error a claim has pid and startedAt, too
 await removeWatcher(path, { id: 'app' })
@@ -121,6 +121,13 @@ const listed: WatcherRecord[] = listWatchers(removeWatcherEntry(with1, 'app', 0)
 console.log(listed)
 const version: 1 = REGISTRY_VERSION
 
+// @ts-expect-error an updater of a registry returns a registry
+await updateRegistry(path, () => ({ theme: 'dark' }))
+// @ts-expect-error a registry is written
+await writeRegistry(path, { theme: 'dark' })
+// @ts-expect-error any other value in a shared file is a document
+await readRegistry(path, { empty: () => ({}) })
+
 interface Config {
 	theme?: string
 }
@@ -135,53 +142,57 @@ const configOptions: DocumentOptions<Config> = {
 	newFileMode: 0o600,
 	onWarning: (warning: RegistryWarning) => console.warn(warning.kept),
 }
-const config: Document<Config> = new Document(path, configOptions)
-const calling: DocumentCallOptions = {
+const inConfig = new Document(path, configOptions)
+const waiting: DocumentCallOptions = {
 	timeoutMs: 0,
 	staleMs: 1,
 	signal: new AbortController().signal,
 }
-const dark: Config = await config.update((value) => ({ ...value, theme: 'dark' }), calling)
-const light: Config = config.updateSync((value) => ({ ...value, theme: 'light' }), calling)
-await config.update(async (value) => value)
-await config.save({ theme: 'dark' }, calling)
-const locked: number = await config.withLock(async (lock: HeldDocumentLock<Config>) => {
+const dark: Config = await inConfig.update((config) => ({ ...config, theme: 'dark' }), waiting)
+const light: Config = inConfig.updateSync((config) => ({ ...config, theme: 'light' }), waiting)
+await inConfig.update(async (config) => config)
+const saved: undefined = (await inConfig.save({ theme: 'dark' }, waiting)) as undefined
+const length: number = await inConfig.withLock(async (lock: HeldDocumentLock<Config>) => {
 	await lock.write({ theme: 'dark' })
 	return lock.path.length
-})
-const loaded: LoadedDocument<Config> = await config.load(calling)
-const theme: string | undefined = config.loadSync().value.theme
-const isLocked: boolean = loaded.locked
-const files: string[] = [config.path, config.lockPath()]
-// The type of the value comes from the functions of the format.
-const count: number = await new Document(path, { empty: () => 0 }).update((n) => n + 1)
+}, waiting)
+const loaded: LoadedDocument<Config> = await inConfig.load(waiting)
+const { value: config, locked }: { value: Config; locked: boolean } = inConfig.loadSync()
+const where: [string, string] = [inConfig.path, inConfig.lockPath()]
+// T comes from the options, whatever it is.
+const counter = new Document(path, { lockFile: `${path}.other`, empty: () => 0 })
+const count: number = await counter.update((n) => n + 1)
 const names = await new Document(path, { empty: (): string[] => [] }).update((list) => [
 	...list,
 	'a',
 ])
 const firstName: string | undefined = names[0]
-// Without those functions it is given, or unknown.
-const said: Config = (await new Document<Config>(path, { lockFile: `${path}.lock` }).load()).value
-const unknown: unknown = (await new Document(path).load()).value
-// @ts-expect-error the updater returns what the document holds
-await new Document(path, { empty: () => 0 }).update((n) => String(n))
-// @ts-expect-error the updater gets what the document holds
-config.updateSync((registry: RegistryV1) => registry)
-// @ts-expect-error a synchronous update can't wait for a promise
-config.updateSync(async (value) => value)
-// @ts-expect-error the document holds configurations
-await config.save({ theme: 7 })
-// @ts-expect-error the document holds configurations
-await config.withLock((lock) => lock.write(7))
+// Without options it is not known what the file holds, unless it is said.
+const anything: unknown = (await new Document(path).load()).value
+const themed: Config = (await new Document<Config>(path, {}).load()).value
+const open: Document = new Document(path)
+// @ts-expect-error the updater returns a value of the document
+await counter.update((n) => String(n))
+// @ts-expect-error the updater gets a value of the document
+inConfig.updateSync((registry: RegistryV1) => registry)
+// @ts-expect-error a synchronous update can't wait for a promise, of whatever document
+inConfig.updateSync(async (config) => config)
+// @ts-expect-error a document is of one type
+await inConfig.save({ theme: 7 })
+// @ts-expect-error a document is of one type
+await inConfig.withLock((lock) => lock.write(7))
 // @ts-expect-error there are two kinds of lock
-new Document(path, { lock: 'guard' })
-// @ts-expect-error a document has one value, which decode and empty return
-new Document<Config>(path, { empty: () => 7 })
-// @ts-expect-error a registry is a registry
-await updateRegistry<Config>(path, (value) => value)
-// @ts-expect-error a registry is a registry
-await writeRegistry(path, { theme: 'dark' })
-console.log(dark, light, locked, theme, isLocked, files, count, firstName, said, unknown)
+new Document(path, { lock: 'lockfile' })
+// @ts-expect-error a version is a number
+new Document(path, { version: '1' })
+// @ts-expect-error content that can't be decoded is refused or kept
+new Document(path, { onCorrupt: 'ignore' })
+// @ts-expect-error how to write is the document's to say, not the call's
+await counter.update((n) => n, { durable: false })
+// @ts-expect-error a document stays at its path
+inConfig.path = path
+console.log(dark, light, saved, length, loaded, config, locked, where, count, firstName)
+console.log(anything, themed, open)
 
 const watchOptions: WatchOptions = {
 	signal: new AbortController().signal,
@@ -195,12 +206,10 @@ const watch: RegistryWatch = watchRegistry(path)
 const next: IteratorResult<RegistryV1, undefined> = await watch.next()
 if (!next.done) console.log(next.value.watchers)
 await watch.return()
-const watchingConfig: DocumentWatchOptions = {
-	signal: new AbortController().signal,
-	onWarning: () => {},
-}
-for await (const state of config.watch(watchingConfig)) {
-	const watchedTheme: string | undefined = state.theme
+const documentWatchOptions: DocumentWatchOptions = { ...watchOptions }
+const configs: RegistryWatch<Config> = inConfig.watch(documentWatchOptions)
+for await (const config of configs) {
+	const watchedTheme: string | undefined = config.theme
 	if (watchedTheme) break
 }
 // @ts-expect-error a watch waits for as long as it takes

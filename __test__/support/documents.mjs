@@ -1,10 +1,19 @@
-// Documents for tests, and the calls that they have.
+// Documents for tests, and the calls that read and write one.
 
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { basename } from 'node:path'
 import { Document } from '../../index.js'
 
-/** For calls that must not fail because the machine is slow. */
-export const PATIENT = { timeoutMs: 60_000 }
+/** Both kinds of lock that a document may have. */
+export const LOCKS = ['lock-file', 'registry']
+
+/** Call options: waits for as long as a test takes. */
+export const LONG = { timeoutMs: 60_000 }
+
+export const same = (value) => value
+
+export const push = (item) => (list) => [...list, item]
 
 /** Any JSON. */
 export const lists = { empty: () => [] }
@@ -19,43 +28,44 @@ export const lines = {
 	empty: () => [],
 }
 
-/**
- * A document in the folder's file, under a registry's lock; content that can't be decoded is kept.
- */
-export const documentAt = (at, format, options) =>
-	new Document(at.path, {
-		lock: 'registry',
-		onCorrupt: 'keep',
-		durable: false,
-		...format,
-		...options,
-	})
+/** A document on the file of a test's folder; its updates keep what they can't decode. */
+export const documentIn = (at, lock, options) =>
+	new Document(at.path, { lock, durable: false, onCorrupt: 'keep', ...options })
 
-export const same = (value) => value
-
-export const push = (item) => (list) => [...list, item]
-
-/** The calls that update, asynchronous and synchronous, as calls that return a promise. */
+/** The same update, asynchronous and synchronous. */
 export const updates = {
-	update: (document, updater) => document.update(updater, PATIENT),
-	updateSync: async (document, updater) => document.updateSync(updater, PATIENT),
+	update: (document, updater, options = LONG) => document.update(updater, options),
+	updateSync: async (document, updater, options = LONG) => document.updateSync(updater, options),
 }
 
 /** Every call that writes `value`. */
 export const writes = (value) => ({
-	update: (document) => document.update(() => value, PATIENT),
-	updateSync: async (document) => document.updateSync(() => value, PATIENT),
-	save: (document) => document.save(value, PATIENT),
-	withLock: (document) => document.withLock((lock) => lock.write(value), PATIENT),
+	update: (document, options = LONG) => document.update(() => value, options),
+	updateSync: async (document, options = LONG) => document.updateSync(() => value, options),
+	save: (document, options = LONG) => document.save(value, options),
+	withLock: (document, options = LONG) => document.withLock((lock) => lock.write(value), options),
 })
 
 /** Every call that reads. */
 export const loads = {
-	load: (document) => document.load(PATIENT),
-	loadSync: async (document) => document.loadSync(PATIENT),
+	load: (document, options = LONG) => document.load(options),
+	loadSync: async (document, options = LONG) => document.loadSync(options),
 }
 
-/** The error that a promise rejects with. */
+/** What a load of `value` resolves with: readers of a registry's lock take none. */
+export const loaded = (lock, value) => ({ value, locked: lock === 'lock-file' })
+
+/** The names of the file of a test's folder and of the files that its lock leaves beside it. */
+export const filesOf = (at, lock) => {
+	const name = basename(at.path)
+	return [name, lock === 'registry' ? `${name}.guard` : name.replace(/\.[^.]*$/, '.lock')]
+}
+
+export const namesIn = (at) => readdirSync(at.dir).sort()
+
+/** Fails if there is anything in the folder but the document and its lock. */
+export const noLitter = (at, lock) => assert.deepEqual(namesIn(at), filesOf(at, lock))
+
 export const caught = (promise) =>
 	promise.then(
 		() => assert.fail('resolved'),

@@ -1,18 +1,19 @@
-// A process that a test controls: it does the tasks that messages name, and reports what it did.
+// A process that tests move by strings: it does what it is told, and says what it did.
 
 import { closeSync, openSync, unlinkSync } from 'node:fs'
 import { claimWatcher, Document, updateRegistry, updateRegistrySync } from '../../index.js'
+import { LONG } from './documents.mjs'
 import { updateWithSeedLock } from './seed-lock.mjs'
 
 const say = (event, value) => process.send({ event, value })
 
 /** Settled by the next message `settle`. */
 let settle
-const settled = () => new Promise((resolve) => (settle = resolve))
+const told = () => new Promise((resolve) => (settle = resolve))
 
 /**
- * A witness that is independent of the lock: the marker is created exclusively while the lock is
- * held, so that a second holder at the same time fails.
+ * A witness that knows nothing of the lock: the marker is created exclusively inside the hold, so
+ * a second hold at the same time fails.
  */
 const witnessed = (marker, body) => {
 	if (!marker) return body()
@@ -36,28 +37,56 @@ const tasks = {
 		for (let i = 0; i < times; i += 1) updateRegistrySync(path, bump(marker), options)
 	},
 	/** Increments a document that is nothing but a number. */
-	incrementNumber: async ({ path, times, marker }) => {
-		const options = { lock: 'registry', durable: false, empty: () => 0 }
-		const document = new Document(path, options)
+	incrementNumber: async ({ path, times, marker, options }) => {
+		const document = new Document(path, { ...options, empty: () => 0 })
 		const next = (number) => witnessed(marker, () => number + 1)
-		for (let i = 0; i < times; i += 1) await document.update(next, { timeoutMs: 60_000 })
+		for (let i = 0; i < times; i += 1) await document.update(next, LONG)
+	},
+	incrementForEver: async ({ path, options }) => {
+		const document = new Document(path, { ...options, empty: () => 0 })
+		for (;;) {
+			await document.update((number) => number + 1, LONG)
+			say('updated')
+		}
+	},
+	/** Counts up in a document, as tests/fixtures/count_document.rs does. */
+	countDocument: async ({ path, times, marker, options }) => {
+		const empty = () => ({ count: 0, rust: 0, node: 0 })
+		const document = new Document(path, { ...options, empty })
+		const next = ({ count, rust, node }) =>
+			witnessed(marker, () => ({ count: count + 1, rust, node: node + 1 }))
+		say('ready')
+		await told()
+		for (let i = 0; i < times; i += 1) {
+			if (i % 4 === 3) document.updateSync(next, LONG)
+			else await document.update(next, LONG)
+		}
+	},
+	/** Holds the lock of a document until it is told to settle; then adds to its list. */
+	holdDocument: async ({ path, options }) => {
+		const document = new Document(path, { ...options, empty: () => [] })
+		await document.update(async (list) => {
+			say('holding')
+			await told()
+			return [...list, 'held']
+		}, LONG)
 	},
 	incrementWithSeedLock: async ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) await updateWithSeedLock(path, bump(marker), options)
 	},
-	/** Holds the lock until the message `settle`; then writes `value`, and entries. */
+	/** Holds the lock until it is told to settle; then writes `value`, and entries. */
 	hold: async ({ path, value, watchers = {}, options }) => {
 		await updateRegistry(
 			path,
 			async (registry) => {
 				say('holding')
-				await settled()
+				await told()
 				return { ...registry, value, watchers: { ...registry.watchers, ...watchers } }
 			},
 			options,
 		)
 	},
-	/** Reports the claim that it got. */
+	/** Says which id it got. */
 	claim: async ({ path, watcher, options }) => {
 		const { claim } = await claimWatcher(path, { ...watcher, pid: process.pid }, options)
 		say('claimed', claim)
@@ -78,7 +107,7 @@ const tasks = {
 			path,
 			async (registry) => {
 				say('holding')
-				await settled()
+				await told()
 				return registry
 			},
 			options,

@@ -107,6 +107,19 @@ export interface CoreConstants {
 	inlineSizeLimit: number
 }
 
+/**
+ * One reading of a document under its shared lock, on another thread. Its wait for the lock ends when it
+ * is cancelled, or when the JavaScript thread ends.
+ */
+export class DocumentLoad {
+	/** Prepares it. */
+	constructor(request: AcquireRequest)
+	/** Reads. */
+	start(): Background<AddonResult<LoadedText>>
+	/** Ends the wait, if it is not over. */
+	cancel(): void
+}
+
 /** The one name of a document, and the file that carries its lock. */
 export interface DocumentPaths {
 	/** The document: absolute, with symbolic links followed. */
@@ -215,6 +228,12 @@ export class WatchHandle {
 	close(): void
 }
 
+/**
+ * A path that counts from the current folder of this moment, made absolute. Unlike Node's `resolve` it
+ * keeps each `..`: what that leads to depends on the symbolic links before it.
+ */
+export function absolutePath(path: string): AddonResult<string>
+
 /** Takes a lock on the calling thread if that needs no wait and no other call that may block. */
 export function acquireAtOnce(path: string, staleMs: number): LockHandle | null
 
@@ -254,9 +273,6 @@ export function idTaken(path: string, id: string, pid?: number | undefined | nul
 
 /** Looks at a registry's lock. */
 export function inspect(path: string, staleMs: number): Background<AddonResult<LockReport>>
-
-/** Reads a document under its shared lock, off the calling thread. */
-export function loadDocument(request: AcquireRequest): Background<AddonResult<LoadedText>>
 
 /** Reads a document under its shared lock, on the calling thread. */
 export function loadDocumentSync(request: AcquireRequest): AddonResult<LoadedText>

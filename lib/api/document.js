@@ -8,18 +8,19 @@
  *   RegistryWatch,
  * } from '../../index.js'
  */
-/** @import { LoadedText } from '../addon/addon.d.ts' */
+/** @import { Content } from '../codec/content.js' */
 /** @import { LockCall } from '../options.js' */
 
-const { resolve } = require('node:path')
 const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
-const { decode } = require('../codec/content.js')
+const { decode, refusalOf } = require('../codec/content.js')
 const { documentCodec } = require('../codec/document-codec.js')
-const { registryError, unwrap } = require('../errors.js')
+const { unwrap } = require('../errors.js')
 const { unlessAborted, updateAborted } = require('../locking/abort-signal.js')
 const { submitUpdate } = require('../locking/batch.js')
+const { waitSync } = require('../locking/held-lock.js')
 const { runLocked } = require('../locking/locked-section.js')
+const { isInside, refuseSync } = require('../locking/queue.js')
 const { updateSync } = require('../locking/sync-update.js')
 const {
 	checkCall,
@@ -66,6 +67,13 @@ const optionalInteger = (path, name, value, limit) => {
 	return value
 }
 
+/**
+ * Made absolute now: a document is one file, whatever the current folder becomes.
+ *
+ * @param {string} path
+ */
+const absolute = (path, name = 'path') => unwrap(native.absolutePath(checkPath(path, name)))
+
 /** @template T */
 class Document {
 	/** @type {{ registryLock: boolean, lockFile: string | undefined }} */
@@ -80,10 +88,8 @@ class Document {
 	 * @param {DocumentOptions<T>} [options]
 	 */
 	constructor(path, options = {}) {
-		checkPath(path)
+		this.path = absolute(path)
 		checkOptions(path, options)
-		// Made absolute now: a document is one file, whatever the current folder becomes.
-		this.path = resolve(path)
 		const { lockFile } = options
 		const registryLock =
 			choice(path, 'lock', options.lock, ['lock-file', 'registry']) === 'registry'
@@ -92,7 +98,7 @@ class Document {
 		}
 		this.#lock = {
 			registryLock,
-			lockFile: lockFile === undefined ? undefined : resolve(checkPath(lockFile, 'lockFile')),
+			lockFile: lockFile === undefined ? undefined : absolute(lockFile, 'lockFile'),
 		}
 		optionalFunction(path, 'decode', options.decode)
 		optionalFunction(path, 'encode', options.encode)
@@ -119,8 +125,16 @@ class Document {
 		const call = this.#call(options, ONE_TRY_MS)
 		const { path, signal } = call
 		if (signal?.aborted) throw updateAborted(path, signal)
-		const loading = Promise.resolve(resultOf(native.loadDocument(acquireRequest(call))))
-		return this.#loaded(call, unwrap(await unlessAborted(call, loading)))
+		if (this.#isHeldByCaller(call)) {
+			return this.#loadedInside(call, unwrap(await resultOf(native.read(path))))
+		}
+		const loading = new native.DocumentLoad(acquireRequest(call))
+		try {
+			return this.#loaded(call, unwrap(await unlessAborted(call, resultOf(loading.start()))))
+		} finally {
+			// A wait that was aborted would keep the process alive.
+			loading.cancel()
+		}
 	}
 
 	/**
@@ -129,7 +143,12 @@ class Document {
 	 */
 	loadSync(options) {
 		const call = this.#call(options, ONE_TRY_MS)
-		return this.#loaded(call, unwrap(native.loadDocumentSync(acquireRequest(call))))
+		const { path, signal } = call
+		if (signal?.aborted) throw updateAborted(path, signal)
+		if (this.#isHeldByCaller(call)) return this.#loadedInside(call, unwrap(native.readSync(path)))
+		// One try finds the lock busy, and does not block the thread.
+		if (call.lockFile !== undefined && call.timeoutMs > 0) refuseSync(call)
+		return this.#loaded(call, waitSync(call, native.loadDocumentSync))
 	}
 
 	/**
@@ -178,10 +197,14 @@ class Document {
 	 * @param {DocumentWatchOptions} [options]
 	 * @returns {RegistryWatch<T>}
 	 */
-	watch(options) {
-		const { onWarning } = this.#writing
+	watch(options = {}) {
+		checkOptions(this.path, options)
+		const { signal, onWarning = this.#writing.onWarning } = options
 		return watchFile(
-			prepareWatch(this.path, this.#codec, { ...(onWarning && { onWarning }), ...options }),
+			prepareWatch(this.path, this.#codec, {
+				...(signal !== undefined && { signal }),
+				...(onWarning !== undefined && { onWarning }),
+			}),
 		)
 	}
 
@@ -219,15 +242,31 @@ class Document {
 	}
 
 	/**
+	 * Whether the calling code runs under the exclusive lock that a load would share.
+	 *
 	 * @param {LockCall<T>} call
-	 * @param {LoadedText} loaded
+	 */
+	#isHeldByCaller(call) {
+		return call.lockFile !== undefined && isInside(call.lockName)
+	}
+
+	/**
+	 * @param {LockCall<T>} call
+	 * @param {Content} content
+	 */
+	#loadedInside(call, content) {
+		return this.#loaded(call, { ...content, locked: true })
+	}
+
+	/**
+	 * @param {LockCall<T>} call
+	 * @param {Pick<Content, 'text'> & { exists?: boolean, locked: boolean }} loaded
 	 * @returns {LoadedDocument<T>}
 	 */
-	#loaded(call, { text, locked }) {
-		const { value, warning } = decode(call, { exists: true, text })
-		if (!warning) return { value, locked }
-		const { refusal, reason = warning.message } = warning
-		throw refusal ?? registryError(native.parseFailure(call.path, reason))
+	#loaded(call, { text, exists = true, locked }) {
+		const { value, warning } = decode(call, { exists, text })
+		if (warning) throw refusalOf(call, warning)
+		return { value, locked }
 	}
 }
 

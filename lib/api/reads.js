@@ -10,6 +10,7 @@ const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
 const { decode } = require('../codec/content.js')
 const { registryCodec } = require('../codec/registry-codec.js')
+const { createEmptyRegistry } = require('../codec/registry-schema.js')
 const { holderOf, unwrap } = require('../errors.js')
 const { prepare, prepareRead } = require('../options.js')
 
@@ -22,7 +23,7 @@ const readResult = (call, content) => {
 	const decoded = decode(call, unwrap(content))
 	if (!decoded.warning) return { registry: decoded.value, warnings: [] }
 	const { code, path, message } = decoded.warning
-	return { registry: call.codec.empty(call.path), warnings: [{ code, path, message }] }
+	return { registry: createEmptyRegistry(), warnings: [{ code, path, message }] }
 }
 
 /** @param {string} path */

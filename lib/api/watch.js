@@ -8,15 +8,15 @@
 
 const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
-const { decode } = require('../codec/content.js')
+const { decode, refusalOf } = require('../codec/content.js')
 const { registryCodec } = require('../codec/registry-codec.js')
 const { RegistryError, unwrap } = require('../errors.js')
 const { onAbort } = require('../locking/abort-signal.js')
 const { deliverWarning, prepareWatch } = require('../options.js')
 
 /**
- * What a content means, as `readRegistry` would give it. Delivers the warning of content that can't
- * be read.
+ * What a content means, as `readRegistry` would give it. Delivers the warning of content that can't be
+ * read. Throws if there is no empty value in place of the missing one.
  *
  * @template T
  * @param {WatchCall<T>} call
@@ -26,10 +26,11 @@ const { deliverWarning, prepareWatch } = require('../options.js')
 const stateOf = (call, content) => {
 	const decoded = decode(call, content)
 	if (!decoded.warning) return decoded.value
+	if (!call.codec.empty) throw refusalOf(call, decoded.warning)
 	const { code, path, message } = decoded.warning
 	// A missing file is a state like any other.
 	if (code !== 'NOT_FOUND') deliverWarning(call, { code, path, message })
-	return call.codec.empty(call.path)
+	return call.codec.empty()
 }
 
 /**

@@ -14,18 +14,18 @@
  *   noun: string,
  *   decode(path: string, text: string): Decoded<T>,
  *   encode(path: string, value: T): string,
- *   empty(path: string): T,
+ *   empty?(): T,
+ *   keepsCorrupt: boolean,
  *   corruptWarning(path: string, reason: string): string,
- *   corruptRefusal?(path: string, reason: string): RegistryError,
  * }} Codec
  *
  * - `noun`: what a value is, for messages.
  * - `decode` throws only over a codec that can't be used.
  * - `encode` returns the text or throws a typed error.
- * - `empty` returns the value of no content, or throws if there is none.
+ * - `empty` returns the value of no content, if there is one.
+ * - `keepsCorrupt`: whether an update of content that can't be decoded starts from the empty value, and
+ *   the bytes are kept. If not, the update is refused.
  * - `corruptWarning`: the warning of a read that could not decode the content.
- * - `corruptRefusal`: the error of an update of such content. Without it the update starts from the
- *   empty value, and the bytes are kept.
  */
 
 /**
@@ -61,6 +61,7 @@
  */
 
 const native = require('../addon/load.js')
+const { registryError } = require('../errors.js')
 
 /** @param {string} path @returns {ReadWarning} */
 const missing = (path) => ({ code: 'NOT_FOUND', path, message: native.missingWarning(path) })
@@ -98,8 +99,20 @@ const decode = (reading, { exists, text }) => {
 }
 
 /**
- * Looks at content that is to be replaced unread: throws if it is of a newer schema version, which
- * must stay. Returns the reason why the bytes have to be kept, if they have to.
+ * The error of a call that needs the value of content that has none.
+ *
+ * @param {Reading<unknown>} reading
+ * @param {ReadWarning} warning
+ */
+const refusalOf = ({ path }, { refusal, reason }) =>
+	refusal ??
+	registryError(
+		reason === undefined ? native.missingDocument(path) : native.parseFailure(path, reason),
+	)
+
+/**
+ * Looks at content that is to be replaced unread: throws if it is of a newer schema version, which must
+ * stay. Returns the reason why the bytes have to be kept, if they have to.
  *
  * @param {Reading<unknown>} reading
  * @param {Content} content
@@ -119,13 +132,13 @@ const look = (reading, content) => {
  * @param {Content} content
  */
 const read = (reading, content) => {
-	const { path, codec } = reading
+	const { codec } = reading
 	const decoded = decode(reading, content)
 	if (!decoded.warning) return { value: decoded.value }
 	const { refusal, reason } = decoded.warning
-	if (refusal) throw refusal
-	if (reason !== undefined && codec.corruptRefusal) throw codec.corruptRefusal(path, reason)
-	return { value: codec.empty(path), isEmpty: true, corrupt: reason }
+	const isRefused = refusal || (reason !== undefined && !codec.keepsCorrupt)
+	if (isRefused || !codec.empty) throw refusalOf(reading, decoded.warning)
+	return { value: codec.empty(), isEmpty: true, corrupt: reason }
 }
 
 /**
@@ -180,4 +193,4 @@ const open = (reading, content) => {
 	return { given, corrupt, isChanged }
 }
 
-module.exports = { decode, look, open }
+module.exports = { decode, look, open, refusalOf }

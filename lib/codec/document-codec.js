@@ -7,8 +7,8 @@
 /** @import { Codec, OtherVersion } from './content.js' */
 
 /**
- * The part of a document's options that is about its content. The functions are called as methods
- * of this object.
+ * What a document's user says of its content. The functions are called as methods of this object, which
+ * may be changed later: they are those that it has now.
  *
  * @template T
  * @typedef {Pick<DocumentOptions<T>, 'decode' | 'encode' | 'empty' | 'version' | 'onCorrupt'>} DocumentFormat
@@ -34,12 +34,12 @@ const isOtherVersion = (error) =>
 const loneSurrogate = /\p{Surrogate}/u
 
 /**
- * The version that a value carries, if it carries one.
+ * The version that a value carries, if it carries one; `null` is none, as to Rust's documents.
  *
  * @param {unknown} value
  */
 const versionOf = (value) =>
-	isObject(value) && Object.hasOwn(value, 'version') ? value.version : undefined
+	isObject(value) && Object.hasOwn(value, 'version') ? (value.version ?? undefined) : undefined
 
 /**
  * What a value of another version than the expected one means.
@@ -64,55 +64,52 @@ const otherVersionOf = (path, value, expected) => {
  * @param {DocumentFormat<T>} format
  * @returns {Codec<T>}
  */
-const documentCodec = (format) => ({
-	noun: 'a readable document',
-	decode: (path, text) => {
-		let value
-		try {
-			value = format.decode ? format.decode(text) : JSON.parse(text)
-		} catch (error) {
-			const reason = messageOf(error)
-			if (!isOtherVersion(error)) return { reason }
-			return { otherVersion: { message: `${path}: ${reason}`, refusal: error } }
-		}
-		// What an updater made of a promise would replace the document. JSON may hold anything, also a
-		// property that is called `then`.
-		if (format.decode && isThenable(value)) {
-			throw invalid(path, 'decode returned a promise; it must not')
-		}
-		const otherVersion = otherVersionOf(path, value, format.version)
-		return otherVersion ? { otherVersion } : { value }
-	},
-	encode: (path, value) => {
-		const { version } = format
-		const found = versionOf(value)
-		if (version !== undefined && found !== undefined && found !== version) {
-			throw invalid(path, `the new value has schema version ${inspect(found)}, not ${version}`)
-		}
-		let text
-		try {
-			text = format.encode ? format.encode(value) : JSON.stringify(value, null, 2)
-		} catch (error) {
-			throw invalid(path, `the new value can't be encoded: ${messageOf(error)}`, error)
-		}
-		if (typeof text !== 'string') {
-			const hint = value === undefined ? '; does the updater return the next value?' : ''
-			throw invalid(path, `the new value was encoded as ${inspect(text)}, not as a string${hint}`)
-		}
-		if (loneSurrogate.test(text)) {
-			throw invalid(path, 'the new value was encoded with half a surrogate pair')
-		}
-		return text
-	},
-	empty: (path) => {
-		if (format.empty) return format.empty()
-		throw registryError(native.missingDocument(path))
-	},
-	corruptWarning: (path, reason) =>
-		`${path} is not a readable document (${reason}); reading it as empty`,
-	...(format.onCorrupt !== 'keep' && {
-		corruptRefusal: (path, reason) => registryError(native.parseFailure(path, reason)),
-	}),
-})
+const documentCodec = (format) => {
+	const { decode, encode, empty, version, onCorrupt } = format
+	return {
+		noun: 'a readable document',
+		decode: (path, text) => {
+			let value
+			try {
+				value = decode ? decode.call(format, text) : JSON.parse(text)
+			} catch (error) {
+				const reason = messageOf(error)
+				if (!isOtherVersion(error)) return { reason }
+				return { otherVersion: { message: `${path}: ${reason}`, refusal: error } }
+			}
+			// What an updater made of a promise would replace the document. JSON may hold anything, also a
+			// property that is called `then`.
+			if (decode && isThenable(value)) {
+				throw invalid(path, 'decode returned a promise; it must not')
+			}
+			const otherVersion = otherVersionOf(path, value, version)
+			return otherVersion ? { otherVersion } : { value }
+		},
+		encode: (path, value) => {
+			const found = versionOf(value)
+			if (version !== undefined && found !== undefined && found !== version) {
+				throw invalid(path, `the new value has schema version ${inspect(found)}, not ${version}`)
+			}
+			let text
+			try {
+				text = encode ? encode.call(format, value) : JSON.stringify(value, null, 2)
+			} catch (error) {
+				throw invalid(path, `the new value can't be encoded: ${messageOf(error)}`, error)
+			}
+			if (typeof text !== 'string') {
+				const hint = value === undefined ? '; does the updater return the next value?' : ''
+				throw invalid(path, `the new value was encoded as ${inspect(text)}, not as a string${hint}`)
+			}
+			if (loneSurrogate.test(text)) {
+				throw invalid(path, 'the new value was encoded with half a surrogate pair')
+			}
+			return text
+		},
+		...(empty && { empty: () => empty.call(format) }),
+		keepsCorrupt: onCorrupt === 'keep',
+		corruptWarning: (path, reason) =>
+			`${path} is not a readable document (${reason}); reading it as empty`,
+	}
+}
 
 module.exports = { documentCodec }

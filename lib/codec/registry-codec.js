@@ -114,6 +114,7 @@ const registryCodec = {
 	decode,
 	encode,
 	empty: () => createEmptyRegistry(),
+	keepsCorrupt: true,
 	corruptWarning: (path, reason) => native.corruptWarning(path, reason),
 }
 

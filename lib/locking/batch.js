@@ -4,6 +4,7 @@
 // other, one commit. Each updater gets its predecessor's result as an object of its own. An updater
 // that fails fails alone. All are settled when the commit is done.
 
+/** @import { RegistryWarning } from '../../index.js' */
 /** @import { LockHandle } from '../addon/addon.d.ts' */
 /** @import { Content } from '../codec/content.js' */
 /** @import { LockCall } from '../options.js' */
@@ -30,6 +31,7 @@
  * }} Opened
  */
 
+const { AsyncResource } = require('node:async_hooks')
 const { look, open } = require('../codec/content.js')
 const { isThenable } = require('../errors.js')
 const { unlessAborted, updateAborted } = require('./abort-signal.js')
@@ -48,6 +50,9 @@ const BATCH_TIME_MS = 20
  * @extends {BatchMember<T>}
  */
 class UpdateMember extends BatchMember {
+	/** The async context of the caller: the batch runs in that of its first member. */
+	#context = new AsyncResource('RegistryUpdate')
+
 	/**
 	 * @param {LockCall<T>} call
 	 * @param {Update<T>} update
@@ -55,6 +60,28 @@ class UpdateMember extends BatchMember {
 	constructor(call, update) {
 		super(call)
 		this.update = update
+	}
+
+	/**
+	 * Runs code of the caller's, or that calls such code.
+	 *
+	 * @template R
+	 * @param {() => R} body
+	 */
+	runInContext(body) {
+		return this.#context.runInAsyncScope(body)
+	}
+
+	/**
+	 * The call for a change of content that is corrupt: its warning is delivered by the batch.
+	 *
+	 * @returns {LockCall<unknown>}
+	 */
+	warningCall() {
+		const { call } = this
+		const onWarning = (/** @type {RegistryWarning} */ warning) =>
+			this.runInContext(() => call.onWarning(warning))
+		return { ...call, onWarning }
 	}
 }
 
@@ -98,27 +125,29 @@ class PendingContent {
 	}
 
 	/**
-	 * @param {LockCall<unknown>} call
+	 * @param {Member} member
 	 * @param {string} text
 	 * @param {string | undefined} corrupt
 	 */
-	set(call, text, corrupt) {
+	set(member, text, corrupt) {
+		const { call } = member
 		/** @type {Content} */
 		this.content = { exists: true, text, codec: call.codec }
-		this.changes.push({ call, corrupt })
+		this.changes.push({ call: corrupt === undefined ? call : member.warningCall(), corrupt })
 	}
 
 	/**
 	 * Takes what an updater made of the value that it was given.
 	 *
-	 * @param {LockCall<unknown>} call
+	 * @param {Member} member
 	 * @param {Opened} opened
 	 * @param {unknown} next
 	 */
-	accept(call, { corrupt, isChanged }, next) {
+	accept(member, { corrupt, isChanged }, next) {
+		const { call } = member
 		if (call.signal?.aborted) throw updateAborted(call.path, call.signal)
 		const text = call.codec.encode(call.path, next)
-		if (isChanged(next, text)) this.set(call, text, corrupt)
+		if (isChanged(next, text)) this.set(member, text, corrupt)
 	}
 
 	/**
@@ -245,7 +274,7 @@ class Batch {
 	 */
 	replace(member, corrupt, text) {
 		if (this.postpones(member, corrupt)) return false
-		this.pending.set(member.call, text, corrupt)
+		this.pending.set(member, text, corrupt)
 		this.uncommitted.push({ member, value: undefined })
 		return true
 	}
@@ -269,7 +298,7 @@ class Batch {
 	 * @param {unknown} value
 	 */
 	accept(member, opened, value) {
-		this.pending.accept(member.call, opened, value)
+		this.pending.accept(member, opened, value)
 		this.uncommitted.push({ member, value })
 		return true
 	}
@@ -285,7 +314,10 @@ class Batch {
 	async settle(member, opened, result, exit) {
 		const settled = unlessAborted(member.call, Promise.resolve(result)).finally(exit)
 		settled.catch(() => {})
-		if (await this.commitEarlier()) this.accept(member, opened, await settled)
+		if (await this.commitEarlier()) {
+			const value = await settled
+			member.runInContext(() => this.accept(member, opened, value))
+		}
 		// It was given what was never written.
 		else this.toRunAgain.push(member)
 		return false
@@ -308,7 +340,7 @@ class Batch {
 		for (let member = this.next(); member; member = mayGoOn ? this.next() : undefined) {
 			const running = member
 			try {
-				const outcome = this.run(running)
+				const outcome = running.runInContext(() => this.run(running))
 				mayGoOn = typeof outcome === 'boolean' ? outcome : await outcome
 			} catch (error) {
 				this.settlements.push(() => running.reject(error))

@@ -2,7 +2,7 @@
 
 // Taking the lock and committing: the addon's calls, with the caller's options around them.
 
-/** @import { AddonResult, CommitRequest, LockHandle } from '../addon/addon.d.ts' */
+/** @import { AcquireRequest, AddonResult, CommitRequest, LockHandle } from '../addon/addon.d.ts' */
 /** @import { Content } from '../codec/content.js' */
 /** @import { LockCall } from '../options.js' */
 
@@ -100,9 +100,11 @@ const acquire = async (call) => {
  * between two slices. Meanwhile the process keeps its place in the kernel's queue, but the thread does
  * not keep its own among others of the process.
  *
+ * @template T
  * @param {LockCall<unknown>} call
+ * @param {(request: AcquireRequest) => AddonResult<T>} wait
  */
-const acquireSync = (call) => {
+const waitSync = (call, wait) => {
 	for (;;) {
 		const request = acquireRequest(call)
 		// Required here: loading it takes longer than the rest of this package. It is part of the runtime,
@@ -110,12 +112,15 @@ const acquireSync = (call) => {
 		if (!require('node:worker_threads').isMainThread) {
 			request.timeoutMs = Math.min(call.timeoutMs, request.elapsedMs + SYNC_SLICE_MS)
 		}
-		const acquired = native.acquireSync(request)
-		const isOver = isFailure(acquired) && acquired.code === 'LOCK_TIMEOUT'
+		const result = wait(request)
+		const isOver = isFailure(result) && result.code === 'LOCK_TIMEOUT'
 		if (isOver && remainingMs(call) > 0) continue
-		return retain(unwrap(acquired), false)
+		return unwrap(result)
 	}
 }
+
+/** @param {LockCall<unknown>} call */
+const acquireSync = (call) => retain(waitSync(call, native.acquireSync), false)
 
 /**
  * Releases a lock; does nothing if a commit has released it.
@@ -237,4 +242,5 @@ module.exports = {
 	mayRunAgain,
 	release,
 	reportReplaced,
+	waitSync,
 }

@@ -70,17 +70,26 @@ const { scopes, queues, heldSync } = state
 const reEntrant = (path, what) =>
 	new RegistryError('RE_ENTRANT', `${path} is being updated by this thread: ${what}`, { path })
 
-/** @param {LockCall<unknown>} call */
-const refuseNested = ({ path, lockName }) => {
+/**
+ * Whether the running code is inside of an update under the lock.
+ *
+ * @param {string} lockName
+ */
+const isInside = (lockName) => {
 	for (let scope = scopes.getStore(); scope; scope = scope.outer) {
 		// A timer that was started inside is no longer inside when the update is over.
-		if (scope.active && scope.lockName === lockName) {
-			throw reEntrant(
-				path,
-				'change the value that the updater was given, or write by the lock that is held, instead',
-			)
-		}
+		if (scope.active && scope.lockName === lockName) return true
 	}
+	return false
+}
+
+/** @param {LockCall<unknown>} call */
+const refuseNested = ({ path, lockName }) => {
+	if (!isInside(lockName)) return
+	throw reEntrant(
+		path,
+		'change the value that the updater was given, or write by the lock that is held, instead',
+	)
 }
 
 /**
@@ -310,6 +319,7 @@ const runQueued = async (call, body, member) => {
 }
 
 module.exports = {
+	isInside,
 	markHolding,
 	onTimeoutOrAbort,
 	refuseSync,

@@ -1,17 +1,31 @@
 //! Documents: their names and lock files, and reading one under its lock.
 
+use std::path;
+
 use napi::Env;
 use napi_derive::napi;
 
 use super::convert::{addon_result, AddonResult};
 use super::held_lock::{policy, AcquireRequest};
+use super::thread_end::ThreadEndGuard;
 use super::threads::{in_background, Background, WorkerPool};
 use super::{utf8_path, FileText};
 use crate::document::lock::{LockChoice, LockFile};
 use crate::document::operations::load_content;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
-use crate::lock::wait::{Wait, WaitPolicy};
+use crate::lock::wait::{LockOptions, Wait, WaitPolicy};
+use crate::util::cancel::CancelToken;
+
+/// A path that counts from the current folder of this moment, made absolute. Unlike Node's `resolve` it
+/// keeps each `..`: what that leads to depends on the symbolic links before it.
+#[napi]
+pub fn absolute_path(path: String) -> AddonResult<String> {
+    let absolute = path::absolute(&path)
+        .map_err(|error| Error::from_io(path.as_ref(), "resolve", error))
+        .and_then(utf8_path);
+    addon_result(absolute, |path| path)
+}
 
 /// The one name of a document, and the file that carries its lock.
 #[napi(object, object_from_js = false)]
@@ -53,26 +67,55 @@ pub struct LoadedText {
     pub locked: bool,
 }
 
-fn load(request: &AcquireRequest, waiting: WaitPolicy) -> Result<LoadedText> {
+fn load(request: &AcquireRequest, options: &LockOptions) -> Result<LoadedText> {
     let file = request.file()?;
-    let wait = Wait::start_with(&request.options(), policy(waiting));
+    let wait = Wait::start_with(options, policy(WaitPolicy::Block));
     let (content, unlocked) = load_content(&file.request(), &wait)?;
     Ok(LoadedText { text: FileText::from(Some(&content)).text, locked: unlocked.is_none() })
 }
 
-/// Reads a document under its shared lock, off the calling thread.
+/// One reading of a document under its shared lock, on another thread. Its wait for the lock ends when it
+/// is cancelled, or when the JavaScript thread ends.
 #[napi]
-pub fn load_document(
-    env: &Env,
+pub struct DocumentLoad {
     request: AcquireRequest,
-) -> napi::Result<Background<'_, AddonResult<LoadedText>>> {
-    in_background(env, WorkerPool::LockWaits, move || {
-        addon_result(load(&request, WaitPolicy::Block), |loaded| loaded)
-    })
+    token: CancelToken,
+    _at_thread_end: ThreadEndGuard,
+}
+
+#[napi]
+impl DocumentLoad {
+    /// Prepares it.
+    #[napi(constructor)]
+    pub fn new(request: AcquireRequest) -> Self {
+        let token = CancelToken::new();
+        let abandoned = token.clone();
+        let at_thread_end = ThreadEndGuard::new(move || abandoned.cancel());
+        DocumentLoad { request, token, _at_thread_end: at_thread_end }
+    }
+
+    /// Reads.
+    #[napi]
+    pub fn start<'env>(
+        &self,
+        env: &'env Env,
+    ) -> napi::Result<Background<'env, AddonResult<LoadedText>>> {
+        let request = self.request.clone();
+        let options = LockOptions { cancel: Some(self.token.clone()), ..request.options() };
+        in_background(env, WorkerPool::LockWaits, move || {
+            addon_result(load(&request, &options), |loaded| loaded)
+        })
+    }
+
+    /// Ends the wait, if it is not over.
+    #[napi]
+    pub fn cancel(&self) {
+        self.token.cancel();
+    }
 }
 
 /// Reads a document under its shared lock, on the calling thread.
 #[napi]
 pub fn load_document_sync(request: AcquireRequest) -> AddonResult<LoadedText> {
-    addon_result(load(&request, WaitPolicy::Block), |loaded| loaded)
+    addon_result(load(&request, &request.options()), |loaded| loaded)
 }
