@@ -2,11 +2,12 @@
 
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { outdated } from '../benchmark/publish/publish.mjs'
 import table from '../lib/addon/platforms.js'
-import { makeTypings, typingsFile } from './typings.mjs'
+import { makeBundle } from './bundle.mjs'
+import { borderProblem, makeTypings, typingsFile } from './typings.mjs'
 import { forbiddenWords } from './words.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -54,10 +55,14 @@ for (const features of [[], ['--features', 'watch,toml,tokio']]) {
 }
 run('JavaScript: format and lints', bin('biome'), ['ci', '.'])
 run('types of lib/, and of what it exports', bin('tsc'), ['-p', '.'])
-step(
-	'lib/addon/addon.d.ts is what scripts/typings.mjs makes',
-	readFileSync(typingsFile, 'utf8') === makeTypings(),
-)
+const typings = readFileSync(typingsFile, 'utf8')
+step('lib/addon/addon.d.ts is what scripts/typings.mjs makes', typings === makeTypings())
+const problem = borderProblem(typings)
+if (problem) console.log(problem)
+step('lib/addon/border.js has the border version of addon.d.ts', !problem)
+for (const [path, text] of await makeBundle()) {
+	step(`${basename(path)} is what scripts/bundle.mjs makes`, readFileSync(path, 'utf8') === text)
+}
 
 // The packages per platform: one for each platform of lib/addon/platforms.js, all of the version of
 // the main one, and each with the addon and the program that lib/ and bin/ search for.

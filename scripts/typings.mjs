@@ -5,10 +5,12 @@
 // 67 packages of 82 MB that nothing else here needs.
 
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import border from '../lib/addon/border.js'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
@@ -77,7 +79,24 @@ export const makeTypings = () => {
 	return [prelude, ...declared].join('\n').replace(/[ \t]+$/gm, '')
 }
 
+/** The hash of typings, less their comments and spaces: of what crosses the border. */
+export const hashOf = (typings) => {
+	const declared = typings.replace(/\/\*[\s\S]*?\*\/|^\/\/.*$/gm, '').replace(/\s+/g, ' ')
+	return createHash('sha256').update(declared).digest('hex').slice(0, 16)
+}
+
+/** What to do about typings that are not those of the border version; undefined if they are. */
+export const borderProblem = (typings) => {
+	const hash = hashOf(typings)
+	if (hash === border.DECLARATIONS_HASH) return undefined
+	return `The border has changed since its version ${border.BORDER_VERSION}. If a package with that version is published, raise
+BORDER_VERSION in lib/addon/border.js and in src/node/mod.rs. Then set DECLARATIONS_HASH to '${hash}'.`
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-	writeFileSync(typingsFile, makeTypings())
+	const typings = makeTypings()
+	writeFileSync(typingsFile, typings)
 	console.log(typingsFile)
+	const problem = borderProblem(typings)
+	if (problem) console.log(`\n${problem}`)
 }

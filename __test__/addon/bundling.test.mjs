@@ -89,7 +89,7 @@ const moved = (at, bundle, { addonIn, prepare } = {}) => {
 
 const run = (at, file) => {
 	const elsewhere = join(at.dir, 'elsewhere')
-	mkdirSync(elsewhere)
+	mkdirSync(elsewhere, { recursive: true })
 	const [command, ...args] = commandFor(file)
 	return spawnSync(command, [...args, at.path], { cwd: elsewhere, encoding: 'utf8' })
 }
@@ -125,18 +125,26 @@ for (const [name, { skip = false, bundle }] of Object.entries(bundlers)) {
 		assert.ok(stderr.includes(join(dir, 'node_modules', 'argus-registry', addonFile)), stderr)
 	})
 
-	test(`${name}: the addon of another version is refused`, { skip }, (t) => {
+	test(`${name}: the addon of another version is taken, and of another border refused`, {
+		skip,
+	}, (t) => {
 		const at = folder(t)
-		const { file } = moved(at, bundle, {
-			prepare: ({ dir }) => {
-				const file = join(dir, 'index.js')
-				const text = readFileSync(file, 'utf8')
-				writeFileSync(file, text.replace(/version: "[^"]+"/, 'version: "99.0.0"'))
-			},
-		})
-		const { status, stderr } = run(at, file)
+		const madeWith = (pattern, changed) => {
+			rmSync(join(at.dir, 'moved'), { recursive: true, force: true })
+			return moved(at, bundle, {
+				prepare: ({ dir }) => {
+					const file = join(dir, 'index.js')
+					const text = readFileSync(file, 'utf8')
+					assert.match(text, pattern)
+					writeFileSync(file, text.replace(pattern, changed))
+				},
+			}).file
+		}
+		const taken = run(at, madeWith(/version: "[^"]+"/, 'version: "99.0.0"'))
+		assert.equal(taken.status, 0, taken.stderr)
+		const { status, stderr } = run(at, madeWith(/BORDER_VERSION = \d+/, 'BORDER_VERSION = 99'))
 		assert.notEqual(status, 0)
-		assert.match(stderr, /it is of version .*, this is 99\.0\.0/)
+		assert.match(stderr, /it is of argus-registry .*, for border version \d+; this is .*, for 99/)
 	})
 }
 

@@ -17,7 +17,7 @@ import {
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import * as plain from '../support/plain-operations.mjs'
 import { puppet } from '../support/processes.mjs'
-import { asCommand, importPackage, runUnprivileged } from '../support/script.mjs'
+import { asCommand, importPackage, NOBODY, runUnprivileged } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
 
 const PATIENT = { timeoutMs: 60_000, durable: false }
@@ -205,12 +205,14 @@ test('pruning needs write access, even if there is nothing to prune', {
 	chmodSync(at.dir, 0o555)
 	const operations = JSON.stringify(new URL('../support/plain-operations.mjs', import.meta.url))
 	const path = JSON.stringify(at.path)
-	const results = runUnprivileged(`
-		const plain = await import(${operations})
-		const before = await outcome(plain.pruneUnderLock(${path}))
+	const results = runUnprivileged(
+		`const before = await outcome(plain.pruneUnderLock(${path}))
 		const now = await outcome(registry.pruneStaleWatchers(${path}, { liveness: true }))
 		const later = await outcome(registry.pruneStaleWatchers(${path}, { now: 8.64e15 }))
-		console.log(JSON.stringify({ before, now, later }))`)
+		console.log(JSON.stringify({ before, now, later }))`,
+		NOBODY,
+		`const plain = await import(${operations})`,
+	)
 	assert.equal(results.before.code, 'PERMISSION_DENIED')
 	assert.deepEqual(results.now, { value: [] })
 	assert.equal(results.later.code, 'PERMISSION_DENIED', 'with something to prune it does')

@@ -61,9 +61,11 @@ export const run = (text, { wrap = (command) => command, ...options } = {}) => {
 
 /**
  * Like `run`, as a user without privileges, also where root runs the tests. The process gives them
- * up itself: older Buns start children as root, whatever options `spawn` gets.
+ * up itself: older Buns start children as root, whatever options `spawn` gets. What the text needs
+ * of this repository has to be loaded by `prepare`, before that: root's clone may be open to root
+ * only.
  */
-export const runUnprivileged = (text, group = NOBODY) => {
+export const runUnprivileged = (text, group = NOBODY, prepare = '') => {
 	const drop = `process.setgroups?.([]); process.setgid(${group}); process.setuid(${NOBODY})`
-	return run(isRoot ? `${drop}\n${text}` : text)
+	return run(isRoot ? `${prepare}\n${drop}\n${text}` : `${prepare}\n${text}`)
 }

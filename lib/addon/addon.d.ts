@@ -247,6 +247,9 @@ export function acquireSync(request: AcquireRequest): AddonResult<LockHandle>
  */
 export function applyEntries(request: AcquireRequest, operations: Array<EntryOperation>, durable: boolean): Background<AddonResult<AppliedOperations>>
 
+/** The version of the border between `lib/` and this addon: `lib/` uses no addon with another one. */
+export function borderVersion(): number
+
 /** What `lib/` shares with the core. Its modules ask once each, when they are loaded. */
 export function coreConstants(): CoreConstants
 
@@ -319,7 +322,7 @@ export function unsupportedVersionWarning(path: string, found: string): string
 /** The failure of an update that its caller aborted. */
 export function updateAborted(path: string): AddonFailure
 
-/** The version of the package that this addon belongs to: `lib/` uses none of another version. */
+/** The version of the package that this addon belongs to, for error messages. */
 export function version(): string
 
 /** Watches a registry. */

@@ -5,18 +5,25 @@
 
 const { dirname, isAbsolute } = require('node:path')
 const { name: ownName, version } = require('../../package.json')
+const { BORDER_VERSION } = require('./border.js')
 const { PATH_VARIABLE, places, requireFrom } = require('./places.js')
 const { packageOf, platformsHere } = require('./platforms.js')
 
 /** @typedef {typeof import('./addon.d.ts')} Addon */
 /** @typedef {import('./places.js').Place} Place */
 
-/** An addon of another version than this code. */
-class OtherVersionError extends Error {
-	/** @param {unknown} found */
-	constructor(found) {
-		super(`it is of version ${found}, this is ${version}`)
-		this.found = found
+/** An addon that this code can't use: it is for another version of the border, or another package's. */
+class OtherBorderError extends Error {
+	/** @param {Partial<Addon>} addon */
+	constructor(addon) {
+		const found = addon.borderVersion?.()
+		const of = found === undefined ? undefined : `${ownName} ${addon.version?.()}`
+		super(
+			of === undefined
+				? `it is no addon of ${ownName}, or one from before ${ownName} had a border version`
+				: `it is of ${of}, for border version ${found}; this is ${ownName} ${version}, for ${BORDER_VERSION}`,
+		)
+		this.of = of
 	}
 }
 
@@ -28,11 +35,12 @@ class OtherVersionError extends Error {
  */
 const loadFrom = ({ what, start }) => {
 	const load = requireFrom(isAbsolute(what) ? dirname(what) : start)
-	/** @type {Addon} */
-	const addon = load(what)
-	// A bundle may meet another version than the one that it was made with.
-	if (addon.version() === version) return addon
-	throw new OtherVersionError(addon.version())
+	/** @type {Partial<Addon>} */
+	const addon = Object(load(what))
+	// A bundle may meet an addon of another version than the one that it was made with.
+	if (addon.borderVersion?.() !== BORDER_VERSION) throw new OtherBorderError(addon)
+	// A cast, because the border version says that everything is there.
+	return /** @type {Addon} */ (addon)
 }
 
 /** A failure to load: where, and why. @typedef {{ place: Place, error: unknown, reason: string }} Failure */
@@ -52,10 +60,13 @@ const OTHER_LIBC = /ld-linux|ld-musl|libc\.musl|libc\.so|GLIBC/
 /** @param {Failure} failure */
 const isMissing = ({ error }) => /MODULE_NOT_FOUND|ENOENT/.test(String(codeOf(error)))
 
-/** The fewer, the more a failure says: an addon that is there, then one for another C library, then none. @param {Failure} failure */
+/** Whether what is there is not this package's. @param {Failure} failure */
+const isForeign = ({ error }) => error instanceof OtherBorderError && error.of === undefined
+
+/** The fewer, the more a failure says: an addon that is there, then one for another system, then none. @param {Failure} failure */
 const rank = (failure) => {
 	if (isMissing(failure)) return 2
-	return OTHER_LIBC.test(failure.reason) ? 1 : 0
+	return OTHER_LIBC.test(failure.reason) || isForeign(failure) ? 1 : 0
 }
 
 const INSTALL =
@@ -63,8 +74,9 @@ const INSTALL =
 
 /** What to do about a failure. @param {Failure} failure */
 const remedyOf = ({ error, reason }) => {
-	if (error instanceof OtherVersionError) {
-		return `install the packages of version ${version}, or make the bundle again with ${ownName} ${error.found}`
+	if (error instanceof OtherBorderError) {
+		const install = `put the addon of ${ownName} ${version} there (${platformsHere().map(packageOf).join(' or ')})`
+		return error.of ? `${install}, or make the bundle again with ${error.of}` : install
 	}
 	if (codeOf(error) === 'ERR_DLOPEN_DISABLED') {
 		return 'allow addons to this process: --allow-addons with the permission model, no --no-addons'

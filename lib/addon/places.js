@@ -174,6 +174,21 @@ const packagesIn = (modules) =>
 	)
 
 /**
+ * Where a package manager stores a package, in each version that it has: this code's own first, since others
+ * need not be compatible.
+ *
+ * @param {string} store
+ * @param {string} packageName
+ */
+const storedIn = (store, packageName) => {
+	const own = `${packageName}@${version}`
+	const stored = namesIn(store).filter((name) => name.startsWith(`${packageName}@`))
+	return stored
+		.sort((a, b) => Number(b === own) - Number(a === own))
+		.map((name) => join(store, name))
+}
+
+/**
  * Further places, for a bundle whose application has this package through a library. Its addon is
  * then in the library's own `node_modules` or in a package manager's store, where Node's resolution
  * does not look for code of the bundle. Without these places such a bundle can't be started.
@@ -188,8 +203,8 @@ const installed = ({ folder: start }, platform) => {
 	for (const folder of upwards(start)) {
 		const modules = join(folder, 'node_modules')
 		const owners = packagesIn(modules).map((name) => join(modules, name))
-		const stored = ['.bun', '.pnpm'].map((store) =>
-			join(modules, store, `${addonPackage}@${version}`),
+		const stored = ['.bun', '.pnpm'].flatMap((store) =>
+			storedIn(join(modules, store), addonPackage),
 		)
 		const nested = owners.map((owner) => join(owner, 'node_modules', ownName))
 		for (const owner of [...stored, ...owners, ...nested]) {

@@ -40,7 +40,17 @@ use convert::{addon_result, millis, AddonResult, HolderInfo};
 use thread_end::ThreadEndGuard;
 use threads::{in_background, Background, WorkerPool};
 
-/// The version of the package that this addon belongs to: `lib/` uses none of another version.
+/// The version of the border: of what `lib/` and this addon expect of each other. `lib/addon/border.js` has
+/// the number too, and says when it changes; `lib/` uses an addon with its own number only.
+const BORDER_VERSION: u32 = 1;
+
+/// The version of the border between `lib/` and this addon: `lib/` uses no addon with another one.
+#[napi]
+pub fn border_version() -> u32 {
+    BORDER_VERSION
+}
+
+/// The version of the package that this addon belongs to, for error messages.
 #[napi]
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
