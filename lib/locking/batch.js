@@ -31,6 +31,7 @@
  */
 
 const { look, open } = require('../codec/content.js')
+const { runIn } = require('../context.js')
 const { isThenable } = require('../errors.js')
 const { unlessAborted, updateAborted } = require('./abort-signal.js')
 const { BatchMember, settleAll, submit } = require('./batch-member.js')
@@ -60,7 +61,7 @@ class UpdateMember extends BatchMember {
 
 /** @typedef {UpdateMember<unknown>} Member */
 
-/** The file's content as the next commit will write it. */
+/** The file's content as the next commit will write it. Codecs are callers' code, as updaters are. */
 class PendingContent {
 	/** @param {HeldLock} lock */
 	constructor(lock) {
@@ -84,7 +85,8 @@ class PendingContent {
 	 * @param {LockCall<unknown>} call
 	 */
 	look(call) {
-		return this.content.codec === call.codec ? { corrupt: undefined } : look(call, this.content)
+		if (this.content.codec === call.codec) return { corrupt: undefined }
+		return runIn(call.context, () => look(call, this.content))
 	}
 
 	/**
@@ -94,7 +96,7 @@ class PendingContent {
 	 * @returns {Opened}
 	 */
 	open(call) {
-		return open(call, this.content)
+		return runIn(call.context, () => open(call, this.content))
 	}
 
 	/**
@@ -117,8 +119,10 @@ class PendingContent {
 	 */
 	accept(call, { corrupt, isChanged }, next) {
 		if (call.signal?.aborted) throw updateAborted(call.path, call.signal)
-		const text = call.codec.encode(call.path, next)
-		if (isChanged(next, text)) this.set(call, text, corrupt)
+		runIn(call.context, () => {
+			const text = call.codec.encode(call.path, next)
+			if (isChanged(next, text)) this.set(call, text, corrupt)
+		})
 	}
 
 	/**
@@ -257,7 +261,9 @@ class Batch {
 	 */
 	runUpdater(member, opened, updater) {
 		if (this.postpones(member, opened.corrupt)) return false
-		const { result, exit } = runInScope(this.lockName, () => updater(opened.given))
+		const { result, exit } = runIn(member.call.context, () =>
+			runInScope(this.lockName, () => updater(opened.given)),
+		)
 		if (isThenable(result)) return this.settle(member, opened, result, exit)
 		exit()
 		return this.accept(member, opened, result)
