@@ -16,6 +16,10 @@
  * process alive until it settles; a heartbeat does so with `keepAlive`. Nothing else keeps a
  * process alive: not the loaded package, not a held lock whose updater never settles, not a watch
  * without a call of `next`.
+ *
+ * Each function of a caller runs in the async context (`AsyncLocalStorage`, `domain`) of the call that
+ * brought it: of the update, of {@link watchRegistry}, of {@link startRegistryHeartbeat}. A document's
+ * functions run in the context of the call on the document that needs them, or of its `watch`.
  */
 
 /** The schema version that is read and written. */

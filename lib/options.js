@@ -6,6 +6,7 @@
 /** @import { RegistryWarning, UpdateOptions, WatchOptions } from '../index.js' */
 /** @import { Codec } from './codec/content.js' */
 /** @import { AcquireRequest } from './addon/addon.d.ts' */
+/** @import { Context } from './context.js' */
 
 /**
  * The settings of a call that reads without a lock.
@@ -17,10 +18,13 @@
 /**
  * The settings of a watch.
  *
+ * - `context`: the async context of the caller. Without one, the call's code runs in that context anyway.
+ *
  * @template T
  * @typedef {ReadCall<T> & {
  *   signal: AbortSignal | undefined,
  *   onWarning: (warning: RegistryWarning) => unknown,
+ *   context?: Context,
  * }} WatchCall
  */
 
@@ -49,6 +53,7 @@
 
 const { inspect } = require('node:util')
 const native = require('./addon/load.js')
+const { runIn } = require('./context.js')
 const { RegistryError, emitProcessWarning, messageOf, propertyOf, unwrap } = require('./errors.js')
 
 const constants = native.coreConstants()
@@ -173,14 +178,16 @@ const interval = (path, value) => {
  * @param {WatchCall<unknown>} call
  * @param {RegistryWarning} warning
  */
-const deliverWarning = ({ onWarning }, warning) => {
+const deliverWarning = ({ onWarning, context }, warning) => {
 	/** @param {unknown} error */
 	const warn = (error) => emitProcessWarning(`onWarning: ${messageOf(error)}`)
-	try {
-		Promise.resolve(onWarning(warning)).catch(warn)
-	} catch (error) {
-		warn(error)
-	}
+	runIn(context, () => {
+		try {
+			Promise.resolve(onWarning(warning)).catch(warn)
+		} catch (error) {
+			warn(error)
+		}
+	})
 }
 
 /**

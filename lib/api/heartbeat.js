@@ -8,6 +8,7 @@ const { resolve } = require('node:path')
 const timers = require('node:timers')
 const native = require('../addon/load.js')
 const { registryCodec } = require('../codec/registry-codec.js')
+const { currentContext, runIn } = require('../context.js')
 const { RegistryError, emitProcessWarning, messageOf, registryError } = require('../errors.js')
 const { runOutsideScopes } = require('../locking/queue.js')
 const {
@@ -44,6 +45,9 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	const keepAlive = flag(path, 'keepAlive', options.keepAlive, false)
 	// The working folder may be another at the time of a heartbeat.
 	const file = resolve(path)
+	// An update that starts the heartbeat may be over when the heartbeat updates. `stop` may be called
+	// from any context.
+	const context = runOutsideScopes(currentContext)
 	// To end the heartbeat there is `stop`: an aborted signal would only make all updates fail.
 	const { signal: _, ...update } = /** @type {{ signal?: unknown }} */ (options)
 
@@ -55,7 +59,7 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	 */
 	const report = async (error) => {
 		try {
-			await onError(error)
+			await runIn(context, () => onError(error))
 		} catch (another) {
 			warn(another)
 		}
@@ -63,7 +67,7 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 
 	const getRecord = async () => {
 		/** @type {WatcherRecord | undefined} */
-		const watcher = await getWatcher()
+		const watcher = await runIn(context, getWatcher)
 		// The addon would accept an id or a claim, but `getWatcher` has to return a record.
 		if (typeof watcher?.host === 'string') return watcher
 		throw invalidArgument(file, 'getWatcher must return a whole record')
@@ -94,8 +98,7 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 			if (!isStopped) schedule()
 		}
 		const pauseMs = intervalMs * (1 - heartbeatJitter * Math.random())
-		// An update that starts the heartbeat may be over when the heartbeat updates.
-		timer = runOutsideScopes(() => timers.setTimeout(run, pauseMs))
+		timer = runIn(context, () => timers.setTimeout(run, pauseMs))
 		if (!keepAlive) timer.unref()
 	}
 	schedule()

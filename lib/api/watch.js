@@ -10,6 +10,7 @@ const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
 const { decode, refusalOf } = require('../codec/content.js')
 const { registryCodec } = require('../codec/registry-codec.js')
+const { currentContext, runIn } = require('../context.js')
 const { RegistryError, unwrap } = require('../errors.js')
 const { onAbort } = require('../locking/abort-signal.js')
 const { deliverWarning, prepareWatch } = require('../options.js')
@@ -50,6 +51,9 @@ const ended = (value) => ({ done: true, value })
  */
 const watchFile = (call) => {
 	const { path, signal } = call
+	// `next` may be called from any other.
+	const context = currentContext()
+	call.context = context
 	const handle = unwrap(native.watch(path))
 	let isOver = false
 	/**
@@ -82,7 +86,10 @@ const watchFile = (call) => {
 				const content = unwrap(await resultOf(handle.next()))
 				// The watch may have ended just when there was something to deliver.
 				if (!isOver && content) {
-					return { done: /** @type {const} */ (false), value: stateOf(call, content) }
+					return {
+						done: /** @type {const} */ (false),
+						value: runIn(context, () => stateOf(call, content)),
+					}
 				}
 			} catch (error) {
 				end(error)

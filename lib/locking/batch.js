@@ -4,7 +4,6 @@
 // other, one commit. Each updater gets its predecessor's result as an object of its own. An updater
 // that fails fails alone. All are settled when the commit is done.
 
-/** @import { RegistryWarning } from '../../index.js' */
 /** @import { LockHandle } from '../addon/addon.d.ts' */
 /** @import { Content } from '../codec/content.js' */
 /** @import { LockCall } from '../options.js' */
@@ -31,8 +30,8 @@
  * }} Opened
  */
 
-const { AsyncResource } = require('node:async_hooks')
 const { look, open } = require('../codec/content.js')
+const { runIn } = require('../context.js')
 const { isThenable } = require('../errors.js')
 const { unlessAborted, updateAborted } = require('./abort-signal.js')
 const { BatchMember, settleAll, submit } = require('./batch-member.js')
@@ -50,9 +49,6 @@ const BATCH_TIME_MS = 20
  * @extends {BatchMember<T>}
  */
 class UpdateMember extends BatchMember {
-	/** The async context of the caller: the batch runs in that of its first member. */
-	#context = new AsyncResource('RegistryUpdate')
-
 	/**
 	 * @param {LockCall<T>} call
 	 * @param {Update<T>} update
@@ -61,33 +57,11 @@ class UpdateMember extends BatchMember {
 		super(call)
 		this.update = update
 	}
-
-	/**
-	 * Runs code of the caller's, or that calls such code.
-	 *
-	 * @template R
-	 * @param {() => R} body
-	 */
-	runInContext(body) {
-		return this.#context.runInAsyncScope(body)
-	}
-
-	/**
-	 * The call for a change of content that is corrupt: its warning is delivered by the batch.
-	 *
-	 * @returns {LockCall<unknown>}
-	 */
-	warningCall() {
-		const { call } = this
-		const onWarning = (/** @type {RegistryWarning} */ warning) =>
-			this.runInContext(() => call.onWarning(warning))
-		return { ...call, onWarning }
-	}
 }
 
 /** @typedef {UpdateMember<unknown>} Member */
 
-/** The file's content as the next commit will write it. */
+/** The file's content as the next commit will write it. Codecs are callers' code, as updaters are. */
 class PendingContent {
 	/** @param {LockHandle} lock */
 	constructor(lock) {
@@ -111,7 +85,8 @@ class PendingContent {
 	 * @param {LockCall<unknown>} call
 	 */
 	look(call) {
-		return this.content.codec === call.codec ? { corrupt: undefined } : look(call, this.content)
+		if (this.content.codec === call.codec) return { corrupt: undefined }
+		return runIn(call.context, () => look(call, this.content))
 	}
 
 	/**
@@ -121,33 +96,33 @@ class PendingContent {
 	 * @returns {Opened}
 	 */
 	open(call) {
-		return open(call, this.content)
+		return runIn(call.context, () => open(call, this.content))
 	}
 
 	/**
-	 * @param {Member} member
+	 * @param {LockCall<unknown>} call
 	 * @param {string} text
 	 * @param {string | undefined} corrupt
 	 */
-	set(member, text, corrupt) {
-		const { call } = member
+	set(call, text, corrupt) {
 		/** @type {Content} */
 		this.content = { exists: true, text, codec: call.codec }
-		this.changes.push({ call: corrupt === undefined ? call : member.warningCall(), corrupt })
+		this.changes.push({ call, corrupt })
 	}
 
 	/**
 	 * Takes what an updater made of the value that it was given.
 	 *
-	 * @param {Member} member
+	 * @param {LockCall<unknown>} call
 	 * @param {Opened} opened
 	 * @param {unknown} next
 	 */
-	accept(member, { corrupt, isChanged }, next) {
-		const { call } = member
+	accept(call, { corrupt, isChanged }, next) {
 		if (call.signal?.aborted) throw updateAborted(call.path, call.signal)
-		const text = call.codec.encode(call.path, next)
-		if (isChanged(next, text)) this.set(member, text, corrupt)
+		runIn(call.context, () => {
+			const text = call.codec.encode(call.path, next)
+			if (isChanged(next, text)) this.set(call, text, corrupt)
+		})
 	}
 
 	/**
@@ -274,7 +249,7 @@ class Batch {
 	 */
 	replace(member, corrupt, text) {
 		if (this.postpones(member, corrupt)) return false
-		this.pending.set(member, text, corrupt)
+		this.pending.set(member.call, text, corrupt)
 		this.uncommitted.push({ member, value: undefined })
 		return true
 	}
@@ -286,7 +261,9 @@ class Batch {
 	 */
 	runUpdater(member, opened, updater) {
 		if (this.postpones(member, opened.corrupt)) return false
-		const { result, exit } = runInScope(this.lockName, () => updater(opened.given))
+		const { result, exit } = runIn(member.call.context, () =>
+			runInScope(this.lockName, () => updater(opened.given)),
+		)
 		if (isThenable(result)) return this.settle(member, opened, result, exit)
 		exit()
 		return this.accept(member, opened, result)
@@ -298,7 +275,7 @@ class Batch {
 	 * @param {unknown} value
 	 */
 	accept(member, opened, value) {
-		this.pending.accept(member, opened, value)
+		this.pending.accept(member.call, opened, value)
 		this.uncommitted.push({ member, value })
 		return true
 	}
@@ -315,8 +292,7 @@ class Batch {
 		const settled = unlessAborted(member.call, Promise.resolve(result)).finally(exit)
 		settled.catch(() => {})
 		if (await this.commitEarlier()) {
-			const value = await settled
-			member.runInContext(() => this.accept(member, opened, value))
+			this.accept(member, opened, await settled)
 		}
 		// It was given what was never written.
 		else this.toRunAgain.push(member)
@@ -340,7 +316,7 @@ class Batch {
 		for (let member = this.next(); member; member = mayGoOn ? this.next() : undefined) {
 			const running = member
 			try {
-				const outcome = running.runInContext(() => this.run(running))
+				const outcome = this.run(running)
 				mayGoOn = typeof outcome === 'boolean' ? outcome : await outcome
 			} catch (error) {
 				this.settlements.push(() => running.reject(error))

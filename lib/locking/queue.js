@@ -45,6 +45,7 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks')
 const native = require('../addon/load.js')
+const { currentContext } = require('../context.js')
 const { RegistryError, holderOf } = require('../errors.js')
 const { MAX_TIMER_MS, remainingMs } = require('../options.js')
 const { onAbort, updateAborted } = require('./abort-signal.js')
@@ -310,6 +311,9 @@ const runQueued = async (call, body, member) => {
 	if (queue.length > 0 && call.timeoutMs === 0) throw timedOut(call)
 	queue.push(queued)
 	queues.set(lockName, queue)
+	// A call that waits may run in the batch of another one, whose code would show it another context. A
+	// call that is the first never does.
+	if (queue[0] !== queued) call.context = currentContext()
 	try {
 		if (queue[0] !== queued && (await waitUntilFirst(call, queue, queued))) return undefined
 		return await body(queued)
