@@ -119,3 +119,10 @@ impl DocumentLoad {
 pub fn load_document_sync(request: AcquireRequest) -> AddonResult<LoadedText> {
     addon_result(load(&request, &request.options()), |loaded| loaded)
 }
+
+impl Drop for DocumentLoad {
+    /// A worker that was terminated no longer waits.
+    fn drop(&mut self) {
+        self.token.cancel();
+    }
+}
