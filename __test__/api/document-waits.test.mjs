@@ -99,11 +99,8 @@ for (const lock of LOCKS) {
 			const told = lock === 'registry' ? [holder.pid] : [holder.pid, undefined]
 			assert.ok(told.includes(busy.holder?.pid), name)
 
-			const started = performance.now()
 			const late = await caught(call(document, { timeoutMs: 50 }))
-			const waited = performance.now() - started
 			assert.deepEqual([late.name, late.code, late.path], ['RegistryError', 'LOCK_TIMEOUT', path])
-			assert.ok(waited >= 49 && waited < 20_000, `${name}: ${waited} ms`)
 			assert.match(late.message, /still locked after/, name)
 		}
 		await end(holder)

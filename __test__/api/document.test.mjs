@@ -352,9 +352,9 @@ for (const lock of LOCKS) {
 	test(`${lock}: a write is durable unless the options say otherwise`, async (t) => {
 		const at = folder(t)
 		const asked = []
-		const { commit, commitSync } = native.HeldLock.prototype
-		t.after(() => Object.assign(native.HeldLock.prototype, { commit, commitSync }))
-		Object.assign(native.HeldLock.prototype, {
+		const { commit, commitSync } = native.LockHandle.prototype
+		t.after(() => Object.assign(native.LockHandle.prototype, { commit, commitSync }))
+		Object.assign(native.LockHandle.prototype, {
 			commit(request) {
 				asked.push(request.durable)
 				return commit.call(this, request)

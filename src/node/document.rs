@@ -1,6 +1,7 @@
 //! Documents: their names and lock files, and reading one under its lock.
 
-use std::path;
+use std::fs;
+use std::path::{self, Path, PathBuf};
 
 use napi::Env;
 use napi_derive::napi;
@@ -54,8 +55,19 @@ pub fn resolve_document(
 
 fn resolve(path: &str, choice: &LockChoice) -> Result<DocumentPaths> {
     let paths = FilePaths::resolve(path.as_ref())?;
-    let lock_path = utf8_path(choice.resolve(&paths)?.file(&paths).to_path_buf())?;
-    Ok(DocumentPaths { path: utf8_path(paths.target)?, lock_path })
+    let lock_path = in_real_folder(choice.resolve(&paths)?.file(&paths));
+    Ok(DocumentPaths { path: utf8_path(paths.target)?, lock_path: utf8_path(lock_path)? })
+}
+
+/// A lock file's path with the symbolic links followed that lead to its folder: JavaScript knows a lock
+/// by this name, and two names of one lock file would be two locks to it. The file itself must not be a
+/// symbolic link, which locking it says.
+fn in_real_folder(lock_file: &Path) -> PathBuf {
+    let folder = lock_file.parent().and_then(|folder| fs::canonicalize(folder).ok());
+    match (folder, lock_file.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => lock_file.to_path_buf(),
+    }
 }
 
 /// What a document's file holds.
