@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         [path, times, flag] if flag == "--load-save" => (path, times, true),
         _ => return Err("usage: counter PATH TIMES [--load-save]".into()),
     };
-    // A process may crash without harm all the same. Only a power failure could undo an update.
+    // A process may crash without harm nevertheless. Only a power failure could undo an update.
     let counter = Document::json(path).empty(Counter::default).durable(false);
     let (mut acknowledged, mut busy) = (0, 0);
     for _ in 0..times.parse::<u32>()? {

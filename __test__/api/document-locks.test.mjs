@@ -432,7 +432,7 @@ for (const lock of LOCKS) {
 			const outcomes = runUnprivileged(text)
 			chmodSync(at.dir, 0o755)
 			const locked = lock === 'lock-file' && mode === 0o644
-			// The owner of the files, who may write them all the same, is no such process.
+			// The owner of the files, who may write them nevertheless, is no such process.
 			if (isRoot) {
 				for (const { value } of outcomes.loads) {
 					assert.deepEqual(value, { value: ['there'], locked }, `${mode?.toString(8)}`)

@@ -89,7 +89,7 @@ for (const onCorrupt of ['fail', 'keep']) {
 		assert.deepEqual([other.code, other.path], ['UNSUPPORTED_VERSION', at.path])
 		assert.match(other.message, /has schema version 2, not 1/)
 		replace(at.path, Buffer.from([0xff]))
-		// Another content: it is delivered anew, though its value is the same.
+		// Another content: it is delivered anew, though its value is equal.
 		assert.deepEqual(await next(), [])
 		assert.match(warned.splice(0)[0].message, /its bytes are not UTF-8/)
 		// A missing file is a state like any other.

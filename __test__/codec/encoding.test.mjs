@@ -166,7 +166,7 @@ for (const lock of LOCKS) {
 			}
 			assert.equal(await leaves(at, run(addInPlace, lists)), false)
 			assert.equal(at.text(), print([1.5, 2, 3]))
-			// Another object is written, as in a registry, even if it prints the same.
+			// Another object is written, as in a registry, even if it prints alike.
 			assert.equal(
 				await leaves(
 					at,
