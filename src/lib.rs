@@ -96,7 +96,7 @@
 //! - [`Document::save`] replaces the whole text: comments, and fields that the document's type does not
 //!   know, are lost, unless the type keeps the fields with `#[serde(flatten)]`. [`Document::update`] keeps
 //!   them in JSON and TOML, and a registry keeps its unknown fields.
-//! - Extended attributes and access control lists of a replaced file are not carried over.
+//! - Access control lists, `user.*` attributes and labels of a replaced file are carried over on Linux only.
 //! - A lock that is leaked (`std::mem::forget`) is held until the process ends.
 //!
 //! ARCHITECTURE.md describes the protocol, and what a crash leaves behind at each of its steps.
