@@ -456,7 +456,8 @@ export class Document<T = unknown> {
 	 */
 	lockPath(): string
 	/**
-	 * Reads the value under a shared lock, in one try by default. Needs no write access.
+	 * Reads the value under a shared lock, in one try by default. Needs no write access. Inside an
+	 * updater of the document, or inside {@link withLock}, it reads under the lock that is held there.
 	 *
 	 * @throws {RegistryError} `LOCK_BUSY` or `LOCK_TIMEOUT` with the lock file's path; `NOT_FOUND`;
 	 * `PARSE`; `UNSUPPORTED_VERSION`; `LOCK_MISMATCH`; `ABORTED`; `PERMISSION_DENIED`;
@@ -497,7 +498,7 @@ export class Document<T = unknown> {
 	): Promise<R>
 	/**
 	 * Watches the document, as {@link watchRegistry} does it. A file that is missing or can't be
-	 * decoded is delivered as `empty()`; without `empty` the iteration ends with `NOT_FOUND`.
+	 * decoded is delivered as `empty()`. Without `empty` the iteration ends with `NOT_FOUND` or `PARSE`.
 	 */
 	watch(options?: DocumentWatchOptions): RegistryWatch<T>
 }

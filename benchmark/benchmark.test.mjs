@@ -164,7 +164,7 @@ test('a lost update or an error of this package fails; a timeout or another’s 
 	const found = (results, part = 'processes') =>
 		defects({ [part]: { results } }, (name) => name.startsWith('argus'))
 	const fine = { contestant: 'argus-sync', processes: 4, lost: 0, errors: { LOCK_TIMEOUT: 3 } }
-	assert.deepEqual(found([fine, { ...fine, contestant: 'seed-lock', lost: 5 }]), [])
+	assert.deepEqual(found([fine, { ...fine, contestant: 'older-argus', lost: 5 }]), [])
 	assert.deepEqual(found([{ ...fine, lost: 1 }]), ['processes, argus-sync, 4 processes: lost 1'])
 	// The updates could not be counted: the file is no registry any more.
 	assert.equal(found([{ ...fine, lost: Number.NaN }]).length, 1)
@@ -208,7 +208,7 @@ test('a run measures with real processes, saves its results, and leaves no other
 	const folder = mkdtempSync(join(tmpdir(), 'argus-benchmark-'))
 	t.after(() => rmSync(folder, { recursive: true }))
 	const run = fileURLToPath(new URL('./run.mjs', import.meta.url))
-	const parts = ['--part', 'processes,watchers', '--only', 'argus-async,seed-lock']
+	const parts = ['--part', 'processes,watchers', '--only', 'argus-async,older-argus']
 	const size = ['--quick', '--seconds', '0.2', '--processes', '2', '--place', 'disk']
 	const args = [run, ...parts, ...size, '--dir', folder, '--json', join(folder, 'found.json')]
 	const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
@@ -217,7 +217,7 @@ test('a run measures with real processes, saves its results, and leaves no other
 	const found = JSON.parse(readFileSync(join(folder, 'found.json'), 'utf8'))
 	assert.equal(found.settings.quick, true)
 	const [ours, theirs] = found.parts.processes.cells
-	assert.deepEqual([ours.contestant, theirs.contestant], ['argus-async', 'seed-lock'])
+	assert.deepEqual([ours.contestant, theirs.contestant], ['argus-async', 'older-argus'])
 	assert.equal(ours.perProcess.length, 2)
 	assert.ok(ours.acknowledged > 0)
 	// Each call has a latency, the rejected ones too.

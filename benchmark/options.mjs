@@ -14,7 +14,7 @@ const wrapped = (words) => words.join(', ').replace(/(.{40,70}), /g, `$1,\n${' '
 export const help = `Usage: npm run bench -- [OPTIONS]
 
 Measures locked updates of a small registry that processes share: this addon and this crate, beside
-a JavaScript lock written to argus's seed document, proper-lockfile with write-file-atomic, SQLite,
+the JavaScript lock of older argus, proper-lockfile with write-file-atomic, SQLite,
 LMDB, and the system calls alone. A full run takes a quarter of an hour.
 
   --quick           all parts in one round, in a few minutes: shows whether everything works

@@ -217,7 +217,7 @@ test('the marks on lines are at the numbers of docs/benchmark.json', async () =>
 	const data = readPublished()
 	const pictures = await picturesOf(data)
 	const bases = [
-		...['argus-sync', 'argus-async', 'argus-heartbeat', 'crate-update', 'seed-lock'],
+		...['argus-sync', 'argus-async', 'argus-heartbeat', 'crate-update', 'older-argus'],
 		...['proper-lockfile', 'sqlite', 'lmdb'],
 	]
 	const results = ['one-process', 'processes'].flatMap((part) => onDisk(data, part, false))

@@ -42,11 +42,11 @@ const alone = (find) => {
 	return rows
 }
 
-const plainFiles = ['seed-lock', 'proper-lockfile']
+const plainFiles = ['older-argus', 'proper-lockfile']
 
 const ten = (find) => {
 	const rows = []
-	const seed = find('processes', 'seed-lock', { processes: 10 })
+	const olderArgus = find('processes', 'older-argus', { processes: 10 })
 	const others = plainFiles
 		.map((name) => find('processes', name, { processes: 10 })?.opsPerSecond)
 		.filter((value) => value !== undefined)
@@ -60,8 +60,8 @@ const ten = (find) => {
 		const median = find('one-process', name)?.p50
 		const fair = `${name}, 10 processes: worst p99 at most 3 times the fair share`
 		rows.push(limit(fair, ratio(ours?.worstP99, median && 10 * median), 3, 'x'))
-		const tail = `${name}, 10 processes: worst p99 at most 1/20 of the seed lock's`
-		rows.push(limit(tail, ratio(ours?.worstP99, seed?.worstP99), 0.05, 'x'))
+		const tail = `${name}, 10 processes: worst p99 at most 1/20 of older argus's`
+		rows.push(limit(tail, ratio(ours?.worstP99, olderArgus?.worstP99), 0.05, 'x'))
 	}
 	return rows
 }
@@ -112,8 +112,8 @@ export const checkTargets = (parts) => {
 		...ten(find),
 		...endurance(find),
 		atLeast(
-			"1,000 calls at once in one process: at least 50 times the seed lock's throughput",
-			ratio(burst('argus-async'), burst('seed-lock')),
+			"1,000 calls at once in one process: at least 50 times older argus's throughput",
+			ratio(burst('argus-async'), burst('older-argus')),
 			50,
 			'x',
 		),

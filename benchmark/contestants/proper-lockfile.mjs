@@ -1,4 +1,4 @@
-// proper-lockfile with write-file-atomic, with about the timing of the seed document's lock: it waits
+// proper-lockfile with write-file-atomic, with about the timing of older argus's lock: it waits
 // for 2 s with pauses of 25 to 225 ms, and a lock is stale after 10 s. write-file-atomic syncs the file
 // and never its folder.
 

@@ -10,7 +10,7 @@ import { median, spread } from '../statistics.mjs'
 export const summary = '1,000 concurrent calls in one process'
 
 /** The contestants whose calls don't block; and SQLite, whose calls run one after the other. */
-const BASES = ['argus-async', 'seed-lock', 'proper-lockfile', 'sqlite', 'lmdb']
+const BASES = ['argus-async', 'older-argus', 'proper-lockfile', 'sqlite', 'lmdb']
 
 const burst = async ({ base, durable, script, load }, folder, calls) => {
 	const path = join(mkdtempSync(join(folder, `${base}-`)), 'registry.json')

@@ -8,7 +8,7 @@ const WRITERS = 4
 const READERS = 2
 
 /** One contestant for each way of reading. Those left out read as another one does. */
-const BASES = ['argus-async', 'seed-lock', 'proper-lockfile', 'sqlite', 'lmdb']
+const BASES = ['argus-async', 'older-argus', 'proper-lockfile', 'sqlite', 'lmdb']
 
 export const run = async (context) => {
 	const { contestants, places, settings } = context

@@ -10,7 +10,7 @@ import { median } from '../statistics.mjs'
 export const summary = 'the next update after SIGKILL of the holder'
 
 /** Their updates fail until the lock is 10 s old. One kill is enough to show that. */
-const KILLED_ONCE = ['seed-lock', 'proper-lockfile']
+const KILLED_ONCE = ['older-argus', 'proper-lockfile']
 const BASES = ['argus-sync', 'argus-async', 'argus-heartbeat', 'sqlite', 'lmdb', ...KILLED_ONCE]
 
 const recover = async ({ base, script, durable, load }, folder) => {

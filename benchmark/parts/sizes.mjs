@@ -7,7 +7,7 @@ import { median } from '../statistics.mjs'
 
 export const summary = 'registries of 1, 10, 100, 1,000 and 10,000 entries'
 
-const BASES = ['argus-sync', 'argus-async', 'argus-heartbeat', 'seed-lock', 'sqlite', 'lmdb']
+const BASES = ['argus-sync', 'argus-async', 'argus-heartbeat', 'older-argus', 'sqlite', 'lmdb']
 
 /**
  * Each contestant in a process of its own: in one process, the garbage of one contestant would be

@@ -16,10 +16,10 @@ const PAIRS = [
 	['argus-async', 'argus-async'],
 	['crate-update', 'argus-async'],
 	// A process of an older argus: its lockfile, and no guard.
-	['argus-sync', 'seed-lock'],
-	['argus-async', 'seed-lock'],
-	['crate-update', 'seed-lock'],
-	['seed-lock', 'seed-lock'],
+	['argus-sync', 'older-argus'],
+	['argus-async', 'older-argus'],
+	['crate-update', 'older-argus'],
+	['older-argus', 'older-argus'],
 	['proper-lockfile', 'proper-lockfile'],
 	['sqlite', 'sqlite'],
 ]

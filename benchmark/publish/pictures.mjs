@@ -5,14 +5,14 @@ import { colourOf, nameOf, originOf, shapeOf } from './labels.mjs'
 import { renderSvg } from './render-svg.mjs'
 
 const BASES = [
-	...['floor', 'argus-sync', 'argus-async', 'argus-heartbeat', 'crate-update', 'seed-lock'],
+	...['floor', 'argus-sync', 'argus-async', 'argus-heartbeat', 'crate-update', 'older-argus'],
 	...['proper-lockfile', 'sqlite', 'lmdb'],
 ]
 
 const HEARTBEAT_BASES = BASES.map((base) => (base === 'crate-update' ? 'crate-heartbeat' : base))
 
 const SIZE_BASES = [
-	...['copy', 'argus-sync', 'argus-async', 'argus-heartbeat', 'seed-lock', 'sqlite', 'lmdb'],
+	...['copy', 'argus-sync', 'argus-async', 'argus-heartbeat', 'older-argus', 'sqlite', 'lmdb'],
 ]
 
 const onDisk = (data, part, durable) =>

@@ -145,7 +145,7 @@ const waiting = ({
 	table([
 		['waiting call', 'held by', 'CPU, ms', 'waited, ms', 'error'],
 		...results.map(({ contestant, holder, cpuMs, ms: waited, code }) => [
-			...[nameOf(contestant), holder === 'seed-lock' ? 'an older argus' : 'the same package'],
+			...[nameOf(contestant), holder === 'older-argus' ? 'an older argus' : 'the same package'],
 			...[ms(cpuMs), ms(waited), errorsText({ [code]: 1 }).slice(2)],
 		]),
 	])

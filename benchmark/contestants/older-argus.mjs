@@ -1,5 +1,4 @@
-// The lock that argus's seed document asks for, to the letter and with its flaws. argus would have it
-// without this package. Its pauses are argus's own, 25 to 225 ms. It replaces files by renaming, as
+// The JavaScript lock that argus has without this package, to the letter and with its flaws. Its pauses are argus's own, 25 to 225 ms. It replaces files by renaming, as
 // argus does, and never syncs them.
 
 import { open, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
