@@ -24,9 +24,10 @@ const packageFacts = {
  * text of a CommonJS file, and does not follow esbuild's wrapper around a module. The line does nothing.
  */
 const exportsForLexer = () => {
-	const found = /^module\.exports = (\{[\s\w,]*\})$/m.exec(readFileSync(entry, 'utf8'))
-	if (!found) throw new Error('lib/index.js has no `module.exports = { names }`')
-	return `0 && (module.exports = ${found[1]});`
+	const found = /^module\.exports = \{\n([\s\S]*?)^\}$/m.exec(readFileSync(entry, 'utf8'))
+	const names = found?.[1].match(/(?<=^\t(?:get )?)\w+(?=,$|\(\))/gm)
+	if (!names) throw new Error('lib/index.js has no `module.exports = { names }`')
+	return `0 && (module.exports = { ${names.join(', ')} });`
 }
 
 /** The files as lib/ has them now: the text of each by its path. */

@@ -31,7 +31,7 @@ const isOtherVersion = (error) =>
 	propertyOf(error, 'code') === 'UNSUPPORTED_VERSION'
 
 /** UTF-8 has none: the file would hold something else than what was encoded. */
-const loneSurrogate = /\p{Surrogate}/u
+const loneSurrogate = /[\ud800-\udfff]/u
 
 /**
  * The version that a value carries, if it carries one; `null` is none, as to Rust's documents.
