@@ -20,6 +20,12 @@
  * Each function of a caller runs in the async context (`AsyncLocalStorage`, `domain`) of the call that
  * brought it: of the update, of {@link watchRegistry}, of {@link startRegistryHeartbeat}. A document's
  * functions run in the context of the call on the document that needs them, or of its `watch`.
+ *
+ * Waits, timeouts and heartbeats go by the real clock and real timers, also where a program's tests mock
+ * these (`mock.timers` of node:test, sinon, jest). What is data follows a mocked `Date`: the `updatedAt`
+ * of {@link createEmptyRegistry}, {@link setWatcherEntry} and {@link removeWatcherEntry}, and with them
+ * that of a registry that an update finds missing. Entry operations date entries by the system's clock,
+ * unless they are given `now`.
  */
 
 /** The schema version that is read and written. */

@@ -10,6 +10,8 @@
 
 // Loaded now, so that an addon that is missing is noticed at once.
 require('./addon/load.js')
+// Taken now, before mocks can be in their place.
+require('./clock.js')
 const { listWatchers, removeWatcherEntry, setWatcherEntry } = require('./api/values.js')
 const {
 	DEFAULT_TTL_MS,

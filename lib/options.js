@@ -53,6 +53,7 @@
 
 const { inspect } = require('node:util')
 const native = require('./addon/load.js')
+const { monotonicMs } = require('./clock.js')
 const { runIn } = require('./context.js')
 const { RegistryError, emitProcessWarning, messageOf, propertyOf, unwrap } = require('./errors.js')
 
@@ -244,7 +245,7 @@ const checkCall = (path, codec, options = {}) => {
 	const timeoutMs = milliseconds(path, 'timeoutMs', options.timeoutMs, constants.timeoutMs)
 	const staleMs = milliseconds(path, 'staleMs', options.staleMs, constants.staleMs)
 	const durable = flag(path, 'durable', options.durable, true)
-	const startedAt = performance.now()
+	const startedAt = monotonicMs()
 	const lockName = path
 	return { path, codec, signal, onWarning, timeoutMs, staleMs, durable, startedAt, lockName }
 }
@@ -270,7 +271,7 @@ const prepare = (path, codec, options) => {
  *
  * @param {LockCall<unknown>} call
  */
-const elapsedMs = ({ startedAt }) => performance.now() - startedAt
+const elapsedMs = ({ startedAt }) => monotonicMs() - startedAt
 
 /**
  * How much of a call's timeout is left.

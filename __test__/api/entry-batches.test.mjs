@@ -22,6 +22,7 @@ import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { addonPath } from '../support/install.mjs'
 import { queues } from '../support/locks.mjs'
 import { packageFile } from '../support/script.mjs'
+import { loadWithTimers } from '../support/timers.mjs'
 
 /**
  * An operation that waits for the lock in front of others; the function that is returned ends its
@@ -98,23 +99,19 @@ test('the time that an operation spent in the queue counts for its timeout', asy
 	const at = folder(t)
 	const holder = await held(t, at)
 	const calls = callsOf(t)
-	const timers = []
-	const { setTimeout } = globalThis
-	t.after(() => {
-		globalThis.setTimeout = setTimeout
+	let timers = []
+	const { announceWatcher } = loadWithTimers((setTimeout, run, ms, ...args) => {
+		timers.push(ms)
+		return setTimeout(run, ms, ...args)
 	})
 	const next = waitInFront(at)
 	const announced = ['app', 'with it'].map((id) => announceWatcher(at.path, record(id), PATIENT))
 	const startedAt = performance.now()
 	while (performance.now() < startedAt + 20) await new Promise((resolve) => setImmediate(resolve))
-	globalThis.setTimeout = (run, ms, ...args) => {
-		timers.push(ms)
-		return setTimeout(run, ms, ...args)
-	}
+	timers = []
 	await next()
 	holder.settle()
 	await Promise.all(announced)
-	globalThis.setTimeout = setTimeout
 	const { count, elapsedMs } = calls[1]
 	assert.equal(count, 2)
 	assert.ok(elapsedMs >= 20, `${elapsedMs} ms`)

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, rmdirSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import {
@@ -19,6 +18,7 @@ import {
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { puppet } from '../support/processes.mjs'
 import { asCommand, importPackage, packageFile } from '../support/script.mjs'
+import { loadWithTimers } from '../support/timers.mjs'
 
 const PATIENT = { timeoutMs: 60_000, durable: false }
 
@@ -66,16 +66,10 @@ test('a heartbeat writes the record that it is given, dated at the time of the r
 test('the first renewal comes after an interval, and pauses vary', async (t) => {
 	const at = folder(t)
 	await announceWatcher(at.path, record('app'), PATIENT)
-	// The module as the package has it: an ES module has another object.
-	const timers = createRequire(packageFile)('node:timers')
-	const { setTimeout } = timers
 	const pauses = []
-	timers.setTimeout = (run, ms) => {
+	const { startRegistryHeartbeat } = loadWithTimers((setTimeout, run, ms) => {
 		pauses.push(ms)
 		return setTimeout(run, Math.min(ms, 1))
-	}
-	t.after(() => {
-		timers.setTimeout = setTimeout
 	})
 	let renewals = 0
 	const getWatcher = () => {

@@ -11,8 +11,10 @@ import {
 	unlinkSync,
 	writeFileSync,
 } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { addonPath } from './install.mjs'
 
 /** Deno's workers may still do their last update when they count as terminated. */
 const removeWhole = (dir) => {
@@ -55,22 +57,23 @@ export const print = (value) => JSON.stringify(value, null, 2)
 
 /**
  * Takes the next lock of this thread away, between its reading and its writing, also from calls
- * that run no code of their caller: the thread reads the clock when it has the lock. Returns a
+ * that run no code of their caller: the thread asks the addon for the text when it has the lock. Returns a
  * function that says whether that has happened.
  */
 export const lockTakenOnce = (t, at, takeOver = () => {}) => {
 	let taken = false
-	const { now } = Date
+	const { prototype } = createRequire(addonPath)(addonPath).LockHandle
+	const { text } = prototype
 	t.after(() => {
-		Date.now = now
+		prototype.text = text
 	})
-	Date.now = () => {
+	prototype.text = function () {
 		if (!taken && existsSync(at.lockfile)) {
 			taken = true
 			unlinkSync(at.lockfile)
 			takeOver()
 		}
-		return now()
+		return text.call(this)
 	}
 	return () => taken
 }

@@ -5,7 +5,17 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 
 /** From the lowest to the highest. A module uses modules of its own layer and of lower ones. */
-export const LAYERS = ['context', 'errors', 'addon', 'codec', 'options', 'locking', 'api', 'index']
+export const LAYERS = [
+	'clock',
+	'context',
+	'errors',
+	'addon',
+	'codec',
+	'options',
+	'locking',
+	'api',
+	'index',
+]
 
 /** The source of each module of a folder, by its path in the folder: `codec/content.js`. */
 export const modulesIn = (dir, folder = '') =>

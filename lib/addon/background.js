@@ -4,6 +4,7 @@
 
 /** @import { Background, PolledWork } from './addon.d.ts' */
 
+const { startTimer } = require('../clock.js')
 const native = require('./load.js')
 
 const MAX_PAUSE_MS = 32
@@ -21,7 +22,7 @@ const mustPoll = isOldBun && !require('node:worker_threads').isMainThread
 if (mustPoll) native.returnPolledWork()
 
 /** @param {number} ms */
-const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+const delay = (ms) => new Promise((resolve) => startTimer(ms, () => resolve(undefined)))
 
 /**
  * @template T

@@ -5,8 +5,8 @@
 /** @import { WatcherRecord } from '../../index.js' */
 
 const { resolve } = require('node:path')
-const timers = require('node:timers')
 const native = require('../addon/load.js')
+const { startTimer } = require('../clock.js')
 const { registryCodec } = require('../codec/registry-codec.js')
 const { currentContext, runIn } = require('../context.js')
 const { RegistryError, emitProcessWarning, messageOf, registryError } = require('../errors.js')
@@ -85,8 +85,7 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 		}
 	}
 
-	/** @type {NodeJS.Timeout | undefined} */
-	let timer
+	let stopTimer = () => {}
 	/** @type {Promise<void> | undefined} */
 	let beating
 	let isStopped = false
@@ -98,15 +97,14 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 			if (!isStopped) schedule()
 		}
 		const pauseMs = intervalMs * (1 - heartbeatJitter * Math.random())
-		timer = runIn(context, () => timers.setTimeout(run, pauseMs))
-		if (!keepAlive) timer.unref()
+		stopTimer = runIn(context, () => startTimer(pauseMs, run, { keepAlive }))
 	}
 	schedule()
 
 	return {
 		stop: async (how) => {
 			isStopped = true
-			timers.clearTimeout(timer)
+			stopTimer()
 			await beating
 			if (!how?.remove) return false
 			try {

@@ -30,6 +30,7 @@
  * }} Opened
  */
 
+const { monotonicMs } = require('../clock.js')
 const { look, open } = require('../codec/content.js')
 const { runIn } = require('../context.js')
 const { isThenable } = require('../errors.js')
@@ -162,7 +163,7 @@ class Batch {
 		this.lockName = lockName
 		this.members = members
 		this.pending = new PendingContent(lock)
-		this.startedAt = performance.now()
+		this.startedAt = monotonicMs()
 		/**
 		 * The members that have run and wait for the commit, and what each resolves with.
 		 *
@@ -182,7 +183,7 @@ class Batch {
 	/** The member that runs next: one that is here already, or one that waits in the queue. */
 	next() {
 		if (this.members.length > 0) return this.members.shift()
-		const isOver = performance.now() - this.startedAt >= BATCH_TIME_MS
+		const isOver = monotonicMs() - this.startedAt >= BATCH_TIME_MS
 		// Documents may share a lock file; a batch is of one file.
 		const fits = (/** @type {Member} */ { call }) => call.path === this.path
 		return isOver ? undefined : takeForBatch(this.lockName, UpdateMember, fits)

@@ -4,7 +4,7 @@
 // program that awaits update after update would keep its own timers and sockets waiting. This
 // module says when such a call has to let the loop turn first.
 
-const { setImmediate } = require('node:timers')
+const { monotonicMs, onLoopTurn } = require('../clock.js')
 
 /** How long calls may follow each other without a turn of the event loop. */
 const MAX_BURST_MS = 5
@@ -22,15 +22,15 @@ const onTurn = () => {
 
 /** Whether the loop has to turn before another call is done at once. */
 const isTurnDue = () => {
-	const now = performance.now()
+	const now = monotonicMs()
 	if (since === undefined) {
 		since = now
-		setImmediate(onTurn)
+		onLoopTurn(onTurn)
 	}
 	return now - since > MAX_BURST_MS
 }
 
 /** Resolves when the loop has turned. */
-const letLoopTurn = () => new Promise((resolve) => setImmediate(resolve))
+const letLoopTurn = () => new Promise((resolve) => onLoopTurn(() => resolve(undefined)))
 
 module.exports = { isTurnDue, letLoopTurn }

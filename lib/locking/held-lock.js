@@ -8,6 +8,7 @@
 
 const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
+const { startTimer } = require('../clock.js')
 const { RegistryError, isFailure, unwrap } = require('../errors.js')
 const { MAX_TIMER_MS, deliverWarning, acquireRequest, remainingMs } = require('../options.js')
 const { unlessAborted, updateAborted } = require('./abort-signal.js')
@@ -53,15 +54,14 @@ const acquireAtOnce = ({ path, staleMs, lockFile }) => {
 const inTime = async (left, promise) => {
 	// A call that does not wait at all settles as soon as it can.
 	if (left === 0 || left > MAX_TIMER_MS) return promise
-	/** @type {NodeJS.Timeout | undefined} */
-	let timer
+	let stopTimer = () => {}
 	const isOver = new Promise((resolve) => {
-		timer = setTimeout(resolve, left)
+		stopTimer = startTimer(left, () => resolve(undefined))
 	})
 	try {
 		return await Promise.race([promise, isOver])
 	} finally {
-		clearTimeout(timer)
+		stopTimer()
 	}
 }
 

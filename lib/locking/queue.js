@@ -45,6 +45,7 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks')
 const native = require('../addon/load.js')
+const { startTimer, timeOfDayMs } = require('../clock.js')
 const { currentContext } = require('../context.js')
 const { RegistryError, holderOf } = require('../errors.js')
 const { MAX_TIMER_MS, remainingMs } = require('../options.js')
@@ -206,9 +207,9 @@ const onTimeoutOrAbort = (call, giveUp) => {
 	const { path, signal } = call
 	const stopListening = onAbort(signal, () => giveUp(updateAborted(path, signal)))
 	const left = remainingMs(call)
-	const timer = left <= MAX_TIMER_MS ? setTimeout(() => giveUp(timedOut(call)), left) : undefined
+	const stopTimer = left <= MAX_TIMER_MS ? startTimer(left, () => giveUp(timedOut(call))) : () => {}
 	return () => {
-		clearTimeout(timer)
+		stopTimer()
 		stopListening()
 	}
 }
@@ -261,7 +262,7 @@ const leaveQueue = (lockName, queue, queued) => {
  */
 const markHolding = (queued, holdsLock) => {
 	queued.holdsLock = holdsLock
-	queued.since = holdsLock ? Date.now() : undefined
+	queued.since = holdsLock ? timeOfDayMs() : undefined
 }
 
 /**
