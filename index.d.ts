@@ -219,9 +219,10 @@ export function updateRegistry(
 /**
  * Like {@link updateRegistry}, on the calling thread, which it blocks; the updater must be
  * synchronous. Fails with `RE_ENTRANT` while an asynchronous update of this registry is under way
- * in this thread and is not being committed yet, because that update could never finish then. An
- * `exit` handler is no exception: abort or await the update before. `signal` counts only if it is
- * aborted already.
+ * in this thread and is not being committed yet, because that update could never finish then. In an
+ * `exit` handler no call that was under way can go on: what it waits for or holds is given up, nothing of
+ * it is written unless its commit has begun, and the synchronous call proceeds. `signal` counts only if
+ * it is aborted already.
  */
 export function updateRegistrySync(
 	path: string,

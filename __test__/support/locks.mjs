@@ -33,4 +33,4 @@ export const held = async (at, options = PATIENT) => {
 }
 
 /** The queues of this thread, which all copies of the package in it share. */
-export const queues = () => globalThis[Symbol.for('argus-registry.queues.2')].queues
+export const queues = () => globalThis[Symbol.for('argus-registry.queues.3')].queues

@@ -19,7 +19,7 @@ const program = (code) => {
 	return changed
 }
 
-/** Starts a program in a folder; `line` is what it first prints, `end` how it ended. */
+/** Starts a program in a folder; `pid` is its process, `line` what it first prints, `end` how it ended. */
 export const start = (t, at, name, code) => {
 	const file = join(at.dir, name)
 	writeFileSync(file, program(code))
@@ -27,6 +27,7 @@ export const start = (t, at, name, code) => {
 	const child = spawn(command, args, { cwd: at.dir, stdio: ['ignore', 'pipe', 'inherit'] })
 	t.after(() => child.kill('SIGKILL'))
 	return {
+		pid: child.pid,
 		kill: (signal) => child.kill(signal),
 		line: new Promise((resolve) => child.stdout.once('data', (data) => resolve(`${data}`.trim()))),
 		end: new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal))),

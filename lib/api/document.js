@@ -20,7 +20,7 @@ const { unlessAborted, updateAborted } = require('../locking/abort-signal.js')
 const { submitUpdate } = require('../locking/batch.js')
 const { waitSync } = require('../locking/held-lock.js')
 const { runLocked } = require('../locking/locked-section.js')
-const { isInside, refuseSync } = require('../locking/queue.js')
+const { giveUpIfLeaving, isInside, refuseSync } = require('../locking/queue.js')
 const { updateSync } = require('../locking/sync-update.js')
 const {
 	checkCall,
@@ -145,6 +145,7 @@ class Document {
 		const call = this.#call(options, ONE_TRY_MS)
 		const { path, signal } = call
 		if (signal?.aborted) throw updateAborted(path, signal)
+		giveUpIfLeaving()
 		if (this.#isHeldByCaller(call)) return this.#loadedInside(call, unwrap(native.readSync(path)))
 		// One try finds the lock busy, and does not block the thread.
 		if (call.lockFile !== undefined && call.timeoutMs > 0) refuseSync(call)

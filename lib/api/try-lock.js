@@ -7,6 +7,7 @@
 
 const native = require('../addon/load.js')
 const { unwrap } = require('../errors.js')
+const { giveUpIfLeaving } = require('../locking/queue.js')
 const { checkPath } = require('../options.js')
 
 /**
@@ -23,6 +24,7 @@ const heldLocks = new Set()
  * @returns {KernelLock}
  */
 const tryLock = (path, shared) => {
+	giveUpIfLeaving()
 	const held = unwrap(native.tryLock(checkPath(path, 'lockPath'), shared))
 	heldLocks.add(held)
 	const release = () => {

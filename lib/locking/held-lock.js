@@ -2,7 +2,11 @@
 
 // Taking the lock and committing: the addon's calls, with the caller's options around them.
 
-/** @import { AcquireRequest, AddonResult, CommitRequest, LockHandle } from '../addon/addon.d.ts' */
+/**
+ * @import {
+ *   AcquireRequest, Acquisition, AddonResult, CommitRequest, LockHandle,
+ * } from '../addon/addon.d.ts'
+ */
 /** @import { Content } from '../codec/content.js' */
 /** @import { LockCall } from '../options.js' */
 
@@ -13,6 +17,7 @@ const { RegistryError, isFailure, unwrap } = require('../errors.js')
 const { MAX_TIMER_MS, deliverWarning, acquireRequest, remainingMs } = require('../options.js')
 const { unlessAborted, updateAborted } = require('./abort-signal.js')
 const { isTurnDue, letLoopTurn } = require('./event-loop.js')
+const { isLeaving, onLeaving } = require('./queue.js')
 
 const { inlineSizeLimit } = native.coreConstants()
 
@@ -23,7 +28,7 @@ const SYNC_SLICE_MS = 100
  * This thread's waits and locks that are not released, with whether they were acquired at once. Without
  * a reference from here the garbage collector would release the lock of an updater that never settles.
  *
- * @type {Map<object, boolean>}
+ * @type {Map<LockHandle | Acquisition, boolean>}
  */
 const unreleased = new Map()
 
@@ -32,6 +37,36 @@ const retain = (lock, isAtOnce) => {
 	unreleased.set(lock, isAtOnce)
 	return lock
 }
+
+/**
+ * The locks of synchronous calls that `exit` handlers have made. Those calls go on.
+ *
+ * @type {WeakSet<object>}
+ */
+const takenWhileLeaving = new WeakSet()
+
+onLeaving(() => {
+	for (const each of [...unreleased.keys()]) {
+		if (takenWhileLeaving.has(each)) continue
+		unreleased.delete(each)
+		// A commit that is under way on another thread ends before the lock is released.
+		if (each instanceof native.Acquisition) each.cancel()
+		else each.release()
+	}
+})
+
+/**
+ * The error of a call whose lock was given up, because its thread was leaving, and that goes on: the
+ * program has emitted `exit` itself.
+ *
+ * @param {LockCall<unknown>} call
+ */
+const givenUp = ({ path }) =>
+	new RegistryError(
+		'LOCK_LOST',
+		`the lock of ${path} was given up, because the process emitted \`exit\`; nothing was written`,
+		{ path },
+	)
 
 /**
  * Takes the lock if that needs no wait and no other call that may block.
@@ -73,6 +108,7 @@ const acquireByWaiting = async (call) => {
 	unreleased.set(acquisition, false)
 	try {
 		await unlessAborted(call, inTime(left, resultOf(acquisition.start())))
+		if (!unreleased.has(acquisition)) throw givenUp(call)
 		return retain(unwrap(acquisition.take()), false)
 	} catch (error) {
 		// If the thread still gets the lock, it releases it.
@@ -120,7 +156,11 @@ const waitSync = (call, wait) => {
 }
 
 /** @param {LockCall<unknown>} call */
-const acquireSync = (call) => retain(waitSync(call, native.acquireSync), false)
+const acquireSync = (call) => {
+	const lock = retain(waitSync(call, native.acquireSync), false)
+	if (isLeaving()) takenWhileLeaving.add(lock)
+	return lock
+}
 
 /**
  * Releases a lock; does nothing if a commit has released it.
@@ -213,6 +253,7 @@ const commitRequest = ({ text, durable, corrupt }, release) => ({
  */
 const commit = (lock, change, { release }) => {
 	const { text, durable } = change
+	if (!unreleased.has(lock)) throw givenUp(change.call)
 	const request = commitRequest(change, release)
 	const mayBeAtOnce = !durable && text !== undefined && text.length <= inlineSizeLimit
 	if (mayBeAtOnce && ((release && unreleased.get(lock)) || lock.commitsAtOnce())) {
@@ -229,6 +270,7 @@ const commit = (lock, change, { release }) => {
  * @param {Change} change
  */
 const commitSync = (lock, change) => {
+	if (!unreleased.has(lock)) throw givenUp(change.call)
 	const request = commitRequest(change, true)
 	finish(lock, change, request, lock.commitSync(request))
 }

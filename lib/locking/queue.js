@@ -8,8 +8,14 @@
 
 /**
  * An update that code is inside of, by the name of its lock, and the update that is around it.
+ * `whileLeaving`: whether it was begun while the thread was leaving.
  *
- * @typedef {{ lockName: string, active: boolean, outer: Scope | undefined }} Scope
+ * @typedef {{
+ *   lockName: string,
+ *   active: boolean,
+ *   whileLeaving: boolean,
+ *   outer: Scope | undefined,
+ * }} Scope
  */
 
 /**
@@ -35,31 +41,50 @@
  * - `scopes`: the updates that the running code is inside of.
  * - `queues`: the queued calls of each lock: the first one runs, the others wait.
  * - `heldSync`: the locks that synchronous updates hold, in whatever async context their code runs.
+ * - `isLeaving`: whether the thread's `exit` handlers run. No call that was under way goes on then.
+ * - `giveUps`: what gives up the waits and the locks of such calls, for each copy of this package.
  *
  * @typedef {{
  *   scopes: import('node:async_hooks').AsyncLocalStorage<Scope | undefined>,
  *   queues: Map<string, QueuedCall[]>,
  *   heldSync: Set<string>,
+ *   isLeaving: boolean,
+ *   giveUps: Set<() => void>,
  * }} ThreadState
  */
 
 const { AsyncLocalStorage } = require('node:async_hooks')
 const native = require('../addon/load.js')
-const { startTimer, timeOfDayMs } = require('../clock.js')
+const { onLoopTurn, startTimer, timeOfDayMs } = require('../clock.js')
 const { currentContext } = require('../context.js')
 const { RegistryError, holderOf } = require('../errors.js')
 const { MAX_TIMER_MS, remainingMs } = require('../options.js')
 const { onAbort, updateAborted } = require('./abort-signal.js')
 
 /** @returns {ThreadState} */
-const newThreadState = () => ({
-	scopes: new AsyncLocalStorage(),
-	queues: new Map(),
-	heldSync: new Set(),
-})
+const newThreadState = () => {
+	/** @type {ThreadState} */
+	const made = {
+		scopes: new AsyncLocalStorage(),
+		queues: new Map(),
+		heldSync: new Set(),
+		isLeaving: false,
+		giveUps: new Set(),
+	}
+	// Before the handlers that a program has already, which may make synchronous calls.
+	process.prependListener('exit', () => {
+		made.isLeaving = true
+		made.heldSync.clear()
+		// A program that emits the event itself does not end.
+		onLoopTurn(() => {
+			made.isLeaving = false
+		})
+	})
+	return made
+}
 
 /** The name by which the copies find the state; its number changes with its shape. */
-const key = Symbol.for('argus-registry.queues.2')
+const key = Symbol.for('argus-registry.queues.3')
 // A cast, because the types of globalThis know no symbols.
 const shared = /** @type {Record<symbol, ThreadState | undefined>} */ (
 	/** @type {unknown} */ (globalThis)
@@ -79,8 +104,10 @@ const reEntrant = (path, what) =>
  */
 const isInside = (lockName) => {
 	for (let scope = scopes.getStore(); scope; scope = scope.outer) {
-		// A timer that was started inside is no longer inside when the update is over.
-		if (scope.active && scope.lockName === lockName) return true
+		// A timer that was started inside is no longer inside when the update is over. An update that the
+		// thread's end has interrupted is over, too.
+		const { active, whileLeaving } = scope
+		if (active && whileLeaving === state.isLeaving && scope.lockName === lockName) return true
 	}
 	return false
 }
@@ -103,7 +130,12 @@ const refuseNested = ({ path, lockName }) => {
  */
 const runInScope = (lockName, body) => {
 	/** @type {Scope} */
-	const scope = { lockName, active: true, outer: scopes.getStore() }
+	const scope = {
+		lockName,
+		active: true,
+		whileLeaving: state.isLeaving,
+		outer: scopes.getStore(),
+	}
 	const exit = () => {
 		scope.active = false
 	}
@@ -141,16 +173,35 @@ const runInSyncScope = (lockName, body) => {
  */
 const runOutsideScopes = (body) => scopes.run(undefined, body)
 
+/** Whether the thread's `exit` handlers run. */
+const isLeaving = () => state.isLeaving
+
 /**
- * Refuses a synchronous call that would block the thread that an asynchronous call needs to go on.
+ * Has a copy of this package give up what its calls wait for or hold, when a synchronous call of a thread
+ * that is leaving may need it. No call that was under way can go on then.
+ *
+ * @param {() => void} giveUp
+ */
+const onLeaving = (giveUp) => state.giveUps.add(giveUp)
+
+/** In an `exit` handler, gives up what the calls that were under way wait for or hold. */
+const giveUpIfLeaving = () => {
+	if (!state.isLeaving) return
+	for (const giveUp of state.giveUps) giveUp()
+}
+
+/**
+ * Refuses a synchronous call that would block the thread that an asynchronous call needs to go on. In an
+ * `exit` handler that call gives way.
  *
  * @param {LockCall<unknown>} call
  */
 const refuseSync = (call) => {
 	const { path, lockName } = call
+	giveUpIfLeaving()
 	refuseNested(call)
 	if (heldSync.has(lockName)) throw reEntrant(path, 'a synchronous update is not done')
-	const first = queues.get(lockName)?.[0]
+	const first = state.isLeaving ? undefined : queues.get(lockName)?.[0]
 	if (first && !first.finishesOffThread) {
 		throw reEntrant(path, 'an asynchronous update is under way; await or abort it first')
 	}
@@ -324,8 +375,11 @@ const runQueued = async (call, body, member) => {
 }
 
 module.exports = {
+	giveUpIfLeaving,
 	isInside,
+	isLeaving,
 	markHolding,
+	onLeaving,
 	onTimeoutOrAbort,
 	refuseSync,
 	runInScope,
