@@ -10,6 +10,10 @@
  * The functions are for registries of argus, a program whose watcher processes keep one registry of
  * themselves. A {@link Document} is any other value in a shared file.
  *
+ * A path is a string, or a `file:` URL object as the functions of `node:fs` take it; a URL as a string is
+ * refused, as are buffers. An option that a call does not have is refused. Both are `INVALID_VALUE`. A
+ * relative path counts from the working folder; if that was deleted, the call fails with `NOT_FOUND`.
+ *
  * A call that is under way keeps the process alive, as any file operation does: while it waits for
  * a lock, at most for its `timeoutMs` (with `Infinity`, for ever), and as long as the disk takes.
  * To end earlier, abort its `signal` or call `process.exit()`. A call of a watch's `next` keeps the
@@ -211,7 +215,7 @@ export interface UpdateOptions {
  * @throws {RegistryError} Any code but `CORRUPT` and `UNSUPPORTED_FILE_SYSTEM`.
  */
 export function updateRegistry(
-	path: string,
+	path: string | URL,
 	updater: (registry: RegistryV1) => RegistryV1 | Promise<RegistryV1>,
 	options?: UpdateOptions,
 ): Promise<RegistryV1>
@@ -225,7 +229,7 @@ export function updateRegistry(
  * it is aborted already.
  */
 export function updateRegistrySync(
-	path: string,
+	path: string | URL,
 	updater: (registry: RegistryV1) => RegistryV1,
 	options?: UpdateOptions,
 ): RegistryV1
@@ -237,10 +241,10 @@ export function updateRegistrySync(
  * @throws {RegistryError} `PERMISSION_DENIED` or `IO` if the file is there and can't be read;
  * `INVALID_VALUE`.
  */
-export function readRegistry(path: string): Promise<RegistryReadResult>
+export function readRegistry(path: string | URL): Promise<RegistryReadResult>
 
 /** Like {@link readRegistry}, on the calling thread. */
-export function readRegistrySync(path: string): RegistryReadResult
+export function readRegistrySync(path: string | URL): RegistryReadResult
 
 /** How to watch a registry. */
 export interface WatchOptions {
@@ -292,7 +296,7 @@ export interface RegistryWatch<T = RegistryV1> extends AsyncIterableIterator<T> 
  * aborted; `PERMISSION_DENIED` or `IO` if the file is there and can't be read or its folder can't
  * be watched, also at a limit of the system, which the message names.
  */
-export function watchRegistry(path: string, options?: WatchOptions): RegistryWatch
+export function watchRegistry(path: string | URL, options?: WatchOptions): RegistryWatch
 
 /**
  * Replaces a registry whole, under its lock. The registry is taken as it is at the time of the
@@ -301,7 +305,7 @@ export function watchRegistry(path: string, options?: WatchOptions): RegistryWat
  * @throws {RegistryError} As {@link updateRegistry}.
  */
 export function writeRegistry(
-	path: string,
+	path: string | URL,
 	registry: RegistryV1,
 	options?: UpdateOptions,
 ): Promise<void>
@@ -326,7 +330,7 @@ export interface HeldRegistryLock {
  * the lock away before `fn` was done.
  */
 export function withRegistryLock<T>(
-	path: string,
+	path: string | URL,
 	fn: (lock: HeldRegistryLock) => T | Promise<T>,
 	options?: UpdateOptions,
 ): Promise<T>
@@ -345,7 +349,7 @@ export interface DocumentOptions<T> {
 	 * document's path with its extension replaced by `.lock` (`config.lock` for `config.json`),
 	 * beside the file that a symbolic link leads to.
 	 */
-	lockFile?: string
+	lockFile?: string | URL
 	/**
 	 * The schema version that the value's `version` must have, an integer from 0. A file with another
 	 * one is refused with `UNSUPPORTED_VERSION`, and a newer one is not replaced either; a value with
@@ -452,7 +456,7 @@ export class Document<T = unknown> {
 	 * @param path The file. A relative path counts from the working directory of this moment.
 	 * @throws {RegistryError} `INVALID_VALUE` for an argument that can't be used.
 	 */
-	constructor(path: string, options?: DocumentOptions<T>)
+	constructor(path: string | URL, options?: DocumentOptions<T>)
 	/** The absolute path. */
 	readonly path: string
 	/**
@@ -556,7 +560,7 @@ export interface EntryOptions extends UpdateOptions {
  * @throws {RegistryError} As {@link updateRegistry}; `INVALID_VALUE` for what is no record.
  */
 export function announceWatcher(
-	path: string,
+	path: string | URL,
 	watcher: WatcherRecord,
 	options?: EntryOptions,
 ): Promise<void>
@@ -591,7 +595,7 @@ export interface ClaimedWatcher {
  * @throws {RegistryError} As {@link announceWatcher}; `ID_TAKEN` without a suffix.
  */
 export function claimWatcher(
-	path: string,
+	path: string | URL,
 	watcher: WatcherRecord,
 	options?: ClaimOptions,
 ): Promise<ClaimedWatcher>
@@ -604,7 +608,7 @@ export function claimWatcher(
  * @throws {RegistryError} As {@link updateRegistry}.
  */
 export function heartbeatWatcher(
-	path: string,
+	path: string | URL,
 	entry: WatcherRef,
 	options?: EntryOptions,
 ): Promise<boolean>
@@ -617,7 +621,7 @@ export function heartbeatWatcher(
  * @throws {RegistryError} As {@link updateRegistry}.
  */
 export function removeWatcher(
-	path: string,
+	path: string | URL,
 	entry: WatcherRef,
 	options?: EntryOptions,
 ): Promise<boolean>
@@ -661,7 +665,10 @@ export interface PrunedWatcher {
  * @returns What was removed, in the order of the file.
  * @throws {RegistryError} As {@link updateRegistry}.
  */
-export function pruneStaleWatchers(path: string, options?: PruneOptions): Promise<PrunedWatcher[]>
+export function pruneStaleWatchers(
+	path: string | URL,
+	options?: PruneOptions,
+): Promise<PrunedWatcher[]>
 
 /** When a heartbeat renews the entry, and how. */
 export interface HeartbeatOptions extends Omit<UpdateOptions, 'signal'> {
@@ -686,8 +693,8 @@ export interface HeartbeatOptions extends Omit<UpdateOptions, 'signal'> {
 export interface RegistryHeartbeat {
 	/**
 	 * Stops it, and waits for a renewal that is under way. With `remove`, then removes the entry of
-	 * the watcher that `getWatcher` returns, if it is still that watcher's own. Never rejects: an
-	 * error goes to `onError`. The promise of an `onError` that a renewal has called is not waited
+	 * the watcher that `getWatcher` returns, if it is still that watcher's own. Rejects only over an
+	 * argument (`INVALID_VALUE`), before it does anything: any other error goes to `onError`. The promise of an `onError` that a renewal has called is not waited
 	 * for.
 	 *
 	 * @returns Whether an entry was removed.
@@ -705,7 +712,7 @@ export interface RegistryHeartbeat {
  * @throws {RegistryError} `INVALID_VALUE` for a bad argument.
  */
 export function startRegistryHeartbeat(
-	path: string,
+	path: string | URL,
 	getWatcher: () => WatcherRecord | Promise<WatcherRecord>,
 	options?: HeartbeatOptions,
 ): RegistryHeartbeat
@@ -726,7 +733,7 @@ export interface KernelLock {
  * another; `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks; `NOT_FOUND` if there is no
  * such folder; `PERMISSION_DENIED`, `INVALID_VALUE`, `IO`.
  */
-export function tryLockShared(lockPath: string): KernelLock
+export function tryLockShared(lockPath: string | URL): KernelLock
 
 /**
  * Takes an exclusive kernel lock on a lock file, in one try. The file is created if it is missing.
@@ -735,7 +742,7 @@ export function tryLockShared(lockPath: string): KernelLock
  * `UNSUPPORTED_FILE_SYSTEM` where there are no kernel locks; `NOT_FOUND` if there is no such
  * folder; `PERMISSION_DENIED`, `INVALID_VALUE`, `IO`.
  */
-export function tryLockExclusive(lockPath: string): KernelLock
+export function tryLockExclusive(lockPath: string | URL): KernelLock
 
 /** What {@link inspectLock} found. */
 export interface LockStatus {
@@ -757,7 +764,7 @@ export interface LockStatus {
  * Looks at a registry's lock without taking it. Needs no write access. To be exact it takes the
  * kernel lock, shared, for a moment.
  */
-export function inspectLock(path: string, options?: { staleMs?: number }): Promise<LockStatus>
+export function inspectLock(path: string | URL, options?: { staleMs?: number }): Promise<LockStatus>
 
 /**
  * Where argus keeps its registry: `ARGUS_REGISTRY_PATH`; else `registry.json` in `ARGUS_HOME`;

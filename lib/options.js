@@ -55,21 +55,19 @@ const { inspect } = require('node:util')
 const native = require('./addon/load.js')
 const { monotonicMs } = require('./clock.js')
 const { runIn } = require('./context.js')
-const { RegistryError, emitProcessWarning, messageOf, propertyOf, unwrap } = require('./errors.js')
+const { emitProcessWarning, messageOf, propertyOf, unwrap } = require('./errors.js')
+const { checkOptions } = require('./options/names.js')
+const { checkPath, invalidArgument } = require('./options/paths.js')
 
 const constants = native.coreConstants()
 
+const WATCH_OPTIONS = ['signal', 'onWarning']
+
+/** The options of an update, to which other calls add theirs. */
+const UPDATE_OPTIONS = ['timeoutMs', 'staleMs', 'durable', ...WATCH_OPTIONS]
+
 /** Timers that are longer overflow and fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
-
-/**
- * @param {unknown} path
- * @param {string} reason
- */
-const invalidArgument = (path, reason) =>
-	new RegistryError('INVALID_VALUE', reason, {
-		path: typeof path === 'string' ? path : inspect(path),
-	})
 
 /**
  * @param {string} path
@@ -100,7 +98,7 @@ const flag = (path, name, value, fallback) => {
 
 /**
  * @template F
- * @param {string} path
+ * @param {string | URL} path
  * @param {string} name
  * @param {F} value
  */
@@ -117,14 +115,6 @@ const checkFunction = (path, name, value) => {
  */
 const optionalFunction = (path, name, value) =>
 	value === undefined ? undefined : checkFunction(path, name, value)
-
-/** @param {string} path */
-const checkPath = (path, name = 'path') => {
-	if (typeof path !== 'string' || path === '' || path.includes('\0')) {
-		throw invalidArgument(path, `${name} must be a string that names a file`)
-	}
-	return path
-}
 
 /**
  * @param {string} path
@@ -195,35 +185,26 @@ const deliverWarning = ({ onWarning, context }, warning) => {
  * The settings of a call that reads without a lock. Its path stays as the caller gave it.
  *
  * @template T
- * @param {string} path
+ * @param {string | URL} path
  * @param {Codec<T>} codec
  * @returns {ReadCall<T>}
  */
 const prepareRead = (path, codec) => ({ path: checkPath(path), codec })
 
 /**
- * @param {string} path
- * @param {unknown} options
- */
-const checkOptions = (path, options) => {
-	if (options === null || typeof options !== 'object') {
-		throw invalidArgument(path, 'options must be an object')
-	}
-}
-
-/**
  * The settings of a watch. Its path stays as the caller gave it: what the path leads to may change
  * while the watch lasts.
  *
  * @template T
- * @param {string} path
+ * @param {string | URL} given
  * @param {Codec<T>} codec
  * @param {WatchOptions} [options]
+ * @param {readonly string[]} [known] The names of the options that the call has.
  * @returns {WatchCall<T>}
  */
-const prepareWatch = (path, codec, options = {}) => {
-	checkPath(path)
-	checkOptions(path, options)
+const prepareWatch = (given, codec, options = {}, known = WATCH_OPTIONS) => {
+	const path = checkPath(given)
+	checkOptions(path, options, known)
 	const signal = checkSignal(path, options.signal)
 	const onWarning =
 		optionalFunction(path, 'onWarning', options.onWarning) ??
@@ -235,13 +216,14 @@ const prepareWatch = (path, codec, options = {}) => {
  * The settings of a call that takes the lock, with the path as the caller gave it.
  *
  * @template T
- * @param {string} path
+ * @param {string | URL} given
  * @param {Codec<T>} codec
  * @param {UpdateOptions} [options]
+ * @param {readonly string[]} [known] The names of the options that the call has.
  * @returns {LockCall<T>}
  */
-const checkCall = (path, codec, options = {}) => {
-	const { signal, onWarning } = prepareWatch(path, codec, options)
+const checkCall = (given, codec, options = {}, known = UPDATE_OPTIONS) => {
+	const { path, signal, onWarning } = prepareWatch(given, codec, options, known)
 	const timeoutMs = milliseconds(path, 'timeoutMs', options.timeoutMs, constants.timeoutMs)
 	const staleMs = milliseconds(path, 'staleMs', options.staleMs, constants.staleMs)
 	const durable = flag(path, 'durable', options.durable, true)
@@ -254,14 +236,15 @@ const checkCall = (path, codec, options = {}) => {
  * Like `checkCall`, with the one name of the file: two names of one file have one lock.
  *
  * @template T
- * @param {string} path
+ * @param {string | URL} path
  * @param {Codec<T>} codec
  * @param {UpdateOptions} [options]
+ * @param {readonly string[]} [known]
  * @returns {LockCall<T>}
  */
-const prepare = (path, codec, options) => {
-	const call = checkCall(path, codec, options)
-	call.path = unwrap(native.resolve(path))
+const prepare = (path, codec, options, known) => {
+	const call = checkCall(path, codec, options, known)
+	call.path = unwrap(native.resolve(call.path))
 	call.lockName = call.path
 	return call
 }
@@ -298,6 +281,7 @@ const acquireRequest = (call) => ({
 
 module.exports = {
 	MAX_TIMER_MS,
+	UPDATE_OPTIONS,
 	checkCall,
 	checkFunction,
 	checkOptions,

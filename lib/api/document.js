@@ -70,9 +70,15 @@ const optionalInteger = (path, name, value, limit) => {
 /**
  * Made absolute now: a document is one file, whatever the current folder becomes.
  *
- * @param {string} path
+ * @param {string | URL} path
  */
 const absolute = (path, name = 'path') => unwrap(native.absolutePath(checkPath(path, name)))
+
+const DOCUMENT_OPTIONS = [
+	...['lock', 'lockFile', 'version', 'decode', 'encode', 'empty', 'onCorrupt'],
+	...['durable', 'newFileMode', 'onWarning'],
+]
+const CALL_OPTIONS = ['timeoutMs', 'staleMs', 'signal']
 
 /** @template T */
 class Document {
@@ -84,12 +90,13 @@ class Document {
 	#writing
 
 	/**
-	 * @param {string} path
+	 * @param {string | URL} given
 	 * @param {DocumentOptions<T>} [options]
 	 */
-	constructor(path, options = {}) {
-		this.path = absolute(path)
-		checkOptions(path, options)
+	constructor(given, options = {}) {
+		this.path = absolute(given)
+		const path = checkPath(given)
+		checkOptions(path, options, DOCUMENT_OPTIONS)
 		const { lockFile } = options
 		const registryLock =
 			choice(path, 'lock', options.lock, ['lock-file', 'registry']) === 'registry'
@@ -199,7 +206,7 @@ class Document {
 	 * @returns {RegistryWatch<T>}
 	 */
 	watch(options = {}) {
-		checkOptions(this.path, options)
+		checkOptions(this.path, options, ['signal', 'onWarning'])
 		const { signal, onWarning = this.#writing.onWarning } = options
 		return watchFile(
 			prepareWatch(this.path, this.#codec, {
@@ -226,7 +233,7 @@ class Document {
 	 * @returns {LockCall<T>}
 	 */
 	#call(options = {}, defaultTimeoutMs) {
-		checkOptions(this.path, options)
+		checkOptions(this.path, options, CALL_OPTIONS)
 		const { timeoutMs = defaultTimeoutMs, staleMs, signal } = options
 		const call = checkCall(this.path, this.#codec, {
 			...this.#writing,

@@ -39,6 +39,7 @@ const { isTurnDue, letLoopTurn } = require('../locking/event-loop.js')
 const { mayRunAgain, reportReplaced } = require('../locking/held-lock.js')
 const { onTimeoutOrAbort, takeForBatch } = require('../locking/queue.js')
 const {
+	UPDATE_OPTIONS,
 	flag,
 	instant,
 	invalidArgument,
@@ -247,8 +248,15 @@ const requestedEntry = (path, who) => {
 	return { claim: { id, pid: who.pid, startedAt: who.startedAt } }
 }
 
-/** @param {string} path @param {EntryOptions | undefined} options */
-const prepareEntry = (path, options) => prepare(path, registryCodec, options)
+const ENTRY_OPTIONS = [...UPDATE_OPTIONS, 'now']
+
+/**
+ * @param {string | URL} path
+ * @param {EntryOptions | undefined} options
+ * @param {string[]} more The names of the options that only this operation has.
+ */
+const prepareEntry = (path, options, ...more) =>
+	prepare(path, registryCodec, options, [...ENTRY_OPTIONS, ...more])
 
 /** @type {typeof import('../../index.js').announceWatcher} */
 const announceWatcher = async (path, watcher, options) => {
@@ -258,7 +266,7 @@ const announceWatcher = async (path, watcher, options) => {
 
 /** @type {typeof import('../../index.js').claimWatcher} */
 const claimWatcher = async (path, record, options) => {
-	const call = prepareEntry(path, options)
+	const call = prepareEntry(path, options, 'suffix', 'liveness')
 	const suffix = flag(call.path, 'suffix', options?.suffix, true)
 	const liveness = flag(call.path, 'liveness', options?.liveness, true)
 	const operation = { claim: { watcher: checkWatcher(call.path, record), suffix, liveness } }
@@ -289,7 +297,7 @@ const removeWatcher = async (path, who, options) => {
 
 /** @type {typeof import('../../index.js').pruneStaleWatchers} */
 const pruneStaleWatchers = async (path, options) => {
-	const call = prepareEntry(path, options)
+	const call = prepareEntry(path, options, 'ttlMs', 'liveness')
 	const ttlMs = milliseconds(call.path, 'ttlMs', options?.ttlMs, DEFAULT_TTL_MS)
 	const liveness = flag(call.path, 'liveness', options?.liveness, false)
 	const member = memberOf(call, { prune: { ttlMs, liveness } }, options)

@@ -2,18 +2,25 @@
 
 // A watcher's heartbeat: its entry, renewed until it is stopped.
 
-/** @import { WatcherRecord } from '../../index.js' */
+/** @import { UpdateOptions, WatcherRecord } from '../../index.js' */
 
-const { resolve } = require('node:path')
 const native = require('../addon/load.js')
 const { startTimer } = require('../clock.js')
 const { registryCodec } = require('../codec/registry-codec.js')
 const { currentContext, runIn } = require('../context.js')
-const { RegistryError, emitProcessWarning, messageOf, registryError } = require('../errors.js')
+const {
+	RegistryError,
+	emitProcessWarning,
+	messageOf,
+	registryError,
+	unwrap,
+} = require('../errors.js')
 const { runOutsideScopes } = require('../locking/queue.js')
 const {
+	UPDATE_OPTIONS,
 	checkCall,
 	checkFunction,
+	checkOptions,
 	flag,
 	interval,
 	invalidArgument,
@@ -22,6 +29,9 @@ const {
 const { heartbeatWatcher, removeWatcher } = require('./entries.js')
 
 const { heartbeatJitter } = native.coreConstants()
+
+/** `signal` is one of them that has no effect. */
+const HEARTBEAT_OPTIONS = [...UPDATE_OPTIONS, 'intervalMs', 'onError', 'keepAlive']
 
 /**
  * The default `onError`.
@@ -37,19 +47,25 @@ const warnAbout = (path) => (/** @type {unknown} */ error) => {
 const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	// Checked now: a renewal has no caller to throw at. Errors of the file system are reported by
 	// renewals.
-	checkCall(path, registryCodec, options)
-	checkFunction(path, 'getWatcher', getWatcher)
-	const intervalMs = interval(path, options.intervalMs)
-	const warn = warnAbout(path)
-	const onError = optionalFunction(path, 'onError', options.onError) ?? warn
-	const keepAlive = flag(path, 'keepAlive', options.keepAlive, false)
+	const call = checkCall(path, registryCodec, options, HEARTBEAT_OPTIONS)
+	checkFunction(call.path, 'getWatcher', getWatcher)
+	const intervalMs = interval(call.path, options.intervalMs)
+	const warn = warnAbout(call.path)
+	const onError = optionalFunction(call.path, 'onError', options.onError) ?? warn
+	const keepAlive = flag(call.path, 'keepAlive', options.keepAlive, false)
 	// The working folder may be another at the time of a heartbeat.
-	const file = resolve(path)
+	const file = unwrap(native.absolutePath(call.path))
 	// An update that starts the heartbeat may be over when the heartbeat updates. `stop` may be called
 	// from any context.
 	const context = runOutsideScopes(currentContext)
 	// To end the heartbeat there is `stop`: an aborted signal would only make all updates fail.
-	const { signal: _, ...update } = /** @type {{ signal?: unknown }} */ (options)
+	const update = /** @type {UpdateOptions} */ (
+		Object.fromEntries(
+			Object.entries(options).filter(
+				([name]) => name !== 'signal' && UPDATE_OPTIONS.includes(name),
+			),
+		)
+	)
 
 	/**
 	 * Tells `onError` of an error. If that fails too, the process is warned: a watcher must not end
@@ -103,6 +119,7 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 
 	return {
 		stop: async (how) => {
+			if (how !== undefined) checkOptions(file, how, ['remove'])
 			isStopped = true
 			stopTimer()
 			await beating

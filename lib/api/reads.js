@@ -26,23 +26,25 @@ const readResult = (call, content) => {
 	return { registry: createEmptyRegistry(), warnings: [{ code, path, message }] }
 }
 
-/** @param {string} path */
+/** @param {string | URL} path */
 const readRegistry = async (path) => {
 	const call = prepareRead(path, registryCodec)
-	return readResult(call, await resultOf(native.read(path)))
+	return readResult(call, await resultOf(native.read(call.path)))
 }
 
-/** @param {string} path */
-const readRegistrySync = (path) =>
-	readResult(prepareRead(path, registryCodec), native.readSync(path))
+/** @param {string | URL} path */
+const readRegistrySync = (path) => {
+	const call = prepareRead(path, registryCodec)
+	return readResult(call, native.readSync(call.path))
+}
 
 /**
- * @param {string} path
+ * @param {string | URL} path
  * @param {{ staleMs?: number }} [options]
  * @returns {Promise<LockStatus>}
  */
 const inspectLock = async (path, options) => {
-	const { path: resolved, staleMs } = prepare(path, registryCodec, options)
+	const { path: resolved, staleMs } = prepare(path, registryCodec, options, ['staleMs'])
 	const { holder, ...status } = unwrap(await resultOf(native.inspect(resolved, staleMs)))
 	return { ...status, ...(holder && { holder: holderOf(holder) }) }
 }

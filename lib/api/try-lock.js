@@ -19,13 +19,14 @@ const { checkPath } = require('../options.js')
 const heldLocks = new Set()
 
 /**
- * @param {string} path
+ * @param {string | URL} lockPath
  * @param {boolean} shared
  * @returns {KernelLock}
  */
-const tryLock = (path, shared) => {
+const tryLock = (lockPath, shared) => {
 	giveUpIfLeaving()
-	const held = unwrap(native.tryLock(checkPath(path, 'lockPath'), shared))
+	const path = checkPath(lockPath, 'lockPath')
+	const held = unwrap(native.tryLock(path, shared))
 	heldLocks.add(held)
 	const release = () => {
 		heldLocks.delete(held)
@@ -37,10 +38,10 @@ const tryLock = (path, shared) => {
 	return /** @type {KernelLock} */ (lock)
 }
 
-/** @param {string} lockPath */
+/** @param {string | URL} lockPath */
 const tryLockShared = (lockPath) => tryLock(lockPath, true)
 
-/** @param {string} lockPath */
+/** @param {string | URL} lockPath */
 const tryLockExclusive = (lockPath) => tryLock(lockPath, false)
 
 module.exports = { tryLockExclusive, tryLockShared }

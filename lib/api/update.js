@@ -11,7 +11,7 @@ const { updateSync } = require('../locking/sync-update.js')
 const { checkFunction, prepare } = require('../options.js')
 
 /**
- * @param {string} path
+ * @param {string | URL} path
  * @param {(registry: RegistryV1) => RegistryV1 | Promise<RegistryV1>} updater
  * @param {UpdateOptions} [options]
  * @returns {Promise<RegistryV1>}
@@ -22,7 +22,7 @@ const updateRegistry = async (path, updater, options) => {
 }
 
 /**
- * @param {string} path
+ * @param {string | URL} path
  * @param {RegistryV1} registry
  * @param {UpdateOptions} [options]
  * @returns {Promise<void>}
@@ -34,7 +34,7 @@ const writeRegistry = async (path, registry, options) => {
 }
 
 /**
- * @param {string} path
+ * @param {string | URL} path
  * @param {(registry: RegistryV1) => RegistryV1} updater
  * @param {UpdateOptions} [options]
  * @returns {RegistryV1}
@@ -46,7 +46,7 @@ const updateRegistrySync = (path, updater, options) => {
 
 /**
  * @template T
- * @param {string} path
+ * @param {string | URL} path
  * @param {(lock: HeldRegistryLock) => T | Promise<T>} fn
  * @param {UpdateOptions} [options]
  * @returns {Promise<T>}

@@ -126,7 +126,7 @@ const watchFile = (call) => {
 }
 
 /**
- * @param {string} path
+ * @param {string | URL} path
  * @param {WatchOptions} [options]
  */
 const watchRegistry = (path, options) => watchFile(prepareWatch(path, registryCodec, options))

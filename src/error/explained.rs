@@ -51,6 +51,12 @@ pub(super) fn explain_at(path: &Path, source: io::Error) -> io::Error {
         )
     } else if sys::is_not_permitted(&source) {
         write_block(path)
+    } else if source.kind() == io::ErrorKind::NotFound && sys::is_in_deleted_folder(path) {
+        Some(
+            "the working folder, from which this path counts, was deleted; go to another folder, or \
+             give an absolute path"
+                .to_owned(),
+        )
     } else {
         None
     };

@@ -66,11 +66,16 @@ pub(crate) struct OpenedFile<'a> {
     metadata: Metadata,
 }
 
-/// Opens a file to read it; `None` if it does not exist.
+/// Opens a file to read it; `None` if it does not exist. If the working folder that its path counts from
+/// was deleted, that is an error.
 pub(crate) fn open(path: &Path) -> Result<Option<OpenedFile<'_>>> {
     let fail = |error| Error::from_io(path, "read", error);
     let file = match sys::retry_while_busy(|| sys::open_following_links(path)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound && !sys::is_in_deleted_folder(path) =>
+        {
+            return Ok(None)
+        }
         opened => opened.map_err(fail)?,
     };
     let metadata = file.metadata().map_err(fail)?;

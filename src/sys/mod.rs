@@ -22,6 +22,7 @@ mod windows;
 #[cfg(windows)]
 pub(crate) use windows::*;
 
+use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -46,6 +47,12 @@ pub(crate) fn retry_while_busy<T>(mut call: impl FnMut() -> io::Result<T>) -> io
         }
     }
     call()
+}
+
+/// Whether a path counts from the working folder, and that was deleted.
+pub(crate) fn is_in_deleted_folder(path: &Path) -> bool {
+    let is_gone = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+    path.is_relative() && env::current_dir().is_err_and(is_gone)
 }
 
 /// Renames `from` to `to`, and replaces `to` in one step if it exists.
