@@ -1,18 +1,19 @@
 //! The lock of a document: by default a kernel lock on a file of its own, which is never deleted; by
 //! choice the lock of an argus registry, for a file that older argus versions share.
 
+use std::cell::Cell;
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Error, LockKind, Result};
+use crate::error::{Error, Result};
 use crate::files::new_file;
 use crate::files::paths::{self, FilePaths};
 use crate::files::shared_file::WriteLock;
 use crate::lock::file_lock::{self, KernelLock};
-use crate::lock::guard;
+use crate::lock::first_use;
 use crate::lock::kernel_lock::{self, LockMode, Protected};
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::sweep;
@@ -172,12 +173,12 @@ impl LockRequest<'_> {
     /// Locks the document for reading, if that is possible.
     pub(crate) fn share(&self, wait: &Wait) -> Result<ReadLock> {
         let DocumentLock::LockFile(lock_file) = self.lock else {
-            if !self.paths.guard.exists() {
-                guard::must_not_be_a_document(self.paths)?;
+            if first_use::must_not_be_a_registry(self.paths).is_ok() {
+                first_use::must_not_be_a_document(self.paths)?;
             }
             return Ok(ReadLock::Unlocked(UnlockedReason::RegistryLock));
         };
-        must_not_be_a_registry(self.paths)?;
+        first_use::must_not_be_a_registry(self.paths)?;
         let error = match self.lock_file(lock_file, LockMode::Shared, MissingFolder::Fail, wait) {
             Ok(lock) => return Ok(ReadLock::Shared(lock)),
             Err(error) => error,
@@ -191,7 +192,7 @@ impl LockRequest<'_> {
             }
             // The lock file could not be created, as on a full disk. Reading needs no space. A symbolic
             // link that leads nowhere is not a missing file: every update fails on it.
-            error if !is_wait_over(&error) && is_missing(lock_file) => {
+            error if !is_final(&error) && is_missing(lock_file) => {
                 UnlockedReason::NotCreated { message }
             }
             error => return Err(error),
@@ -206,7 +207,7 @@ impl LockRequest<'_> {
             let lock = RegistryLock::acquire_at(self.paths, wait)?;
             return Ok(ReadLock::Registry(Box::new(lock)));
         };
-        must_not_be_a_registry(self.paths)?;
+        first_use::must_not_be_a_registry(self.paths)?;
         self.lock_file(lock_file, LockMode::Shared, MissingFolder::Create, wait)
             .map(ReadLock::Shared)
     }
@@ -222,7 +223,7 @@ impl LockRequest<'_> {
         // A thread that must not block refuses here: the lock file and folders may have to be created.
         wait.before_blocking(self.paths)?;
         let paths = self.paths;
-        must_not_be_a_registry(paths)?;
+        first_use::must_not_be_a_registry(paths)?;
         let lock = self.lock_file(lock_file, LockMode::Exclusive, MissingFolder::Create, wait)?;
         if !paths.folder.is_dir() {
             create_folder(&paths.folder)?;
@@ -241,7 +242,7 @@ impl LockRequest<'_> {
         }
     }
 
-    /// Locks the lock file; creates it if it is missing.
+    /// Locks the lock file; creates it if it is missing. Fails if the file is a registry by then.
     fn lock_file(
         &self,
         lock_file: &Path,
@@ -249,9 +250,10 @@ impl LockRequest<'_> {
         missing_folder: MissingFolder,
         wait: &Wait,
     ) -> Result<KernelLock> {
-        let create = |_: &Path| self.create(lock_file, mode);
+        let is_new = Cell::new(false);
+        let create = |_: &Path| self.create(lock_file, mode).inspect(|_| is_new.set(true));
         let lock = || file_lock::lock(lock_file, mode, wait, create);
-        match (lock(), lock_file.parent()) {
+        let locked = match (lock(), lock_file.parent()) {
             (Err(Error::NotFound { .. }), Some(folder))
                 if missing_folder == MissingFolder::Create =>
             {
@@ -259,6 +261,15 @@ impl LockRequest<'_> {
                 lock()
             }
             (locked, _) => locked,
+        }?;
+        match first_use::must_not_become_a_registry(self.paths, wait) {
+            Ok(()) => Ok(locked),
+            Err(error) => {
+                if is_new.get() {
+                    locked.remove_unless_shared(mode);
+                }
+                Err(error)
+            }
         }
     }
 
@@ -295,8 +306,15 @@ enum MissingFolder {
     Fail,
 }
 
-fn is_wait_over(error: &Error) -> bool {
-    matches!(error, Error::LockBusy { .. } | Error::LockTimeout { .. } | Error::Aborted { .. })
+/// Whether an error forbids to read the document without a lock, too.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::LockBusy { .. }
+            | Error::LockTimeout { .. }
+            | Error::Aborted { .. }
+            | Error::LockMismatch { .. }
+    )
 }
 
 fn is_missing(path: &Path) -> bool {
@@ -305,15 +323,6 @@ fn is_missing(path: &Path) -> bool {
 
 fn create_folder(folder: &Path) -> Result<()> {
     new_file::create_folder(folder).map_err(|error| Error::from_io(folder, "create", error))
-}
-
-/// A program that uses the file as a registry takes the guard, which a lock file does not exclude.
-fn must_not_be_a_registry(paths: &FilePaths) -> Result<()> {
-    if !paths.guard.exists() {
-        return Ok(());
-    }
-    let (path, in_use) = (paths.target.clone(), paths.guard.clone());
-    Err(Error::LockMismatch { path, in_use, kind: LockKind::Registry })
 }
 
 /// A document's lock, held for writing.
@@ -366,7 +375,7 @@ impl WriteLock for HeldLock {
                 if !lock.is_in_place()? {
                     return Err(Error::LockLost { path: paths.target.clone() });
                 }
-                must_not_be_a_registry(paths)
+                first_use::must_not_be_a_registry(paths)
             }
             HeldLock::Registry(lock) => lock.check(),
         }

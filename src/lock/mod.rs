@@ -5,6 +5,7 @@
 //! vocabulary and `files`. Never: parses or prints a registry or a document, or replaces either.
 
 pub(crate) mod file_lock;
+pub(crate) mod first_use;
 pub(crate) mod guard;
 pub(crate) mod inspect;
 pub(crate) mod inspect_lock_file;
