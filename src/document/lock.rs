@@ -15,6 +15,7 @@ use crate::files::shared_file::WriteLock;
 use crate::lock::file_lock::{self, KernelLock};
 use crate::lock::first_use;
 use crate::lock::kernel_lock::{self, LockMode, Protected};
+use crate::lock::loss::LossReport;
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::sweep;
 use crate::lock::wait::Wait;
@@ -217,7 +218,8 @@ impl LockRequest<'_> {
         let lock_file = match self.lock {
             DocumentLock::LockFile(lock_file) => lock_file,
             DocumentLock::Registry => {
-                return RegistryLock::acquire_at(self.paths, wait).map(HeldLock::Registry)
+                let lock = RegistryLock::acquire_at(self.paths, wait)?;
+                return Ok(HeldLock::Registry(Box::new(lock)));
             }
         };
         // A thread that must not block refuses here: the lock file and folders may have to be created.
@@ -231,7 +233,8 @@ impl LockRequest<'_> {
         if sweep::is_first_hold(paths) {
             sweep::run(paths, None);
         }
-        Ok(HeldLock::LockFile { paths: paths.clone(), lock, nonce: paths::nonce() })
+        let (nonce, loss) = (paths::nonce(), LossReport::default());
+        Ok(HeldLock::LockFile { paths: paths.clone(), lock, nonce, loss })
     }
 
     /// The error of a wait for the lock that is over.
@@ -328,8 +331,9 @@ fn create_folder(folder: &Path) -> Result<()> {
 /// A document's lock, held for writing.
 #[derive(Debug)]
 pub(crate) enum HeldLock {
-    LockFile { paths: FilePaths, lock: KernelLock, nonce: String },
-    Registry(RegistryLock),
+    LockFile { paths: FilePaths, lock: KernelLock, nonce: String, loss: LossReport },
+    // Boxed, because it is much larger.
+    Registry(Box<RegistryLock>),
 }
 
 impl HeldLock {
@@ -342,11 +346,28 @@ impl HeldLock {
         }
     }
 
-    /// Releases the lock and reports a failure, which `drop` can't.
-    pub(crate) fn release(self) -> Result<()> {
+    /// Releases the lock and reports a failure, which `drop` can't; returns whether the lock's file was
+    /// taken away after the document was written.
+    pub(crate) fn release(self) -> Result<bool> {
         match self {
-            HeldLock::LockFile { lock, .. } => lock.release(),
-            HeldLock::Registry(lock) => lock.release(),
+            HeldLock::LockFile { lock, loss, .. } => {
+                let is_lost = loss.is_due() && !lock.is_in_place()?;
+                lock.release().map(|()| is_lost)
+            }
+            HeldLock::Registry(lock) => lock.release_and_tell(),
+        }
+    }
+
+    /// Fails if the lock was taken away. Unlike the fence before a write, the error says whether the
+    /// document was written under this lock.
+    #[cfg(feature = "node")]
+    pub(crate) fn check_hold(&self) -> Result<()> {
+        match self {
+            HeldLock::LockFile { paths, loss, .. } => match self.check() {
+                Err(Error::LockLost { .. }) => Err(loss.error(paths.target.clone())),
+                checked => checked,
+            },
+            HeldLock::Registry(lock) => lock.check(),
         }
     }
 }
@@ -373,11 +394,18 @@ impl WriteLock for HeldLock {
         match self {
             HeldLock::LockFile { paths, lock, .. } => {
                 if !lock.is_in_place()? {
-                    return Err(Error::LockLost { path: paths.target.clone() });
+                    return Err(Error::LockLost { path: paths.target.clone(), written: false });
                 }
                 first_use::must_not_be_a_registry(paths)
             }
-            HeldLock::Registry(lock) => lock.check(),
+            HeldLock::Registry(lock) => WriteLock::check(&**lock),
+        }
+    }
+
+    fn written(&self) {
+        match self {
+            HeldLock::LockFile { loss, .. } => loss.written(),
+            HeldLock::Registry(lock) => lock.written(),
         }
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod kernel_lock;
 pub(crate) mod kernel_queue;
 pub(crate) mod lockfile;
 pub(crate) mod lockfile_refresher;
+pub(crate) mod loss;
 pub(crate) mod owner_record;
 pub(crate) mod reentry;
 pub(crate) mod registry_lock;

@@ -159,6 +159,20 @@ int rename(const char *p1, const char *p2) {
     return real(p1, p2);
 }
 #endif
+#ifdef LOCK_REMOVED_AFTER_RENAME
+/* A program that deletes lock files comes just after a commit. */
+int rename(const char *p1, const char *p2) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    int result = real(p1, p2);
+    char lockfile[4096], lock_file[4096];
+    snprintf(lockfile, sizeof lockfile, "%s.lock", p2);
+    snprintf(lock_file, sizeof lock_file, "%s", p2);
+    strcpy(strrchr(lock_file, '.'), ".lock");
+    unlink(lockfile);
+    unlink(lock_file);
+    return result;
+}
+#endif
 #ifdef RENAME_TAKES_EFFECT_AND_FAILS
 /* A network file system that loses the answer to a rename, and repeats the call. */
 static int is_renamed = 0;
