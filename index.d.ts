@@ -84,7 +84,10 @@ export type RegistryErrorCode =
 	| 'PARSE'
 	/** The lock did not come free within `timeoutMs`. `holder` describes its holder. */
 	| 'LOCK_TIMEOUT'
-	/** An older version of argus took the lockfile away meanwhile; nothing was written. */
+	/**
+	 * An older version of argus took the lockfile away meanwhile; the update was not written. From
+	 * {@link withRegistryLock} and {@link Document.withLock} it can come after a `write`: the message says so.
+	 */
 	| 'LOCK_LOST'
 	/** A living watcher has the id that was claimed, and `suffix` is false. */
 	| 'ID_TAKEN'
@@ -146,9 +149,10 @@ export class RegistryError extends Error {
 export interface RegistryWarning {
 	/**
 	 * `NOT_FOUND`: no file yet. `CORRUPT`: no registry, or no readable document.
-	 * `UNSUPPORTED_VERSION`: a newer one.
+	 * `UNSUPPORTED_VERSION`: a newer one. `LOCK_LOST`: the change was written, but the lock was taken away
+	 * before its release, so that another program may have replaced the change.
 	 */
-	code: 'NOT_FOUND' | 'CORRUPT' | 'UNSUPPORTED_VERSION'
+	code: 'NOT_FOUND' | 'CORRUPT' | 'UNSUPPORTED_VERSION' | 'LOCK_LOST'
 	/** The file. */
 	path: string
 	/** The whole sentence. */
@@ -188,7 +192,10 @@ export interface UpdateOptions {
 	 * survives the crash of any process. Default true.
 	 */
 	durable?: boolean
-	/** Called for content that was kept beside the file. Default: `process.emitWarning`. */
+	/**
+	 * Called for content that was kept beside the file, and for a change that was written under a lock that
+	 * was then taken away (`LOCK_LOST`). Default: `process.emitWarning`.
+	 */
 	onWarning?: (warning: RegistryWarning) => void
 }
 
@@ -317,7 +324,7 @@ export interface HeldRegistryLock {
 	/**
 	 * Replaces the registry under this lock. {@link readRegistry} reads it.
 	 *
-	 * @throws {RegistryError} `LOCK_LOST` if the lock was taken away; nothing was written then.
+	 * @throws {RegistryError} `LOCK_LOST` if the lock was taken away; the value was not written then.
 	 */
 	write(registry: RegistryV1): Promise<void>
 }
@@ -327,7 +334,7 @@ export interface HeldRegistryLock {
  *
  * @returns What `fn` returned.
  * @throws {RegistryError} As {@link updateRegistry}; `LOCK_LOST` also if an older version of argus took
- * the lock away before `fn` was done.
+ * the lock away before `fn` was done. What `fn` has written by then was written: the message says so.
  */
 export function withRegistryLock<T>(
 	path: string | URL,
@@ -387,7 +394,10 @@ export interface DocumentOptions<T> {
 	durable?: boolean
 	/** The Unix permission bits of a file that is new, less the umask. Default 0o644. */
 	newFileMode?: number
-	/** Called for content that was kept beside the file. Default: `process.emitWarning`. */
+	/**
+	 * Called for content that was kept beside the file, and for a change that was written under a lock that
+	 * was then taken away (`LOCK_LOST`). Default: `process.emitWarning`.
+	 */
 	onWarning?: (warning: RegistryWarning) => void
 }
 
@@ -431,7 +441,7 @@ export interface HeldDocumentLock<T> {
 	/**
 	 * Replaces the document under this lock.
 	 *
-	 * @throws {RegistryError} `LOCK_LOST` if the lock was taken away; nothing was written then.
+	 * @throws {RegistryError} `LOCK_LOST` if the lock was taken away; the value was not written then.
 	 */
 	write(value: T): Promise<void>
 }

@@ -40,11 +40,14 @@ pub enum Error {
         /// The holder, where it can be known.
         holder: Option<Box<Holder>>,
     },
-    /// A program removed or replaced the lock's file while this process held the lock, so nothing was
-    /// written.
+    /// A program removed or replaced the lock's file while this process held the lock.
     LockLost {
-        /// The file that was to be written.
+        /// The file that the lock protects.
         path: PathBuf,
+        /// Whether the file was written under the lock before, so that another program may have replaced
+        /// what was written. Only a function that runs under the lock can have done that, and is told when
+        /// it has returned. If false, the update that failed was not written.
+        written: bool,
     },
     /// The file is used under another kind of lock than the caller's: a document's lock file, or an
     /// argus registry's guard and lockfile. The two kinds do not exclude each other, so a file is used
@@ -207,7 +210,7 @@ impl Error {
         match self {
             Error::LockBusy { path, .. }
             | Error::LockTimeout { path, .. }
-            | Error::LockLost { path }
+            | Error::LockLost { path, .. }
             | Error::LockMismatch { path, .. }
             | Error::IdTaken { path, .. }
             | Error::EntryLost { path, .. }
@@ -244,7 +247,7 @@ impl Error {
             }
             Error::LockBusy { path, .. }
             | Error::LockTimeout { path, .. }
-            | Error::LockLost { path }
+            | Error::LockLost { path, .. }
             | Error::IdTaken { path, .. }
             | Error::EntryLost { path, .. }
             | Error::PermissionDenied { path, .. }

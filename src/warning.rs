@@ -65,6 +65,12 @@ pub enum Warning {
         /// The version in the file.
         found: String,
     },
+    /// The file was written, and its lock was taken away before the call released it. Another program may
+    /// have replaced what was written.
+    LockLost {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl Warning {
@@ -75,6 +81,7 @@ impl Warning {
             Warning::Missing { .. } => "NOT_FOUND",
             Warning::Corrupt { .. } => "CORRUPT",
             Warning::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
+            Warning::LockLost { .. } => "LOCK_LOST",
         }
     }
 }
@@ -98,6 +105,12 @@ impl fmt::Display for Warning {
                 f,
                 "{} has schema version {found}, which this program does not know; reading it as \
                  empty",
+                path.display()
+            ),
+            Warning::LockLost { path } => write!(
+                f,
+                "{} was written, but its lock was taken away meanwhile, so another program may have \
+                 replaced what was written; read it, and update it again if the change is missing",
                 path.display()
             ),
         }

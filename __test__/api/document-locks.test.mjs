@@ -203,6 +203,57 @@ for (const lock of LOCKS) {
 	})
 }
 
+/**
+ * Each looked for the other's file before it made its own, and not after that: once in some thousand times
+ * both went on, and one update was lost.
+ */
+test('of a document and a registry call that come to a new file at once, one wins and one is refused', async (t) => {
+	const at = folder(t)
+	const won = { document: 0, registry: 0 }
+	for (let round = 0; round < 200; round += 1) {
+		const path = join(at.dir, `${round}`, 'registry.json')
+		mkdirSync(join(at.dir, `${round}`))
+		const document = documentIn({ path }, 'lock-file', { empty: () => EMPTY })
+		const calls = [
+			() => document.update((value) => ({ ...value, updatedAt: 1 }), LONG),
+			() => updateRegistry(path, (value) => ({ ...value, updatedAt: 2 }), LONG),
+		]
+		if (round % 2) calls.reverse()
+		const started = calls.map((call) => call())
+		if (round % 2) started.reverse()
+		const codes = (await Promise.allSettled(started)).map(({ reason }) => reason?.code)
+		const winner = codes.indexOf(undefined)
+		const expected = [undefined, 'LOCK_MISMATCH']
+		assert.deepEqual(codes, winner === 0 ? expected : expected.reverse(), `round ${round}`)
+		won[winner === 0 ? 'document' : 'registry'] += 1
+		const lock = LOCKS[winner]
+		const there = { path, dir: join(at.dir, `${round}`) }
+		assert.equal(JSON.parse(readFileSync(path, 'utf8')).updatedAt, winner + 1)
+		noLitter(there, lock)
+	}
+	assert.ok(won.document > 0 && won.registry > 0, JSON.stringify(won))
+})
+
+test('of two processes that come to a new file by different locks, one wins and one is refused', async (t) => {
+	const at = folder(t)
+	const both = puppets(t, 2)
+	for (let round = 0; round < 100; round += 1) {
+		const dir = join(at.dir, `${round}`)
+		mkdirSync(dir)
+		const there = { dir, path: join(dir, 'registry.json') }
+		for (const [index, each] of both.entries()) {
+			const options = { lock: LOCKS[index], durable: false }
+			each.start('incrementNumber', { path: there.path, times: 5, options })
+		}
+		const said = await Promise.all(both.map((each) => each.next()))
+		const winner = said.findIndex(({ event }) => event === 'done')
+		assert.notEqual(winner, -1, JSON.stringify(said))
+		assert.equal(said[1 - winner].value?.code, 'LOCK_MISMATCH', JSON.stringify(said))
+		assert.equal(readFileSync(there.path, 'utf8'), '5')
+		noLitter(there, LOCKS[winner])
+	}
+})
+
 test('a lock file that is deleted while it is held: the update runs again, on what is there by then', async (t) => {
 	const at = folder(t)
 	const document = documentIn(at, 'lock-file', lists)

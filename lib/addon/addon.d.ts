@@ -75,6 +75,16 @@ export interface AppliedOperations {
 	kept?: string
 	/** Why that content was corrupt; missing if no content was. */
 	reason?: string
+	/** Whether the lock was taken away after the commit and before its release. */
+	lockLost: boolean
+}
+
+/** What a caller has to be told of a commit. */
+export interface CommitReport {
+	/** The path at which the old bytes are kept, if they are. */
+	kept?: string
+	/** Whether the lock was taken away after the commit and before its release. */
+	lockLost: boolean
 }
 
 /** What to commit, and how. */
@@ -179,16 +189,19 @@ export class LockHandle {
 	 */
 	commitsAtOnce(): boolean
 	/**
-	 * Replaces the content on another thread. The result is the path at which the old bytes are kept,
-	 * if they are.
+	 * Replaces the content on another thread. The result is what the caller has to be told, if anything.
+	 * A commit that fails does not release the lock.
 	 */
-	commit(request: CommitRequest): Background<AddonResult<string | undefined | null>>
+	commit(request: CommitRequest): Background<AddonResult<CommitReport | undefined | null>>
 	/** Like [`commit`](Self::commit), on the calling thread. */
-	commitSync(request: CommitRequest): AddonResult<string | undefined | null>
+	commitSync(request: CommitRequest): AddonResult<CommitReport | undefined | null>
 	/** Fails if the lock was taken away. */
 	check(): AddonResult<undefined>
-	/** Releases the lock; a second call does nothing. */
-	release(): AddonResult<undefined>
+	/**
+	 * Releases the lock; a second call does nothing. Returns whether the lock was taken away after a
+	 * commit.
+	 */
+	release(): AddonResult<boolean>
 }
 
 /** What `inspectLock` returns. */
@@ -279,6 +292,9 @@ export function inspect(path: string, staleMs: number): Background<AddonResult<L
 
 /** Reads a document under its shared lock, on the calling thread. */
 export function loadDocumentSync(request: AcquireRequest): AddonResult<LoadedText>
+
+/** The warning of a write whose lock was taken away before it was released. */
+export function lockLostWarning(path: string): string
 
 /** The failure of a call on a document that does not exist and has no empty value. */
 export function missingDocument(path: string): AddonFailure

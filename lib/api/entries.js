@@ -36,7 +36,7 @@ const { RegistryError, messageOf, propertyOf, registryError, unwrap } = require(
 const { updateAborted } = require('../locking/abort-signal.js')
 const { BatchMember, submit } = require('../locking/batch-member.js')
 const { isTurnDue, letLoopTurn } = require('../locking/event-loop.js')
-const { mayRunAgain, reportReplaced } = require('../locking/held-lock.js')
+const { mayRunAgain, reportLost, reportReplaced } = require('../locking/held-lock.js')
 const { onTimeoutOrAbort, takeForBatch } = require('../locking/queue.js')
 const {
 	UPDATE_OPTIONS,
@@ -98,8 +98,13 @@ const apply = async (first, members, settlements) => {
 	while (isTurnDue()) await letLoopTurn()
 	try {
 		const applied = native.applyEntries(acquireRequest(call), operations, durable)
-		const { outcomes, kept, reason } = unwrap(await resultOf(applied))
+		const { outcomes, kept, reason, lockLost } = unwrap(await resultOf(applied))
 		if (reason !== undefined) reportReplaced(call, reason, kept)
+		if (lockLost) {
+			const isDone = (/** @type {unknown} */ _, /** @type {number} */ index) =>
+				typeof outcomes[index] === 'string'
+			reportLost(members.filter(isDone).map((member) => member.call))
+		}
 		for (const [index, member] of members.entries()) {
 			const outcome = outcomes[index]
 			// An operation that was cancelled has none, and is rejected already.

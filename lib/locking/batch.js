@@ -142,12 +142,20 @@ class PendingContent {
 		const durable = durableCall !== undefined
 		if (!first) {
 			if (!durable) return undefined
-			const unchanged = { call: durableCall, text: undefined, durable, corrupt: undefined }
+			const unchanged = {
+				call: durableCall,
+				calls: [],
+				text: undefined,
+				durable,
+				corrupt: undefined,
+			}
 			return commit(this.lock, unchanged, how)
 		}
+		const changed = this.changes.map(({ call }) => call)
 		this.changes = []
 		// Only the first found what is in the file: the others found what it has made of that.
-		return commit(this.lock, { ...first, text: this.content.text ?? '', durable }, how)
+		const change = { ...first, calls: changed, text: this.content.text ?? '', durable }
+		return commit(this.lock, change, how)
 	}
 }
 

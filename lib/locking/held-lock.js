@@ -4,7 +4,7 @@
 
 /**
  * @import {
- *   AcquireRequest, Acquisition, AddonResult, CommitRequest, LockHandle,
+ *   AcquireRequest, Acquisition, AddonResult, CommitReport, CommitRequest, LockHandle,
  * } from '../addon/addon.d.ts'
  */
 /** @import { Content } from '../codec/content.js' */
@@ -25,16 +25,23 @@ const { inlineSizeLimit } = native.coreConstants()
 const SYNC_SLICE_MS = 100
 
 /**
- * This thread's waits and locks that are not released, with whether they were acquired at once. Without
- * a reference from here the garbage collector would release the lock of an updater that never settles.
+ * A lock that is not released: whether it was acquired at once, and the calls whose changes were
+ * committed under it.
  *
- * @type {Map<LockHandle | Acquisition, boolean>}
+ * @typedef {{ isAtOnce: boolean, committed: LockCall<unknown>[] }} Hold
+ */
+
+/**
+ * This thread's waits and locks that are not released. Without a reference from here the garbage
+ * collector would release the lock of an updater that never settles.
+ *
+ * @type {Map<LockHandle | Acquisition, Hold | undefined>}
  */
 const unreleased = new Map()
 
 /** @param {LockHandle} lock @param {boolean} isAtOnce */
 const retain = (lock, isAtOnce) => {
-	unreleased.set(lock, isAtOnce)
+	unreleased.set(lock, { isAtOnce, committed: [] })
 	return lock
 }
 
@@ -105,7 +112,7 @@ const acquireByWaiting = async (call) => {
 	// First: a wait that has time left for the addon must have a timer here.
 	const left = remainingMs(call)
 	const acquisition = new native.Acquisition(acquireRequest(call))
-	unreleased.set(acquisition, false)
+	unreleased.set(acquisition, undefined)
 	try {
 		await unlessAborted(call, inTime(left, resultOf(acquisition.start())))
 		if (!unreleased.has(acquisition)) throw givenUp(call)
@@ -163,12 +170,28 @@ const acquireSync = (call) => {
 }
 
 /**
+ * Tells callers that their changes were written, and that the lock was taken away before its release.
+ *
+ * @param {LockCall<unknown>[]} calls
+ */
+const reportLost = (calls) => {
+	for (const call of new Set(calls)) {
+		const { path } = call
+		deliverWarning(call, { code: 'LOCK_LOST', path, message: native.lockLostWarning(path) })
+	}
+}
+
+/**
  * Releases a lock; does nothing if a commit has released it.
  *
  * @param {LockHandle} lock
  */
 const release = (lock) => {
-	if (unreleased.delete(lock)) lock.release()
+	const hold = unreleased.get(lock)
+	if (!hold) return
+	unreleased.delete(lock)
+	// A failure is not the caller's: what it wrote is in the file, and the kernel releases the lock.
+	if (lock.release() === true) reportLost(hold.committed)
 }
 
 /**
@@ -210,11 +233,13 @@ const mayRunAgain = (call, error) =>
 	remainingMs(call) > 0
 
 /**
- * A text to commit for a call; without a text, the content is only made durable. `corrupt` is the
- * reason why the content that it replaces is kept, if it is.
+ * A text to commit for calls that have changed it; without a text, the content is only made durable.
+ * `corrupt` is the reason why the content that it replaces is kept, if it is; `call`, which is the first
+ * one, has found it so.
  *
  * @typedef {{
  *   call: LockCall<unknown>,
+ *   calls: LockCall<unknown>[],
  *   text: string | undefined,
  *   durable: boolean,
  *   corrupt: string | undefined,
@@ -227,12 +252,15 @@ const mayRunAgain = (call, error) =>
  * @param {LockHandle} lock
  * @param {Change} change
  * @param {CommitRequest} request
- * @param {AddonResult<string | null | undefined>} result
+ * @param {AddonResult<CommitReport | null | undefined>} result
  */
-const finish = (lock, { call, corrupt }, request, result) => {
-	const kept = unwrap(result)
+const finish = (lock, { call, calls, text, corrupt }, request, result) => {
+	const report = unwrap(result)
+	const hold = unreleased.get(lock)
 	if (request.release) unreleased.delete(lock)
-	if (corrupt !== undefined) reportReplaced(call, corrupt, kept)
+	else if (text !== undefined) hold?.committed.push(...calls)
+	if (corrupt !== undefined) reportReplaced(call, corrupt, report?.kept)
+	if (report?.lockLost) reportLost([...(hold?.committed ?? []), ...calls])
 }
 
 /** @param {Change} change @param {boolean} release @returns {CommitRequest} */
@@ -256,7 +284,7 @@ const commit = (lock, change, { release }) => {
 	if (!unreleased.has(lock)) throw givenUp(change.call)
 	const request = commitRequest(change, release)
 	const mayBeAtOnce = !durable && text !== undefined && text.length <= inlineSizeLimit
-	if (mayBeAtOnce && ((release && unreleased.get(lock)) || lock.commitsAtOnce())) {
+	if (mayBeAtOnce && ((release && unreleased.get(lock)?.isAtOnce) || lock.commitsAtOnce())) {
 		return finish(lock, change, request, lock.commitSync(request))
 	}
 	const result = Promise.resolve(resultOf(lock.commit(request)))
@@ -283,6 +311,7 @@ module.exports = {
 	contentOf,
 	mayRunAgain,
 	release,
+	reportLost,
 	reportReplaced,
 	waitSync,
 }

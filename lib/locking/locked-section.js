@@ -36,7 +36,8 @@ const handedOutLock = (call, held) => {
 	/** @param {string} text */
 	const write = (text) => {
 		const { corrupt } = look(call, contentOf(held))
-		return commit(held, { call, text, durable: call.durable, corrupt }, { release: false })
+		const change = { call, calls: [call], text, durable: call.durable, corrupt }
+		return commit(held, change, { release: false })
 	}
 	/** @type {HandedOutLock<D>} */
 	const lock = {

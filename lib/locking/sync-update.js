@@ -45,8 +45,11 @@ const updateOnceSync = (call, updater) => {
 		const run = runInSyncScope(call.lockName, () => runSync(call, content, updater))
 		const { durable } = call
 		// A durable update that found its change in the file makes that durable.
-		if (run.mustWrite) commitSync(lock, { call, text: run.text, durable, corrupt: run.corrupt })
-		else if (durable) commitSync(lock, { call, text: undefined, durable, corrupt: undefined })
+		if (run.mustWrite) {
+			commitSync(lock, { call, calls: [call], text: run.text, durable, corrupt: run.corrupt })
+		} else if (durable) {
+			commitSync(lock, { call, calls: [], text: undefined, durable, corrupt: undefined })
+		}
 		return run.next
 	} finally {
 		release(lock)

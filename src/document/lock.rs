@@ -1,19 +1,21 @@
 //! The lock of a document: by default a kernel lock on a file of its own, which is never deleted; by
 //! choice the lock of an argus registry, for a file that older argus versions share.
 
+use std::cell::Cell;
 use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Error, LockKind, Result};
+use crate::error::{Error, Result};
 use crate::files::new_file;
 use crate::files::paths::{self, FilePaths};
 use crate::files::shared_file::WriteLock;
 use crate::lock::file_lock::{self, KernelLock};
-use crate::lock::guard;
+use crate::lock::first_use;
 use crate::lock::kernel_lock::{self, LockMode, Protected};
+use crate::lock::loss::LossReport;
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::sweep;
 use crate::lock::wait::Wait;
@@ -172,12 +174,12 @@ impl LockRequest<'_> {
     /// Locks the document for reading, if that is possible.
     pub(crate) fn share(&self, wait: &Wait) -> Result<ReadLock> {
         let DocumentLock::LockFile(lock_file) = self.lock else {
-            if !self.paths.guard.exists() {
-                guard::must_not_be_a_document(self.paths)?;
+            if first_use::must_not_be_a_registry(self.paths).is_ok() {
+                first_use::must_not_be_a_document(self.paths)?;
             }
             return Ok(ReadLock::Unlocked(UnlockedReason::RegistryLock));
         };
-        must_not_be_a_registry(self.paths)?;
+        first_use::must_not_be_a_registry(self.paths)?;
         let error = match self.lock_file(lock_file, LockMode::Shared, MissingFolder::Fail, wait) {
             Ok(lock) => return Ok(ReadLock::Shared(lock)),
             Err(error) => error,
@@ -191,7 +193,7 @@ impl LockRequest<'_> {
             }
             // The lock file could not be created, as on a full disk. Reading needs no space. A symbolic
             // link that leads nowhere is not a missing file: every update fails on it.
-            error if !is_wait_over(&error) && is_missing(lock_file) => {
+            error if !is_final(&error) && is_missing(lock_file) => {
                 UnlockedReason::NotCreated { message }
             }
             error => return Err(error),
@@ -206,7 +208,7 @@ impl LockRequest<'_> {
             let lock = RegistryLock::acquire_at(self.paths, wait)?;
             return Ok(ReadLock::Registry(Box::new(lock)));
         };
-        must_not_be_a_registry(self.paths)?;
+        first_use::must_not_be_a_registry(self.paths)?;
         self.lock_file(lock_file, LockMode::Shared, MissingFolder::Create, wait)
             .map(ReadLock::Shared)
     }
@@ -216,13 +218,14 @@ impl LockRequest<'_> {
         let lock_file = match self.lock {
             DocumentLock::LockFile(lock_file) => lock_file,
             DocumentLock::Registry => {
-                return RegistryLock::acquire_at(self.paths, wait).map(HeldLock::Registry)
+                let lock = RegistryLock::acquire_at(self.paths, wait)?;
+                return Ok(HeldLock::Registry(Box::new(lock)));
             }
         };
         // A thread that must not block refuses here: the lock file and folders may have to be created.
         wait.before_blocking(self.paths)?;
         let paths = self.paths;
-        must_not_be_a_registry(paths)?;
+        first_use::must_not_be_a_registry(paths)?;
         let lock = self.lock_file(lock_file, LockMode::Exclusive, MissingFolder::Create, wait)?;
         if !paths.folder.is_dir() {
             create_folder(&paths.folder)?;
@@ -230,7 +233,8 @@ impl LockRequest<'_> {
         if sweep::is_first_hold(paths) {
             sweep::run(paths, None);
         }
-        Ok(HeldLock::LockFile { paths: paths.clone(), lock, nonce: paths::nonce() })
+        let (nonce, loss) = (paths::nonce(), LossReport::default());
+        Ok(HeldLock::LockFile { paths: paths.clone(), lock, nonce, loss })
     }
 
     /// The error of a wait for the lock that is over.
@@ -241,7 +245,7 @@ impl LockRequest<'_> {
         }
     }
 
-    /// Locks the lock file; creates it if it is missing.
+    /// Locks the lock file; creates it if it is missing. Fails if the file is a registry by then.
     fn lock_file(
         &self,
         lock_file: &Path,
@@ -249,9 +253,10 @@ impl LockRequest<'_> {
         missing_folder: MissingFolder,
         wait: &Wait,
     ) -> Result<KernelLock> {
-        let create = |_: &Path| self.create(lock_file, mode);
+        let is_new = Cell::new(false);
+        let create = |_: &Path| self.create(lock_file, mode).inspect(|_| is_new.set(true));
         let lock = || file_lock::lock(lock_file, mode, wait, create);
-        match (lock(), lock_file.parent()) {
+        let locked = match (lock(), lock_file.parent()) {
             (Err(Error::NotFound { .. }), Some(folder))
                 if missing_folder == MissingFolder::Create =>
             {
@@ -259,6 +264,15 @@ impl LockRequest<'_> {
                 lock()
             }
             (locked, _) => locked,
+        }?;
+        match first_use::must_not_become_a_registry(self.paths, wait) {
+            Ok(()) => Ok(locked),
+            Err(error) => {
+                if is_new.get() {
+                    locked.remove_unless_shared(mode);
+                }
+                Err(error)
+            }
         }
     }
 
@@ -295,8 +309,15 @@ enum MissingFolder {
     Fail,
 }
 
-fn is_wait_over(error: &Error) -> bool {
-    matches!(error, Error::LockBusy { .. } | Error::LockTimeout { .. } | Error::Aborted { .. })
+/// Whether an error forbids to read the document without a lock, too.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::LockBusy { .. }
+            | Error::LockTimeout { .. }
+            | Error::Aborted { .. }
+            | Error::LockMismatch { .. }
+    )
 }
 
 fn is_missing(path: &Path) -> bool {
@@ -307,20 +328,12 @@ fn create_folder(folder: &Path) -> Result<()> {
     new_file::create_folder(folder).map_err(|error| Error::from_io(folder, "create", error))
 }
 
-/// A program that uses the file as a registry takes the guard, which a lock file does not exclude.
-fn must_not_be_a_registry(paths: &FilePaths) -> Result<()> {
-    if !paths.guard.exists() {
-        return Ok(());
-    }
-    let (path, in_use) = (paths.target.clone(), paths.guard.clone());
-    Err(Error::LockMismatch { path, in_use, kind: LockKind::Registry })
-}
-
 /// A document's lock, held for writing.
 #[derive(Debug)]
 pub(crate) enum HeldLock {
-    LockFile { paths: FilePaths, lock: KernelLock, nonce: String },
-    Registry(RegistryLock),
+    LockFile { paths: FilePaths, lock: KernelLock, nonce: String, loss: LossReport },
+    // Boxed, because it is much larger.
+    Registry(Box<RegistryLock>),
 }
 
 impl HeldLock {
@@ -333,11 +346,28 @@ impl HeldLock {
         }
     }
 
-    /// Releases the lock and reports a failure, which `drop` can't.
-    pub(crate) fn release(self) -> Result<()> {
+    /// Releases the lock and reports a failure, which `drop` can't; returns whether the lock's file was
+    /// taken away after the document was written.
+    pub(crate) fn release(self) -> Result<bool> {
         match self {
-            HeldLock::LockFile { lock, .. } => lock.release(),
-            HeldLock::Registry(lock) => lock.release(),
+            HeldLock::LockFile { lock, loss, .. } => {
+                let is_lost = loss.is_due() && !lock.is_in_place()?;
+                lock.release().map(|()| is_lost)
+            }
+            HeldLock::Registry(lock) => lock.release_and_tell(),
+        }
+    }
+
+    /// Fails if the lock was taken away. Unlike the fence before a write, the error says whether the
+    /// document was written under this lock.
+    #[cfg(feature = "node")]
+    pub(crate) fn check_hold(&self) -> Result<()> {
+        match self {
+            HeldLock::LockFile { paths, loss, .. } => match self.check() {
+                Err(Error::LockLost { .. }) => Err(loss.error(paths.target.clone())),
+                checked => checked,
+            },
+            HeldLock::Registry(lock) => lock.check(),
         }
     }
 }
@@ -364,11 +394,18 @@ impl WriteLock for HeldLock {
         match self {
             HeldLock::LockFile { paths, lock, .. } => {
                 if !lock.is_in_place()? {
-                    return Err(Error::LockLost { path: paths.target.clone() });
+                    return Err(Error::LockLost { path: paths.target.clone(), written: false });
                 }
-                must_not_be_a_registry(paths)
+                first_use::must_not_be_a_registry(paths)
             }
-            HeldLock::Registry(lock) => lock.check(),
+            HeldLock::Registry(lock) => WriteLock::check(&**lock),
+        }
+    }
+
+    fn written(&self) {
+        match self {
+            HeldLock::LockFile { loss, .. } => loss.written(),
+            HeldLock::Registry(lock) => lock.written(),
         }
     }
 

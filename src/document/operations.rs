@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::document::definition::{Document, Loaded};
 use crate::document::format::Format;
-use crate::document::lock::{DocumentLock, LockChoice, LockRequest, UnlockedReason};
+use crate::document::lock::{DocumentLock, HeldLock, LockChoice, LockRequest, UnlockedReason};
 use crate::error::update_error::UpdateError;
 use crate::error::{Error, FormatError, Result};
 use crate::files::paths::FilePaths;
@@ -145,6 +145,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         wait.check_cancelled(paths)?;
         let commit_options = self.commit_options(corrupt.is_some());
         let kept = shared_file::commit(&lock, old.as_ref(), bytes, commit_options)?;
+        self.release(paths, lock);
         if let Some(reason) = corrupt {
             let kept = kept.map(|kept| paths.as_given(&kept));
             let path = paths.as_given(&paths.target);
@@ -225,8 +226,19 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             match shared_file::commit(&lock, old.as_ref(), &bytes, self.commit_options(false)) {
                 Err(Error::LockLost { .. }) if wait.has_time() => {}
                 Err(error) => return Err(error.into()),
-                Ok(_) => return Ok(result),
+                Ok(_) => {
+                    self.release(paths, lock);
+                    return Ok(result);
+                }
             }
+        }
+    }
+
+    /// Releases the lock under which the document was written. A failure is not reported: the kernel
+    /// releases the lock in any case.
+    fn release(&self, paths: &FilePaths, lock: HeldLock) {
+        if lock.release().is_ok_and(|is_lost| is_lost) {
+            self.on_warning.call(&Warning::LockLost { path: paths.as_given(&paths.target) });
         }
     }
 

@@ -42,10 +42,15 @@ impl fmt::Display for Error {
                     None => "; wait longer",
                 })
             }
-            Error::LockLost { .. } => write!(
+            Error::LockLost { written: false, .. } => write!(
                 f,
-                "the lock on {path} was taken away before the update could be written, so \
-                 nothing was written; run the update again"
+                "the lock on {path} was taken away before the update could be written, so it was not \
+                 written; run the update again"
+            ),
+            Error::LockLost { written: true, .. } => write!(
+                f,
+                "the lock on {path} was taken away after the file was written under it, so another \
+                 program may have replaced what was written; read the file before you update it again"
             ),
             Error::LockMismatch { in_use, kind, .. } => {
                 let in_use = in_use.display();

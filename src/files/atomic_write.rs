@@ -179,7 +179,7 @@ mod tests {
         let refused = replace(dir.path(), b"new", || {
             // The temp file has all of the new content by now, and the target still has the old.
             assert_eq!(fs::read(dir.path().join("temp")).unwrap(), b"new");
-            Err(Error::LockLost { path: "a".into() })
+            Err(Error::LockLost { path: "a".into(), written: false })
         });
         let Err(ReplacementError::Unchanged(refused)) = refused else { panic!("{refused:?}") };
         assert_eq!(refused.code(), "LOCK_LOST");

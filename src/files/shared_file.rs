@@ -22,6 +22,9 @@ pub(crate) trait WriteLock {
     /// The fence: fails with [`Error::LockLost`] if another program has removed the lock.
     fn check(&self) -> Result<()>;
 
+    /// Called when the file was replaced.
+    fn written(&self);
+
     /// Called before a file is replaced, with its metadata and, where open files can be replaced,
     /// the open file.
     fn before_replace(&self, old: &Metadata, file: Option<Arc<File>>);
@@ -140,6 +143,9 @@ pub(crate) fn commit(
         // must not overwrite that of a process which took the lock in between.
         lock.check()
     });
+    if matches!(replaced, Ok(()) | Err(ReplacementError::NotDurable(_))) {
+        lock.written();
+    }
     let unchanged = match replaced {
         Ok(()) => None,
         // The kept file stays: it may be all that is left of the old content.
@@ -160,7 +166,7 @@ pub(crate) fn commit(
         return Err(match was_removed {
             // Another process removed the temp file because it took this process for dead. Nothing
             // was written, so the caller may try again, as after a lost lock.
-            true => Error::LockLost { path: paths.target.clone() },
+            true => Error::LockLost { path: paths.target.clone(), written: false },
             false => error,
         });
     }

@@ -57,6 +57,19 @@ impl KernelLock {
         kernel_lock::unlock(&self.file).map_err(|error| Error::from_io(&self.path, "unlock", error))
     }
 
+    /// Removes the lock file that was made for this lock, and releases the lock, which has this mode.
+    ///
+    /// Other callers may have opened the file meanwhile. Those that wait for its lock find out that it is
+    /// gone. If others share the lock, the file stays, because the next process would make and lock
+    /// another one while they hold this one.
+    pub(crate) fn remove_unless_shared(self, mode: LockMode) {
+        let is_sole = mode == LockMode::Exclusive
+            || kernel_lock::attempt(&self.file, LockMode::Exclusive).is_ok_and(|locked| locked);
+        if is_sole && self.is_in_place().is_ok_and(|in_place| in_place) {
+            let _ = sys::remove_if_there(&self.path);
+        }
+    }
+
     /// Permits the users who may write the protected file to open the lock file, too.
     pub(crate) fn open_to_users_of(&self, protected: &Metadata) {
         let _ = sys::open_to_users_of(&self.file, protected);

@@ -9,12 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{self, Error, LockKind, Result};
+use crate::error::{self, Error, Result};
 use crate::files::new_file;
 use crate::files::paths::{self, FilePaths};
+use crate::lock::first_use;
 use crate::lock::kernel_lock::{self, LockMode, Protected};
 use crate::lock::kernel_queue::{self, Waited};
-use crate::lock::owner_record::{self, OwnerRecord, MAGIC, RECORD_SIZE};
+use crate::lock::owner_record::{self, OwnerRecord, MAGIC};
 use crate::lock::wait::Wait;
 use crate::sys;
 use crate::sys::FileId;
@@ -51,9 +52,10 @@ impl Guard {
         loop {
             wait.check_cancelled(paths)?;
             let (file, metadata) = open_guard(paths, wait)?;
-            // An incomplete guard is synced when its record is written.
-            let is_quick =
-                || metadata.is_file() && sys::is_local(&file) && !is_incomplete(&metadata);
+            // An unused guard is synced when its record is written.
+            let is_quick = || {
+                metadata.is_file() && sys::is_local(&file) && !first_use::is_unused_guard(&metadata)
+            };
             if !wait.may_block() && !is_quick() {
                 return Err(wait.would_block_error(paths));
             }
@@ -121,20 +123,35 @@ impl Guard {
     /// that are lost then leave a part of a record, which is a guard, too.
     pub(crate) fn write(&self, record: &OwnerRecord) -> io::Result<()> {
         sys::write_start(&self.file, &record.encode())?;
-        if is_incomplete(&self.metadata) {
+        if first_use::is_unused_guard(&self.metadata) {
             let _ = self.file.sync_all();
         }
         Ok(())
     }
 
-    /// Whether the locked file still has the guard's name. Fails if it is another program's file.
+    /// Whether the locked file still has the guard's name. Fails if it is another program's file, or if
+    /// the registry became a document before this guard was used.
     fn check(&self, paths: &FilePaths) -> Result<bool> {
-        let found = sys::id_at(&paths.guard)
-            .map_err(|error| Error::from_io(&paths.guard, "look at", error))?;
-        if found != Some(self.id) {
+        let io_error = |error| Error::from_io(&paths.guard, "look at", error);
+        if sys::id_at(&paths.guard).map_err(io_error)? != Some(self.id) {
             return Ok(false);
         }
-        must_be_a_guard(paths, self).map(|()| true)
+        must_be_a_guard(paths, self)?;
+        // Asked again: another process may have used the guard since this one opened it.
+        let is_unused = || self.file.metadata().map(|now| first_use::is_unused_guard(&now));
+        if first_use::is_unused_guard(&self.metadata) && is_unused().map_err(io_error)? {
+            self.must_not_be_a_document(paths)?;
+        }
+        Ok(true)
+    }
+
+    /// Removes the guard, which is not used yet, and fails if a document call has made a lock file. The
+    /// lock is held, so a process that has opened the guard finds out that it is gone.
+    fn must_not_be_a_document(&self, paths: &FilePaths) -> Result<()> {
+        first_use::must_not_be_a_document(paths).inspect_err(|_| {
+            // If that fails, the guard stays unused, which keeps no document from going on.
+            let _ = sys::remove_if_there(&paths.guard);
+        })
     }
 
     /// Unlocks explicitly: closing the file would leave it locked as long as a child process that
@@ -162,11 +179,6 @@ fn must_be_a_guard(paths: &FilePaths, guard: &Guard) -> Result<()> {
     })
 }
 
-/// Whether no whole record has been written into a guard of this size yet.
-fn is_incomplete(metadata: &Metadata) -> bool {
-    metadata.len() < RECORD_SIZE as u64
-}
-
 /// Whether a path with a guard's name leads to something that is no guard, which an update would
 /// refuse. False if it can't be read.
 pub(crate) fn is_foreign(path: &Path) -> bool {
@@ -189,7 +201,7 @@ fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<(File, Metadata)> {
         match sys::open_existing(&paths.guard) {
             Ok(file) => return kernel_lock::must_be_a_file(&paths.guard, file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                must_not_be_a_document(paths)?;
+                first_use::must_not_be_a_document(paths)?;
                 // A missing folder is created.
                 if let Ok(folder) = fs::metadata(&paths.folder) {
                     must_be_replaceable(paths, &folder)?;
@@ -230,23 +242,6 @@ fn is_less_open_than_registry(paths: &FilePaths) -> bool {
     let is_guard = || fs::symlink_metadata(&paths.guard).is_ok_and(|guard| guard.is_file());
     let is_shared = || fs::metadata(&paths.folder).is_ok_and(|at| sys::is_shared_by_group(&at));
     is_guard() && (sys::open_existing(&paths.target).is_ok() || is_shared())
-}
-
-/// Fails if the file is used as a document under a lock file. Called before the file's first guard
-/// is created, because guard and lock file don't exclude each other.
-///
-/// Only the default name of a lock file is known here, and only an empty file counts: every lock
-/// file is empty.
-pub(crate) fn must_not_be_a_document(paths: &FilePaths) -> Result<()> {
-    let in_use = paths.document_lock_file();
-    let is_lock_file = |found: Metadata| found.is_file() && found.len() == 0;
-    // The lock file of a document without an extension has the lockfile's name, so an older argus
-    // version may have created that file.
-    if in_use != paths.lockfile && fs::symlink_metadata(&in_use).is_ok_and(is_lock_file) {
-        let path = paths.target.clone();
-        return Err(Error::LockMismatch { path, in_use, kind: LockKind::LockFile });
-    }
-    Ok(())
 }
 
 /// Creates the guard so that every user may open it who may write the registry, or may replace it as

@@ -5,6 +5,7 @@
 //! vocabulary and `files`. Never: parses or prints a registry or a document, or replaces either.
 
 pub(crate) mod file_lock;
+pub(crate) mod first_use;
 pub(crate) mod guard;
 pub(crate) mod inspect;
 pub(crate) mod inspect_lock_file;
@@ -12,6 +13,7 @@ pub(crate) mod kernel_lock;
 pub(crate) mod kernel_queue;
 pub(crate) mod lockfile;
 pub(crate) mod lockfile_refresher;
+pub(crate) mod loss;
 pub(crate) mod owner_record;
 pub(crate) mod reentry;
 pub(crate) mod registry_lock;

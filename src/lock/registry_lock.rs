@@ -17,12 +17,14 @@ use crate::lock::guard::Guard;
 use crate::lock::kernel_lock;
 use crate::lock::lockfile::{CreateOutcome, Lockfile};
 use crate::lock::lockfile_refresher::RefreshedLockfile;
+use crate::lock::loss::LossReport;
 use crate::lock::reentry::UpdateScope;
 use crate::lock::stale_lockfile::LockfileIdentity;
 use crate::lock::sweep;
 use crate::lock::wait::{LockOptions, Wait};
 use crate::sys;
 use crate::util::deferred_drop;
+use crate::warning::{OnWarning, Warning};
 
 /// How often a caller that found another lockfile, which is gone by now, tries again without a look
 /// at its deadline. So even a one-try caller, whose deadline has passed from the start, tries again
@@ -49,6 +51,9 @@ pub struct RegistryLock {
     replaced: Mutex<Vec<Arc<File>>>,
     /// Whether another thread closes them.
     defers_close: bool,
+    loss: LossReport,
+    /// Receives the warning of a loss after a write.
+    on_warning: Mutex<Option<OnWarning>>,
 }
 
 impl RegistryLock {
@@ -105,6 +110,8 @@ impl RegistryLock {
                 took_over,
                 replaced: Mutex::default(),
                 defers_close: wait.policy.defers_close,
+                loss: LossReport::default(),
+                on_warning: Mutex::default(),
             };
             let mut retries = 0;
             let mut delays = wait.backoff.delays(sys::random_fraction);
@@ -161,32 +168,67 @@ impl RegistryLock {
         self.was_contended
     }
 
-    /// The fence: fails if another program has removed or replaced the lockfile. The holder must
-    /// not write any more then.
+    /// Fails if another program has removed or replaced the lockfile. The holder must not write any
+    /// more then.
     ///
     /// # Errors
     ///
-    /// [`Error::LockLost`]; [`Error::PermissionDenied`] or [`Error::Io`] if the system can't tell.
+    /// [`Error::LockLost`], which says whether the registry was written under this lock;
+    /// [`Error::PermissionDenied`] or [`Error::Io`] if the system can't tell.
     pub fn check(&self) -> Result<()> {
-        match &self.lockfile {
-            Some(refreshed) if refreshed.lockfile().is_in_place()? => Ok(()),
-            _ => Err(Error::LockLost { path: self.paths.as_given(&self.paths.target) }),
+        match self.is_in_place()? {
+            true => Ok(()),
+            false => Err(self.loss.error(self.paths.as_given(&self.paths.target))),
         }
     }
 
+    fn is_in_place(&self) -> Result<bool> {
+        self.lockfile.as_ref().map_or(Ok(false), |refreshed| refreshed.lockfile().is_in_place())
+    }
+
+    /// Has the release call this function with [`Warning::LockLost`] if the lockfile was taken away after
+    /// the registry was written.
+    pub(crate) fn warn_of_loss(&self, on_warning: &OnWarning) {
+        *self.on_warning.lock().unwrap_or_else(PoisonError::into_inner) = Some(on_warning.clone());
+    }
+
     /// Releases the lock. Unlike dropping the value, it reports a failure.
+    ///
+    /// If the registry was [written](Self::write) under this lock, and the lockfile was taken away since,
+    /// the last write's `on_warning` is called with [`Warning::LockLost`]. Dropping the value does that,
+    /// too.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] or [`Error::PermissionDenied`] if the lockfile could not be removed; the
     /// kernel lock is released in any case.
-    pub fn release(mut self) -> Result<()> {
+    pub fn release(self) -> Result<()> {
+        self.release_and_tell().map(|_| ())
+    }
+
+    /// Like [`release`](Self::release); returns whether the lockfile was taken away after the registry
+    /// was written.
+    pub(crate) fn release_and_tell(mut self) -> Result<bool> {
         self.release_lock()
     }
 
-    fn release_lock(&mut self) -> Result<()> {
-        let removed =
-            self.lockfile.take().map_or(Ok(false), |refreshed| refreshed.lockfile().remove());
+    fn release_lock(&mut self) -> Result<bool> {
+        let Some(refreshed) = self.lockfile.take() else {
+            return self.unlock_guard().map(|()| false);
+        };
+        let removed = refreshed.lockfile().remove();
+        let unlocked = self.unlock_guard();
+        let is_lost = matches!(removed, Ok(false)) && self.loss.is_due();
+        let on_warning = self.on_warning.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(on_warning) = on_warning.filter(|_| is_lost) {
+            let path = self.paths.as_given(&self.paths.target);
+            on_warning.call(&Warning::LockLost { path });
+        }
+        removed?;
+        unlocked.map(|()| is_lost)
+    }
+
+    fn unlock_guard(&mut self) -> Result<()> {
         let unlocked = match self.guard.take() {
             // Unlocked explicitly: closing the file would leave it locked as long as a child
             // process that is just being started has a copy of the descriptor, until its exec.
@@ -195,7 +237,7 @@ impl RegistryLock {
             None => Ok(()),
         };
         self.close_replaced();
-        removed.and(unlocked)
+        unlocked
     }
 
     fn close_replaced(&mut self) {
@@ -220,7 +262,18 @@ impl WriteLock for RegistryLock {
     }
 
     fn check(&self) -> Result<()> {
-        RegistryLock::check(self)
+        match self.is_in_place()? {
+            true => Ok(()),
+            // Whatever was written under this lock before, the update that asks now is not.
+            false => Err(Error::LockLost {
+                path: self.paths.as_given(&self.paths.target),
+                written: false,
+            }),
+        }
+    }
+
+    fn written(&self) {
+        self.loss.written();
     }
 
     fn before_replace(&self, old: &Metadata, file: Option<Arc<File>>) {

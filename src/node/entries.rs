@@ -202,6 +202,8 @@ pub struct AppliedOperations {
     pub kept: Option<String>,
     /// Why that content was corrupt; missing if no content was.
     pub reason: Option<String>,
+    /// Whether the lock was taken away after the commit and before its release.
+    pub lock_lost: bool,
 }
 
 /// Does operations under one lock, with one commit, once. If no lock and no slow file system stands
@@ -246,11 +248,11 @@ fn apply(
     waiting: WaitPolicy,
 ) -> Result<AppliedOperations> {
     let paths = FilePaths::of_resolved(path.as_ref())?;
-    let replaced = Arc::new(Mutex::new(None));
+    let warnings = Arc::new(Mutex::new(Vec::new()));
     let on_warning = {
-        let replaced = replaced.clone();
+        let warnings = warnings.clone();
         OnWarning::new(move |warning| {
-            *replaced.lock().unwrap_or_else(PoisonError::into_inner) = Some(warning.clone());
+            warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.clone());
         })
     };
     let options = UpdateOptions { lock: lock.clone(), durable, on_warning };
@@ -266,16 +268,23 @@ fn apply(
         Err(UpdateFailure::Other(error)) => return Err(error),
         Ok(outcomes) => outcomes,
     };
-    let warning = replaced.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let (reason, kept) = match warning {
-        Some(Warning::Corrupt { reason, kept, .. }) => (Some(reason), kept),
-        _ => (None, None),
-    };
-    Ok(AppliedOperations {
+    let mut applied = AppliedOperations {
         outcomes: outcomes.iter().map(|outcome| outcome.as_ref().map(text)).collect(),
-        kept: kept.map(|path| path.to_string_lossy().into_owned()),
-        reason,
-    })
+        kept: None,
+        reason: None,
+        lock_lost: false,
+    };
+    for warning in warnings.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        match warning {
+            Warning::Corrupt { reason, kept, .. } => {
+                applied.reason = Some(reason);
+                applied.kept = kept.map(|path| path.to_string_lossy().into_owned());
+            }
+            Warning::LockLost { .. } => applied.lock_lost = true,
+            Warning::Missing { .. } | Warning::UnsupportedVersion { .. } => {}
+        }
+    }
+    Ok(applied)
 }
 
 fn text(outcome: &EntryOutcome) -> String {

@@ -251,6 +251,15 @@ pub struct CommitRequest {
     pub release: bool,
 }
 
+/// What a caller has to be told of a commit.
+#[napi(object, object_from_js = false)]
+pub struct CommitReport {
+    /// The path at which the old bytes are kept, if they are.
+    pub kept: Option<String>,
+    /// Whether the lock was taken away after the commit and before its release.
+    pub lock_lost: bool,
+}
+
 /// A held lock. JavaScript releases it; else it is released when its thread ends.
 #[napi]
 pub struct LockHandle {
@@ -285,21 +294,21 @@ impl LockHandle {
             .is_some_and(|held| allows_inline(&held.lock.paths().target) && held.lock.is_local())
     }
 
-    /// Replaces the content on another thread. The result is the path at which the old bytes are kept,
-    /// if they are.
+    /// Replaces the content on another thread. The result is what the caller has to be told, if anything.
+    /// A commit that fails does not release the lock.
     #[napi]
     pub fn commit<'env>(
         &self,
         env: &'env Env,
         request: CommitRequest,
-    ) -> napi::Result<Background<'env, AddonResult<Option<String>>>> {
+    ) -> napi::Result<Background<'env, AddonResult<Option<CommitReport>>>> {
         let shared = self.shared.clone();
         in_background(env, WorkerPool::FileWork, move || commit(&shared, &request))
     }
 
     /// Like [`commit`](Self::commit), on the calling thread.
     #[napi]
-    pub fn commit_sync(&self, request: CommitRequest) -> AddonResult<Option<String>> {
+    pub fn commit_sync(&self, request: CommitRequest) -> AddonResult<Option<CommitReport>> {
         let commit = || commit(&self.shared, &request);
         // That an fsync takes long says nothing about the other calls.
         if request.durable {
@@ -311,15 +320,16 @@ impl LockHandle {
     /// Fails if the lock was taken away.
     #[napi]
     pub fn check(&self) -> AddonResult<()> {
-        let checked = lock(&self.shared).as_ref().map_or(Ok(()), |held| held.lock.check());
+        let checked = lock(&self.shared).as_ref().map_or(Ok(()), |held| held.lock.check_hold());
         addon_result(checked, |()| ())
     }
 
-    /// Releases the lock; a second call does nothing.
+    /// Releases the lock; a second call does nothing. Returns whether the lock was taken away after a
+    /// commit.
     #[napi]
-    pub fn release(&self) -> AddonResult<()> {
+    pub fn release(&self) -> AddonResult<bool> {
         let held = lock(&self.shared).take();
-        addon_result(held.map_or(Ok(()), |held| held.lock.release()), |()| ())
+        addon_result(held.map_or(Ok(false), |held| held.lock.release()), |is_lost| is_lost)
     }
 }
 
@@ -328,7 +338,7 @@ pub(super) fn allows_inline(file: &Path) -> bool {
     inline_budget::is_available() && shared_file::size(file).is_none_or(inline_budget::allows_size)
 }
 
-fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<String>> {
+fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<CommitReport>> {
     let mut shared = lock(shared);
     let Some(mut held) = shared.take() else {
         let message = "a defect of argus-registry: committed after release";
@@ -349,12 +359,13 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<St
         }
         None => shared_file::make_durable(held.lock.paths(), found).map(|()| None),
     };
-    if release {
+    let mut lock_lost = false;
+    if release && committed.is_ok() {
         // Before the lock is released: the lock keeps the replaced file open, and decides which thread
         // closes it.
         held.content = None;
         // The update is committed; the kernel releases the lock in any case.
-        let _ = held.lock.release();
+        lock_lost = held.lock.release().unwrap_or(false);
     } else {
         // The next commit replaces what this one has written. If that can't be read, the next commit
         // only does not know the mode to keep, and the next read says why.
@@ -363,7 +374,10 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<St
         }
         *shared = Some(held);
     }
-    addon_result(committed, |kept| kept.map(|path| path.to_string_lossy().into_owned()))
+    addon_result(committed, |kept| {
+        let kept = kept.map(|path| path.to_string_lossy().into_owned());
+        (kept.is_some() || lock_lost).then_some(CommitReport { kept, lock_lost })
+    })
 }
 
 /// Takes a lock on the calling thread if that needs no wait and no other call that may block.

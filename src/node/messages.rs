@@ -56,6 +56,12 @@ pub fn corrupt_warning(path: String, reason: String) -> String {
     Warning::Corrupt { path: path.into(), reason, kept: None }.to_string()
 }
 
+/// The warning of a write whose lock was taken away before it was released.
+#[napi]
+pub fn lock_lost_warning(path: String) -> String {
+    Warning::LockLost { path: path.into() }.to_string()
+}
+
 /// The warning of a read that found a registry which a newer program has written.
 #[napi]
 pub fn unsupported_version_warning(path: String, found: String) -> String {

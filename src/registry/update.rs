@@ -28,7 +28,8 @@ pub struct UpdateOptions {
     /// pruning that finds nothing to remove only reads. Otherwise an update survives the crash of any process, but not a crash of
     /// the machine.
     pub durable: bool,
-    /// Called when content that can't be parsed was kept in another file and replaced. The default
+    /// Called when content that can't be parsed was kept in another file and replaced, and when the lock
+    /// was taken away after the registry was written ([`Warning::LockLost`]). The default
     /// writes to standard error: the warning is about data that a person may miss.
     pub on_warning: OnWarning,
 }
@@ -181,7 +182,7 @@ pub(crate) fn update_entries<T>(
 ///
 /// Those of [`RegistryLock::acquire`]; [`Error::ReEntrant`] if this thread holds this registry's lock
 /// already; the errors of `body`; [`Error::LockLost`] if a program that does not respect the guard took
-/// the lock away before `body` returned.
+/// the lock away before `body` returned: its `written` says whether `body` has written.
 pub fn with_registry_lock<T, E: From<Error>>(
     path: impl AsRef<Path>,
     options: &LockOptions,
@@ -214,7 +215,7 @@ impl RegistryLock {
     ///
     /// # Errors
     ///
-    /// [`Error::LockLost`] if the lock was taken away, in which case nothing was written;
+    /// [`Error::LockLost`] if the lock was taken away, in which case this value was not written;
     /// [`Error::UnsupportedVersion`] for a registry of a newer schema, which stays as it was.
     pub fn write(&self, registry: &RegistryV1, options: &UpdateOptions) -> Result<()> {
         match update_under(self, options, &mut |_| Ok(((), Some(registry.to_json())))) {
@@ -286,6 +287,7 @@ fn commit(
     let has_mark = old.is_some_and(|old| old.bytes.starts_with(BYTE_ORDER_MARK));
     let marked = (has_mark && corrupt.is_none()).then(|| [BYTE_ORDER_MARK, bytes].concat());
     let bytes = marked.as_deref().unwrap_or(bytes);
+    lock.warn_of_loss(&options.on_warning);
     let kept = shared_file::commit(lock, old, bytes, commit_options)?;
     if let Some(reason) = corrupt {
         let paths = lock.paths();

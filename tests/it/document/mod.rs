@@ -6,6 +6,8 @@ mod error_paths;
 mod errors;
 #[cfg(target_os = "linux")]
 mod faults;
+#[cfg(target_os = "linux")]
+mod first_use;
 #[cfg(feature = "toml")]
 mod format;
 mod lock;

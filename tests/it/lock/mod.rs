@@ -2,6 +2,8 @@
 mod guard;
 #[cfg(target_os = "linux")]
 mod lockfile;
+#[cfg(target_os = "linux")]
+mod loss;
 mod registry_lock;
 mod stale_lockfile;
 #[cfg(target_os = "linux")]

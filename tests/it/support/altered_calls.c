@@ -45,6 +45,24 @@ int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {
     return real(d1, p1, d2, p2, flags);
 }
 #endif
+#ifdef STOPPED_AT_LINK
+/* Other processes come just before or just after a hard link is made whose name ends as the variable
+   STOPPED_BEFORE or STOPPED_AFTER says: this process stops there, once, until it is told to go on. */
+static void stop_at(const char *when, const char *name) {
+    static int is_done = 0;
+    const char *ending = getenv(when);
+    size_t length = strlen(name), wanted = ending ? strlen(ending) : 0;
+    if (ending && length >= wanted && !strcmp(name + length - wanted, ending) && !is_done++)
+        raise(SIGSTOP);
+}
+int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {
+    int (*real)(int, const char *, int, const char *, int) = dlsym(RTLD_NEXT, "linkat");
+    stop_at("STOPPED_BEFORE", p2);
+    int result = real(d1, p1, d2, p2, flags);
+    stop_at("STOPPED_AFTER", p2);
+    return result;
+}
+#endif
 #ifdef LOCKFILE_REPLACED_AT_FSYNC
 /* An older argus that judges our lockfile stale while our new content goes to the disk. */
 int fsync(int fd) {
@@ -139,6 +157,20 @@ int rename(const char *p1, const char *p2) {
         unlink(p1);
     }
     return real(p1, p2);
+}
+#endif
+#ifdef LOCK_REMOVED_AFTER_RENAME
+/* A program that deletes lock files comes just after a commit. */
+int rename(const char *p1, const char *p2) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    int result = real(p1, p2);
+    char lockfile[4096], lock_file[4096];
+    snprintf(lockfile, sizeof lockfile, "%s.lock", p2);
+    snprintf(lock_file, sizeof lock_file, "%s", p2);
+    strcpy(strrchr(lock_file, '.'), ".lock");
+    unlink(lockfile);
+    unlink(lock_file);
+    return result;
 }
 #endif
 #ifdef RENAME_TAKES_EFFECT_AND_FAILS
