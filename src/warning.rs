@@ -39,6 +39,24 @@ impl fmt::Debug for OnWarning {
     }
 }
 
+/// What an update does about content that can't be parsed. A registry's default is `Keep`, a document's
+/// is `Fail`.
+///
+/// A registry is written by programs only, and its watchers would go unseen until a person repaired it;
+/// their next heartbeats and announcements fill a new one. A document may hold what a person wrote, and a
+/// mistyped comma must not cost that person's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnCorrupt {
+    /// The update starts from an empty registry, or from the document's
+    /// [`empty`](crate::Document::empty) value. The bytes are kept beside the file, as
+    /// `<name>.corrupt-*`, and a [`Warning`] says where.
+    Keep,
+    /// The update is refused, and nothing is moved or written: with
+    /// [`Error::Corrupt`](crate::Error::Corrupt) for a registry, with
+    /// [`Error::Parse`](crate::Error::Parse) for a document.
+    Fail,
+}
+
 /// A condition of a registry or a document that is no error, but that a person should know of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

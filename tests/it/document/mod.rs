@@ -10,6 +10,7 @@ mod faults;
 mod format;
 mod lock;
 mod lock_choice;
+mod on_corrupt;
 mod operations;
 #[cfg(unix)]
 mod permissions;
