@@ -76,6 +76,11 @@ pub enum Warning {
         /// The file in which the bytes were kept, if the file was replaced.
         kept: Option<PathBuf>,
     },
+    /// The file was empty, so it could not be parsed, and was replaced. There are no bytes to keep.
+    ReplacedEmpty {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file has a newer schema version. It reads as empty, and is never overwritten.
     UnsupportedVersion {
         /// The file.
@@ -86,12 +91,20 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// The stable name of the variant. Rust and JavaScript use one name.
+    /// Content that was replaced: with the path at which it is kept, or empty.
+    pub(crate) fn of_replaced(path: PathBuf, reason: String, kept: Option<PathBuf>) -> Self {
+        match kept {
+            Some(_) => Warning::Corrupt { path, reason, kept },
+            None => Warning::ReplacedEmpty { path },
+        }
+    }
+
+    /// The stable name of the kind of condition. Rust and JavaScript use one name.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Warning::Missing { .. } => "NOT_FOUND",
-            Warning::Corrupt { .. } => "CORRUPT",
+            Warning::Corrupt { .. } | Warning::ReplacedEmpty { .. } => "CORRUPT",
             Warning::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
         }
     }
@@ -112,6 +125,9 @@ impl fmt::Display for Warning {
                 path.display(),
                 kept.display()
             ),
+            Warning::ReplacedEmpty { path } => {
+                write!(f, "{} was empty, which can't be read; it was replaced", path.display())
+            }
             Warning::UnsupportedVersion { path, found } => write!(
                 f,
                 "{} has schema version {found}, which this program does not know; reading it as \

@@ -164,7 +164,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             let paths = lock.paths();
             let kept = kept.map(|kept| paths.as_given(&kept));
             let path = paths.as_given(&paths.target);
-            self.on_warning.call(&Warning::Corrupt { path, reason, kept });
+            self.on_warning.call(&Warning::of_replaced(path, reason, kept));
         }
         Ok(())
     }

@@ -272,6 +272,7 @@ fn apply(
     let warning = replaced.lock().unwrap_or_else(PoisonError::into_inner).take();
     let (reason, kept) = match warning {
         Some(Warning::Corrupt { reason, kept, .. }) => (Some(reason), kept),
+        Some(empty @ Warning::ReplacedEmpty { .. }) => (Some(empty.to_string()), None),
         _ => (None, None),
     };
     Ok(AppliedOperations {

@@ -298,7 +298,7 @@ fn commit(
         let paths = lock.paths();
         let kept = kept.map(|kept| paths.as_given(&kept));
         let path = paths.as_given(&paths.target);
-        options.on_warning.call(&Warning::Corrupt { path, reason, kept });
+        options.on_warning.call(&Warning::of_replaced(path, reason, kept));
     }
     Ok(())
 }

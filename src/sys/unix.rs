@@ -93,6 +93,11 @@ pub(crate) fn create_new(path: &Path, mode: u32) -> io::Result<File> {
         .open(path)
 }
 
+/// Makes the content of a file durable, not following a symbolic link.
+pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
+    open_read_only(path)?.sync_all()
+}
+
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     file.read_at(buffer, offset)
 }

@@ -47,6 +47,11 @@ pub(crate) fn create_new(path: &Path, _mode: u32) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).open(path)
 }
 
+/// Makes the content of a file durable, not following a symbolic link. Windows asks for the right to write.
+pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
+    open_existing(path)?.sync_all()
+}
+
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     file.seek_read(buffer, offset)
 }
