@@ -770,9 +770,11 @@ export function inspectLock(path: string, options?: { staleMs?: number }): Promi
 
 /**
  * Where argus keeps its registry: `ARGUS_REGISTRY_PATH`; else `registry.json` in `ARGUS_HOME`;
- * else `~/.argus/registry.json` (`%USERPROFILE%` on Windows). An empty variable counts as unset.
+ * else `.argus/registry.json` in the home folder, which is `HOME` (`USERPROFILE` on Windows) or, without that,
+ * the one that the system has for the user, as in `os.homedir()`. An empty variable counts as unset. The
+ * variables are those of this thread's `process.env`.
  *
- * @throws {RegistryError} `NOT_FOUND` if there is no home folder.
+ * @throws {RegistryError} `NOT_FOUND` if there is no home folder; `INVALID_VALUE` if it is not an absolute path.
  */
 export function registryPath(): string
 
