@@ -97,7 +97,10 @@ export type RegistryErrorCode =
 	| 'PERMISSION_DENIED'
 	/** A file or folder that must exist does not. */
 	| 'NOT_FOUND'
-	/** Only as a warning's code in JavaScript: updates and reads don't fail with it. */
+	/**
+	 * An update with `onCorrupt: 'fail'` of a file that holds no registry; nothing was written. Also the code of
+	 * a warning.
+	 */
 	| 'CORRUPT'
 	/** The file was written by a newer schema; it was left untouched. */
 	| 'UNSUPPORTED_VERSION'
@@ -169,6 +172,14 @@ export interface RegistryReadResult {
 	warnings: RegistryWarning[]
 }
 
+/**
+ * What an update does about content that can't be decoded. `'keep'`, the default for registries: the update
+ * starts from an empty registry, or the document's `empty()`; the bytes are kept beside the file, as
+ * `<name>.corrupt-*`, with a warning. `'fail'`, the default for documents: the update is refused, and nothing
+ * is moved or written. The code is `CORRUPT` for a registry, and `PARSE` for a document.
+ */
+export type OnCorrupt = 'keep' | 'fail'
+
 /** How to wait for a lock and how to write. */
 export interface UpdateOptions {
 	/**
@@ -192,6 +203,11 @@ export interface UpdateOptions {
 	 * survives the crash of any process. Default true.
 	 */
 	durable?: boolean
+	/**
+	 * What to do about a file that holds no registry. Default `'keep'`: only programs write registries, and the
+	 * next heartbeats and announcements of the watchers fill a new one.
+	 */
+	onCorrupt?: OnCorrupt
 	/**
 	 * Called for content that was kept beside the file, and for a change that was written under a lock that
 	 * was then taken away (`LOCK_LOST`). Default: `process.emitWarning`.
@@ -219,7 +235,7 @@ export interface UpdateOptions {
  *
  * @param path The registry. Its folder is created if it is missing.
  * @returns What the updater returned.
- * @throws {RegistryError} Any code but `CORRUPT` and `UNSUPPORTED_FILE_SYSTEM`.
+ * @throws {RegistryError} Any code but `UNSUPPORTED_FILE_SYSTEM`; `CORRUPT` only with `onCorrupt: 'fail'`.
  */
 export function updateRegistry(
 	path: string | URL,
@@ -382,11 +398,12 @@ export interface DocumentOptions<T> {
 	 */
 	empty?(): T
 	/**
-	 * What an update does about content that can't be decoded. `'fail'` (default): it is refused with
-	 * `PARSE`, so that a mistyped comma in a settings file costs nothing. `'keep'`: the update starts
-	 * from `empty()`, and the bytes are kept beside the file, as `<name>.corrupt-*`, with a warning.
+	 * What an update does about content that can't be decoded. Default `'fail'`: a person may have mistyped a
+	 * comma in a settings file, and must not lose the settings. `'keep'` needs `empty`; without it the update
+	 * is refused nevertheless. `save` and a held lock's `write` replace such content in either case, and keep
+	 * the bytes.
 	 */
-	onCorrupt?: 'fail' | 'keep'
+	onCorrupt?: OnCorrupt
 	/**
 	 * As in {@link UpdateOptions}: whether a write survives a power failure; one that is not durable can
 	 * take earlier ones with it. Default true.
@@ -778,9 +795,11 @@ export function inspectLock(path: string | URL, options?: { staleMs?: number }):
 
 /**
  * Where argus keeps its registry: `ARGUS_REGISTRY_PATH`; else `registry.json` in `ARGUS_HOME`;
- * else `~/.argus/registry.json` (`%USERPROFILE%` on Windows). An empty variable counts as unset.
+ * else `.argus/registry.json` in the home folder, which is `HOME` (`USERPROFILE` on Windows) or, without that,
+ * the one that the system has for the user, as in `os.homedir()`. An empty variable counts as unset. The
+ * variables are those of this thread's `process.env`.
  *
- * @throws {RegistryError} `NOT_FOUND` if there is no home folder.
+ * @throws {RegistryError} `NOT_FOUND` if there is no home folder; `INVALID_VALUE` if it is not an absolute path.
  */
 export function registryPath(): string
 

@@ -3,7 +3,7 @@
 // What callers pass, checked before anything is done. The types are those that index.d.ts declares;
 // the checks are for callers that don't keep to them.
 
-/** @import { RegistryWarning, UpdateOptions, WatchOptions } from '../index.js' */
+/** @import { OnCorrupt, RegistryWarning, UpdateOptions, WatchOptions } from '../index.js' */
 /** @import { Codec } from './codec/content.js' */
 /** @import { AcquireRequest } from './addon/addon.d.ts' */
 /** @import { Context } from './context.js' */
@@ -31,6 +31,7 @@
 /**
  * The settings of a call that takes the lock.
  *
+ * - `onCorrupt`: what to do about content that can't be decoded.
  * - `startedAt`: when the call began, for its timeout.
  * - `lockName`: the name of the lock, by which locks are compared: the registry, or the lock file
  *   of a document.
@@ -43,6 +44,7 @@
  *   timeoutMs: number,
  *   staleMs: number,
  *   durable: boolean,
+ *   onCorrupt: OnCorrupt,
  *   startedAt: number,
  *   lockName: string,
  *   lockFile?: string,
@@ -64,7 +66,7 @@ const constants = native.coreConstants()
 const WATCH_OPTIONS = ['signal', 'onWarning']
 
 /** The options of an update, to which other calls add theirs. */
-const UPDATE_OPTIONS = ['timeoutMs', 'staleMs', 'durable', ...WATCH_OPTIONS]
+const UPDATE_OPTIONS = ['timeoutMs', 'staleMs', 'durable', 'onCorrupt', ...WATCH_OPTIONS]
 
 /** Timers that are longer overflow and fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
@@ -115,6 +117,20 @@ const checkFunction = (path, name, value) => {
  */
 const optionalFunction = (path, name, value) =>
 	value === undefined ? undefined : checkFunction(path, name, value)
+
+/**
+ * @template {string} V
+ * @param {string} path
+ * @param {string} name
+ * @param {V | undefined} value
+ * @param {readonly [V, ...V[]]} choices The first one is the default.
+ * @returns {V}
+ */
+const choice = (path, name, value, choices) => {
+	if (value === undefined) return choices[0]
+	if (choices.includes(value)) return value
+	throw invalidArgument(path, `${name} must be ${choices.map((each) => `'${each}'`).join(' or ')}`)
+}
 
 /**
  * @param {string} path
@@ -227,9 +243,10 @@ const checkCall = (given, codec, options = {}, known = UPDATE_OPTIONS) => {
 	const timeoutMs = milliseconds(path, 'timeoutMs', options.timeoutMs, constants.timeoutMs)
 	const staleMs = milliseconds(path, 'staleMs', options.staleMs, constants.staleMs)
 	const durable = flag(path, 'durable', options.durable, true)
+	const onCorrupt = choice(path, 'onCorrupt', options.onCorrupt, ['keep', 'fail'])
 	const startedAt = monotonicMs()
-	const lockName = path
-	return { path, codec, signal, onWarning, timeoutMs, staleMs, durable, startedAt, lockName }
+	const writing = { timeoutMs, staleMs, durable, onCorrupt }
+	return { path, codec, signal, onWarning, ...writing, startedAt, lockName: path }
 }
 
 /**
@@ -286,6 +303,7 @@ module.exports = {
 	checkFunction,
 	checkOptions,
 	checkPath,
+	choice,
 	deliverWarning,
 	elapsedMs,
 	flag,

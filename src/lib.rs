@@ -167,6 +167,6 @@ pub use registry::read::read_registry;
 pub use registry::update::{update_registry, with_registry_lock, write_registry, UpdateOptions};
 pub use util::backoff::Backoff;
 pub use util::cancel::CancelToken;
-pub use warning::{OnWarning, Warning};
+pub use warning::{OnCorrupt, OnWarning, Warning};
 #[cfg(feature = "watch")]
 pub use watch::registry_watch::{watch_registry, RegistryWatch};

@@ -39,6 +39,24 @@ impl fmt::Debug for OnWarning {
     }
 }
 
+/// What an update does about content that can't be parsed. A registry's default is `Keep`, a document's
+/// is `Fail`.
+///
+/// A registry is written by programs only, and its watchers would go unseen until a person repaired it;
+/// their next heartbeats and announcements fill a new one. A document may hold what a person wrote, and a
+/// mistyped comma must not cost that person's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnCorrupt {
+    /// The update starts from an empty registry, or from the document's
+    /// [`empty`](crate::Document::empty) value. The bytes are kept beside the file, as
+    /// `<name>.corrupt-*`, and a [`Warning`] says where.
+    Keep,
+    /// The update is refused, and nothing is moved or written: with
+    /// [`Error::Corrupt`](crate::Error::Corrupt) for a registry, with
+    /// [`Error::Parse`](crate::Error::Parse) for a document.
+    Fail,
+}
+
 /// A condition of a registry or a document that is no error, but that a person should know of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -58,6 +76,11 @@ pub enum Warning {
         /// The file in which the bytes were kept, if the file was replaced.
         kept: Option<PathBuf>,
     },
+    /// The file was empty, so it could not be parsed, and was replaced. There are no bytes to keep.
+    ReplacedEmpty {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file has a newer schema version. It reads as empty, and is never overwritten.
     UnsupportedVersion {
         /// The file.
@@ -74,12 +97,20 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// The stable name of the variant. Rust and JavaScript use one name.
+    /// Content that was replaced: with the path at which it is kept, or empty.
+    pub(crate) fn of_replaced(path: PathBuf, reason: String, kept: Option<PathBuf>) -> Self {
+        match kept {
+            Some(_) => Warning::Corrupt { path, reason, kept },
+            None => Warning::ReplacedEmpty { path },
+        }
+    }
+
+    /// The stable name of the kind of condition. Rust and JavaScript use one name.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Warning::Missing { .. } => "NOT_FOUND",
-            Warning::Corrupt { .. } => "CORRUPT",
+            Warning::Corrupt { .. } | Warning::ReplacedEmpty { .. } => "CORRUPT",
             Warning::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
             Warning::LockLost { .. } => "LOCK_LOST",
         }
@@ -101,6 +132,9 @@ impl fmt::Display for Warning {
                 path.display(),
                 kept.display()
             ),
+            Warning::ReplacedEmpty { path } => {
+                write!(f, "{} was empty, which can't be read; it was replaced", path.display())
+            }
             Warning::UnsupportedVersion { path, found } => write!(
                 f,
                 "{} has schema version {found}, which this program does not know; reading it as \

@@ -256,15 +256,19 @@ export function acquireSync(request: AcquireRequest): AddonResult<LockHandle>
 /**
  * Does operations under one lock, with one commit, once. If no lock and no slow file system stands
  * in the way, the operations are done on the calling thread, and the result is no promise. The
- * wait is the first operation's: cancelling that one ends it.
+ * wait is the first operation's: cancelling that one ends it. With `refuse_corrupt` corrupt content is
+ * left as it is, and the operations fail.
  */
-export function applyEntries(request: AcquireRequest, operations: Array<EntryOperation>, durable: boolean): Background<AddonResult<AppliedOperations>>
+export function applyEntries(request: AcquireRequest, operations: Array<EntryOperation>, durable: boolean, refuseCorrupt: boolean): Background<AddonResult<AppliedOperations>>
 
 /** The version of the border between `lib/` and this addon: `lib/` uses no addon with another one. */
 export function borderVersion(): number
 
 /** What `lib/` shares with the core. Its modules ask once each, when they are loaded. */
 export function coreConstants(): CoreConstants
+
+/** The failure of an update of a file that holds no registry, and is to stay as it is. */
+export function corruptFailure(path: string, reason: string): AddonFailure
 
 /** The warning of a read that found no registry in the file. */
 export function corruptWarning(path: string, reason: string): string

@@ -27,6 +27,7 @@ const {
 	checkFunction,
 	checkOptions,
 	checkPath,
+	choice,
 	flag,
 	invalidArgument,
 	acquireRequest,
@@ -39,20 +40,6 @@ const constants = native.coreConstants()
 
 /** As in veil: a call that only reads or replaces finds the lock free or fails. */
 const ONE_TRY_MS = 0
-
-/**
- * @template {string} V
- * @param {string} path
- * @param {string} name
- * @param {V | undefined} value
- * @param {readonly [V, ...V[]]} choices The first one is the default.
- * @returns {V}
- */
-const choice = (path, name, value, choices) => {
-	if (value === undefined) return choices[0]
-	if (choices.includes(value)) return value
-	throw invalidArgument(path, `${name} must be ${choices.map((each) => `'${each}'`).join(' or ')}`)
-}
 
 /**
  * @param {string} path
@@ -111,13 +98,13 @@ class Document {
 		optionalFunction(path, 'encode', options.encode)
 		optionalFunction(path, 'empty', options.empty)
 		optionalInteger(path, 'version', options.version, 2 ** 32 - 1)
-		choice(path, 'onCorrupt', options.onCorrupt, ['fail', 'keep'])
+		const onCorrupt = choice(path, 'onCorrupt', options.onCorrupt, ['fail', 'keep'])
 		this.#codec = documentCodec(options)
 		this.#mustExist = options.empty === undefined
 		this.#newFileMode = optionalInteger(path, 'newFileMode', options.newFileMode, 0o777)
 		const onWarning = optionalFunction(path, 'onWarning', options.onWarning)
 		const durable = flag(path, 'durable', options.durable, true)
-		this.#writing = { durable, ...(onWarning && { onWarning }) }
+		this.#writing = { durable, onCorrupt, ...(onWarning && { onWarning }) }
 	}
 
 	lockPath() {
@@ -165,7 +152,7 @@ class Document {
 	 * @returns {Promise<void>}
 	 */
 	async save(value, options) {
-		const call = this.#call(options, ONE_TRY_MS)
+		const call = this.#replaceCall(options, ONE_TRY_MS)
 		// Encoded now, not when the lock is free: the caller may change the value meanwhile.
 		await submitUpdate(call, { text: call.codec.encode(call.path, value) })
 	}
@@ -198,7 +185,7 @@ class Document {
 	 */
 	async withLock(fn, options) {
 		checkFunction(this.path, 'fn', fn)
-		return runLocked(this.#call(options, constants.timeoutMs), fn)
+		return runLocked(this.#replaceCall(options, constants.timeoutMs), fn)
 	}
 
 	/**
@@ -225,6 +212,17 @@ class Document {
 	#updateCall(options) {
 		const call = this.#call(options, constants.timeoutMs)
 		return this.#mustExist ? { ...call, mustExist: true } : call
+	}
+
+	/**
+	 * A call that replaces the value unread. Its caller does not need what is replaced, but the bytes are kept.
+	 *
+	 * @param {DocumentCallOptions | undefined} options
+	 * @param {number} defaultTimeoutMs
+	 * @returns {LockCall<T>}
+	 */
+	#replaceCall(options, defaultTimeoutMs) {
+		return { ...this.#call(options, defaultTimeoutMs), onCorrupt: 'keep' }
 	}
 
 	/**

@@ -93,11 +93,17 @@ const watchTimeoutAndAbort = (member, index) => {
  */
 const apply = async (first, members, settlements) => {
 	const { call } = first
+	const { onCorrupt } = call
 	const operations = members.map(({ operation }) => operation)
 	const durable = members.some((member) => member.call.durable)
 	while (isTurnDue()) await letLoopTurn()
 	try {
-		const applied = native.applyEntries(acquireRequest(call), operations, durable)
+		const applied = native.applyEntries(
+			acquireRequest(call),
+			operations,
+			durable,
+			onCorrupt === 'fail',
+		)
 		const { outcomes, kept, reason, lockLost } = unwrap(await resultOf(applied))
 		if (reason !== undefined) reportReplaced(call, reason, kept)
 		if (lockLost) {
@@ -168,14 +174,16 @@ const applyAll = async (members) => {
 const runBatch = (first, queued) => {
 	queued.finishesOffThread = true
 	/**
-	 * The first one decides for all when the lockfile of an older argus is stale.
+	 * The first one decides for all when the lockfile of an older argus is stale, and what to do about corrupt
+	 * content.
 	 *
 	 * @param {OperationMember} member
 	 */
-	const isAsPatient = ({ call }) => call.staleMs === first.call.staleMs
+	const fits = ({ call: { staleMs, onCorrupt } }) =>
+		staleMs === first.call.staleMs && onCorrupt === first.call.onCorrupt
 	const members = [first]
 	while (members.length < BATCH_SIZE) {
-		const member = takeForBatch(first.call.lockName, OperationMember, isAsPatient)
+		const member = takeForBatch(first.call.lockName, OperationMember, fits)
 		if (!member) break
 		members.push(member)
 	}

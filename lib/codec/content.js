@@ -3,7 +3,8 @@
 // What the content of a file means, by a codec: the value that it is read as, and the warnings and
 // refusals of content that can't be read.
 
-/** @import { RegistryError, RegistryWarning } from '../../index.js' */
+/** @import { OnCorrupt, RegistryError, RegistryWarning } from '../../index.js' */
+/** @import { AddonFailure } from '../addon/addon.d.ts' */
 
 /**
  * Text to a value and back: that of registries, or one that a caller gives. Nothing else knows
@@ -15,17 +16,16 @@
  *   decode(path: string, text: string): Decoded<T>,
  *   encode(path: string, value: T): string,
  *   empty?(): T,
- *   keepsCorrupt: boolean,
  *   corruptWarning(path: string, reason: string): string,
+ *   corruptFailure(path: string, reason: string): AddonFailure,
  * }} Codec
  *
  * - `noun`: what a value is, for messages.
  * - `decode` throws only over a codec that can't be used.
  * - `encode` returns the text or throws a typed error.
  * - `empty` returns the value of no content, if there is one.
- * - `keepsCorrupt`: whether an update of content that can't be decoded starts from the empty value, and
- *   the bytes are kept. If not, the update is refused.
  * - `corruptWarning`: the warning of a read that could not decode the content.
+ * - `corruptFailure`: the failure of a call that needs the value of such content.
  */
 
 /**
@@ -49,6 +49,14 @@
  */
 
 /** What says how a file is read. @template T @typedef {{ path: string, codec: Codec<T> }} Reading */
+
+/**
+ * What says how a file is read that is to be replaced. `onCorrupt`: whether content that can't be decoded is
+ * replaced, and its bytes are kept in another file.
+ *
+ * @template T
+ * @typedef {Reading<T> & { onCorrupt: OnCorrupt }} Replacing
+ */
 
 /**
  * A warning of a read. For content of another schema version it has the error that refuses updates.
@@ -104,23 +112,27 @@ const decode = (reading, { exists, text }) => {
  * @param {Reading<unknown>} reading
  * @param {ReadWarning} warning
  */
-const refusalOf = ({ path }, { refusal, reason }) =>
+const refusalOf = ({ path, codec }, { refusal, reason }) =>
 	refusal ??
 	registryError(
-		reason === undefined ? native.missingDocument(path) : native.parseFailure(path, reason),
+		reason === undefined ? native.missingDocument(path) : codec.corruptFailure(path, reason),
 	)
 
 /**
- * Looks at content that is to be replaced unread: throws if it is of a newer schema version, which must
- * stay. Returns the reason why the bytes have to be kept, if they have to.
+ * Looks at content that is to be replaced unread: throws if it has to stay, because it is of a newer schema
+ * version, or can't be decoded and the call says that it stays. Returns the reason why the bytes have to be
+ * kept, if they have to.
  *
- * @param {Reading<unknown>} reading
+ * @param {Replacing<unknown>} reading
  * @param {Content} content
  */
 const look = (reading, content) => {
 	const { warning } = decode(reading, content)
 	if (warning?.refusal && !warning.isOlder) throw warning.refusal
-	return { corrupt: warning?.reason }
+	const corrupt = warning?.reason
+	if (warning && corrupt !== undefined && reading.onCorrupt === 'fail')
+		throw refusalOf(reading, warning)
+	return { corrupt }
 }
 
 /**
@@ -128,15 +140,15 @@ const look = (reading, content) => {
  * (`isEmpty`). `corrupt` is the reason why the bytes have to be kept, if they have to.
  *
  * @template T
- * @param {Reading<T>} reading
+ * @param {Replacing<T>} reading
  * @param {Content} content
  */
 const read = (reading, content) => {
-	const { codec } = reading
+	const { codec, onCorrupt } = reading
 	const decoded = decode(reading, content)
 	if (!decoded.warning) return { value: decoded.value }
 	const { refusal, reason } = decoded.warning
-	const isRefused = refusal || (reason !== undefined && !codec.keepsCorrupt)
+	const isRefused = refusal || (reason !== undefined && onCorrupt === 'fail')
 	if (isRefused || !codec.empty) throw refusalOf(reading, decoded.warning)
 	return { value: codec.empty(), isEmpty: true, corrupt: reason }
 }
@@ -164,7 +176,7 @@ const isPrimitive = (value) => Object(value) !== value
  * how to find out whether the updater changed it.
  *
  * @template T
- * @param {Reading<T>} reading
+ * @param {Replacing<T>} reading
  * @param {Content} content
  */
 const open = (reading, content) => {

@@ -11,7 +11,7 @@
  * may be changed later: they are those that it has now.
  *
  * @template T
- * @typedef {Pick<DocumentOptions<T>, 'decode' | 'encode' | 'empty' | 'version' | 'onCorrupt'>} DocumentFormat
+ * @typedef {Pick<DocumentOptions<T>, 'decode' | 'encode' | 'empty' | 'version'>} DocumentFormat
  */
 
 const { inspect } = require('node:util')
@@ -65,7 +65,7 @@ const otherVersionOf = (path, value, expected) => {
  * @returns {Codec<T>}
  */
 const documentCodec = (format) => {
-	const { decode, encode, empty, version, onCorrupt } = format
+	const { decode, encode, empty, version } = format
 	return {
 		noun: 'a readable document',
 		decode: (path, text) => {
@@ -106,9 +106,9 @@ const documentCodec = (format) => {
 			return text
 		},
 		...(empty && { empty: () => empty.call(format) }),
-		keepsCorrupt: onCorrupt === 'keep',
 		corruptWarning: (path, reason) =>
 			`${path} is not a readable document (${reason}); reading it as empty`,
+		corruptFailure: (path, reason) => native.parseFailure(path, reason),
 	}
 }
 

@@ -114,8 +114,8 @@ const registryCodec = {
 	decode,
 	encode,
 	empty: () => createEmptyRegistry(),
-	keepsCorrupt: true,
 	corruptWarning: (path, reason) => native.corruptWarning(path, reason),
+	corruptFailure: (path, reason) => native.corruptFailure(path, reason),
 }
 
 module.exports = { registryCodec }

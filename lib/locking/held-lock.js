@@ -215,8 +215,9 @@ const contentOf = (lock) => {
  */
 const reportReplaced = (call, reason, kept) => {
 	const { path, codec } = call
-	const where = kept ? `its bytes are kept in ${kept}` : 'its bytes are gone'
-	const message = `${path} was not ${codec.noun} (${reason}); it was replaced, and ${where}`
+	const message = kept
+		? `${path} was not ${codec.noun} (${reason}); it was replaced, and its bytes are kept in ${kept}`
+		: `${path} was not ${codec.noun}, because it was empty; it was replaced`
 	deliverWarning(call, { code: 'CORRUPT', path, message, ...(kept && { kept }) })
 }
 

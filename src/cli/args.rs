@@ -40,7 +40,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RegistryArgs {
     /// Use this registry. Without it: $ARGUS_REGISTRY_PATH, else registry.json in $ARGUS_HOME,
-    /// else ~/.argus/registry.json
+    /// else .argus/registry.json in $HOME (on Windows %USERPROFILE%), else in the home folder that
+    /// the system has for the user
     #[arg(long, value_name = "PATH", global = true, conflicts_with = "system_registry")]
     pub(crate) registry: Option<PathBuf>,
     /// Use the system-wide registry: /var/lib/argus/registry.json; on macOS

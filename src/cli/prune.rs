@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use argus_registry::{
-    prune_stale_watchers, remove_watcher, stale_watchers, LockOptions, OnWarning, PruneOptions,
+    prune_stale_watchers, remove_watcher, stale_watchers, LockOptions, OnCorrupt, PruneOptions,
     UpdateOptions,
 };
 use serde::Serialize;
@@ -60,7 +60,8 @@ pub(crate) fn remove(path: &Path, args: &RemoveArgs) -> Result<Exit, CommandErro
 fn update_options(wait: Duration) -> UpdateOptions {
     UpdateOptions {
         lock: LockOptions { timeout: Some(wait), ..LockOptions::default() },
-        on_warning: OnWarning::new(|warning| output::notice(warning)),
+        // The file may have become corrupt since it was read.
+        on_corrupt: OnCorrupt::Fail,
         ..UpdateOptions::default()
     }
 }

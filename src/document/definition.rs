@@ -12,7 +12,7 @@ use crate::document::format::Toml;
 use crate::document::lock::{LockChoice, LockFile, UnlockedReason};
 use crate::error::Result;
 use crate::files::paths::FilePaths;
-use crate::warning::OnWarning;
+use crate::warning::{OnCorrupt, OnWarning};
 
 /// A shared file that holds one value of type `T`: its path, its lock and its format.
 ///
@@ -68,6 +68,7 @@ pub struct Document<T, F = Json> {
     pub(crate) empty: Option<EmptyValue<T>>,
     pub(crate) new_file_mode: Option<u32>,
     pub(crate) durable: bool,
+    pub(crate) on_corrupt: OnCorrupt,
     pub(crate) on_warning: OnWarning,
 }
 
@@ -119,6 +120,7 @@ impl<T, F> Document<T, F> {
             empty: None,
             new_file_mode: None,
             durable: true,
+            on_corrupt: OnCorrupt::Fail,
             on_warning: OnWarning::default(),
         }
     }
@@ -206,9 +208,18 @@ impl<T, F> Document<T, F> {
         self
     }
 
-    /// Sets the function that receives a warning when [`save`](Self::save) has replaced content that
-    /// could not be parsed. The warning says where that content is kept. The default writes to standard
-    /// error.
+    /// Sets what [`update`](Self::update) does about content that can't be parsed. Default
+    /// [`OnCorrupt::Fail`]: a mistyped comma in a settings file must not cost the settings.
+    /// [`OnCorrupt::Keep`] needs an [`empty`](Self::empty) value to start from; without one the update is
+    /// refused nevertheless. [`save`](Self::save) replaces such content in either case, and keeps the bytes.
+    #[must_use]
+    pub fn on_corrupt(mut self, on_corrupt: OnCorrupt) -> Self {
+        self.on_corrupt = on_corrupt;
+        self
+    }
+
+    /// Sets the function that receives a warning when content was replaced that could not be parsed. The
+    /// warning says where that content is kept. The default writes to standard error.
     #[must_use]
     pub fn on_warning(mut self, call: OnWarning) -> Self {
         self.on_warning = call;
@@ -260,6 +271,7 @@ impl<T, F: Clone> Clone for Document<T, F> {
             empty: self.empty.clone(),
             new_file_mode: self.new_file_mode,
             durable: self.durable,
+            on_corrupt: self.on_corrupt,
             on_warning: self.on_warning.clone(),
         }
     }

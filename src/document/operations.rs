@@ -11,11 +11,11 @@ use crate::document::lock::{DocumentLock, HeldLock, LockChoice, LockRequest, Unl
 use crate::error::update_error::UpdateError;
 use crate::error::{Error, FormatError, Result};
 use crate::files::paths::FilePaths;
-use crate::files::shared_file::{self, CommitOptions, FileContent};
+use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
 use crate::lock::reentry::UpdateScope;
 use crate::lock::wait::{LockOptions, Wait};
 use crate::sys;
-use crate::warning::Warning;
+use crate::warning::{OnCorrupt, Warning};
 
 impl<T: DeserializeOwned, F: Format> Document<T, F> {
     /// Reads the document under a shared lock, which it tries once.
@@ -143,13 +143,30 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         };
         // After this check, a cancelled save is completed nevertheless.
         wait.check_cancelled(paths)?;
-        let commit_options = self.commit_options(corrupt.is_some());
-        let kept = shared_file::commit(&lock, old.as_ref(), bytes, commit_options)?;
+        self.commit(&lock, old.as_ref(), bytes, corrupt)?;
         self.release(paths, lock);
+        Ok(())
+    }
+
+    /// Replaces the file. If the old content is corrupt, its bytes are kept in another file.
+    fn commit(
+        &self,
+        lock: &HeldLock,
+        old: Option<&FileContent>,
+        bytes: &[u8],
+        corrupt: Option<String>,
+    ) -> Result<()> {
+        let options = CommitOptions {
+            durable: self.durable,
+            keep_old: corrupt.is_some(),
+            new_file_mode: self.new_file_mode,
+        };
+        let kept = shared_file::commit(lock, old, bytes, options)?;
         if let Some(reason) = corrupt {
+            let paths = lock.paths();
             let kept = kept.map(|kept| paths.as_given(&kept));
             let path = paths.as_given(&paths.target);
-            self.on_warning.call(&Warning::Corrupt { path, reason, kept });
+            self.on_warning.call(&Warning::of_replaced(path, reason, kept));
         }
         Ok(())
     }
@@ -166,8 +183,9 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     /// # Errors
     ///
     /// [`Error::LockBusy`] or [`Error::LockTimeout`] with the lock file's path; [`Error::Aborted`];
-    /// [`Error::NotFound`] if there is no file and no [`empty`](Self::empty) value; [`Error::Parse`] and
-    /// [`Error::UnsupportedVersion`], since content that can't be understood is not overwritten;
+    /// [`Error::NotFound`] if there is no file and no [`empty`](Self::empty) value; [`Error::Parse`], unless
+    /// the document [keeps such content](Self::on_corrupt) in another file;
+    /// [`Error::UnsupportedVersion`], since content of another version is not overwritten;
     /// [`Error::LockLost`]; [`Error::ReEntrant`] from inside an updater that runs on this thread under
     /// this document's lock; the errors of `updater`; the others of [`save`](Self::save).
     pub fn update<R, E: From<Error>>(
@@ -197,13 +215,21 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         loop {
             let lock = request.acquire(&wait)?;
             let old = shared_file::read(&paths.target)?;
-            let mut value = match (&old, &self.empty) {
-                (Some(old), _) => self.parse(paths, old)?,
-                (None, Some(empty)) => empty(),
-                (None, None) => return Err(missing(paths).into()),
+            let parsed = old.as_ref().map(|old| self.parse(paths, old)).transpose();
+            let (mut value, corrupt) = match (parsed, &self.empty) {
+                (Ok(Some(value)), _) => (value, None),
+                (Err(Error::Parse { source, .. }), Some(empty))
+                    if self.on_corrupt == OnCorrupt::Keep =>
+                {
+                    (empty(), Some(source.to_string()))
+                }
+                (Err(error), _) => return Err(error.into()),
+                (Ok(None), Some(empty)) => (empty(), None),
+                (Ok(None), None) => return Err(missing(paths).into()),
             };
+            let understood = old.as_ref().filter(|_| corrupt.is_none());
             // The text has the elements of lists in this order, not in their canonical one.
-            let read = match (&old, &self.canonical) {
+            let read = match (understood, &self.canonical) {
                 (Some(_), Some(_)) => self.format.print(&value).ok(),
                 _ => None,
             };
@@ -217,16 +243,16 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
                 }
                 return Ok(result);
             }
-            let bytes = match &old {
+            let bytes = match understood {
                 Some(old) => self.rewrite(&old.bytes, read.as_ref().unwrap_or(&before), bytes),
                 None => bytes,
             };
             // After this check, a cancelled update is completed nevertheless.
             wait.check_cancelled(paths)?;
-            match shared_file::commit(&lock, old.as_ref(), &bytes, self.commit_options(false)) {
+            match self.commit(&lock, old.as_ref(), &bytes, corrupt) {
                 Err(Error::LockLost { .. }) if wait.has_time() => {}
                 Err(error) => return Err(error.into()),
-                Ok(_) => {
+                Ok(()) => {
                     self.release(paths, lock);
                     return Ok(result);
                 }
@@ -266,10 +292,6 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             Some(printed) if printed == after => rewritten,
             _ => after,
         }
-    }
-
-    fn commit_options(&self, keep_old: bool) -> CommitOptions {
-        CommitOptions { durable: self.durable, keep_old, new_file_mode: self.new_file_mode }
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod atomic_write;
 pub(crate) mod default_path;
+pub(crate) mod kept_copies;
 pub(crate) mod new_file;
 pub(crate) mod paths;
 pub(crate) mod shared_file;

@@ -164,9 +164,9 @@ impl FilePaths {
     }
 
     /// The path under which content that can't be parsed is kept when it is replaced.
-    pub(crate) fn keepsake(&self, unix_ms: u128, nonce: &str) -> PathBuf {
+    pub(crate) fn kept_copy(&self, unix_ms: u64, nonce: &str) -> PathBuf {
         let mut name = self.name().to_owned();
-        name.push(format!(".corrupt-{unix_ms}-{}", &nonce[..KEEPSAKE_DIGITS]));
+        name.push(format!(".corrupt-{unix_ms}-{}", &nonce[..KEPT_COPY_DIGITS]));
         self.folder.join(name)
     }
 
@@ -176,9 +176,15 @@ impl FilePaths {
         self.siblings(|name| is_temp(name, &prefix))
     }
 
-    /// The files beside the file in which content that could not be parsed is kept.
-    pub(crate) fn keepsakes(&self) -> io::Result<Vec<PathBuf>> {
-        self.siblings(|name| is_keepsake(name, self.name()))
+    /// The files beside the file in which content that could not be parsed is kept, oldest first. The
+    /// number is when each was made, in milliseconds since 1970.
+    pub(crate) fn kept_copies(&self) -> io::Result<Vec<(u64, PathBuf)>> {
+        let copies = self.siblings(|name| kept_copy_date(name, self.name()).is_some())?;
+        let date = |path: &Path| kept_copy_date(path.file_name()?, self.name());
+        let mut copies: Vec<_> =
+            copies.into_iter().filter_map(|path| Some((date(&path)?, path))).collect();
+        copies.sort();
+        Ok(copies)
     }
 
     /// The regular files in the folder whose names match. Anything else with such a name was not
@@ -237,20 +243,14 @@ fn is_temp(name: &OsStr, prefix: &OsStr) -> bool {
         .is_some_and(|nonce| nonce.len() == NONCE_DIGITS && nonce.iter().all(u8::is_ascii_hexdigit))
 }
 
-fn is_keepsake(name: &OsStr, of: &OsStr) -> bool {
-    let rest = name
-        .as_encoded_bytes()
-        .strip_prefix(of.as_encoded_bytes())
-        .and_then(|rest| rest.strip_prefix(b".corrupt-"));
-    let Some(dash) = rest.and_then(|rest| rest.iter().position(|byte| *byte == b'-')) else {
-        return false;
-    };
-    let (date, nonce) = rest.unwrap_or_default().split_at(dash);
-    let nonce = &nonce[1..];
-    !date.is_empty()
-        && date.iter().all(u8::is_ascii_digit)
-        && nonce.len() == KEEPSAKE_DIGITS
-        && nonce.iter().all(u8::is_ascii_hexdigit)
+/// When the kept copy of this name was made, in milliseconds since 1970; `None` for any other name.
+fn kept_copy_date(name: &OsStr, of: &OsStr) -> Option<u64> {
+    let rest = name.as_encoded_bytes().strip_prefix(of.as_encoded_bytes())?;
+    let rest = std::str::from_utf8(rest.strip_prefix(b".corrupt-")?).ok()?;
+    let (date, nonce) = rest.split_once('-')?;
+    let is_nonce = nonce.len() == KEPT_COPY_DIGITS && nonce.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_date = date.bytes().all(|byte| byte.is_ascii_digit());
+    (is_nonce && is_date).then(|| date.parse().ok()).flatten()
 }
 
 /// The name of the shared file to which a temp file, kept file, guard or lockfile of this name
@@ -261,16 +261,16 @@ pub(crate) fn target_name_of(name: &str) -> Option<&str> {
         let of = of.get(..of.len().checked_sub(NONCE_DIGITS + 1)?)?;
         is_temp(OsStr::new(name), &temp_prefix(OsStr::new(of))).then_some(of)
     };
-    let of_keepsake = || {
+    let of_kept_copy = || {
         let of = &name[..name.rfind(".corrupt-")?];
-        is_keepsake(OsStr::new(name), OsStr::new(of)).then_some(of)
+        kept_copy_date(OsStr::new(name), OsStr::new(of)).map(|_| of)
     };
     let of_lock = || name.strip_suffix(".guard").or_else(|| name.strip_suffix(".lock"));
-    of_temp().or_else(of_keepsake).or_else(of_lock).filter(|of| !of.is_empty())
+    of_temp().or_else(of_kept_copy).or_else(of_lock).filter(|of| !of.is_empty())
 }
 
 /// How many digits of a lock's nonce the name of a kept file has.
-const KEEPSAKE_DIGITS: usize = 8;
+const KEPT_COPY_DIGITS: usize = 8;
 
 /// How many hexadecimal digits a [`nonce`] has.
 const NONCE_DIGITS: usize = 32;
@@ -307,7 +307,7 @@ mod tests {
         let paths = FilePaths::of_target(PathBuf::from("/x/registry.json")).unwrap();
         for path in [
             paths.temp(&nonce()),
-            paths.keepsake(1_700_000_000_000, &nonce()),
+            paths.kept_copy(1_700_000_000_000, &nonce()),
             paths.guard.clone(),
             paths.lockfile.clone(),
         ] {
@@ -327,6 +327,8 @@ mod tests {
             "registry.json.corrupt-1",
             "registry.json.corrupt-1-0123456",
             ".corrupt-1-01234567",
+            "registry.json.corrupt-99999999999999999999-01234567",
+            "registry.json.corrupt-+1-01234567",
         ] {
             assert_eq!(target_name_of(other), None, "{other}");
         }

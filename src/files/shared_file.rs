@@ -4,10 +4,10 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
 use crate::files::atomic_write::{Replacement, ReplacementError};
+use crate::files::kept_copies::{self, OldContent};
 use crate::files::paths::FilePaths;
 use crate::sys;
 
@@ -49,6 +49,13 @@ pub(crate) struct FileContent {
     metadata: Metadata,
     /// The open file, on platforms where an open file can be replaced.
     file: Option<Arc<File>>,
+}
+
+impl FileContent {
+    fn as_old(&self) -> OldContent<'_> {
+        let FileContent { bytes, metadata, file } = self;
+        OldContent { bytes, metadata, file: file.as_deref() }
+    }
 }
 
 /// Reads a file without a lock; `None` if it does not exist. Replacement is atomic, so the result
@@ -104,8 +111,8 @@ impl OpenedFile<'_> {
 }
 
 /// Replaces a file's content under its lock. `old` is the content that the caller read under that
-/// lock; `None` if there was no file. Returns the path of the kept old file, if `options` ask for
-/// it.
+/// lock; `None` if there was no file. Returns the path at which the old bytes are kept, if `options` ask
+/// for it and there are any.
 ///
 /// # Errors
 ///
@@ -137,7 +144,8 @@ pub(crate) fn commit(
     };
     let replaced = replacement.run(|| {
         if options.keep_old {
-            kept = Some(keep_old_file(lock, old)?);
+            kept =
+                old.map(|old| kept_copies::keep(paths, lock.nonce(), &old.as_old())).transpose()?;
         }
         // Checked again after the slow part, as shortly before the rename as possible: this commit
         // must not overwrite that of a process which took the lock in between.
@@ -155,13 +163,14 @@ pub(crate) fn commit(
         Err(ReplacementError::Unchanged(error)) => Some(error),
     };
     if let Some(error) = unchanged {
+        // If the lock was lost, the process that holds it now may have removed this process's temp
+        // file. The lost lock is the cause of the failure, so that is the error. And that process may
+        // count on the copy that was made here, and have made none of its own, so the copy stays.
+        lock.check()?;
         if let Some(kept) = &kept {
             // The old content is still in the file itself.
-            let _ = sys::remove_if_there(kept);
+            let _ = sys::remove_if_there(&kept.path);
         }
-        // If the lock was lost, the process that holds it now may have removed this process's temp
-        // file. The lost lock is the cause of the failure, so that is the error.
-        lock.check()?;
         let was_removed = matches!(error, Error::NotFound { .. }) && paths.folder.is_dir();
         return Err(match was_removed {
             // Another process removed the temp file because it took this process for dead. Nothing
@@ -170,7 +179,7 @@ pub(crate) fn commit(
             false => error,
         });
     }
-    Ok(kept)
+    Ok(kept.and_then(|kept| kept.tidy(paths)))
 }
 
 /// Makes the content durable that an update found and did not have to change: another process may
@@ -187,49 +196,12 @@ pub(crate) fn make_durable(paths: &FilePaths, found: Option<&FileContent>) -> Re
     sync().map_err(|error| Error::from_io(&paths.target, "make durable", error))
 }
 
-/// Keeps the old file under another name. A hard link to the file needs no space, so this works on
-/// a full disk, too. Where files can't have two names, the content is copied.
-fn keep_old_file(lock: &impl WriteLock, old: Option<&FileContent>) -> Result<PathBuf> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let paths = lock.paths();
-    let name = paths.keepsake(now.as_millis(), lock.nonce());
-    let fail = |error| Error::from_io(&name, "keep the old content as", error);
-    match sys::hard_link(&paths.target, &name) {
-        // On network file systems a link that was made can be reported as failed, as one that
-        // existed before.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let is_linked = sys::id_at(&name).is_ok_and(|found| {
-                found.is_some() && sys::id_at(&paths.target).is_ok_and(|target| target == found)
-            });
-            if !is_linked {
-                return Err(fail(error));
-            }
-        }
-        Err(error) if sys::links_unsupported(&error) => {
-            let bytes = old.map_or(&[][..], |content| &content.bytes);
-            let copied = sys::create_new(&name, 0o600).and_then(|file| {
-                if let Some(old) = old {
-                    sys::copy_mode_and_owner(&file, &old.metadata)?;
-                    if let Some(old_file) = &old.file {
-                        sys::copy_attributes(old_file, &old.metadata, &file)?;
-                    }
-                }
-                sys::write_start(&file, bytes)?;
-                file.sync_all()
-            });
-            if copied.is_err() {
-                let _ = sys::remove_if_there(&name);
-            }
-            copied.map_err(fail)?;
-        }
-        linked => linked.map_err(fail)?,
-    }
-    Ok(name)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+    use crate::files::paths;
     use crate::lock::registry_lock::RegistryLock;
     use crate::lock::wait::LockOptions;
 
@@ -250,5 +222,48 @@ mod tests {
         .unwrap_err();
         assert_eq!(lost.code(), "LOCK_LOST");
         assert!(!path.exists());
+    }
+
+    /// A lock that a program without this crate takes away after the first check.
+    struct LockTakenAway {
+        paths: FilePaths,
+        nonce: String,
+        checks: Cell<u32>,
+    }
+
+    impl WriteLock for LockTakenAway {
+        fn paths(&self) -> &FilePaths {
+            &self.paths
+        }
+
+        fn nonce(&self) -> &str {
+            &self.nonce
+        }
+
+        fn check(&self) -> Result<()> {
+            match self.checks.replace(self.checks.get() + 1) {
+                0 => Ok(()),
+                _ => Err(Error::LockLost { path: self.paths.target.clone() }),
+            }
+        }
+
+        fn before_replace(&self, _: &Metadata, _: Option<Arc<File>>) {}
+    }
+
+    /// The next holder found a copy with these bytes, and removed its own.
+    #[test]
+    fn a_process_that_lost_the_lock_leaves_the_copy_that_the_next_holder_may_count_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = fs::canonicalize(dir.path()).unwrap().join("registry.json");
+        sys::write_start(&File::create(&path).unwrap(), b"precious {").unwrap();
+        let paths = FilePaths::resolve(&path).unwrap();
+        let lock = LockTakenAway { paths, nonce: paths::nonce(), checks: Cell::new(0) };
+        let old = read(&path).unwrap();
+        let options = CommitOptions { durable: false, keep_old: true, new_file_mode: None };
+        assert_eq!(commit(&lock, old.as_ref(), b"{}", options).unwrap_err().code(), "LOCK_LOST");
+        let copies = lock.paths.kept_copies().unwrap();
+        assert_eq!(copies.len(), 1);
+        assert_eq!(fs::read(&copies[0].1).unwrap(), b"precious {");
+        assert_eq!(fs::read(&path).unwrap(), b"precious {");
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
+use crate::files::kept_copies::MAX_KEPT_COPIES;
 use crate::files::paths::FilePaths;
 use crate::files::shared_file;
 use crate::litter::types::{Litter, LitterKind};
@@ -23,7 +24,8 @@ const MAX_REGISTRY_BYTES: u64 = 16 << 20;
 pub(crate) struct Survey<'a> {
     paths: &'a FilePaths,
     temps: Vec<PathBuf>,
-    kept_contents: Vec<PathBuf>,
+    /// The kept copies and when each was made, in milliseconds since 1970, oldest first.
+    kept_copies: Vec<(u64, PathBuf)>,
     /// The registry's lock, if the file is a registry.
     pub(crate) registry: Option<LockSnapshot>,
     /// The lock files that carry a kernel lock, if the file is a document.
@@ -45,7 +47,7 @@ impl<'a> Survey<'a> {
         // Before the locks are looked at: a file listed now, which is still there when no process holds
         // the lock, is litter. A file listed afterwards could belong to a process that has just begun.
         let temps = paths.leftover_temps().map_err(fail)?;
-        let kept_contents = paths.keepsakes().map_err(fail)?;
+        let kept_copies = paths.kept_copies().map_err(fail)?;
         let mut lock_files = vec![paths.target.with_extension("lock")];
         let mut registry = None;
         if is_registry(paths) {
@@ -64,7 +66,7 @@ impl<'a> Survey<'a> {
         lock_files.retain(|file| *file != paths.target);
         lock_files.retain(|file| fs::symlink_metadata(file).is_ok_and(|found| found.is_file()));
         lock_files.dedup();
-        Ok(Survey { paths, temps, kept_contents, registry, lock_files })
+        Ok(Survey { paths, temps, kept_copies, registry, lock_files })
     }
 
     pub(crate) fn litter(&self, stale_after: Duration) -> Vec<Litter> {
@@ -96,10 +98,10 @@ impl<'a> Survey<'a> {
                 }
             }
         }
-        for kept in &self.kept_contents {
-            let reason = "holds bytes that could not be read when they were replaced, perhaps the \
-                          only copy: look at it, and delete it yourself when none of it is needed";
-            add(kept, LitterKind::KeptContent, (false, reason.to_owned()));
+        let kept = self.kept_copies.len();
+        for (index, (unix_ms, path)) in self.kept_copies.iter().enumerate() {
+            let reason = describe_kept_copy(path, *unix_ms, (index + 1, kept));
+            add(path, LitterKind::KeptContent, (false, reason));
         }
         litter
     }
@@ -243,6 +245,39 @@ impl<'a> Survey<'a> {
                 "only the lock's holder writes temp files, and no process holds it",
             ),
         }
+    }
+}
+
+/// What a kept copy holds, and what a person can do about it. `position` is its place among all copies of
+/// the file, oldest first, and their number.
+fn describe_kept_copy(path: &Path, unix_ms: u64, position: (usize, usize)) -> String {
+    let (number, count) = position;
+    let size = fs::symlink_metadata(path).map_or(0, |found| found.len());
+    let age = Duration::from_millis(sys::now_ms().saturating_sub(unix_ms));
+    let start = sys::open_read_only(path)
+        .and_then(|file| sys::read_start(&file, SHOWN_START_BYTES))
+        .unwrap_or_default();
+    let shown = String::from_utf8_lossy(&start).escape_debug().to_string();
+    let dots = if size > start.len() as u64 { "..." } else { "" };
+    format!(
+        "holds {size} bytes (\"{shown}{dots}\") that could not be read when they were replaced {} ago, \
+         perhaps their only copy: look at it, and delete it yourself when none of it is needed. It is \
+         number {number} of {count}, oldest first; at most {MAX_KEPT_COPIES} are kept of a file, and \
+         then the oldest one is removed for a new one",
+        in_words(age)
+    )
+}
+
+/// How much of a kept copy is shown, to tell what it is.
+const SHOWN_START_BYTES: usize = 40;
+
+fn in_words(age: Duration) -> String {
+    let seconds = age.as_secs();
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 

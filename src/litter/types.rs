@@ -35,7 +35,8 @@ pub enum LitterKind {
     /// A file or folder with the name of a guard or lockfile that is neither: every update fails
     /// because of it.
     InTheWay,
-    /// Bytes that could not be parsed when they were replaced, and were kept: `<name>.corrupt-*`.
+    /// Bytes that could not be parsed when they were replaced, and were kept: `<name>.corrupt-*`. At most 8
+    /// per file are kept, the newest.
     KeptContent,
     /// The folder of a [`ProbeFolder`](crate::ProbeFolder) whose process was killed.
     ProbeFolder,

@@ -18,12 +18,12 @@ use crate::content::entry_operation::{EntryOutcome, Operation, WatcherRef};
 use crate::content::record::{WatcherClaim, WatcherRecord};
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
-use crate::lock::wait::{LockOptions, WaitPolicy};
+use crate::lock::wait::WaitPolicy;
 use crate::registry::entries::{apply_once, check_id, EntryRequest};
 use crate::registry::update::{UpdateFailure, UpdateOptions};
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
-use crate::warning::{OnWarning, Warning};
+use crate::warning::{OnCorrupt, OnWarning, Warning};
 
 /// An operation as JavaScript passes it: as JSON, the one form that keeps every string and number
 /// of JavaScript's.
@@ -208,20 +208,24 @@ pub struct AppliedOperations {
 
 /// Does operations under one lock, with one commit, once. If no lock and no slow file system stands
 /// in the way, the operations are done on the calling thread, and the result is no promise. The
-/// wait is the first operation's: cancelling that one ends it.
+/// wait is the first operation's: cancelling that one ends it. With `refuse_corrupt` corrupt content is
+/// left as it is, and the operations fail.
 #[napi]
 pub fn apply_entries<'env>(
     env: &'env Env,
     request: AcquireRequest,
     operations: Vec<ClassInstance<'env, EntryOperation>>,
     durable: bool,
+    refuse_corrupt: bool,
 ) -> napi::Result<Background<'env, AddonResult<AppliedOperations>>> {
     let all: Vec<_> = operations.iter().map(|operation| operation.queued.clone()).collect();
     let mut lock = request.options();
     let path = request.path;
     lock.cancel = all.first().map(|first| first.token.clone());
+    let on_corrupt = if refuse_corrupt { OnCorrupt::Fail } else { OnCorrupt::Keep };
+    let options = UpdateOptions { lock, durable, on_corrupt, ..UpdateOptions::default() };
     if !durable && may_be_done_at_once(&path, &all) {
-        let attempt = || apply(&path, &all, &lock, durable, WaitPolicy::DontBlock);
+        let attempt = || apply(&path, &all, &options, WaitPolicy::DontBlock);
         match inline_budget::spend(attempt) {
             // Another holder has the lock, or the operations need a call that may block.
             Err(Error::LockBusy { .. }) => {}
@@ -229,7 +233,7 @@ pub fn apply_entries<'env>(
         }
     }
     in_background(env, WorkerPool::LockWaits, move || {
-        addon_result(apply(&path, &all, &lock, durable, WaitPolicy::Block), |applied| applied)
+        addon_result(apply(&path, &all, &options, WaitPolicy::Block), |applied| applied)
     })
 }
 
@@ -243,8 +247,7 @@ fn may_be_done_at_once(path: &str, all: &[Arc<QueuedOperation>]) -> bool {
 fn apply(
     path: &str,
     all: &[Arc<QueuedOperation>],
-    lock: &LockOptions,
-    durable: bool,
+    options: &UpdateOptions,
     waiting: WaitPolicy,
 ) -> Result<AppliedOperations> {
     let paths = FilePaths::of_resolved(path.as_ref())?;
@@ -255,7 +258,7 @@ fn apply(
             warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning.clone());
         })
     };
-    let options = UpdateOptions { lock: lock.clone(), durable, on_warning };
+    let options = UpdateOptions { on_warning, ..options.clone() };
     let jobs: Vec<_> = all.iter().map(|queued| &queued.job).collect();
     let may_begin =
         |index: usize| all[index].move_to(OperationPhase::Begun) == OperationPhase::Begun;
@@ -281,6 +284,7 @@ fn apply(
                 applied.kept = kept.map(|path| path.to_string_lossy().into_owned());
             }
             Warning::LockLost { .. } => applied.lock_lost = true,
+            Warning::ReplacedEmpty { .. } => applied.reason = Some(warning.to_string()),
             Warning::Missing { .. } | Warning::UnsupportedVersion { .. } => {}
         }
     }

@@ -38,6 +38,12 @@ pub fn parse_failure(path: String, reason: String) -> AddonFailure {
     Error::Parse { path: path.into(), source: reason.into() }.into()
 }
 
+/// The failure of an update of a file that holds no registry, and is to stay as it is.
+#[napi]
+pub fn corrupt_failure(path: String, reason: String) -> AddonFailure {
+    Error::Corrupt { path: path.into(), reason }.into()
+}
+
 /// The failure of a call on a document that does not exist and has no empty value.
 #[napi]
 pub fn missing_document(path: String) -> AddonFailure {

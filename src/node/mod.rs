@@ -154,8 +154,7 @@ pub fn holder_now(path: String) -> Option<HolderInfo> {
 #[napi]
 pub fn default_path(variables: Object<'_>) -> AddonResult<String> {
     let variable = |name: &str| variables.get::<String>(name).ok().flatten().map(OsString::from);
-    let path = default_path::registry_path_from(variable);
-    addon_result(path, |path| path.to_string_lossy().into_owned())
+    addon_result(default_path::registry_path_from(variable).and_then(utf8_path), |path| path)
 }
 
 /// What `inspectLock` returns.

@@ -13,6 +13,7 @@ use crate::lock::wait::ThreadPolicy;
 use crate::registry::liveness::LivenessCheck;
 use crate::registry::update::{self, UpdateFailure, UpdateOptions};
 use crate::sys;
+use crate::warning::OnCorrupt;
 
 /// The default time to live of an entry, in milliseconds: an older entry is pruned.
 pub const DEFAULT_TTL_MS: u64 = 60_000;
@@ -230,7 +231,7 @@ pub(crate) fn apply_once(
     may_begin: impl Fn(usize) -> bool,
 ) -> Result<Vec<Option<EntryOutcome>>, UpdateFailure<Error>> {
     let begin = |(index, outcome)| may_begin(index).then_some(outcome);
-    if let Some(outcomes) = outcomes_without_lock(&paths.target, requests)? {
+    if let Some(outcomes) = outcomes_without_lock(&paths.target, requests, options.on_corrupt)? {
         return Ok(outcomes.into_iter().enumerate().map(begin).collect());
     }
     let only: Option<Vec<_>> =
@@ -253,6 +254,7 @@ pub(crate) fn apply_once(
 fn outcomes_without_lock(
     path: &Path,
     requests: &[&EntryRequest],
+    on_corrupt: OnCorrupt,
 ) -> Result<Option<Vec<EntryOutcome>>> {
     let without_registry: Option<Vec<_>> =
         requests.iter().map(|request| request.operation.outcome_without_registry()).collect();
@@ -266,7 +268,9 @@ fn outcomes_without_lock(
     let content = shared_file::read(path)?;
     let bytes = content.as_ref().map_or(&[][..], |content| &content.bytes);
     let mut registry = match RegistryV1::parse(path, bytes) {
-        Err(Error::Corrupt { .. }) => return Ok(Some(without_registry)),
+        Err(Error::Corrupt { .. }) if on_corrupt == OnCorrupt::Keep => {
+            return Ok(Some(without_registry))
+        }
         parsed => parsed?,
     };
     let outcome = request.apply(&mut registry, &LivenessCheck::default());

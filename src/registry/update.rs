@@ -13,7 +13,7 @@ use crate::lock::reentry::UpdateScope;
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait};
 use crate::registry::read::parse;
-use crate::warning::{OnWarning, Warning};
+use crate::warning::{OnCorrupt, OnWarning, Warning};
 
 /// Options for updating a registry.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct UpdateOptions {
     /// pruning that finds nothing to remove only reads. Otherwise an update survives the crash of any process, but not a crash of
     /// the machine.
     pub durable: bool,
+    /// What to do about content that can't be parsed. Default [`OnCorrupt::Keep`].
+    pub on_corrupt: OnCorrupt,
     /// Called when content that can't be parsed was kept in another file and replaced, and when the lock
     /// was taken away after the registry was written ([`Warning::LockLost`]). The default
     /// writes to standard error: the warning is about data that a person may miss.
@@ -39,6 +41,7 @@ impl Default for UpdateOptions {
         UpdateOptions {
             lock: LockOptions::default(),
             durable: true,
+            on_corrupt: OnCorrupt::Keep,
             on_warning: OnWarning::default(),
         }
     }
@@ -55,8 +58,8 @@ impl Default for UpdateOptions {
 /// # Errors
 ///
 /// Those of [`RegistryLock::acquire`]; [`Error::LockLost`]; [`Error::UnsupportedVersion`] for a
-/// registry of a newer schema, which stays as it was; [`Error::ReEntrant`] from inside an updater of
-/// this registry on this thread; the errors of `updater`.
+/// registry of a newer schema, which stays as it was; [`Error::Corrupt`] with [`OnCorrupt::Fail`];
+/// [`Error::ReEntrant`] from inside an updater of this registry on this thread; the errors of `updater`.
 pub fn update_registry<T, E: From<Error>>(
     path: impl AsRef<Path>,
     options: &UpdateOptions,
@@ -147,7 +150,7 @@ pub(crate) fn update_entries<T>(
             partial_rewrite::cache(text);
             return Ok(value);
         }
-        let (mut registry, corrupt) = parse_under(lock, content.as_ref())?;
+        let (mut registry, corrupt) = parse_under(lock, content.as_ref(), options.on_corrupt)?;
         let (value, has_changed) = operate(&mut registry);
         if has_changed && is_large {
             let text = IndexedText::print(&registry);
@@ -216,7 +219,8 @@ impl RegistryLock {
     /// # Errors
     ///
     /// [`Error::LockLost`] if the lock was taken away, in which case this value was not written;
-    /// [`Error::UnsupportedVersion`] for a registry of a newer schema, which stays as it was.
+    /// [`Error::UnsupportedVersion`] for a registry of a newer schema, which stays as it was;
+    /// [`Error::Corrupt`] with [`OnCorrupt::Fail`].
     pub fn write(&self, registry: &RegistryV1, options: &UpdateOptions) -> Result<()> {
         match update_under(self, options, &mut |_| Ok(((), Some(registry.to_json())))) {
             Err(UpdateFailure::LockLost(error) | UpdateFailure::Other(error)) => {
@@ -249,7 +253,7 @@ fn update_under<T, E: From<Error>>(
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
 ) -> Result<T, UpdateFailure<E>> {
     let content = shared_file::read(lock.path())?;
-    let (mut registry, corrupt) = parse_under(lock, content.as_ref())?;
+    let (mut registry, corrupt) = parse_under(lock, content.as_ref(), options.on_corrupt)?;
     let (value, text) = updater(&mut registry).map_err(UpdateFailure::Other)?;
     match text {
         Some(text) => commit(lock, options, content.as_ref(), text.as_bytes(), corrupt)?,
@@ -258,15 +262,18 @@ fn update_under<T, E: From<Error>>(
     Ok(value)
 }
 
-/// The registry to be updated. If the content is corrupt, that is an empty one, and the second value is
-/// the reason.
+/// The registry to be updated. If the content is corrupt and is to be kept, that is an empty one, and the
+/// second value is the reason.
 fn parse_under(
     lock: &RegistryLock,
     content: Option<&FileContent>,
+    on_corrupt: OnCorrupt,
 ) -> Result<(RegistryV1, Option<String>)> {
     match parse(lock.path(), content) {
         Ok(registry) => Ok((registry.unwrap_or_default(), None)),
-        Err(Error::Corrupt { reason, .. }) => Ok((RegistryV1::new(), Some(reason))),
+        Err(Error::Corrupt { reason, .. }) if on_corrupt == OnCorrupt::Keep => {
+            Ok((RegistryV1::new(), Some(reason)))
+        }
         Err(error) => Err(error),
     }
 }
@@ -293,7 +300,7 @@ fn commit(
         let paths = lock.paths();
         let kept = kept.map(|kept| paths.as_given(&kept));
         let path = paths.as_given(&paths.target);
-        options.on_warning.call(&Warning::Corrupt { path, reason, kept });
+        options.on_warning.call(&Warning::of_replaced(path, reason, kept));
     }
     Ok(())
 }

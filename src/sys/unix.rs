@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
@@ -91,6 +91,19 @@ pub(crate) fn create_new(path: &Path, mode: u32) -> io::Result<File> {
         .mode(mode)
         .custom_flags(flags(OFlags::NOFOLLOW))
         .open(path)
+}
+
+/// The home folder of the effective user, as the system's list of users has it; `None` if the user is not in
+/// that list.
+///
+/// The standard library asks for it too, but of the real user, and only if this process has no `HOME`.
+pub(crate) fn user_home() -> Option<PathBuf> {
+    nix::unistd::User::from_uid(nix::unistd::geteuid()).ok()?.map(|user| user.dir)
+}
+
+/// Makes the content of a file durable, not following a symbolic link.
+pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
+    open_read_only(path)?.sync_all()
 }
 
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::sysinfo_processes;
@@ -45,6 +45,17 @@ pub(crate) fn open_following_links(path: &Path) -> io::Result<File> {
 /// Creates a file; fails if one of that name exists. Its permissions come from the folder.
 pub(crate) fn create_new(path: &Path, _mode: u32) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create_new(true).open(path)
+}
+
+/// The user's profile folder, as the system has it for a process without `USERPROFILE`.
+#[allow(deprecated, reason = "since Rust 1.85 it is not, and does what is needed here")]
+pub(crate) fn user_home() -> Option<PathBuf> {
+    std::env::home_dir()
+}
+
+/// Makes the content of a file durable, not following a symbolic link. Windows asks for the right to write.
+pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
+    open_existing(path)?.sync_all()
 }
 
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -92,10 +92,19 @@ fn without_a_path_the_environment_names_the_registry() {
             assert!(arguments.starts_with("run") || names_it(), "{outcome:?}");
         }
     }
-    let homeless = folder.command("list").env_remove("HOME").env_remove("USERPROFILE").output();
-    let homeless = Outcome::of(homeless.unwrap());
-    assert_eq!(homeless.code, Some(2), "{homeless:?}");
-    assert!(homeless.stderr.contains("ARGUS_HOME"), "{homeless:?}");
+    // The system has a home folder for the user.
+    let homeless = || {
+        let mut command = folder.command("list --json");
+        command.env_remove("HOME").env_remove("USERPROFILE");
+        command
+    };
+    let of_system = Outcome::of(homeless().output().unwrap()).json();
+    let of_system = Path::new(of_system["path"].as_str().unwrap());
+    assert!(of_system.is_absolute() && of_system.ends_with(".argus/registry.json"));
+    let variable = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+    let relative = Outcome::of(homeless().env(variable, "x").output().unwrap());
+    assert_eq!(relative.code, Some(2), "{relative:?}");
+    assert!(relative.stderr.contains("ARGUS_HOME"), "{relative:?}");
     let system = folder.run("status --system-registry --json").json();
     let path = argus_registry::system_registry_path();
     assert_eq!(system["path"].as_str(), path.to_str());

@@ -104,7 +104,7 @@ fn a_registry_has_no_litter_whether_its_lock_is_held_or_free() {
 fn without_litter_nothing_is_created() {
     let folder = Folder::empty();
     put(folder.path(), RegistryV1::new().to_json().as_bytes());
-    let kept = folder.paths.keepsake(7, &paths::nonce());
+    let kept = folder.paths.kept_copy(7, &paths::nonce());
     put(&kept, b"precious {");
     let before = folder.names();
     assert_eq!(folder.clear().unwrap(), Vec::<PathBuf>::new());
@@ -119,7 +119,7 @@ fn a_temp_file_is_safe_to_delete_only_while_the_lock_is_free() {
     let folder = Folder::with_registry();
     let temp = folder.temp();
     put(&folder.paths.folder.join(".registry.json.mine.tmp"), b"a user's");
-    put(&folder.paths.keepsake(7, &paths::nonce()), b"a user's");
+    put(&folder.paths.kept_copy(7, &paths::nonce()), b"a user's");
     let before = folder.names();
     let of_temp = || folder.find().into_iter().find(|found| found.path == temp).unwrap();
     let lock = folder.lock();
@@ -166,7 +166,7 @@ fn a_link_or_folder_with_a_temp_files_name_is_not_deleted() {
 #[test]
 fn kept_content_is_reported_and_not_deleted() {
     let folder = Folder::with_registry();
-    let kept = folder.paths.keepsake(7, &paths::nonce());
+    let kept = folder.paths.kept_copy(7, &paths::nonce());
     put(&kept, b"precious {");
     folder.finds(&kept, LitterKind::KeptContent, false, "delete it yourself");
     assert_eq!(folder.clear().unwrap(), Vec::<PathBuf>::new());

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::SystemTime;
 
 use argus_registry::{
     try_lock_exclusive, update_registry, Error, LockOptions, OnWarning, RegistryLock, UpdateOptions,
@@ -134,6 +135,33 @@ fn an_old_lockfile_of_an_older_argus_is_deleted_and_kept_content_is_not() {
     outcome.assert_litter(&kept, "warn", "not to be deleted now");
     assert!(!lockfile.exists());
     assert_eq!(fs::read_to_string(&kept).unwrap(), "precious {");
+}
+
+#[test]
+fn kept_copies_are_told_by_number_age_size_and_beginning() {
+    let folder = folder_with_registry();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
+    let copy = |hours: u64, text: &str| {
+        let name = format!("registry.json.corrupt-{}-0123abcd", now - hours * 3_600_000);
+        folder.put(&name, text).path(&name)
+    };
+    let newer = copy(5, "{\"watchers\": [");
+    let older = copy(100, &format!("{}\u{1b}[2J", "x".repeat(60)));
+    let outcome = examine(&folder, &[]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.text);
+    for expected in
+        ["14 bytes", r#"{\"watchers\": ["#, "5 h ago", "number 2 of 2", "at most 8", "delete it"]
+    {
+        outcome.assert_litter(&newer, "warn", expected);
+    }
+    for expected in ["64 bytes", "xxx...", "4 days ago", "number 1 of 2"] {
+        outcome.assert_litter(&older, "warn", expected);
+    }
+    // Nothing of a copy reaches the terminal as a control sequence.
+    assert!(!outcome.text.contains('\u{1b}'));
+    let fixed = examine(&folder, &["--fix"]);
+    fixed.assert_litter(&older, "warn", "not to be deleted now");
+    assert!(older.exists() && newer.exists());
 }
 
 #[test]

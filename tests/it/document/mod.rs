@@ -12,6 +12,7 @@ mod first_use;
 mod format;
 mod lock;
 mod lock_choice;
+mod on_corrupt;
 mod operations;
 #[cfg(unix)]
 mod permissions;

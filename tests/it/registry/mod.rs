@@ -1,5 +1,6 @@
 mod entries;
 mod heartbeat;
 mod large_registry;
+mod on_corrupt;
 mod prune;
 mod update;
