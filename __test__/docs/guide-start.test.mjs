@@ -2,16 +2,19 @@
 // they and `list` fail.
 
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, test } from 'node:test'
+import { buildSync } from 'esbuild'
+import { installed } from '../../scripts/runtime-installs.mjs'
 import { folder } from '../support/folder.mjs'
 import { build, link } from '../support/guide.mjs'
-import { installPackage } from '../support/install.mjs'
+import { addonFile, installPackage } from '../support/install.mjs'
 import { commandFor } from '../support/script.mjs'
+import { skipIf } from '../support/skip.mjs'
 
 /** How often 8 watchers start together; 10 with ARGUS_START_ROUNDS=10. */
 const ROUNDS = Number(process.env.ARGUS_START_ROUNDS ?? 2)
@@ -106,31 +109,66 @@ test('a list says in one line that the registry is of a newer schema', async (t)
 	}
 })
 
-test('argus starts without an addon, and fails with the loader’s error where it uses the registry', async (t) => {
-	const at = folder(t)
-	const copy = join(at.dir, 'argus')
-	cpSync(argus.dir, copy, { recursive: true, filter: (path) => !path.includes('node_modules') })
-	const { dir, addonDir } = installPackage(join(at.dir, 'installed'))
-	rmSync(addonDir, { recursive: true })
-	link(copy, dir)
-	const text = `
-		import * as core from ${JSON.stringify(join(copy, 'packages/argus-core/src/index.js'))}
-		await new Promise((resolve) => setTimeout(resolve, 50))
-		console.log(core.listWatchers(core.createEmptyRegistry()).length)
-		const first = await core.readRegistry().catch((error) => error)
-		const second = await core.updateRegistry((registry) => registry).catch((error) => error)
-		console.log(JSON.stringify([first.message, first === second]))`
-	const script = join(at.dir, 'start.mjs')
-	writeFileSync(script, text)
-	const [program, ...before] = commandFor(script)
-	const { status, stdout, stderr } = spawnSync(program, before, {
-		env: envFor(at.path),
-		encoding: 'utf8',
+const bun = installed('bun@1.4')
+
+/** How argus may be one file; undefined where the bundler is not there. */
+const bundlers = {
+	'module by module': (core) => core,
+	'bundled by esbuild': (core, dir) => {
+		const outfile = join(dir, 'argus.mjs')
+		const js =
+			"import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)"
+		const options = { bundle: true, platform: 'node', format: 'esm', banner: { js } }
+		buildSync({ entryPoints: [core], outfile, ...options, logLevel: 'error' })
+		return outfile
+	},
+	'bundled by Bun': bun
+		? (core, dir) => {
+				const outfile = join(dir, 'argus.js')
+				const args = ['build', core, '--target', 'node', '--outfile', outfile]
+				execFileSync(bun, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+				writeFileSync(join(dir, 'package.json'), '{"type":"module"}')
+				return outfile
+			}
+		: undefined,
+}
+
+for (const [how, bundle] of Object.entries(bundlers)) {
+	test(`argus (${how}) starts without an addon, and fails where it first uses the registry`, {
+		skip: skipIf(!bundle, 'no Bun to bundle with: npm run test:runtimes installs it'),
+	}, (t) => {
+		const at = folder(t)
+		const copy = join(at.dir, 'argus')
+		cpSync(argus.dir, copy, { recursive: true, filter: (path) => !path.includes('node_modules') })
+		const { dir, addonDir } = installPackage(join(at.dir, 'installed'))
+		link(copy, dir)
+		const out = join(at.dir, 'out')
+		mkdirSync(out)
+		const core = bundle(join(copy, 'packages', 'argus-core', 'src', 'index.js'), out)
+		const script = join(at.dir, 'start.mjs')
+		const text = `
+			import * as core from ${JSON.stringify(core)}
+			await new Promise((resolve) => setTimeout(resolve, 50))
+			console.log(core.listWatchers(core.createEmptyRegistry()).length)
+			const first = await core.readRegistry().catch((error) => error)
+			const second = await core.updateRegistry((registry) => registry).catch((error) => error)
+			console.log(JSON.stringify([first.message, first === second]))`
+		writeFileSync(script, text)
+		const run = () => {
+			const [program, ...before] = commandFor(script)
+			const result = spawnSync(program, before, { env: envFor(at.path), encoding: 'utf8' })
+			assert.equal(result.status, 0, result.stderr)
+			const [count, outcome] = result.stdout.trim().split('\n')
+			assert.equal(count, '0')
+			return JSON.parse(outcome)
+		}
+		renameSync(addonDir, join(at.dir, 'away'))
+		const [message, isOne] = run()
+		assert.match(message, /^argus-registry has no addon for .*install it without --omit=optional/)
+		assert.equal(isOne, true)
+		// The same files, with the addon beside the bundle or the package.
+		const [beside] = how === 'module by module' ? [dir] : [out]
+		copyFileSync(join(at.dir, 'away', addonFile), join(beside, addonFile))
+		assert.deepEqual(run(), [null, false])
 	})
-	assert.equal(status, 0, stderr)
-	const [count, failure] = stdout.trim().split('\n')
-	assert.equal(count, '0')
-	const [message, isOne] = JSON.parse(failure)
-	assert.match(message, /^argus-registry has no addon for .*install it without --omit=optional/)
-	assert.equal(isOne, true)
-})
+}
