@@ -227,14 +227,21 @@ test('reading and pruning writes only if there is something to prune', async (t)
 	assert.deepEqual(Object.keys(at.json().watchers), ['new'])
 })
 
-test('pruning nothing needs no write access', async (t) => {
-	const at = home(t)
-	at.put(print(core.setWatcherEntry(core.createEmptyRegistry(), record('app'))))
-	chmodSync(at.path, 0o444)
-	chmodSync(at.dir, 0o555)
-	const reader = await argus(t, at)
-	assert.deepEqual(await reader.do('onlyRead'), { code: 'PERMISSION_DENIED', ids: ['app'] })
-})
+for (const what of ['nothing', 'something']) {
+	test(`reading and pruning without write access, with ${what} to prune`, async (t) => {
+		const at = home(t)
+		const live = core.setWatcherEntry(core.createEmptyRegistry(), record('app'))
+		const old = record('old', { updatedAt: 1 })
+		at.put(print(what === 'nothing' ? live : core.setWatcherEntry(live, old)))
+		const text = at.text()
+		chmodSync(at.path, 0o444)
+		chmodSync(at.dir, 0o555)
+		const reader = await argus(t, at)
+		const expected = { code: 'PERMISSION_DENIED', ids: ['app'] }
+		assert.deepEqual(await reader.do('onlyRead'), expected)
+		assert.equal(at.text(), text)
+	})
+}
 
 test('removing what is not there, and reading the live entries, need no write access', async (t) => {
 	const at = home(t)

@@ -1,6 +1,6 @@
 import { heldLock } from './lock.js'
 import { getRegistryPath } from './paths.js'
-import { registryStore } from './store.js'
+import { isRegistryError, registryStore } from './store.js'
 import type { RegistryReadResult, RegistryV1, WatcherRecord } from './types.js'
 
 export { errorLine, isRegistryError, registryStore } from './store.js'
@@ -110,9 +110,16 @@ const updateIfChanged = async (change: (registry: RegistryV1) => RegistryV1, reg
 export const readActiveRegistry = async (options: RegistryOptions = {}): Promise<RegistryV1> =>
 	pruneStaleWatchers(await readKnownRegistry(options.registryPath ?? getRegistryPath()), Date.now(), options.ttlMs).registry
 
-/** Remove stale entries from the file, and read the rest. */
-export const readAndPruneRegistry = async (options: RegistryOptions = {}): Promise<RegistryV1> =>
-	updateIfChanged((registry) => pruneStaleWatchers(registry, Date.now(), options.ttlMs).registry, options.registryPath ?? getRegistryPath())
+/** Remove stale entries from the file, and read the rest. A reader that may not write leaves them in the file. */
+export const readAndPruneRegistry = async (options: RegistryOptions = {}): Promise<RegistryV1> => {
+	const prune = (registry: RegistryV1): RegistryV1 => pruneStaleWatchers(registry, Date.now(), options.ttlMs).registry
+	try {
+		return await updateIfChanged(prune, options.registryPath ?? getRegistryPath())
+	} catch (error) {
+		if (!(isRegistryError(error) && error.code === 'PERMISSION_DENIED')) throw error
+		return readActiveRegistry(options)
+	}
+}
 
 /** Whether both records are of one run of a watcher on one endpoint. Heartbeats change neither. */
 export const sameWatcherEndpoint = (a: OwnedRecord | undefined, b: OwnedRecord): boolean =>
