@@ -2,28 +2,61 @@
 'use strict'
 
 // Starts the native program: the one that was built here, else the one that came with the package
-// of this platform. The program gets this process's signals and standard streams, and this process
+// argus-registry-cli. The program gets this process's signals and standard streams, and this process
 // ends as the program does.
 
 const { spawn } = require('node:child_process')
-const { existsSync } = require('node:fs')
+const { existsSync, realpathSync } = require('node:fs')
+const { createRequire } = require('node:module')
 const { constants } = require('node:os')
 const { dirname, join } = require('node:path')
-const { packageOf, platformsHere, programFile } = require('../lib/addon/platforms.js')
+const {
+	PROGRAM_PACKAGE,
+	platformsHere,
+	programFile,
+	programPackageOf,
+} = require('../lib/addon/platforms.js')
+
+/**
+ * The folder of a package, as code in another folder finds it.
+ *
+ * @param {string} name
+ * @param {string} from
+ */
+const packageFolder = (name, from) => {
+	try {
+		return dirname(createRequire(join(from, 'here.js')).resolve(`${name}/package.json`))
+	} catch {
+		return undefined
+	}
+}
+
+/**
+ * The folders from which packages of the program are searched: of this file, of argus-registry-cli beside
+ * this package, and of the file that was started. A package manager may put the program's packages where
+ * only argus-registry-cli finds them.
+ */
+const starts = () => {
+	const [, started = __filename] = process.argv
+	const folders = [__dirname, packageFolder(PROGRAM_PACKAGE, __dirname)]
+	try {
+		folders.push(dirname(realpathSync(started)))
+	} catch {
+		// It is gone.
+	}
+	return folders.filter((folder) => folder !== undefined)
+}
 
 /** All programs that are there. npm may have installed those of two C libraries. */
-const programs = () =>
-	platformsHere().flatMap((platform) => {
-		const file = programFile(platform)
-		const candidates = [join(__dirname, '..', file)]
-		try {
-			const manifest = require.resolve(`${packageOf(platform)}/package.json`)
-			candidates.push(join(dirname(manifest), file))
-		} catch {
-			// Not installed.
-		}
-		return candidates.filter((each) => existsSync(each))
+const programs = () => {
+	const from = starts()
+	const found = platformsHere().flatMap((platform) => {
+		const installed = from.map((folder) => packageFolder(programPackageOf(platform), folder))
+		const folders = [join(__dirname, '..'), ...installed]
+		return folders.flatMap((folder) => (folder ? [join(folder, programFile(platform))] : []))
 	})
+	return [...new Set(found)].filter((each) => existsSync(each))
+}
 
 /** @type {import('node:child_process').ChildProcess | undefined} */
 let child
@@ -71,12 +104,18 @@ const fail = (what, next) => {
  */
 const start = ([program, ...others], failure) => {
 	if (program === undefined) {
-		const what = `no program for ${process.platform} on ${process.arch}`
+		const here = `${process.platform} on ${process.arch}`
+		if (failure?.code === 'EACCES') {
+			return fail(
+				`the program for ${here} can't be started: ${failure.message}`,
+				`make it executable: chmod +x ${failure.path}`,
+			)
+		}
 		return fail(
-			failure ? `${what} that runs: ${failure.message}` : `${what} beside ${__dirname}`,
-			failure?.code === 'EACCES'
-				? `make it executable: chmod +x ${failure.path}`
-				: 'install it without --omit=optional, or build it with `npm run build`',
+			failure
+				? `no program for ${here} that runs: ${failure.message}`
+				: `the program is in a package of its own, ${PROGRAM_PACKAGE}, and there is none for ${here} here`,
+			`npm install ${PROGRAM_PACKAGE}, without --omit=optional; in a checkout, npm run build`,
 		)
 	}
 	const env = { ...process.env, ARGUS_REGISTRY_LAUNCHER: String(process.pid) }

@@ -1,17 +1,18 @@
 // Format, lints and typings: everything that is checked without running the code.
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { outdated } from '../benchmark/publish/publish.mjs'
 import table from '../lib/addon/platforms.js'
 import { makeBundle } from './bundle.mjs'
+import { programPackages } from './program-packages.mjs'
 import { borderProblem, makeTypings, typingsFile } from './typings.mjs'
 import { forbiddenWords } from './words.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const { addonFile, packageOf, programFile, targets } = table
+const { addonFile, packageOf, platforms, targets } = table
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 
 const failed = []
@@ -65,12 +66,11 @@ for (const [path, text] of await makeBundle()) {
 }
 
 // The packages per platform: one for each platform of lib/addon/platforms.js, all of the version of
-// the main one, and each with the addon and the program that lib/ and bin/ search for.
+// the main one, and each with the addon that lib/ searches for, and nothing else.
 const json = (...path) => JSON.parse(readFileSync(join(root, ...path), 'utf8'))
 const { version, napi } = json('package.json')
 // For @napi-rs/cli, which makes and publishes those packages.
 step('package.json names the targets', napi.targets.join() === Object.values(targets).join())
-const platforms = Object.keys(targets)
 step(
 	'npm/ has one package per platform',
 	readdirSync(join(root, 'npm')).sort().join() === [...platforms].sort().join(),
@@ -79,10 +79,23 @@ for (const platform of platforms) {
 	const made = json('npm', platform, 'package.json')
 	const [os, cpu] = platform.split('-')
 	const file = addonFile(platform)
-	const program = programFile(platform)
 	const facts = [made.name, made.version, made.main, made.files, made.os, made.cpu]
-	const expected = [packageOf(platform), version, file, [file, program], [os], [cpu]]
+	const expected = [packageOf(platform), version, file, [file], [os], [cpu]]
 	step(`npm/${platform}`, JSON.stringify(facts) === JSON.stringify(expected))
+}
+
+// The packages of the program, which lib/ and bin/ don't bring along.
+const programFiles = programPackages()
+step(
+	'npm-cli/ has one package per platform, and that of the program',
+	readdirSync(join(root, 'npm-cli')).sort().join() ===
+		[...new Set([...programFiles.keys()].map((path) => path.split('/')[1]))].sort().join(),
+)
+for (const [path, text] of programFiles) {
+	step(
+		`${path} is what scripts/program-packages.mjs makes`,
+		existsSync(join(root, path)) && readFileSync(join(root, path), 'utf8') === text,
+	)
 }
 
 // npm leaves out what it can't find for another platform, and `npm ci` then fails on every one.

@@ -305,3 +305,43 @@ test('a compiled Bun program, with the addon beside it, started from another fol
 	symlinkSync(program, linked)
 	for (const each of [program, linked]) assertUpdated(at, run(at, [each]))
 })
+
+const buns = [...new Set([bun, installed('bun@1.3'), installed('bun@1.4')])].filter(Boolean)
+
+test('index.js and the addon, copied to a folder, are the whole package for Node and Bun', (t) => {
+	const at = folder(t)
+	const dir = join(at.dir, 'copied')
+	mkdirSync(dir)
+	copyFileSync(join(root, 'index.js'), join(dir, 'index.js'))
+	copyFileSync(addonPath, join(dir, addonFile))
+	writeFileSync(join(dir, 'package.json'), '{"type":"commonjs"}')
+	const program = join(dir, 'app.cjs')
+	writeFileSync(program, app.replace(JSON.stringify(join(root, 'index.js')), '"./index.js"'))
+	for (const [runtime, ...args] of [commandFor(program), ...buns.map((each) => [each, program])]) {
+		at.put('{"version":1,"updatedAt":0,"watchers":{}}')
+		assertUpdated(at, run(at, [runtime, ...args]))
+	}
+})
+
+test('index.js and the addon, copied to a folder, compile to a program with the addon beside it', {
+	skip: skipIf(!bun, 'no Bun to compile with: npm run test:runtimes installs it'),
+}, (t) => {
+	for (const [index, runtime] of buns.entries()) {
+		const at = folder(t)
+		const dir = join(at.dir, 'copied')
+		mkdirSync(dir)
+		copyFileSync(join(root, 'index.js'), join(dir, 'index.js'))
+		copyFileSync(addonPath, join(dir, addonFile))
+		const source = join(dir, 'app.cjs')
+		writeFileSync(source, app.replace(JSON.stringify(join(root, 'index.js')), '"./index.js"'))
+		const program = join(at.dir, `program-${index}`, 'program')
+		execFileSync(runtime, ['build', '--compile', source, '--outfile', program], {
+			cwd: dir,
+			stdio: ['ignore', 'ignore', 'inherit'],
+		})
+		// Nothing of the folder in which it was compiled is left.
+		renameSync(join(dir, addonFile), join(dirname(program), addonFile))
+		renameSync(dir, join(at.dir, 'gone'))
+		assertUpdated(at, run(at, [program]))
+	}
+})

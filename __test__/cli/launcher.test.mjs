@@ -3,20 +3,13 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import {
-	chmodSync,
-	copyFileSync,
-	existsSync,
-	readdirSync,
-	readFileSync,
-	writeFileSync,
-} from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { folder } from '../support/folder.mjs'
-import { installPackage } from '../support/install.mjs'
+import { installPackage, installProgram } from '../support/install.mjs'
 import { commandFor } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
 
@@ -104,32 +97,77 @@ test('a launcher that is killed ends the program, too', {
 	assert.equal(run(['run', at.path, '--', 'true']).ended, 0)
 })
 
-test('the program is found in the package of its platform; without it the error names a remedy', (t) => {
-	const nodeModules = join(folder(t).dir, 'node_modules')
-	const { dir, addonDir } = installPackage(nodeModules)
-	// Deno takes a file for CommonJS only if it is required from its own folder.
-	const copy = join(nodeModules, 'start.mjs')
-	const file = JSON.stringify(join(dir, 'bin', 'argus-registry.js'))
-	writeFileSync(
-		copy,
-		`import { createRequire } from 'node:module'\ncreateRequire(${file})('./argus-registry.js')`,
-	)
-	const missing = run(['--version'], copy)
+/** A file that runs a launcher: Deno takes a file for CommonJS only if it is required from its own folder. */
+const startOf = (at, file) => {
+	const start = join(at.dir, 'start.mjs')
+	const text = `import { createRequire } from 'node:module'
+		process.argv[1] = ${JSON.stringify(file)}
+		createRequire(import.meta.url)(${JSON.stringify(file)})`
+	writeFileSync(start, text)
+	return start
+}
+
+test('the package that is imported has no program; the launcher’s error says what to install', (t) => {
+	const at = folder(t)
+	const { dir, addonDir } = installPackage(join(at.dir, 'node_modules'))
+	const { files, main } = JSON.parse(readFileSync(join(addonDir, 'package.json'), 'utf8'))
+	assert.deepEqual(files, [main])
+	const missing = run(['--version'], startOf(at, join(dir, 'bin', 'argus-registry.js')))
 	assert.equal(missing.ended, 2)
-	assert.match(missing.stderr, /no program for .*\n {2}next: .*npm run build/)
-	const program = readdirSync(root).find((name) => /^argus-registry\.[^.]+(\.exe)?$/.test(name))
-	const { files } = JSON.parse(readFileSync(join(addonDir, 'package.json'), 'utf8'))
-	assert.ok(files.includes(program))
-	copyFileSync(join(root, program), join(addonDir, program))
-	assert.equal(run(['--version'], copy).ended, 0)
-	chmodSync(join(addonDir, program), 0o644)
-	const { ended, stderr } = run(['--version'], copy)
+	assert.match(missing.stderr, /package of its own, argus-registry-cli, and there is none for /)
+	assert.match(missing.stderr, /\n {2}next: npm install argus-registry-cli.* npm run build\n$/)
+})
+
+const places = {
+	'beside it': (modules) => modules,
+	'inside of it': (modules) => join(modules, 'argus-registry-cli', 'node_modules'),
+}
+for (const [where, programIn] of Object.entries(places)) {
+	test(`with the package of the program and its platform’s ${where}, both commands start it`, (t) => {
+		const at = folder(t)
+		const modules = join(at.dir, 'node_modules')
+		const { dir } = installPackage(modules)
+		const cli = installProgram(modules, { programIn: programIn(modules) })
+		const { bin } = JSON.parse(readFileSync(join(cli.dir, 'package.json'), 'utf8'))
+		const commands = [
+			join(dir, 'bin', 'argus-registry.js'),
+			join(cli.dir, bin['argus-registry-cli']),
+		]
+		for (const command of commands) {
+			const { ended, stdout, stderr } = run(['--version'], startOf(at, command))
+			assert.equal(ended, 0, stderr)
+			assert.match(stdout, /^argus-registry \d/)
+		}
+	})
+}
+
+test('a store that shows the program’s packages only to argus-registry-cli', (t) => {
+	const at = folder(t)
+	const store = join(at.dir, 'store')
+	const { dir } = installPackage(join(store, 'argus-registry', 'node_modules'))
+	const cli = installProgram(join(store, 'cli', 'node_modules'))
+	symlinkSync(dir, join(store, 'cli', 'node_modules', 'argus-registry'), 'junction')
+	mkdirSync(join(at.dir, 'node_modules'))
+	symlinkSync(cli.dir, join(at.dir, 'node_modules', 'argus-registry-cli'), 'junction')
+	const command = join(at.dir, 'node_modules', 'argus-registry-cli', 'argus-registry-cli.js')
+	const { ended, stderr } = run(['--version'], startOf(at, command))
+	assert.equal(ended, 0, stderr)
+})
+
+test('a program that can’t be started: the error names a remedy, and the next one is tried', (t) => {
+	const at = folder(t)
+	const modules = join(at.dir, 'node_modules')
+	const { dir } = installPackage(modules)
+	const { program, name } = installProgram(modules)
+	const start = startOf(at, join(dir, 'bin', 'argus-registry.js'))
+	chmodSync(program, 0o644)
+	const { ended, stderr } = run(['--version'], start)
 	assert.equal(ended, 2)
 	assert.match(stderr, /chmod \+x/)
 	// A program for another C library is there, too, and can't run: the next one is tried.
 	if (!isLinux) return
-	chmodSync(join(addonDir, program), 0o755)
-	const other = join(dir, program.replace(/-(gnu|musl)$/, '-gnu'))
+	chmodSync(program, 0o755)
+	const other = join(dir, name.replace(/-(gnu|musl)$/, '-gnu'))
 	writeFileSync(other, '#!/nowhere/interpreter\n', { mode: 0o755 })
-	assert.equal(run(['--version'], copy).ended, 0)
+	assert.equal(run(['--version'], start).ended, 0)
 })

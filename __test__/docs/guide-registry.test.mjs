@@ -1,5 +1,4 @@
-// docs/how-to/adopting-in-argus.md: its code is compiled, and does with a registry what the guide
-// says.
+// docs/how-to/adopting-in-argus.md: its modules do with a registry what the guide says.
 
 import assert from 'node:assert/strict'
 import {
@@ -16,25 +15,18 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as store from '../../index.js'
 import { EMPTY, print } from '../support/folder.mjs'
-import { blocksOf, build, guideText } from '../support/guide.mjs'
-import { argus, core, guide, home, lock, record, watcher } from '../support/guide-home.mjs'
+import {
+	argus,
+	client,
+	core,
+	home,
+	lock,
+	program,
+	prune,
+	record,
+	watcher,
+} from '../support/guide-home.mjs'
 import { puppet } from '../support/processes.mjs'
-
-test('the code compiles, strictly, with the signatures that argus’s callers use', () => {
-	assert.equal(guide.problems.join(''), '')
-	assert.ok(guide.names.includes('packages/argus-core/src/registry/lock.ts'))
-	assert.ok(guide.names.includes('packages/argus-core/src/registry/registry.ts'))
-	assert.ok(guide.names.includes('packages/argus-watcher/src/registry/registry.ts'))
-})
-
-test('a block that names no file, or does not compile, is noticed', () => {
-	assert.throws(() => blocksOf('```ts\nconst x = 1\n```\n'), /names no file/)
-	const wrong = guideText().replace('warnings.map(({ message }) => message)', 'warnings')
-	assert.notEqual(wrong, guideText())
-	const built = build(wrong)
-	built.remove()
-	assert.match(built.problems.join(''), /registry\.ts.*RegistryWarning\[\]/s)
-})
 
 test('reading: a registry, and warnings that are sentences', async (t) => {
 	const at = home(t)
@@ -97,7 +89,10 @@ test('bad content is kept, with a warning; a newer schema is refused', async (t)
 	)
 	await assert.rejects(core.writeRegistry(core.createEmptyRegistry()), refused)
 	await assert.rejects(core.readAndPruneRegistry(), refused)
-	await assert.rejects(watcher.resolveUniqueWatcherId('app'), refused)
+	await assert.rejects(core.readActiveRegistry(), refused)
+	await assert.rejects(core.removeWatcherAndPersist('app'), refused)
+	await assert.rejects(watcher.announceWatcher(record('app')), refused)
+	assert.equal(await watcher.resolveUniqueWatcherId('app'), 'app')
 	const underLock = lock.withRegistryLock(() => core.writeRegistry(core.createEmptyRegistry()))
 	await assert.rejects(underLock, refused)
 	assert.equal(at.text(), newer)
@@ -143,11 +138,11 @@ test('under the lock: a call that would wait for itself is refused at once', asy
 	const again = [
 		() => core.writeRegistry(EMPTY, alias),
 		() => core.updateRegistry((registry) => registry),
-		() => core.removeWatcherAndPersist('app'),
-		() => watcher.resolveUniqueWatcherId('app'),
+		() => core.removeWatcherAndPersist('there'),
+		() => watcher.announceWatcher(record('app')),
 		() => lock.withRegistryLock(async () => {}),
 	]
-	await core.writeRegistry(core.createEmptyRegistry())
+	await core.writeRegistry(core.setWatcherEntry(core.createEmptyRegistry(), record('there')))
 	for (const call of again) {
 		await assert.rejects(lock.withRegistryLock(call), { code: 'RE_ENTRANT' })
 	}
@@ -232,26 +227,101 @@ test('reading and pruning writes only if there is something to prune', async (t)
 	assert.deepEqual(Object.keys(at.json().watchers), ['new'])
 })
 
-test('pruning nothing needs no write access', async (t) => {
+for (const what of ['nothing', 'something']) {
+	test(`reading and pruning without write access, with ${what} to prune`, async (t) => {
+		const at = home(t)
+		const live = core.setWatcherEntry(core.createEmptyRegistry(), record('app'))
+		const old = record('old', { updatedAt: 1 })
+		at.put(print(what === 'nothing' ? live : core.setWatcherEntry(live, old)))
+		const text = at.text()
+		chmodSync(at.path, 0o444)
+		chmodSync(at.dir, 0o555)
+		const reader = await argus(t, at)
+		const expected = { code: 'PERMISSION_DENIED', ids: ['app'] }
+		assert.deepEqual(await reader.do('onlyRead'), expected)
+		assert.equal(at.text(), text)
+	})
+}
+
+test('removing what is not there, and reading the live entries, need no write access', async (t) => {
 	const at = home(t)
-	at.put(print(core.setWatcherEntry(core.createEmptyRegistry(), record('app'))))
-	chmodSync(at.path, 0o444)
-	chmodSync(at.dir, 0o555)
-	const reader = await argus(t, at)
-	assert.deepEqual(await reader.do('onlyRead'), { code: 'PERMISSION_DENIED', ids: ['app'] })
+	at.put(print(core.setWatcherEntry(core.createEmptyRegistry(), record('app', { startedAt: 2 }))))
+	assert.deepEqual(Object.keys((await core.readActiveRegistry()).watchers), ['app'])
+	assert.deepEqual((await core.readActiveRegistry({ ttlMs: -1 })).watchers, {})
+	await core.removeWatcherAndPersist('none')
+	await core.removeWatcherAndPersist('app', at.path, record('app', { startedAt: 1 }))
+	await core.removeWatchersAndPersist(['none', 'app'], at.path, {})
+	assert.deepEqual(readdirSync(at.dir), ['registry.json'], 'not even a lock was taken')
 })
 
 test('a watcher that was found dead, and has started anew since, is not removed', async (t) => {
 	const at = home(t)
 	const found = record('app', { startedAt: 1 })
-	const anew = record('app', { startedAt: 2 })
-	await core.writeRegistry(core.setWatcherEntry(core.createEmptyRegistry(), anew))
-	const left = await core.removeWatcherAndPersist('app', at.path, found)
-	assert.deepEqual(left.watchers, { app: anew })
-	assert.deepEqual((await core.removeWatcherAndPersist('app')).watchers, {})
-	for (const id of ['a', 'b', 'c']) {
+	for (const anew of [
+		record('app', { startedAt: 2 }),
+		record('app', { startedAt: 1, pid: found.pid + 1 }),
+		record('app', { startedAt: 1, port: 1 }),
+		record('app', { startedAt: 1, ownerId: 'another run' }),
+	]) {
+		await core.writeRegistry(core.setWatcherEntry(core.createEmptyRegistry(), anew))
+		const left = await core.removeWatcherAndPersist('app', at.path, found)
+		assert.deepEqual(left.watchers, { app: anew })
+		assert.deepEqual(at.json().watchers, { app: anew })
+	}
+	// A heartbeat makes no other watcher of it.
+	const alive = record('app', { startedAt: 1, ownerId: 'another run', updatedAt: 7 })
+	assert.deepEqual((await core.removeWatcherAndPersist('app', at.path, alive)).watchers, {})
+	assert.deepEqual(at.json().watchers, {})
+})
+
+test('several are removed with one write: by id, or those that are still what was found', async (t) => {
+	const at = home(t)
+	for (const id of ['a', 'b', 'c', 'd']) {
 		await core.updateRegistry((registry) => core.setWatcherEntry(registry, record(id)))
 	}
-	assert.deepEqual(Object.keys((await core.removeWatchersAndPersist(['a', 'c'])).watchers), ['b'])
-	assert.deepEqual(Object.keys((await core.removeWatchersAndPersist([])).watchers), ['b'])
+	assert.deepEqual(Object.keys((await core.removeWatchersAndPersist(['a'])).watchers), [
+		'b',
+		'c',
+		'd',
+	])
+	const { watchers: found } = at.json()
+	await core.updateRegistry((registry) =>
+		core.setWatcherEntry(registry, record('c', { startedAt: 1 })),
+	)
+	const left = await core.removeWatchersAndPersist(['b', 'c'], at.path, found)
+	assert.deepEqual(Object.keys(left.watchers), ['c', 'd'])
+	assert.deepEqual(Object.keys((await core.removeWatchersAndPersist([])).watchers), ['c', 'd'])
+	assert.deepEqual(at.ids(), ['c', 'd'])
+})
+
+test('reservations that newer versions keep are left alone until they are too old', async (t) => {
+	const at = home(t)
+	const reservations = { a: { reservedAt: Date.now() }, b: { reservedAt: 1 } }
+	at.put(print({ ...EMPTY, reservations }))
+	await core.readAndPruneRegistry()
+	assert.deepEqual(at.json().reservations, { a: reservations.a })
+	await core.updateRegistry((registry) => core.setWatcherEntry(registry, record('app')))
+	assert.deepEqual(at.json().reservations, { a: reservations.a })
+	await core.readAndPruneRegistry({ ttlMs: -1 })
+	assert.equal('reservations' in at.json(), false)
+})
+
+test('the program and the client read and remove by argus-core', async (t) => {
+	const at = home(t)
+	const gone = record('gone', { port: 1 })
+	await core.writeRegistry(core.setWatcherEntry(core.createEmptyRegistry(), gone))
+	assert.equal(program.removeWatcherAndPersist, core.removeWatcherAndPersist)
+	// Started anew while the client waited for the old one: its entry stays.
+	const anew = record('gone', { port: 1, startedAt: gone.startedAt + 1 })
+	await core.writeRegistry(core.setWatcherEntry(core.createEmptyRegistry(), anew))
+	await assert.rejects(client.requestStatus({}, gone), /failed to reach watcher/)
+	assert.deepEqual(at.json().watchers, { gone: anew })
+	const restart = async () => {
+		await core.updateRegistry((registry) => core.setWatcherEntry(registry, gone))
+		return false
+	}
+	assert.deepEqual(await prune.runWatcherPrune(restart), ['gone'])
+	assert.deepEqual(at.json().watchers, { gone })
+	assert.deepEqual(await client.list({}), [])
+	assert.deepEqual(at.json().watchers, {})
 })

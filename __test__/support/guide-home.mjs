@@ -1,15 +1,16 @@
-// The guide's code, loaded, and a folder for it: what its tests have in common.
+// The guide's modules, in an argus without reservations, loaded, and a folder for it: what its tests have in
+// common.
 
 import { after } from 'node:test'
 import { folder } from './folder.mjs'
-import { build, guideText } from './guide.mjs'
+import { build } from './guide.mjs'
 import { load } from './guide-modules.mjs'
 import { puppet } from './processes.mjs'
 
-export const guide = build(guideText())
+export const guide = build('without-reservations')
 after(guide.remove)
 
-export const { core, lock, watcher } = await load(guide.dir)
+export const { client, core, lock, program, prune, watcher } = await load(guide.dir)
 
 /** What has to end before its folder is removed: it would make the folder anew. */
 export const ends = []

@@ -26,20 +26,25 @@ const tasks = {
 			})
 		}
 	},
-	resolve: async ({ id, times }) => {
+	/** Starts watchers of one name, each of a start of its own, and returns the ids that they got. */
+	start: async ({ record, times }) => {
 		const ids = []
-		for (let i = 0; i < times; i += 1) ids.push(await watcher.resolveUniqueWatcherId(id))
+		for (let i = 0; i < times; i += 1) {
+			const id = await watcher.resolveUniqueWatcherId(record.id)
+			const own = { ...record, id, startedAt: record.startedAt + i }
+			await watcher.announceWatcher(own)
+			ids.push(own.id)
+		}
 		return ids
 	},
-	announce: ({ record }) => watcher.announceWatcher(record),
 	remove: ({ id }) => watcher.removeWatcher(id),
 	/** Runs a heartbeat until it has reported so many errors. */
 	beat: async ({ record, times }) => {
 		const said = []
 		let enough
 		const until = new Promise((resolve) => (enough = resolve))
-		console.error = (what, error) => {
-			said.push(`${what} ${error?.code}`)
+		console.error = (...what) => {
+			said.push(what)
 			if (said.length === times) enough()
 		}
 		const { stop } = watcher.startRegistryHeartbeat(() => record, 5)

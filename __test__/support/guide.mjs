@@ -1,11 +1,14 @@
-// The code of docs/how-to/adopting-in-argus.md, taken out of it, compiled by tsc as argus would,
-// and put where its imports find each other and this package.
+// The modules of docs/how-to/argus, put into a checkout that stands for argus by the script that does so for
+// the real one, and compiled by tsc as argus would.
 
+import { spawnSync } from 'node:child_process'
 import {
 	chmodSync,
-	copyFileSync,
+	cpSync,
+	existsSync,
 	mkdirSync,
 	mkdtempSync,
+	readdirSync,
 	readFileSync,
 	realpathSync,
 	rmSync,
@@ -18,23 +21,9 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const root = join(here, '..', '..')
+export const root = join(here, '..', '..')
 
-/** The TypeScript blocks of a text, by the name in their first line. */
-export const blocksOf = (text) =>
-	[...text.matchAll(/^```ts\b.*\n([\s\S]*?)^```$/gm)].map(([, code]) => {
-		const name = /^\/\/ (packages\/\S+\.ts)\n/.exec(code)?.[1]
-		if (!name) throw new Error(`a block of TypeScript names no file: ${code.slice(0, 60)}`)
-		return { name, code }
-	})
-
-/** What argus has already, and its callers, by the path of each in argus. */
-const others = {
-	'packages/argus-core/src/registry/types.ts': 'types.ts',
-	'packages/argus-core/src/registry/paths.ts': 'paths.ts',
-	'packages/argus-core/src/index.ts': 'index.ts',
-	'packages/argus-watcher/src/callers.ts': 'callers.ts',
-}
+export const GENERATIONS = ['without-reservations', 'with-reservations']
 
 const options = {
 	target: ts.ScriptTarget.ES2022,
@@ -52,8 +41,83 @@ const options = {
 	typeRoots: [join(root, 'node_modules', '@types')],
 }
 
-const compile = (files) => {
-	const program = ts.createProgram(files, options)
+const git = (dir, ...args) => {
+	const as = [
+		'-c',
+		'user.name=argus',
+		'-c',
+		'user.email=argus@localhost',
+		'-c',
+		'commit.gpgsign=false',
+	]
+	const { status, stderr } = spawnSync('git', [...as, ...args], { cwd: dir, encoding: 'utf8' })
+	if (status !== 0) throw new Error(`git ${args.join(' ')}: ${stderr}`)
+}
+
+/** A committed checkout of what stands for a generation of argus. */
+export const checkout = (generation) => {
+	const dir = realpathSync(mkdtempSync(join(tmpdir(), 'argus-registry-guide-')))
+	// A user without privileges may have to read it.
+	chmodSync(dir, 0o755)
+	for (const from of [[], [generation]]) {
+		const packages = join(here, 'argus', ...from, 'packages')
+		cpSync(packages, join(dir, 'packages'), { recursive: true })
+	}
+	writeFileSync(join(dir, '.gitignore'), 'node_modules\n*.js\n')
+	git(dir, 'init', '--quiet')
+	git(dir, 'add', '.')
+	git(dir, 'commit', '--quiet', '--message', 'argus')
+	return {
+		dir,
+		commit: () => git(dir, 'commit', '--quiet', '--all', '--message', 'changed'),
+		remove: () => rmSync(dir, { recursive: true, force: true }),
+	}
+}
+
+/** Runs the script, by Node whatever runtime runs the tests: maintainers run it so. */
+export const adopt = (...args) => {
+	const script = join(root, 'scripts', 'adopt-argus.mjs')
+	const program = process.versions.bun || process.versions.deno ? 'node' : process.execPath
+	const { status, stdout, stderr } = spawnSync(program, [script, ...args], { encoding: 'utf8' })
+	return { status, stdout, stderr }
+}
+
+const sourcesIn = (dir) =>
+	readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
+		const path = join(dir, entry.name)
+		if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : sourcesIn(path)
+		return path.endsWith('.ts') ? [path] : []
+	})
+
+/** The modules that the script copies. */
+export const moduleFiles = sourcesIn(join(root, 'docs', 'how-to', 'argus'))
+
+/** The texts of a checkout's files, less what git ignores, by path. */
+export const filesOf = (dir) => {
+	const { stdout } = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+		cwd: dir,
+		encoding: 'utf8',
+	})
+	const files = stdout.split('\n').filter(Boolean).sort()
+	return new Map(files.map((file) => [file, readFileSync(join(dir, file), 'utf8')]))
+}
+
+/** Lets the packages of a checkout find each other, and this package in `registryAt`. */
+export const link = (dir, registryAt = root) => {
+	const add = (target, name) => {
+		const path = join(dir, 'node_modules', name)
+		mkdirSync(dirname(path), { recursive: true })
+		if (!existsSync(path)) symlinkSync(target, path, 'junction')
+	}
+	add(registryAt, 'argus-registry')
+	for (const name of ['argus-core', 'argus-watcher', 'argus-client']) {
+		add(join(dir, 'packages', name), `@vforsh/${name}`)
+	}
+}
+
+/** Compiles a checkout in place; returns what tsc reports. */
+export const compile = (dir) => {
+	const program = ts.createProgram(sourcesIn(join(dir, 'packages')), options)
 	const { diagnostics } = program.emit()
 	return [...ts.getPreEmitDiagnostics(program), ...diagnostics].map((diagnostic) =>
 		ts.formatDiagnostic(diagnostic, {
@@ -64,39 +128,12 @@ const compile = (files) => {
 	)
 }
 
-/** Compiles a guide; `problems` are what tsc reports. */
-export const build = (text) => {
-	const dir = realpathSync(mkdtempSync(join(tmpdir(), 'argus-registry-guide-')))
-	// A user without privileges may have to read it.
-	chmodSync(dir, 0o755)
-	const put = (name, content) => {
-		mkdirSync(dirname(join(dir, name)), { recursive: true })
-		writeFileSync(join(dir, name), content)
-	}
-	const blocks = blocksOf(text)
-	for (const { name, code } of blocks) put(name, code)
-	for (const [name, file] of Object.entries(others)) {
-		mkdirSync(dirname(join(dir, name)), { recursive: true })
-		copyFileSync(join(here, 'argus', file), join(dir, name))
-	}
-	const manifest = (name) => ({
-		name: `@vforsh/${name}`,
-		type: 'module',
-		exports: { '.': { types: './src/index.ts', default: './src/index.js' } },
-	})
-	for (const name of ['argus-core', 'argus-watcher']) {
-		put(`packages/${name}/package.json`, JSON.stringify(manifest(name)))
-	}
-	const link = (target, name) => {
-		mkdirSync(dirname(join(dir, 'node_modules', name)), { recursive: true })
-		symlinkSync(target, join(dir, 'node_modules', name), 'junction')
-	}
-	link(root, 'argus-registry')
-	link(join(dir, 'packages', 'argus-core'), '@vforsh/argus-core')
-	const names = [...blocks.map(({ name }) => name), ...Object.keys(others)]
-	const problems = compile(names.map((name) => join(dir, name)))
-	return { dir, names, problems, remove: () => rmSync(dir, { recursive: true, force: true }) }
+/** A checkout on this package, compiled; `problems` are what tsc reports. `change` may break it before. */
+export const build = (generation, change = () => {}) => {
+	const { dir, remove } = checkout(generation)
+	const { status, stdout, stderr } = adopt(dir)
+	if (status !== 0) throw new Error(stderr)
+	change(dir)
+	link(dir)
+	return { dir, remove, said: stdout, problems: compile(dir) }
 }
-
-export const guideText = () =>
-	readFileSync(join(root, 'docs', 'how-to', 'adopting-in-argus.md'), 'utf8')

@@ -36,6 +36,29 @@ export const installPackage = (nodeModules, { addonIn = nodeModules } = {}) => {
 	return { dir: to, addonDir: toAddon }
 }
 
+/** The program that was built for this machine. */
+const program = `argus-registry.${platform}${process.platform === 'win32' ? '.exe' : ''}`
+
+/** Installs the package of the program, and in `programIn` that of this platform, with or without its program. */
+export const installProgram = (nodeModules, { programIn = nodeModules, isBuilt = true } = {}) => {
+	const dir = join(nodeModules, 'argus-registry-cli')
+	const manifest = (from) => JSON.parse(readFileSync(join(root, from, 'package.json'), 'utf8'))
+	const install = (from, to, files) => {
+		mkdirSync(to, { recursive: true })
+		for (const file of ['package.json', ...files]) {
+			copyFileSync(join(root, from, file), join(to, file))
+		}
+	}
+	install('npm-cli', dir, manifest('npm-cli').files)
+	const programDir = join(programIn, `argus-registry-cli-${platform}`)
+	const from = join('npm-cli', platform)
+	install(from, programDir, [])
+	// `files` says what npm packs; the program is where the build puts it.
+	const [file] = manifest(from).files
+	if (isBuilt) copyFileSync(join(root, file), join(programDir, file))
+	return { dir, program: join(programDir, file), name: program }
+}
+
 /** Another package, of one file. */
 export const writePackage = (dir, manifest, text) => {
 	mkdirSync(dir, { recursive: true })

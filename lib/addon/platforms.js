@@ -15,11 +15,19 @@ const targets = {
 	'win32-arm64-msvc': 'aarch64-pc-windows-msvc',
 }
 
-/** The npm package with a platform's addon and program. @param {string} platform */
+const platforms = Object.keys(targets)
+
+/** The npm package with a platform's addon. @param {string} platform */
 const packageOf = (platform) => `argus-registry-${platform}`
 
 /** The file of a platform's addon, in its package and where it is built. @param {string} platform */
 const addonFile = (platform) => `argus-registry.${platform}.node`
+
+/** The npm package of the program, which installs the one of its platform. */
+const PROGRAM_PACKAGE = 'argus-registry-cli'
+
+/** The npm package with a platform's program. @param {string} platform */
+const programPackageOf = (platform) => `${PROGRAM_PACKAGE}-${platform}`
 
 /** The file of a platform's program, in its package and where it is built. @param {string} platform */
 const programFile = (platform) =>
@@ -28,7 +36,16 @@ const programFile = (platform) =>
 /** The platforms that this process may be on: which C library Linux has is found out by trying. */
 const platformsHere = () => {
 	const here = `${process.platform}-${process.arch}`
-	return Object.keys(targets).filter((name) => name === here || name.startsWith(`${here}-`))
+	return platforms.filter((name) => name === here || name.startsWith(`${here}-`))
 }
 
-module.exports = { addonFile, packageOf, platformsHere, programFile, targets }
+module.exports = {
+	PROGRAM_PACKAGE,
+	addonFile,
+	packageOf,
+	platforms,
+	platformsHere,
+	programFile,
+	programPackageOf,
+	targets,
+}

@@ -1,0 +1,3 @@
+// Stands for argus-core's registry.ts, which is replaced.
+
+export const REGISTRY_VERSION = 1

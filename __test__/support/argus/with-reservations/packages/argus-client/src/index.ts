@@ -1,0 +1,3 @@
+// Stands for argus-client's index.ts.
+
+export {}

@@ -1,0 +1,3 @@
+// Stands for argus-watcher's index.ts.
+
+export * from './registry/registry.js'

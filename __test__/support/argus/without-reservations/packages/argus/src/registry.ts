@@ -1,0 +1,3 @@
+// Stands for the program's own reading and removing, which is replaced.
+
+export {}
