@@ -4,6 +4,7 @@ import { after } from 'node:test'
 import { folder } from './folder.mjs'
 import { build, guideText } from './guide.mjs'
 import { load } from './guide-modules.mjs'
+import { pidScope } from './pid-scope.mjs'
 import { puppet } from './processes.mjs'
 
 export const guide = build(guideText())
@@ -42,6 +43,7 @@ export const record = (id, more = {}) => ({
 	pid: process.pid,
 	startedAt: Date.now(),
 	updatedAt: Date.now(),
+	pidScope: pidScope(more.pid),
 	...more,
 })
 
