@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::content::partial_rewrite::OnlyEntry;
+use crate::content::pid_scope::PidScope;
 use crate::content::record::{LivenessFields, RawEntry, WatcherClaim, WatcherRecord};
 use crate::content::registry_v1::RegistryV1;
 
@@ -121,10 +122,19 @@ pub enum PruneReason {
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
     Announce(Box<WatcherRecord>),
-    Claim { record: Box<WatcherRecord>, suffix: bool, liveness: bool },
+    /// `replace_after` is `None` if no entry is replaced. Otherwise entries of dead processes are, and
+    /// those that can't be judged once they are older than this.
+    Claim {
+        record: Box<WatcherRecord>,
+        suffix: bool,
+        replace_after: Option<Duration>,
+    },
     Heartbeat(WatcherRef),
     Remove(WatcherRef),
-    Prune { ttl: Duration, liveness: bool },
+    Prune {
+        ttl: Duration,
+        liveness: bool,
+    },
 }
 
 /// The outcome of an [`Operation`].
@@ -153,8 +163,23 @@ impl EntryOutcome {
     }
 }
 
-/// Tells whether a watcher is known to be dead, by the fields of its entry.
-pub(crate) type IsDead<'a> = &'a dyn Fn(&LivenessFields) -> bool;
+/// What is known of the process of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WatcherState {
+    Alive,
+    Dead,
+    /// Its pid can't be judged from here: it may name a process of another pid namespace.
+    Unknown,
+    /// It is of another machine, as its host tells, or it names no process.
+    NotOfThisHost,
+}
+
+/// The process that performs an operation.
+pub(crate) struct CallingProcess<'a> {
+    pub(crate) scope: &'a PidScope,
+    /// Tells what this process knows of a watcher, by the fields of its entry.
+    pub(crate) state_of: &'a dyn Fn(&LivenessFields) -> WatcherState,
+}
 
 impl Operation {
     /// The outcome on a registry that does not exist; `None` if the operation creates one.
@@ -182,18 +207,24 @@ impl Operation {
         &self,
         registry: &mut RegistryV1,
         now: u64,
-        is_dead: IsDead<'_>,
+        caller: &CallingProcess<'_>,
     ) -> EntryOutcome {
         let outcome = match self {
             Operation::Announce(record) => {
-                registry.set_watcher(WatcherRecord::clone(record));
+                let mut record = WatcherRecord::clone(record);
+                record.set_scope_if_own(caller.scope);
+                registry.set_watcher(record);
                 EntryOutcome::Announced
             }
-            Operation::Claim { record, suffix, liveness } => {
-                match free_id(registry, &record.id, *suffix, liveness.then_some(is_dead)) {
+            Operation::Claim { record, suffix, replace_after } => {
+                let may_replace = |entry: &RawEntry<'_>| {
+                    replace_after.is_some_and(|ttl| may_be_replaced(entry, ttl, now, caller))
+                };
+                match free_id(registry, &record.id, *suffix, may_replace) {
                     Some(id) => {
                         let mut record = record.clone();
                         record.id = id;
+                        record.set_scope_if_own(caller.scope);
                         registry.set_watcher(WatcherRecord::clone(&record));
                         EntryOutcome::Claimed(record)
                     }
@@ -205,16 +236,16 @@ impl Operation {
                     }
                 }
             }
-            Operation::Heartbeat(watcher) => {
-                EntryOutcome::Found(watcher.matches(registry) && renew(registry, watcher, now))
-            }
+            Operation::Heartbeat(watcher) => EntryOutcome::Found(
+                watcher.matches(registry) && renew(registry, watcher, now, caller.scope),
+            ),
             Operation::Remove(watcher) => EntryOutcome::Found(
                 watcher.matches(registry) && registry.remove_watcher(watcher.id()),
             ),
             Operation::Prune { ttl, liveness } => {
-                let is_dead = liveness.then_some(is_dead);
+                let caller = liveness.then_some(caller);
                 let removed =
-                    registry.remove_matching(|entry| prune_reason(entry, *ttl, now, is_dead));
+                    registry.remove_matching(|entry| prune_reason(entry, *ttl, now, caller));
                 let pruned = removed.into_iter().map(|(key, entry, reason)| PrunedWatcher {
                     key,
                     entry,
@@ -230,38 +261,54 @@ impl Operation {
     }
 }
 
-/// The requested id or, with a suffix, the first of `-2`, `-3`, ... that no living watcher has.
+/// The requested id or, with a suffix, the first of `-2`, `-3`, ... that has no entry, or one that may
+/// be replaced.
 fn free_id(
     registry: &RegistryV1,
     requested: &str,
     suffix: bool,
-    is_dead: Option<IsDead<'_>>,
+    may_replace: impl Fn(&RawEntry<'_>) -> bool,
 ) -> Option<String> {
     let entries: HashMap<&str, RawEntry<'_>> = registry.entries().collect();
-    let is_free = |id: &str| match (entries.get(id), is_dead) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        // An entry that is not a watcher's is never replaced: nothing tells what it is for.
-        (Some(entry), Some(is_dead)) => {
-            entry.liveness_fields().is_some_and(|fields| is_dead(&fields))
-        }
-    };
+    let is_free = |id: &str| entries.get(id).map_or(true, &may_replace);
     let suffixed = (2_u64..).map(|number| format!("{requested}-{number}"));
     let mut candidates =
         std::iter::once(requested.to_owned()).chain(suffixed.take_while(|_| suffix));
     candidates.find(|id| is_free(id))
 }
 
+/// Whether a claim may replace an entry: that of a dead process, or one that can't be judged and is
+/// older than `ttl`. Without the latter, each new container would find the entries of those that are
+/// gone in its way. An entry that is not a watcher's is never replaced: nothing tells what it is for.
+fn may_be_replaced(
+    entry: &RawEntry<'_>,
+    ttl: Duration,
+    now: u64,
+    caller: &CallingProcess<'_>,
+) -> bool {
+    let Some(fields) = entry.liveness_fields() else { return false };
+    match (caller.state_of)(&fields) {
+        WatcherState::Dead => true,
+        WatcherState::Unknown => is_expired(&fields, ttl, now),
+        WatcherState::Alive | WatcherState::NotOfThisHost => false,
+    }
+}
+
 /// Renews an existing entry. Returns false if the entry can't have a date.
-fn renew(registry: &mut RegistryV1, watcher: &WatcherRef, now: u64) -> bool {
+fn renew(registry: &mut RegistryV1, watcher: &WatcherRef, now: u64, own: &PidScope) -> bool {
     match watcher {
         WatcherRef::Record(record) => {
             let mut record = WatcherRecord::clone(record);
             record.updated_at = now;
+            record.set_scope_if_own(own);
             registry.set_watcher(record);
             true
         }
-        _ => registry.date_watcher(watcher.id(), now),
+        WatcherRef::Claim(claim) => {
+            registry.date_watcher(&claim.id, now, Some(own).filter(|own| own.pid == claim.pid))
+        }
+        // Another process may renew an entry by its id.
+        WatcherRef::Id(id) => registry.date_watcher(id, now, None),
     }
 }
 
@@ -270,13 +317,19 @@ fn prune_reason(
     entry: &RawEntry<'_>,
     ttl: Duration,
     now: u64,
-    is_dead: Option<IsDead<'_>>,
+    caller: Option<&CallingProcess<'_>>,
 ) -> Option<PruneReason> {
     let fields = entry.liveness_fields()?;
-    // An entry without a date never expires. One that is dated in the future has the age zero.
-    let age = fields.updated_at.map(|then| now.saturating_sub(then as u64));
-    if age.is_some_and(|age| u128::from(age) > ttl.as_millis()) {
+    if is_expired(&fields, ttl, now) {
         return Some(PruneReason::Expired);
     }
-    is_dead.is_some_and(|is_dead| is_dead(&fields)).then_some(PruneReason::Dead)
+    let is_dead = |caller: &CallingProcess<'_>| (caller.state_of)(&fields) == WatcherState::Dead;
+    caller.is_some_and(is_dead).then_some(PruneReason::Dead)
+}
+
+/// Whether an entry was not renewed for longer than `ttl`. One without a date never expires. One that
+/// is dated in the future has the age zero.
+fn is_expired(fields: &LivenessFields, ttl: Duration, now: u64) -> bool {
+    let age = fields.updated_at.map(|then| now.saturating_sub(then as u64));
+    age.is_some_and(|age| u128::from(age) > ttl.as_millis())
 }

@@ -243,9 +243,11 @@ mod tests {
         fn check(&self) -> Result<()> {
             match self.checks.replace(self.checks.get() + 1) {
                 0 => Ok(()),
-                _ => Err(Error::LockLost { path: self.paths.target.clone() }),
+                _ => Err(Error::LockLost { path: self.paths.target.clone(), written: false }),
             }
         }
+
+        fn written(&self) {}
 
         fn before_replace(&self, _: &Metadata, _: Option<Arc<File>>) {}
     }

@@ -8,6 +8,8 @@ use std::time::SystemTime;
 
 use rustix::io::Errno;
 
+#[cfg(target_os = "linux")]
+use crate::sys::boot_began;
 #[cfg(not(target_os = "linux"))]
 use crate::sys::sysinfo_processes;
 use crate::sys::types::{FileId, ProcessState};
@@ -52,11 +54,8 @@ pub(crate) fn may_signal(pid: u32) -> bool {
 #[cfg(target_os = "linux")]
 pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
     let ProcessState::Running { started: Some(ticks) } = running(pid) else { return None };
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let boot = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
     let since_boot = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
-    let boot = Duration::from_secs(boot.trim().parse().ok()?);
-    SystemTime::UNIX_EPOCH.checked_add(boot + Duration::from_secs_f64(since_boot))
+    boot_began()?.checked_add(Duration::from_secs_f64(since_boot))
 }
 
 #[cfg(not(target_os = "linux"))]
