@@ -100,7 +100,8 @@ impl fmt::Display for Error {
             Error::Serialize { source, .. } => {
                 write!(
                     f,
-                    "the new value of {path} can't be printed: {source}; nothing was written; correct the value"
+                    "the new value of {path} can't be printed, so it was not written: {source}; correct the \
+                     value"
                 )
             }
             Error::UnsupportedVersion { found, expected, .. } => {
@@ -134,10 +135,86 @@ impl fmt::Display for Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::path::PathBuf;
     use std::time::Duration;
 
     use super::*;
     use crate::holder::Holder;
+
+    fn path() -> PathBuf {
+        "a".into()
+    }
+
+    fn system_error() -> io::Error {
+        io::Error::from_raw_os_error(5)
+    }
+
+    /// An error of each variant, one after the other: a new variant does not compile without its place.
+    fn after(error: &Error) -> Option<Error> {
+        let (operation, source) = ("read", system_error());
+        Some(match error {
+            Error::LockBusy { holder: None, .. } => {
+                let holder = Holder { pid: Some(7), host: None, since: None, alive: Some(true) };
+                Error::LockBusy { path: path(), holder: Some(Box::new(holder)) }
+            }
+            Error::LockBusy { .. } => {
+                Error::LockTimeout { path: path(), waited: Duration::from_secs(2), holder: None }
+            }
+            Error::LockTimeout { .. } => Error::LockLost { path: path(), written: false },
+            Error::LockLost { written: false, .. } => {
+                Error::LockLost { path: path(), written: true }
+            }
+            Error::LockLost { .. } => {
+                Error::LockMismatch { path: path(), in_use: path(), kind: LockKind::Registry }
+            }
+            Error::LockMismatch { kind: LockKind::Registry, .. } => {
+                Error::LockMismatch { path: path(), in_use: path(), kind: LockKind::LockFile }
+            }
+            Error::LockMismatch { .. } => {
+                Error::IdTaken { path: path(), id: "app".to_owned(), pid: Some(7) }
+            }
+            Error::IdTaken { .. } => Error::EntryLost { path: path(), id: "app".to_owned() },
+            Error::EntryLost { .. } => Error::PermissionDenied { path: path(), operation, source },
+            Error::PermissionDenied { .. } => Error::NotFound { path: path(), operation, source },
+            Error::NotFound { .. } => Error::Corrupt { path: path(), reason: "a list".to_owned() },
+            Error::Corrupt { .. } => Error::Parse { path: path(), source: source.into() },
+            Error::Parse { .. } => Error::Serialize { path: path(), source: source.into() },
+            Error::Serialize { .. } => {
+                Error::UnsupportedVersion { path: path(), found: "2".to_owned(), expected: 1 }
+            }
+            Error::UnsupportedVersion { .. } => {
+                Error::InvalidValue { path: path(), reason: "a list".to_owned() }
+            }
+            Error::InvalidValue { .. } => Error::UnsupportedFileSystem { path: path(), source },
+            Error::UnsupportedFileSystem { .. } => Error::ReEntrant { path: path() },
+            Error::ReEntrant { .. } => Error::Aborted { path: path() },
+            Error::Aborted { .. } => Error::Io { path: path(), operation, source },
+            Error::Io { .. } => return None,
+        })
+    }
+
+    /// A message says what is wrong, and after a semicolon what to do. Where only the caller's argument or
+    /// the system can tell what that is, the hint has a first step instead. A caller that aborts its own
+    /// call needs none.
+    #[test]
+    fn a_message_ends_in_one_remedy_which_the_hint_does_not_repeat() {
+        let first = Error::LockBusy { path: path(), holder: None };
+        for error in std::iter::successors(Some(first), after) {
+            let (message, hint) = (error.to_string(), error.hint());
+            let remedies = message.split("; ").skip(1).collect::<Vec<_>>();
+            let expected = match error {
+                Error::InvalidValue { .. } | Error::Io { .. } | Error::Aborted { .. } => 0,
+                _ => 1,
+            };
+            assert_eq!(remedies.len(), expected, "{message}");
+            let is_abort = matches!(error, Error::Aborted { .. });
+            assert!(expected == 1 || hint.is_some() || is_abort, "no remedy: {message}");
+            let hint = hint.unwrap_or_default();
+            let verb = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
+            assert!(remedies.iter().all(|remedy| verb(remedy) != verb(&hint)), "{message}: {hint}");
+        }
+    }
 
     /// The number in a record of another boot may be that of any process by now.
     #[test]

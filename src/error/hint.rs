@@ -38,7 +38,7 @@ impl Error {
                  a new registry"
                     .to_owned()
             }
-            Error::Parse { .. } => "correct the file".to_owned(),
+            Error::Parse { .. } => "look at the place that the message names".to_owned(),
             Error::UnsupportedVersion { .. } => {
                 "`argus-registry --version` shows the version of this program".to_owned()
             }
