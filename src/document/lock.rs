@@ -360,7 +360,6 @@ impl HeldLock {
 
     /// Fails if the lock was taken away. Unlike the fence before a write, the error says whether the
     /// document was written under this lock.
-    #[cfg(feature = "node")]
     pub(crate) fn check_hold(&self) -> Result<()> {
         match self {
             HeldLock::LockFile { paths, loss, .. } => match self.check() {
