@@ -246,6 +246,14 @@ export interface UpdateOptions {
  * again, on fresh content, if an older version of argus took the lock away before the update could
  * be written.
  *
+ * What the updater returns must be what JSON holds, or the update is refused with `INVALID_VALUE`, which
+ * names the place: plain objects, arrays, strings, finite numbers, booleans, `null`, and what has a
+ * `toJSON` method. Refused are a `Map`, a `Set` and any other object of a class, functions, symbols, `NaN`,
+ * `Infinity`, and `undefined` in an array; an undefined property is left out. A number that no double is
+ * (an integer beyond 2^53, a decimal of many digits) reaches the updater as the nearest one; where the
+ * updater leaves it in its place, the file keeps it. Moved to another property or index it is rounded, as
+ * in values that are written whole.
+ *
  * Updates of one registry run in order of arrival within a thread. Updates that wait together are
  * committed together: each updater gets its predecessor's result, an update that fails fails alone,
  * and each promise resolves when the commit is done.
@@ -408,8 +416,9 @@ export interface DocumentOptions<T> {
 	/**
 	 * The text of a value; always one text for one value: an update compares texts to find out
 	 * whether its updater changed the value. If it throws, or returns no string, the call fails with
-	 * `INVALID_VALUE`, and nothing is written. Default: `JSON.stringify(value, null, 2)`, which
-	 * returns none for `undefined`.
+	 * `INVALID_VALUE`, and nothing is written. Default: `JSON.stringify(value, null, 2)` of a value that
+	 * JSON holds, as {@link updateRegistry} has it. Without `decode` and `encode`, updates keep numbers as
+	 * it does.
 	 */
 	encode?(value: T): string
 	/**

@@ -151,8 +151,8 @@ test('the functions of a document see the store of the call that runs them', asy
 	)
 	at.put('{')
 	assert.deepEqual(
-		(await seenBy(keep, () => document.save(7, QUICK), keep)).filter((each) =>
-			each.startsWith('onWarning'),
+		(await seenBy(keep, () => document.save(7, { timeoutMs: QUICK.timeoutMs }), keep)).filter(
+			(each) => each.startsWith('onWarning'),
 		),
 		['onWarning: 1'],
 	)

@@ -30,6 +30,7 @@
 
 const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
+const { objectionToJson } = require('../codec/json-loss.js')
 const { registryCodec } = require('../codec/registry-codec.js')
 const { DEFAULT_TTL_MS } = require('../codec/registry-schema.js')
 const { RegistryError, messageOf, propertyOf, registryError, unwrap } = require('../errors.js')
@@ -201,18 +202,32 @@ const runAlone = (member, queued) => {
 	return applyAll([member])
 }
 
+/** The whole record that an operation has, if it has one. @param {RequestedOperation} operation */
+const watcherOf = (operation) => {
+	if ('announce' in operation) return operation.announce
+	if ('claim' in operation) return operation.claim.watcher
+	return 'heartbeat' in operation && 'record' in operation.heartbeat
+		? operation.heartbeat.record
+		: undefined
+}
+
 /**
  * @param {string} path
  * @param {RequestedOperation} operation
  * @param {number | undefined} now
  */
 const serializeOperation = (path, operation, now) => {
+	const must = 'a watcher must be a value that JSON can hold'
+	/** @type {string} */
+	let text
 	try {
-		return JSON.stringify({ operation, now })
+		text = JSON.stringify({ operation, now })
 	} catch (error) {
-		const reason = `a watcher must be a value that JSON can hold: ${messageOf(error)}`
-		throw invalidArgument(path, reason)
+		throw invalidArgument(path, `${must}: ${messageOf(error)}`)
 	}
+	const loss = objectionToJson(watcherOf(operation))
+	if (loss !== undefined) throw invalidArgument(path, `${must}: ${loss}`)
+	return text
 }
 
 /**

@@ -119,7 +119,7 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 
 	return {
 		stop: async (how) => {
-			if (how !== undefined) checkOptions(file, how, ['remove'])
+			checkOptions(file, how ?? {}, ['remove'])
 			isStopped = true
 			stopTimer()
 			await beating

@@ -15,6 +15,7 @@
  *   noun: string,
  *   decode(path: string, text: string): Decoded<T>,
  *   encode(path: string, value: T): string,
+ *   keepSpelling?(read: string, printed: string): string,
  *   empty?(): T,
  *   corruptWarning(path: string, reason: string): string,
  *   corruptFailure(path: string, reason: string): AddonFailure,
@@ -23,6 +24,8 @@
  * - `noun`: what a value is, for messages.
  * - `decode` throws only over a codec that can't be used.
  * - `encode` returns the text or throws a typed error.
+ * - `keepSpelling` returns the printed text of an update, in which what the update left alone is spelled as
+ *   in the text that was read.
  * - `empty` returns the value of no content, if there is one.
  * - `corruptWarning`: the warning of a read that could not decode the content.
  * - `corruptFailure`: the failure of a call that needs the value of such content.
@@ -172,8 +175,8 @@ const textOf = ({ path, codec }, value) => {
 const isPrimitive = (value) => Object(value) !== value
 
 /**
- * Opens content for an updater: the value that the updater is given, which no other code has, and
- * how to find out whether the updater changed it.
+ * Opens content for an updater: the value that the updater is given, which no other code has, how to
+ * encode what the updater makes of it, and how to find out whether that is a change.
  *
  * @template T
  * @param {Replacing<T>} reading
@@ -183,6 +186,12 @@ const open = (reading, content) => {
 	const { value: given, isEmpty, corrupt } = read(reading, content)
 	// Now: the updater may change the value in place.
 	const source = isEmpty ? textOf(reading, given) : content.text
+	const { path, codec } = reading
+	/** @param {string} printed */
+	const spelledAsRead = (printed) =>
+		source === undefined ? printed : (codec.keepSpelling?.(source, printed) ?? printed)
+	/** The text to write for a value. @param {T} next */
+	const encode = (next) => spelledAsRead(codec.encode(path, next))
 	const isOwnPrint = isEmpty || content.codec === reading.codec
 	/**
 	 * What was read is printed anew only where it must be: most files have the layout of their codec.
@@ -193,7 +202,8 @@ const open = (reading, content) => {
 		if (text === source) return true
 		if (isOwnPrint || source === undefined) return false
 		const again = decode(reading, { exists: true, text: source })
-		return !again.warning && text === textOf(reading, again.value)
+		const printed = again.warning ? undefined : textOf(reading, again.value)
+		return printed !== undefined && text === spelledAsRead(printed)
 	}
 	/**
 	 * Primitives have no identity: another one is one with another text.
@@ -202,7 +212,7 @@ const open = (reading, content) => {
 	 * @param {string} text
 	 */
 	const isChanged = (next, text) => (!isPrimitive(next) && next !== given) || !isAsRead(text)
-	return { given, corrupt, isChanged }
+	return { given, corrupt, encode, isChanged }
 }
 
 module.exports = { decode, look, open, refusalOf }

@@ -17,6 +17,8 @@
 const { inspect } = require('node:util')
 const native = require('../addon/load.js')
 const { invalid, isThenable, messageOf, propertyOf, registryError } = require('../errors.js')
+const { objectionToJson } = require('./json-loss.js')
+const { keepNumbers } = require('./number-spelling.js')
 const { isObject } = require('./registry-schema.js')
 
 /**
@@ -100,11 +102,14 @@ const documentCodec = (format) => {
 				const hint = value === undefined ? '; does the updater return the next value?' : ''
 				throw invalid(path, `the new value was encoded as ${inspect(text)}, not as a string${hint}`)
 			}
+			const loss = encode ? undefined : objectionToJson(value)
+			if (loss !== undefined) throw invalid(path, `of the new value, ${loss}`)
 			if (loneSurrogate.test(text)) {
 				throw invalid(path, 'the new value was encoded with half a surrogate pair')
 			}
 			return text
 		},
+		...(!decode && !encode && { keepSpelling: keepNumbers }),
 		...(empty && { empty: () => empty.call(format) }),
 		corruptWarning: (path, reason) =>
 			`${path} is not a readable document (${reason}); reading it as empty`,

@@ -9,6 +9,8 @@
 const { isProxy } = require('node:util').types
 const native = require('../addon/load.js')
 const { invalid, messageOf, registryError } = require('../errors.js')
+const { objectionToJson } = require('./json-loss.js')
+const { keepNumbers } = require('./number-spelling.js')
 const { REGISTRY_VERSION, createEmptyRegistry, isObject } = require('./registry-schema.js')
 
 const keys = ['version', 'updatedAt', 'watchers']
@@ -105,6 +107,8 @@ const encode = (path, registry) => {
 			? objection(parse(text ?? '').value)
 			: undefined
 	if (printed !== undefined) throw invalid(path, `the new value prints as no registry: ${printed}`)
+	const loss = objectionToJson(registry)
+	if (loss !== undefined) throw invalid(path, `of the new value, ${loss}`)
 	return text
 }
 
@@ -113,6 +117,7 @@ const registryCodec = {
 	noun: 'a registry',
 	decode,
 	encode,
+	keepSpelling: keepNumbers,
 	empty: () => createEmptyRegistry(),
 	corruptWarning: (path, reason) => native.corruptWarning(path, reason),
 	corruptFailure: (path, reason) => native.corruptFailure(path, reason),

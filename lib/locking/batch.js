@@ -20,12 +20,13 @@
  */
 
 /**
- * Content that was opened for an updater: the value that the updater is given, and how to find out
- * whether it has changed that.
+ * Content that was opened for an updater: the value that the updater is given, how to encode what
+ * it makes of that, and how to find out whether it has changed that.
  *
  * @typedef {{
  *   given: unknown,
  *   corrupt: string | undefined,
+ *   encode(next: unknown): string,
  *   isChanged(next: unknown, text: string): boolean,
  * }} Opened
  */
@@ -118,10 +119,10 @@ class PendingContent {
 	 * @param {Opened} opened
 	 * @param {unknown} next
 	 */
-	accept(call, { corrupt, isChanged }, next) {
+	accept(call, { corrupt, encode, isChanged }, next) {
 		if (call.signal?.aborted) throw updateAborted(call.path, call.signal)
 		runIn(call.context, () => {
-			const text = call.codec.encode(call.path, next)
+			const text = encode(next)
 			if (isChanged(next, text)) this.set(call, text, corrupt)
 		})
 	}

@@ -21,15 +21,15 @@ const { refuseSync, runInSyncScope } = require('./queue.js')
  * @param {(given: T) => T} updater
  */
 const runSync = (call, content, updater) => {
-	const { path, codec } = call
-	const { given, corrupt, isChanged } = open(call, content)
+	const { path } = call
+	const { given, corrupt, encode, isChanged } = open(call, content)
 	const next = updater(given)
 	if (isThenable(next)) {
 		// No code waits for this promise, so its rejection must not count as unhandled.
 		Promise.resolve(next).catch(() => {})
 		throw invalid(path, 'the updater returned a promise; use the asynchronous call for that')
 	}
-	const text = codec.encode(path, next)
+	const text = encode(next)
 	return { next, text, corrupt, mustWrite: isChanged(next, text) }
 }
 

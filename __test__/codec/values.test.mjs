@@ -1,0 +1,206 @@
+// Values that JSON does not hold are refused, and numbers that no double is stay as they are in the file.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { runInNewContext } from 'node:vm'
+import {
+	announceWatcher,
+	claimWatcher,
+	Document,
+	heartbeatWatcher,
+	updateRegistry,
+	updateRegistrySync,
+	withRegistryLock,
+	writeRegistry,
+} from '../../index.js'
+import { documentIn, LOCKS, LONG, noLitter, updates, writes } from '../support/documents.mjs'
+import { EMPTY, folder, print, record } from '../support/folder.mjs'
+
+class Private {
+	#value = 1
+	shown = 2
+	get value() {
+		return this.#value
+	}
+}
+
+/** What JSON does not hold, and how the error calls it. */
+const lost = {
+	'a Map': [new Map([['a', 1]]), 'an object of the class Map'],
+	'a Set': [new Set([1]), 'an object of the class Set'],
+	'a WeakMap': [new WeakMap(), 'an object of the class WeakMap'],
+	'a promise': [Promise.resolve(), 'an object of the class Promise'],
+	'a regular expression': [/x/, 'an object of the class RegExp'],
+	'an error': [new Error('x'), 'an object of the class Error'],
+	'a typed array': [new Uint8Array(2), 'an object of the class Uint8Array'],
+	'private fields': [new Private(), 'an object of the class Private'],
+	'a Map of another realm': [runInNewContext('new Map()'), 'an object of the class Map'],
+	'inherited properties': [Object.create({ a: 1 }), 'an object of the class Object'],
+	'a function': [() => {}, 'a function'],
+	'a symbol': [Symbol('x'), 'a symbol'],
+	NaN: [Number.NaN, 'NaN'],
+	Infinity: [Number.NEGATIVE_INFINITY, '-Infinity'],
+}
+
+/** What JSON holds. */
+const held = {
+	'plain objects': [
+		{ a: { b: [] }, c: Object.create(null) },
+		{ a: { b: [] }, c: {} },
+	],
+	'objects of another realm': [runInNewContext('({ a: [{ b: 1 }] })'), { a: [{ b: 1 }] }],
+	'a date': [new Date(7), new Date(7).toJSON()],
+	'a class with toJSON': [
+		new (class {
+			toJSON = () => [7]
+		})(),
+		[7],
+	],
+	'an undefined property': [{ a: undefined, b: 1 }, { b: 1 }],
+	'a property that is a symbol’s': [{ [Symbol('a')]: 1, b: 1 }, { b: 1 }],
+	'null, a text, a number': [
+		[null, 'a', -1.5, true],
+		[null, 'a', -1.5, true],
+	],
+}
+
+const caught = (promise) =>
+	promise.then(
+		() => assert.fail('resolved'),
+		(error) => error,
+	)
+
+const refusal = (error, path, where, what) => {
+	assert.deepEqual([error.name, error.code, error.path], ['RegistryError', 'INVALID_VALUE', path])
+	assert.ok(error.message.includes(`${where} is ${what}, which JSON does not hold`), error.message)
+}
+
+for (const lock of LOCKS) {
+	test(`${lock}: a document that JSON does not hold is refused, with the path in it`, async (t) => {
+		const at = folder(t)
+		const document = documentIn(at, lock, { empty: () => ({}) })
+		await document.save({ kept: 1 })
+		for (const [value, what] of Object.values(lost)) {
+			for (const [next, where] of [
+				[value, 'it'],
+				[{ a: { 'b c': [1, { d: value }] } }, 'a["b c"][1].d'],
+				[[value], '[0]'],
+			]) {
+				// A function alone has no text at all, and a promise is waited for.
+				if (['function', 'symbol'].includes(typeof next) || next instanceof Promise) continue
+				for (const write of Object.values(writes(next))) {
+					refusal(await caught(write(document)), at.path, where, what)
+				}
+			}
+		}
+		refusal(await caught(document.save([1, undefined])), at.path, '[1]', 'undefined')
+		// biome-ignore lint/suspicious/noSparseArray: a hole is an item, too.
+		refusal(await caught(document.save({ a: [, 1] })), at.path, 'a[0]', 'undefined')
+		assert.deepEqual(at.json(), { kept: 1 })
+		noLitter(at, lock)
+	})
+
+	test(`${lock}: a Map or a class that an updater changes in place is refused, not left out`, async (t) => {
+		const at = folder(t)
+		for (const [empty, change, what] of [
+			[() => new Map(), (map) => map.set('a', 1), 'Map'],
+			[() => new Set(), (set) => set.add('a'), 'Set'],
+			[() => new Private(), (value) => value, 'Private'],
+		]) {
+			const document = documentIn(at, lock, { empty })
+			for (const update of Object.values(updates)) {
+				const error = await caught(update(document, change))
+				refusal(error, at.path, 'it', `an object of the class ${what}`)
+			}
+		}
+	})
+
+	test(`${lock}: what JSON holds is written`, async (t) => {
+		const at = folder(t)
+		const document = documentIn(at, lock, { empty: () => 0 })
+		for (const [name, [value, expected]] of Object.entries(held)) {
+			for (const write of Object.values(writes({ value }))) {
+				await document.save(0)
+				await write(document)
+				assert.deepEqual((await document.load()).value, { value: expected }, name)
+			}
+		}
+	})
+
+	test(`${lock}: numbers that no double is stay as they are, where an update leaves them alone`, async (t) => {
+		const at = folder(t)
+		const before = {
+			'{"id":9007199254740993,"n":0}': '{\n  "id": 9007199254740993,\n  "n": 1\n}',
+			'{ "n": 0, "list": [ 12345678901234567890, {"\\u0061": -0} ] }':
+				'{\n  "n": 1,\n  "list": [\n    12345678901234567890,\n    {\n      "a": -0\n    }\n  ]\n}',
+			'{"x":0.1000000000000000055,"s":"a\\" 9007199254740993","n":0}':
+				'{\n  "x": 0.1000000000000000055,\n  "s": "a\\" 9007199254740993",\n  "n": 1\n}',
+			// Not lost, so printed as ever.
+			'{"a":1.50,"b":1E5,"n":0}': '{\n  "a": 1.5,\n  "b": 100000,\n  "n": 1\n}',
+		}
+		const document = documentIn(at, lock, {})
+		for (const [text, expected] of Object.entries(before)) {
+			for (const update of Object.values(updates)) {
+				at.put(text)
+				await update(document, (value) => value)
+				assert.equal(at.text(), text, 'nothing was changed')
+				await update(document, (value) => ({ ...value, n: 1 }))
+				assert.equal(at.text(), expected)
+				await update(document, (value) => value)
+				assert.equal(at.text(), expected)
+			}
+		}
+		at.put('{"id":9007199254740993,"n":0}')
+		const add = () => document.update((value) => ({ ...value, n: value.n + 1 }), LONG)
+		await Promise.all([add(), add(), document.update(async (value) => value, LONG), add()])
+		assert.equal(at.text(), '{\n  "id": 9007199254740993,\n  "n": 3\n}')
+		await document.update((value) => ({ ...value, id: 5 }), LONG)
+		assert.equal(at.json().id, 5)
+	})
+}
+
+test('a registry’s entries that JSON does not hold are refused, and long numbers stay', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY).replace('{}', '{"a": {"serial": 9007199254740993}}'))
+	const next = { ...EMPTY, watchers: { a: { tags: new Set(['a']) } } }
+	const calls = {
+		updateRegistry: () => updateRegistry(at.path, () => next),
+		updateRegistrySync: async () => updateRegistrySync(at.path, () => next),
+		writeRegistry: () => writeRegistry(at.path, next),
+		withRegistryLock: () => withRegistryLock(at.path, (lock) => lock.write(next)),
+	}
+	for (const call of Object.values(calls)) {
+		refusal(await caught(call()), at.path, 'watchers.a.tags', 'an object of the class Set')
+	}
+	await updateRegistry(at.path, (registry) => ({ ...registry, updatedAt: 3 }))
+	await updateRegistrySync(at.path, (registry) => ({ ...registry, other: 1 }))
+	assert.equal(
+		readFileSync(at.path, 'utf8'),
+		print({ ...EMPTY, updatedAt: 3, watchers: { a: { serial: 0 } }, other: 1 }).replace(
+			'"serial": 0',
+			'"serial": 9007199254740993',
+		),
+	)
+})
+
+test('a watcher that JSON does not hold is refused by the operations on entries', async (t) => {
+	const at = folder(t)
+	const watcher = record('app', { match: { pages: [new Map()] } })
+	for (const call of [announceWatcher, claimWatcher, heartbeatWatcher]) {
+		const error = await caught(call(at.path, watcher))
+		refusal(error, at.path, 'match.pages[0]', 'an object of the class Map')
+	}
+	assert.deepEqual(at.others(), [])
+})
+
+test('a document with an encode of its own may be of any class', async (t) => {
+	const at = folder(t)
+	const document = new Document(at.path, {
+		decode: (text) => new Map(JSON.parse(text)),
+		encode: (map) => JSON.stringify([...map]),
+		empty: () => new Map(),
+	})
+	await document.update((map) => map.set('a', 1))
+	assert.equal(at.text(), '[["a",1]]')
+})
