@@ -59,6 +59,26 @@ export interface WatcherRecord {
 	includeTimestamps?: boolean
 	/** Where the watcher's events come from. */
 	source?: string
+	/**
+	 * Where `pid` names a process. The entry operations write it if `pid` is the calling process's own,
+	 * and keep it otherwise. Leave it out where you write another `pid` into an entry.
+	 */
+	pidScope?: PidScope
+}
+
+/**
+ * Where a pid names a process: in one pid namespace of one boot. Compare it or pass it on; what is in
+ * it depends on the platform.
+ */
+export interface PidScope {
+	/** The pid that this is about. For an entry with another `pid` it means nothing. */
+	pid: number
+	/** The id of the boot (Linux). */
+	boot?: string
+	/** The inode of the pid namespace (Linux). */
+	namespace?: number
+	/** A hash of the machine's id (Linux, outside of containers) or of its host name. */
+	machine?: string
 }
 
 /** A registry: the entries of watchers. Unknown fields are kept. */
@@ -599,11 +619,15 @@ export interface ClaimOptions extends EntryOptions {
 	 */
 	suffix?: boolean
 	/**
-	 * Whether the entry of a dead process is replaced, judged as in {@link PruneOptions}. Set it to
-	 * false for a registry that containers or hosts share: a live watcher of another container would
-	 * look dead. Default true.
+	 * Whether the entry of a dead process is replaced, judged as in {@link PruneOptions}. Default true.
 	 */
 	liveness?: boolean
+	/**
+	 * With `liveness`: the age, in milliseconds, at which the entry of a process of this machine that
+	 * can't be judged, because it may be another container's, is replaced. Default
+	 * {@link DEFAULT_TTL_MS}. `Infinity` for never.
+	 */
+	ttlMs?: number
 }
 
 /** What {@link claimWatcher} returns. */
@@ -616,8 +640,8 @@ export interface ClaimedWatcher {
 
 /**
  * Enters a watcher under an id of its own: the id of its record or, if that is taken, the first of
- * `-2`, `-3`, ... that is free. The entry of a dead process is replaced. An entry that can't be
- * judged from here is not replaced, nor an entry that this process itself has made.
+ * `-2`, `-3`, ... that is free. The entry of a dead process is replaced, and an expired one of a
+ * process that can't be judged from here. No other entry is, nor one that this process itself has made.
  *
  * @throws {RegistryError} As {@link announceWatcher}; `ID_TAKEN` without a suffix.
  */
@@ -665,9 +689,9 @@ export interface PruneOptions extends EntryOptions {
 	 * process's by now. It is another process's if that process began over 10 s after `startedAt` and
 	 * has lived for over a minute in which the entry was not renewed (else it is the watcher, and the
 	 * clock was set forward). Only entries whose `host` is of this machine alone (loopback,
-	 * unspecified, or its name) are judged, and a process that may not be signalled counts as alive.
-	 * Not for a registry that containers or hosts share: their loopback addresses are equal. Default
-	 * false.
+	 * unspecified, or its name) are judged, and of these only processes whose `pid` surely means
+	 * something to the calling process ({@link PidScope}): not those of another container. A process
+	 * that may not be signalled counts as alive. Default false.
 	 */
 	liveness?: boolean
 }
@@ -679,7 +703,8 @@ export interface PrunedWatcher {
 	/** The entry as it was. */
 	watcher: WatcherRecord
 	/**
-	 * `expired`: older than `ttlMs`. `dead`: its process is gone, or its pid is another process's.
+	 * `expired`: older than `ttlMs`. `dead`: its process is gone, or its pid is another process's, or
+	 * the machine was booted since.
 	 */
 	reason: 'expired' | 'dead'
 }

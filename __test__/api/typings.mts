@@ -22,6 +22,7 @@ import {
 	type LockHolder,
 	type LockStatus,
 	listWatchers,
+	type PidScope,
 	type PrunedWatcher,
 	type PruneOptions,
 	pruneStaleWatchers,
@@ -95,11 +96,13 @@ const held: number = await withRegistryLock(path, async (lock: HeldRegistryLock)
 	return lock.path.length
 })
 const entry: EntryOptions = { ...options, now: 0 }
-const claiming: ClaimOptions = { ...entry, suffix: false, liveness: false }
+const claiming: ClaimOptions = { ...entry, suffix: false, liveness: false, ttlMs: 1 }
 const pruning: PruneOptions = { ...entry, ttlMs: DEFAULT_TTL_MS, liveness: true }
 await announceWatcher(path, watcher, entry)
 const claimed: ClaimedWatcher = await claimWatcher(path, watcher, claiming)
 const claim: WatcherClaim = claimed.claim
+const scope: PidScope | undefined = claimed.watcher.pidScope
+console.log(scope?.pid, scope?.boot, scope?.namespace, scope?.machine)
 for (const who of ['app', claim, claimed.watcher] satisfies WatcherRef[]) {
 	const wasThere: boolean = await heartbeatWatcher(path, who, entry)
 	if (wasThere) await removeWatcher(path, who, entry)

@@ -15,6 +15,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { addonPath } from './install.mjs'
+import { pidScope } from './pid-scope.mjs'
 
 /** Deno's workers may still do their last update when they count as terminated. */
 const removeWhole = (dir) => {
@@ -78,9 +79,9 @@ export const lockTakenOnce = (t, at, takeOver = () => {}) => {
 	return () => taken
 }
 
-/** A watcher of this process, just started. */
+/** A watcher of this process, or of one beside it, just started, as it has entered itself. */
 export const record = (id, more) => {
 	const now = Date.now()
 	const watcher = { id, host: '127.0.0.1', port: 9222, pid: process.pid, startedAt: now }
-	return { ...watcher, updatedAt: now, ...more }
+	return { ...watcher, updatedAt: now, pidScope: pidScope(more?.pid), ...more }
 }

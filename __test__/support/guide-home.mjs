@@ -5,6 +5,7 @@ import { after } from 'node:test'
 import { folder } from './folder.mjs'
 import { build } from './guide.mjs'
 import { load } from './guide-modules.mjs'
+import { pidScope } from './pid-scope.mjs'
 import { puppet } from './processes.mjs'
 
 export const guide = build('without-reservations')
@@ -43,6 +44,7 @@ export const record = (id, more = {}) => ({
 	pid: process.pid,
 	startedAt: Date.now(),
 	updatedAt: Date.now(),
+	pidScope: pidScope(more.pid),
 	...more,
 })
 

@@ -64,9 +64,13 @@ export const rustExample = (name) => {
 }
 
 /** Runs a module's text in a process that has nothing else to do. */
-export const script = (t, text, { prelude = importPackage, flags = [] } = {}) => {
+export const script = (
+	t,
+	text,
+	{ prelude = importPackage, flags = [], wrap = (command) => command } = {},
+) => {
 	const { command, remove } = asCommand(`${prelude}\n${text}`, flags)
-	const [file, ...args] = command
+	const [file, ...args] = wrap(command)
 	const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] })
 	t.after(remove)
 	t.after(() => child.kill('SIGKILL'))

@@ -14,7 +14,7 @@
  * JavaScript's.
  *
  * @typedef {{ announce: WatcherRecord }
- *   | { claim: { watcher: WatcherRecord, suffix: boolean, liveness: boolean } }
+ *   | { claim: { watcher: WatcherRecord, suffix: boolean, liveness: boolean, ttlMs: number } }
  *   | { heartbeat: RequestedEntry }
  *   | { remove: RequestedEntry }
  *   | { prune: { ttlMs: number, liveness: boolean } }} RequestedOperation
@@ -282,7 +282,9 @@ const claimWatcher = async (path, record, options) => {
 	const call = prepareEntry(path, options, 'suffix', 'liveness')
 	const suffix = flag(call.path, 'suffix', options?.suffix, true)
 	const liveness = flag(call.path, 'liveness', options?.liveness, true)
-	const operation = { claim: { watcher: checkWatcher(call.path, record), suffix, liveness } }
+	const ttlMs = milliseconds(call.path, 'ttlMs', options?.ttlMs, DEFAULT_TTL_MS)
+	const watcher = checkWatcher(call.path, record)
+	const operation = { claim: { watcher, suffix, liveness, ttlMs } }
 	/** The record as it was entered; or a list with the process that has the id, if it names one. */
 	const result = /** @type {WatcherRecord | [number?]} */ (
 		await submitOperation(call, operation, options)

@@ -7,8 +7,10 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use crate::content::partial_rewrite::OnlyEntry;
-use crate::content::record::{LivenessFields, RawEntry, WatcherClaim, WatcherRecord};
+use crate::content::pid_scope::PidScope;
+use crate::content::record::{RawEntry, WatcherClaim, WatcherRecord};
 use crate::content::registry_v1::RegistryV1;
+use crate::content::stale_entry::{may_be_replaced, prune_reason, CallingProcess, PruneReason};
 
 /// The entry that an operation is about.
 #[derive(Debug, Clone)]
@@ -107,24 +109,23 @@ impl PrunedWatcher {
     }
 }
 
-/// Why an entry was pruned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PruneReason {
-    /// The entry's last heartbeat is longer ago than the time to live.
-    Expired,
-    /// The watcher's process is gone, or another process has its pid now.
-    Dead,
-}
-
 /// An operation on a registry's entries.
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
     Announce(Box<WatcherRecord>),
-    Claim { record: Box<WatcherRecord>, suffix: bool, liveness: bool },
+    /// `replace_after` is `None` if no entry is replaced. Otherwise entries of dead processes are, and
+    /// those that can't be judged once they are older than this.
+    Claim {
+        record: Box<WatcherRecord>,
+        suffix: bool,
+        replace_after: Option<Duration>,
+    },
     Heartbeat(WatcherRef),
     Remove(WatcherRef),
-    Prune { ttl: Duration, liveness: bool },
+    Prune {
+        ttl: Duration,
+        liveness: bool,
+    },
 }
 
 /// The outcome of an [`Operation`].
@@ -153,9 +154,6 @@ impl EntryOutcome {
     }
 }
 
-/// Tells whether a watcher is known to be dead, by the fields of its entry.
-pub(crate) type IsDead<'a> = &'a dyn Fn(&LivenessFields) -> bool;
-
 impl Operation {
     /// The outcome on a registry that does not exist; `None` if the operation creates one.
     pub(crate) fn outcome_without_registry(&self) -> Option<EntryOutcome> {
@@ -182,18 +180,24 @@ impl Operation {
         &self,
         registry: &mut RegistryV1,
         now: u64,
-        is_dead: IsDead<'_>,
+        caller: &CallingProcess<'_>,
     ) -> EntryOutcome {
         let outcome = match self {
             Operation::Announce(record) => {
-                registry.set_watcher(WatcherRecord::clone(record));
+                let mut record = WatcherRecord::clone(record);
+                record.set_scope_if_own(caller.scope);
+                registry.set_watcher(record);
                 EntryOutcome::Announced
             }
-            Operation::Claim { record, suffix, liveness } => {
-                match free_id(registry, &record.id, *suffix, liveness.then_some(is_dead)) {
+            Operation::Claim { record, suffix, replace_after } => {
+                let may_replace = |entry: &RawEntry<'_>| {
+                    replace_after.is_some_and(|ttl| may_be_replaced(entry, ttl, now, caller))
+                };
+                match free_id(registry, &record.id, *suffix, may_replace) {
                     Some(id) => {
                         let mut record = record.clone();
                         record.id = id;
+                        record.set_scope_if_own(caller.scope);
                         registry.set_watcher(WatcherRecord::clone(&record));
                         EntryOutcome::Claimed(record)
                     }
@@ -205,16 +209,16 @@ impl Operation {
                     }
                 }
             }
-            Operation::Heartbeat(watcher) => {
-                EntryOutcome::Found(watcher.matches(registry) && renew(registry, watcher, now))
-            }
+            Operation::Heartbeat(watcher) => EntryOutcome::Found(
+                watcher.matches(registry) && renew(registry, watcher, now, caller.scope),
+            ),
             Operation::Remove(watcher) => EntryOutcome::Found(
                 watcher.matches(registry) && registry.remove_watcher(watcher.id()),
             ),
             Operation::Prune { ttl, liveness } => {
-                let is_dead = liveness.then_some(is_dead);
+                let caller = liveness.then_some(caller);
                 let removed =
-                    registry.remove_matching(|entry| prune_reason(entry, *ttl, now, is_dead));
+                    registry.remove_matching(|entry| prune_reason(entry, *ttl, now, caller));
                 let pruned = removed.into_iter().map(|(key, entry, reason)| PrunedWatcher {
                     key,
                     entry,
@@ -230,22 +234,16 @@ impl Operation {
     }
 }
 
-/// The requested id or, with a suffix, the first of `-2`, `-3`, ... that no living watcher has.
+/// The requested id or, with a suffix, the first of `-2`, `-3`, ... that has no entry, or one that may
+/// be replaced.
 fn free_id(
     registry: &RegistryV1,
     requested: &str,
     suffix: bool,
-    is_dead: Option<IsDead<'_>>,
+    may_replace: impl Fn(&RawEntry<'_>) -> bool,
 ) -> Option<String> {
     let entries: HashMap<&str, RawEntry<'_>> = registry.entries().collect();
-    let is_free = |id: &str| match (entries.get(id), is_dead) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        // An entry that is not a watcher's is never replaced: nothing tells what it is for.
-        (Some(entry), Some(is_dead)) => {
-            entry.liveness_fields().is_some_and(|fields| is_dead(&fields))
-        }
-    };
+    let is_free = |id: &str| entries.get(id).is_none_or(&may_replace);
     let suffixed = (2_u64..).map(|number| format!("{requested}-{number}"));
     let mut candidates =
         std::iter::once(requested.to_owned()).chain(suffixed.take_while(|_| suffix));
@@ -253,30 +251,19 @@ fn free_id(
 }
 
 /// Renews an existing entry. Returns false if the entry can't have a date.
-fn renew(registry: &mut RegistryV1, watcher: &WatcherRef, now: u64) -> bool {
+fn renew(registry: &mut RegistryV1, watcher: &WatcherRef, now: u64, own: &PidScope) -> bool {
     match watcher {
         WatcherRef::Record(record) => {
             let mut record = WatcherRecord::clone(record);
             record.updated_at = now;
+            record.set_scope_if_own(own);
             registry.set_watcher(record);
             true
         }
-        _ => registry.date_watcher(watcher.id(), now),
+        WatcherRef::Claim(claim) => {
+            registry.date_watcher(&claim.id, now, Some(own).filter(|own| own.pid == claim.pid))
+        }
+        // Another process may renew an entry by its id.
+        WatcherRef::Id(id) => registry.date_watcher(id, now, None),
     }
-}
-
-/// Why an entry is to be pruned; `None` if it stays.
-fn prune_reason(
-    entry: &RawEntry<'_>,
-    ttl: Duration,
-    now: u64,
-    is_dead: Option<IsDead<'_>>,
-) -> Option<PruneReason> {
-    let fields = entry.liveness_fields()?;
-    // An entry without a date never expires. One that is dated in the future has the age zero.
-    let age = fields.updated_at.map(|then| now.saturating_sub(then as u64));
-    if age.is_some_and(|age| u128::from(age) > ttl.as_millis()) {
-        return Some(PruneReason::Expired);
-    }
-    is_dead.is_some_and(|is_dead| is_dead(&fields)).then_some(PruneReason::Dead)
 }

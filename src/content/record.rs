@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::Value;
 
+use crate::content::pid_scope::{EntryScope, PidScope, PID_SCOPE};
 use crate::content::raw_object::RawObject;
 
 /// Identifies the watcher that an entry belongs to: the entry is the watcher's own as long as it names
@@ -30,9 +31,14 @@ pub(crate) struct LivenessFields {
     pub(crate) pid: Option<f64>,
     pub(crate) started_at: Option<f64>,
     pub(crate) updated_at: Option<f64>,
+    #[serde(default)]
+    pub(crate) pid_scope: EntryScope,
 }
 
 /// One watcher. Fields that this type does not know are kept when the record is written.
+///
+/// A record also carries where its `pid` names a process (`pidScope` in the file: boot, pid namespace,
+/// machine), if the process with that pid has written it. It says nothing about another pid.
 #[derive(Debug, Clone, Default)]
 pub struct WatcherRecord {
     /// The watcher's name in the registry.
@@ -57,6 +63,8 @@ pub struct WatcherRecord {
     pub include_timestamps: Option<bool>,
     /// The source of the watcher's events.
     pub source: Option<Value>,
+    /// Where the pid that it names is a process; `None` if that is missing or can't be read.
+    pub(crate) pid_scope: Option<PidScope>,
     /// The entry as it was read, unknown fields included.
     raw: RawObject,
 }
@@ -68,10 +76,10 @@ impl WatcherRecord {
         WatcherClaim { id: self.id.clone(), pid: self.pid, started_at: self.started_at }
     }
 
-    /// The record of a watcher that runs in process `pid` and started at `now_ms`, in milliseconds
-    /// since 1970.
+    /// The record of a watcher that runs in the process of this scope and started at `now_ms`, in
+    /// milliseconds since 1970.
     pub(crate) fn started_by(
-        pid: u32,
+        process: PidScope,
         now_ms: u64,
         id: impl Into<String>,
         host: impl Into<String>,
@@ -81,10 +89,33 @@ impl WatcherRecord {
             id: id.into(),
             host: host.into(),
             port,
-            pid,
+            pid: process.pid,
             started_at: now_ms,
             updated_at: now_ms,
+            pid_scope: Some(process),
             ..WatcherRecord::default()
+        }
+    }
+
+    /// Sets where the pid names a process, if it is the pid of the process `own`.
+    pub(crate) fn set_scope_if_own(&mut self, own: &PidScope) {
+        if self.pid == own.pid {
+            self.pid_scope = Some(own.clone());
+        }
+    }
+
+    /// What liveness is judged by.
+    pub(crate) fn liveness_fields(&self) -> LivenessFields {
+        let pid_scope = match &self.pid_scope {
+            Some(scope) => EntryScope::Readable(scope.clone()),
+            None => EntryScope::parse(self.raw.get(PID_SCOPE)),
+        };
+        LivenessFields {
+            host: Some(self.host.clone()),
+            pid: Some(f64::from(self.pid)),
+            started_at: Some(self.started_at as f64),
+            updated_at: Some(self.updated_at as f64),
+            pid_scope,
         }
     }
 
@@ -111,6 +142,9 @@ impl WatcherRecord {
         raw.set_or_remove("chrome", &self.chrome)?;
         raw.set_or_remove("includeTimestamps", &self.include_timestamps)?;
         raw.set_or_remove("source", &self.source)?;
+        if let Some(scope) = self.pid_scope.filter(|scope| scope.pid == self.pid) {
+            set_scope(&mut raw, &scope)?;
+        }
         Ok(raw)
     }
 }
@@ -135,6 +169,7 @@ impl RawEntry<'_> {
                 pid: members.get_as("pid"),
                 started_at: members.get_as("startedAt"),
                 updated_at: members.get_as("updatedAt"),
+                pid_scope: EntryScope::parse(members.get(PID_SCOPE)),
             })
         })
     }
@@ -145,16 +180,28 @@ impl RawEntry<'_> {
         Some(WatcherClaim { id: id.to_owned(), pid, started_at })
     }
 
-    /// The entry with another `updatedAt`, and nothing else changed; `None` if it is not an object.
-    pub(crate) fn dated(&self, ms: u64) -> Option<Box<RawValue>> {
+    /// The entry with another `updatedAt` and, if it is given, another scope of its pid, and nothing
+    /// else changed; `None` if it is not an object.
+    pub(crate) fn dated(&self, ms: u64, scope: Option<&PidScope>) -> Option<Box<RawValue>> {
         let mut members = self.members()?;
         members.set("updatedAt", &ms).ok()?;
+        if let Some(scope) = scope {
+            set_scope(&mut members, scope).ok()?;
+        }
         Some(members.to_raw())
     }
 
     fn members(&self) -> Option<RawObject> {
         serde_json::from_str(self.0.get()).ok()
     }
+}
+
+/// Sets the scope of an entry's pid. No member of another scope may be left in it.
+fn set_scope(raw: &mut RawObject, scope: &PidScope) -> serde_json::Result<()> {
+    if raw.get_as::<PidScope>(PID_SCOPE).as_ref() == Some(scope) {
+        return Ok(());
+    }
+    raw.set_raw(PID_SCOPE, serde_json::value::to_raw_value(scope)?)
 }
 
 /// Sets a whole number, unless the present value already reads as that number: JavaScript may have
@@ -194,6 +241,7 @@ impl<'de> Deserialize<'de> for WatcherRecord {
             chrome: raw.get_as("chrome"),
             include_timestamps: raw.get_as("includeTimestamps"),
             source: raw.get_as("source"),
+            pid_scope: raw.get_as(PID_SCOPE),
             raw,
         })
     }

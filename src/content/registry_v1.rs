@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::value::RawValue;
 
+use crate::content::pid_scope::PidScope;
 use crate::content::raw_object::RawObject;
 use crate::content::record::{RawEntry, WatcherRecord};
 use crate::error::{Error, Result};
@@ -170,10 +171,12 @@ impl RegistryV1 {
         self.watchers.members().map(|(name, value)| (name, RawEntry(value)))
     }
 
-    /// Sets an entry's date and changes nothing else in it. Returns false if there is no such entry, or
-    /// if it can't have a date.
-    pub(crate) fn date_watcher(&mut self, id: &str, ms: u64) -> bool {
-        let Some(dated) = self.entry(id).and_then(|entry| entry.dated(ms)) else { return false };
+    /// Sets an entry's date and, if it is given, the scope of its pid, and changes nothing else in it.
+    /// Returns false if there is no such entry, or if it can't have a date.
+    pub(crate) fn date_watcher(&mut self, id: &str, ms: u64, scope: Option<&PidScope>) -> bool {
+        let Some(dated) = self.entry(id).and_then(|entry| entry.dated(ms, scope)) else {
+            return false;
+        };
         self.watchers.set_raw(id, dated).expect("a string serialises");
         true
     }

@@ -37,10 +37,12 @@ struct OperationRequest {
 #[serde(rename_all = "camelCase")]
 enum RequestedOperation {
     Announce(WatcherRecord),
+    #[serde(rename_all = "camelCase")]
     Claim {
         watcher: WatcherRecord,
         suffix: bool,
         liveness: bool,
+        ttl_ms: Option<f64>,
     },
     Heartbeat(RequestedEntry),
     Remove(RequestedEntry),
@@ -93,19 +95,23 @@ fn parse(path: &Path, text: &str) -> Result<EntryRequest> {
             check_id(path, &watcher.id)?;
             Operation::Announce(Box::new(watcher))
         }
-        RequestedOperation::Claim { watcher, suffix, liveness } => {
+        RequestedOperation::Claim { watcher, suffix, liveness, ttl_ms } => {
             check_id(path, &watcher.id)?;
-            Operation::Claim { record: Box::new(watcher), suffix, liveness }
+            let replace_after = liveness.then(|| time_to_live(ttl_ms));
+            Operation::Claim { record: Box::new(watcher), suffix, replace_after }
         }
         RequestedOperation::Heartbeat(entry) => Operation::Heartbeat(entry.into()),
         RequestedOperation::Remove(entry) => Operation::Remove(entry.into()),
         RequestedOperation::Prune { ttl_ms, liveness } => {
-            // JSON has no Infinity and writes `null` in its place.
-            let ttl = ttl_ms.and_then(millis).unwrap_or(Duration::MAX);
-            Operation::Prune { ttl, liveness }
+            Operation::Prune { ttl: time_to_live(ttl_ms), liveness }
         }
     };
     Ok(EntryRequest { operation, now: request.now.map(|now| now as u64) })
+}
+
+/// JSON has no Infinity and writes `null` in its place.
+fn time_to_live(ms: Option<f64>) -> Duration {
+    ms.and_then(millis).unwrap_or(Duration::MAX)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

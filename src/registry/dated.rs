@@ -2,6 +2,7 @@
 
 use crate::content::record::WatcherRecord;
 use crate::content::registry_v1::RegistryV1;
+use crate::registry::own_scope::own_scope;
 use crate::sys;
 
 impl Default for RegistryV1 {
@@ -33,6 +34,6 @@ impl WatcherRecord {
     /// The record of a watcher in this process that starts now.
     #[must_use]
     pub fn new(id: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
-        WatcherRecord::started_by(std::process::id(), sys::now_ms(), id, host, port)
+        WatcherRecord::started_by(own_scope(), sys::now_ms(), id, host, port)
     }
 }

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::content::entry_operation::{EntryOutcome, Operation, PrunedWatcher, WatcherRef};
-use crate::content::record::{LivenessFields, WatcherRecord};
+use crate::content::record::WatcherRecord;
 use crate::content::registry_v1::RegistryV1;
+use crate::content::stale_entry::CallingProcess;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file;
 use crate::lock::wait::ThreadPolicy;
 use crate::registry::liveness::LivenessCheck;
+use crate::registry::own_scope::own_scope;
 use crate::registry::update::{self, UpdateFailure, UpdateOptions};
 use crate::sys;
 use crate::warning::OnCorrupt;
@@ -27,8 +29,9 @@ pub struct PruneOptions {
     pub now: Option<SystemTime>,
     /// Whether to also remove younger entries of dead watchers: those whose process is gone, or whose
     /// pid now belongs to another process. Only watchers that listen on an address of this host alone
-    /// (loopback, unspecified, or this host's name) are judged, and a process that the caller may not
-    /// signal counts as alive. Not for registries that containers or hosts share. Default false.
+    /// (loopback, unspecified, or this host's name) are judged, and of these only processes whose pid
+    /// surely means something to the caller: not those of another container. A process that the caller
+    /// may not signal counts as alive. Default false.
     pub liveness: bool,
 }
 
@@ -44,15 +47,19 @@ pub struct ClaimOptions {
     /// Whether an id that is taken gets a suffix. Without it, the claim fails with
     /// [`Error::IdTaken`]. Default true.
     pub suffix: bool,
-    /// Whether the entry of a dead process is replaced, judged as in [`PruneOptions::liveness`]. Not
-    /// for a registry that containers or hosts share: a live watcher of another host would look dead
-    /// there. Default true.
+    /// Whether the entry of a dead process is replaced, judged as in [`PruneOptions::liveness`].
+    /// Default true.
     pub liveness: bool,
+    /// With `liveness`: the age at which the entry of a process of this host that can't be judged,
+    /// because it may be another container's, is replaced. Default [`DEFAULT_TTL_MS`];
+    /// [`Duration::MAX`] for never.
+    pub ttl: Duration,
 }
 
 impl Default for ClaimOptions {
     fn default() -> Self {
-        ClaimOptions { suffix: true, liveness: true }
+        let ttl = Duration::from_millis(DEFAULT_TTL_MS);
+        ClaimOptions { suffix: true, liveness: true, ttl }
     }
 }
 
@@ -73,9 +80,9 @@ pub fn announce_watcher(
 }
 
 /// Adds a watcher's entry under an id that no other watcher has: the record's id or, if that is taken,
-/// the first of `-2`, `-3`, ... that is free. The entry of a dead process is replaced. Returns the
-/// record with the id under which it was entered. The other operations take the returned record's
-/// [`claim`](WatcherRecord::claim).
+/// the first of `-2`, `-3`, ... that is free. The entry of a dead process is replaced, and an expired one
+/// of a process that can't be judged. Returns the record with the id under which it was entered. The
+/// other operations take the returned record's [`claim`](WatcherRecord::claim).
 ///
 /// ```
 /// use argus_registry::{claim_watcher, heartbeat_watcher, remove_watcher};
@@ -104,8 +111,9 @@ pub fn claim_watcher(
     let path = path.as_ref();
     check_id(path, &watcher.id)?;
     let id = watcher.id.clone();
-    let ClaimOptions { suffix, liveness } = *claim;
-    let operation = Operation::Claim { record: Box::new(watcher), suffix, liveness };
+    let replace_after = claim.liveness.then_some(claim.ttl);
+    let operation =
+        Operation::Claim { record: Box::new(watcher), suffix: claim.suffix, replace_after };
     match apply(path, operation, options)? {
         EntryOutcome::Claimed(watcher) => Ok(*watcher),
         EntryOutcome::Taken { pid } => Err(Error::IdTaken { path: path.to_path_buf(), id, pid }),
@@ -197,8 +205,10 @@ pub(crate) struct EntryRequest {
 
 impl EntryRequest {
     fn apply(&self, registry: &mut RegistryV1, liveness: &LivenessCheck) -> EntryOutcome {
-        let is_dead = |fields: &LivenessFields| liveness.is_dead(fields);
-        self.operation.apply(registry, self.now.unwrap_or_else(sys::now_ms), &is_dead)
+        let now = self.now.unwrap_or_else(sys::now_ms);
+        let state_of = |fields: &_| liveness.state_of(fields);
+        let caller = CallingProcess { scope: &own_scope(), state_of: &state_of };
+        self.operation.apply(registry, now, &caller)
     }
 }
 

@@ -1,18 +1,34 @@
 //! Whether a watcher's process still runs, as far as this process can tell from the watcher's entry.
 //!
-//! An entry does not name the machine that the watcher runs on: its `host` is the address that the
-//! watcher listens on. If that address can be reached from its own machine only, or names this machine,
-//! the watcher is taken to run on this machine. No other entry is judged. Do not use liveness for a
-//! registry that several hosts or containers share.
+//! An entry's `host` is the address that the watcher listens on. If that address can be reached from its
+//! own machine only, or names this machine, the watcher is taken to run on this machine. No other entry
+//! is judged.
+//!
+//! A pid names a process in one pid namespace of one boot only. `pidScope` in the entry says in which.
+//!
+//! | the entry's scope | judged |
+//! |---|---|
+//! | this process's own | by its pid |
+//! | an earlier boot of this machine | dead, if it was last renewed before this boot |
+//! | any other, or one that can't be read | unknown |
+//! | missing: an older argus, or written for another process | see below |
+//!
+//! A pid without a scope may be that of any namespace. A process in a container sees no process outside
+//! of it, so it calls no such entry dead. A process in the initial namespace sees every process of the
+//! machine, with its number in its own namespace: if none that has the pid there can be the watcher, the
+//! watcher is dead. Not if some processes are hidden from it (`hidepid`).
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::content::pid_scope::{EntryScope, PidMeaning};
 use crate::content::record::{LivenessFields, WatcherRecord};
+use crate::content::stale_entry::WatcherState;
+use crate::registry::own_scope::own_scope;
 use crate::sys;
-use crate::sys::ProcessState;
+use crate::sys::{NestedProcess, ProcessState};
 
 /// How far the start times in an entry and in the kernel may differ for one process: the watcher reads
 /// its clock, and Linux computes start times from a boot time in whole seconds.
@@ -46,55 +62,110 @@ impl RunningProcess {
 #[derive(Debug, Default)]
 pub(crate) struct LivenessCheck {
     processes: RefCell<HashMap<u32, Option<RunningProcess>>>,
+    nested: OnceCell<Option<Vec<NestedProcess>>>,
 }
 
 impl LivenessCheck {
-    /// Whether the watcher of an entry is known to be dead.
-    pub(crate) fn is_dead(&self, fields: &LivenessFields) -> bool {
+    /// What this process knows of the watcher of an entry.
+    pub(crate) fn state_of(&self, fields: &LivenessFields) -> WatcherState {
         let host = fields.host.as_deref().unwrap_or_default();
         let Some(pid) = fields.pid.filter(|_| is_this_host(host, &sys::location().host)) else {
-            return false;
+            return WatcherState::NotOfThisHost;
         };
-        let pid = pid as u32;
+        match pid as u32 {
+            // No process has it, in any namespace.
+            0 => WatcherState::Dead,
+            pid => match fields.pid_scope.of_pid(pid) {
+                EntryScope::Readable(scope) => match scope.seen_from(&own_scope()) {
+                    PidMeaning::ProcessHere => self.state_of_process_here(pid, fields),
+                    PidMeaning::EarlierBoot => state_since_earlier_boot(fields),
+                    PidMeaning::Unknown => WatcherState::Unknown,
+                },
+                EntryScope::Unreadable => WatcherState::Unknown,
+                EntryScope::Missing => self.state_without_scope(pid, fields),
+            },
+        }
+    }
+
+    fn state_of_process_here(&self, pid: u32, fields: &LivenessFields) -> WatcherState {
+        if !sys::proc_is_of_own_namespace() {
+            return WatcherState::Unknown;
+        }
+        match self.may_be_watcher(pid, fields) {
+            true => WatcherState::Alive,
+            false => WatcherState::Dead,
+        }
+    }
+
+    fn state_without_scope(&self, pid: u32, fields: &LivenessFields) -> WatcherState {
+        match self.state_of_process_here(pid, fields) {
+            WatcherState::Dead if !self.is_surely_not_nested(pid, fields) => WatcherState::Unknown,
+            state => state,
+        }
+    }
+
+    /// Whether this process sees all processes, and none that has this pid in a namespace of its own
+    /// may be the watcher.
+    fn is_surely_not_nested(&self, pid: u32, fields: &LivenessFields) -> bool {
+        if !sys::in_initial_pid_namespace() {
+            return false;
+        }
+        let nested = self.nested.get_or_init(sys::nested_processes).as_deref();
+        let may_be = |process: &NestedProcess| {
+            process.inner_pid == pid && self.may_be_watcher(process.pid, fields)
+        };
+        nested.is_some_and(|nested| !nested.iter().any(may_be))
+    }
+
+    /// Whether the process with this number in this process's namespace may be the watcher.
+    fn may_be_watcher(&self, pid: u32, fields: &LivenessFields) -> bool {
         let mut processes = self.processes.borrow_mut();
         let process = *processes.entry(pid).or_insert_with(|| RunningProcess::with_pid(pid));
-        process.is_none_or(|process| is_another(fields, process))
+        process.is_some_and(|process| !is_another(fields, process))
+    }
+}
+
+/// A machine has its id alone, but a copy of a virtual machine has that of its original, and a program
+/// may renew an entry without knowing its scope: a watcher that is renewed is not dead.
+fn state_since_earlier_boot(fields: &LivenessFields) -> WatcherState {
+    let renewed = instant(fields.updated_at);
+    match sys::boot_began().is_some_and(|boot| renewed.is_some_and(|renewed| renewed < boot)) {
+        true => WatcherState::Dead,
+        false => WatcherState::Unknown,
     }
 }
 
 impl WatcherRecord {
     /// Whether this watcher's process runs, judged by `pid`, `started_at` and `updated_at`.
     ///
-    /// `Some(false)` means that the watcher is known to be dead: there is no process with its pid, or
-    /// that process began after the watcher. `None` means that this host can't tell: `host` is neither
-    /// an address that only this host can reach (loopback, unspecified) nor this host's name. A process
-    /// that the caller may not signal counts as alive. Do not use this for a registry that containers
-    /// or hosts share: each of them takes all loopback entries for its own.
+    /// `Some(false)` means that the watcher is known to be dead: there is no process with its pid, that
+    /// process began after the watcher, or the machine was booted since. `None` means that this process
+    /// can't tell: `host` is neither an address that only this host can reach (loopback, unspecified)
+    /// nor this host's name, or the pid may be that of another container. A process that the caller may
+    /// not signal counts as alive.
     #[must_use]
     pub fn is_alive(&self) -> Option<bool> {
-        if !is_this_host(&self.host, &sys::location().host) {
-            return None;
+        match LivenessCheck::default().state_of(&self.liveness_fields()) {
+            WatcherState::Alive => Some(true),
+            WatcherState::Dead => Some(false),
+            WatcherState::Unknown | WatcherState::NotOfThisHost => None,
         }
-        let fields = LivenessFields {
-            host: Some(self.host.clone()),
-            pid: Some(f64::from(self.pid)),
-            started_at: Some(self.started_at as f64),
-            updated_at: Some(self.updated_at as f64),
-        };
-        Some(!LivenessCheck::default().is_dead(&fields))
     }
+}
+
+fn instant(ms: Option<f64>) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_millis(ms? as u64))
 }
 
 /// Whether the process with the watcher's pid is another one than the watcher's.
 fn is_another(fields: &LivenessFields, process: RunningProcess) -> bool {
-    let at = |ms: Option<f64>| UNIX_EPOCH.checked_add(Duration::from_millis(ms? as u64));
     let is_after = |time: Option<SystemTime>, other: Option<SystemTime>, by: Duration| {
         let gap = time.and_then(|time| time.duration_since(other?).ok());
         gap.is_some_and(|gap| gap > by)
     };
     process.may_signal
-        && is_after(process.began, at(fields.started_at), START_TIME_TOLERANCE)
-        && !is_after(at(fields.updated_at), process.began, MIN_RENEWED_AFTER_START)
+        && is_after(process.began, instant(fields.started_at), START_TIME_TOLERANCE)
+        && !is_after(instant(fields.updated_at), process.began, MIN_RENEWED_AFTER_START)
 }
 
 fn is_this_host(listens_on: &str, own_name: &str) -> bool {
@@ -118,6 +189,7 @@ mod tests {
             pid: Some(f64::from(std::process::id())),
             started_at: Some(started_at),
             updated_at: Some(updated_at),
+            pid_scope: EntryScope::Readable(own_scope()),
         }
     }
 
@@ -167,7 +239,8 @@ mod tests {
         for there in ["", "10.0.0.1", "fe80::1", "example.org", "workstation.example.org"] {
             assert!(!is_this_host(there, own), "{there}");
         }
-        let is_dead = |fields: &LivenessFields| LivenessCheck::default().is_dead(fields);
+        let state_of = |fields: &LivenessFields| LivenessCheck::default().state_of(fields);
+        let is_dead = |fields: &LivenessFields| state_of(fields) == WatcherState::Dead;
         let dead = LivenessFields { pid: Some(0.0), ..fields(0.0, 0.0) };
         assert!(is_dead(&dead));
         let elsewhere = Some("elsewhere.example.org".to_owned());
@@ -195,7 +268,8 @@ mod tests {
     #[test]
     fn this_process_is_alive_and_began_lately() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as f64;
-        assert!(!LivenessCheck::default().is_dead(&fields(now, now)));
+        let state = LivenessCheck::default().state_of(&fields(now, now));
+        assert_eq!(state, WatcherState::Alive);
         let began = sys::process_began(std::process::id()).unwrap();
         let age = SystemTime::now().duration_since(began - START_TIME_TOLERANCE).unwrap();
         assert!(age < Duration::from_secs(600), "began {age:?} ago");

@@ -7,10 +7,13 @@
 
 #[cfg(target_os = "linux")]
 mod acl;
+#[cfg_attr(not(target_os = "linux"), path = "no_pid_namespaces.rs")]
+mod pid_namespaces;
 #[cfg(not(target_os = "linux"))]
 mod sysinfo_processes;
 mod types;
-pub(crate) use types::{FileId, ProcessLocation, ProcessState, WriteBlock};
+pub(crate) use pid_namespaces::*;
+pub(crate) use types::{FileId, NestedProcess, ProcessLocation, ProcessState, WriteBlock};
 
 #[cfg(unix)]
 mod unix;

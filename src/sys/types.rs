@@ -37,3 +37,12 @@ pub(crate) enum ProcessState {
         started: Option<u64>,
     },
 }
+
+/// A process of a pid namespace below this process's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NestedProcess {
+    /// Its number in this process's namespace.
+    pub(crate) pid: u32,
+    /// Its number in its own one.
+    pub(crate) inner_pid: u32,
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{json, Value};
 
 use crate::fixtures::busy;
 use crate::running::Running;
@@ -52,6 +52,27 @@ fn json_says_what_the_tables_say() {
     drop(held);
     let corrupt = folder.put("r.json", "{").run("check r.json --json");
     assert_eq!(corrupt.json()["findings"][0]["code"], "CORRUPT");
+}
+
+/// A container's watcher: its pid names no process here, or another one.
+#[test]
+fn a_watcher_of_another_pid_namespace_is_not_taken_for_dead() {
+    let folder = Folder::new();
+    folder.registry(&["app"]);
+    let mut registry: Value =
+        serde_json::from_str(&fs::read_to_string(folder.path("r.json")).unwrap()).unwrap();
+    let entry = &mut registry["watchers"]["app"];
+    entry["pid"] = i32::MAX.into();
+    entry["pidScope"] = json!({ "pid": i32::MAX, "boot": "another", "namespace": 1 });
+    folder.put("r.json", &registry.to_string());
+    let listed = folder.run("list --registry r.json --json").json();
+    assert_eq!(listed["watchers"][0]["alive"], Value::Null);
+    let pruned = folder.run("prune --registry r.json --liveness --json").json();
+    assert_eq!(pruned["pruned"], json!([]));
+    let checked = folder.run("check r.json --json");
+    assert_eq!((checked.json()["findings"].clone(), checked.code), (json!([]), Some(0)));
+    let listed = folder.run("list --registry r.json --json").json();
+    assert_eq!(listed["watchers"][0]["id"], "app");
 }
 
 /// A script that reads a table gets every value whole, and columns by spaces alone.

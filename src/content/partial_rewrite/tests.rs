@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::*;
 use crate::content::entry_operation::{EntryOutcome, Operation, WatcherRef};
+use crate::content::pid_scope::PidScope;
 use crate::content::record::{WatcherClaim, WatcherRecord};
+use crate::content::stale_entry::{CallingProcess, WatcherState};
 
 /// Pseudorandom numbers that repeat in every run, so that a failure can be reproduced.
 struct SeededRandom(u64);
@@ -127,8 +129,11 @@ fn operation(random: &mut SeededRandom) -> Operation {
 
 /// The outcomes of operations, and whether the operations change anything.
 fn operate(registry: &mut RegistryV1, operations: &[Operation], now: u64) -> (String, bool) {
+    // One of the two pids that the operations name is the process's own.
+    let scope = PidScope { pid: 1, boot: Some("b".into()), namespace: Some(7), machine: None };
+    let caller = CallingProcess { scope: &scope, state_of: &|_| WatcherState::Alive };
     let outcomes: Vec<_> =
-        operations.iter().map(|operation| operation.apply(registry, now, &|_| false)).collect();
+        operations.iter().map(|operation| operation.apply(registry, now, &caller)).collect();
     (format!("{outcomes:?}"), outcomes.iter().any(EntryOutcome::has_changed))
 }
 

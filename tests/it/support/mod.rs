@@ -8,6 +8,8 @@ pub(crate) mod registries;
 #[cfg(target_os = "linux")]
 pub(crate) mod altered_calls;
 #[cfg(target_os = "linux")]
+pub(crate) mod pid_namespaces;
+#[cfg(target_os = "linux")]
 pub(crate) mod users;
 
 #[cfg(target_os = "linux")]
