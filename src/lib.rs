@@ -132,9 +132,10 @@ mod warning;
 #[cfg(feature = "watch")]
 mod watch;
 
-pub use content::entry_operation::{PruneReason, PrunedWatcher, WatcherRef};
+pub use content::entry_operation::{PrunedWatcher, WatcherRef};
 pub use content::record::{WatcherClaim, WatcherRecord};
 pub use content::registry_v1::{RegistryV1, REGISTRY_VERSION};
+pub use content::stale_entry::PruneReason;
 pub use document::definition::{Document, Loaded};
 #[cfg(feature = "toml")]
 pub use document::format::Toml;

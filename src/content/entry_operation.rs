@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 
 use crate::content::partial_rewrite::OnlyEntry;
 use crate::content::pid_scope::PidScope;
-use crate::content::record::{LivenessFields, RawEntry, WatcherClaim, WatcherRecord};
+use crate::content::record::{RawEntry, WatcherClaim, WatcherRecord};
 use crate::content::registry_v1::RegistryV1;
+use crate::content::stale_entry::{may_be_replaced, prune_reason, CallingProcess, PruneReason};
 
 /// The entry that an operation is about.
 #[derive(Debug, Clone)]
@@ -108,16 +109,6 @@ impl PrunedWatcher {
     }
 }
 
-/// Why an entry was pruned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PruneReason {
-    /// The entry's last heartbeat is longer ago than the time to live.
-    Expired,
-    /// The watcher's process is gone, or another process has its pid now.
-    Dead,
-}
-
 /// An operation on a registry's entries.
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
@@ -161,24 +152,6 @@ impl EntryOutcome {
             EntryOutcome::Pruned(pruned) => !pruned.is_empty(),
         }
     }
-}
-
-/// What is known of the process of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WatcherState {
-    Alive,
-    Dead,
-    /// Its pid can't be judged from here: it may name a process of another pid namespace.
-    Unknown,
-    /// It is of another machine, as its host tells, or it names no process.
-    NotOfThisHost,
-}
-
-/// The process that performs an operation.
-pub(crate) struct CallingProcess<'a> {
-    pub(crate) scope: &'a PidScope,
-    /// Tells what this process knows of a watcher, by the fields of its entry.
-    pub(crate) state_of: &'a dyn Fn(&LivenessFields) -> WatcherState,
 }
 
 impl Operation {
@@ -270,7 +243,7 @@ fn free_id(
     may_replace: impl Fn(&RawEntry<'_>) -> bool,
 ) -> Option<String> {
     let entries: HashMap<&str, RawEntry<'_>> = registry.entries().collect();
-    let is_free = |id: &str| entries.get(id).map_or(true, &may_replace);
+    let is_free = |id: &str| entries.get(id).is_none_or(&may_replace);
     let suffixed = (2_u64..).map(|number| format!("{requested}-{number}"));
     let mut candidates =
         std::iter::once(requested.to_owned()).chain(suffixed.take_while(|_| suffix));
@@ -310,26 +283,4 @@ fn renew(registry: &mut RegistryV1, watcher: &WatcherRef, now: u64, own: &PidSco
         // Another process may renew an entry by its id.
         WatcherRef::Id(id) => registry.date_watcher(id, now, None),
     }
-}
-
-/// Why an entry is to be pruned; `None` if it stays.
-fn prune_reason(
-    entry: &RawEntry<'_>,
-    ttl: Duration,
-    now: u64,
-    caller: Option<&CallingProcess<'_>>,
-) -> Option<PruneReason> {
-    let fields = entry.liveness_fields()?;
-    if is_expired(&fields, ttl, now) {
-        return Some(PruneReason::Expired);
-    }
-    let is_dead = |caller: &CallingProcess<'_>| (caller.state_of)(&fields) == WatcherState::Dead;
-    caller.is_some_and(is_dead).then_some(PruneReason::Dead)
-}
-
-/// Whether an entry was not renewed for longer than `ttl`. One without a date never expires. One that
-/// is dated in the future has the age zero.
-fn is_expired(fields: &LivenessFields, ttl: Duration, now: u64) -> bool {
-    let age = fields.updated_at.map(|then| now.saturating_sub(then as u64));
-    age.is_some_and(|age| u128::from(age) > ttl.as_millis())
 }

@@ -12,3 +12,4 @@ pub(crate) mod pretty_print;
 pub(crate) mod raw_object;
 pub(crate) mod record;
 pub(crate) mod registry_v1;
+pub(crate) mod stale_entry;

@@ -63,9 +63,10 @@ impl PidScope {
 }
 
 /// What an entry says about the scope of its pid.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum EntryScope {
     /// Nothing: it was written by an older argus, or for another process than the one that wrote it.
+    #[default]
     Missing,
     /// Something that this version can't read.
     Unreadable,
@@ -90,12 +91,6 @@ impl EntryScope {
 impl<'de> Deserialize<'de> for EntryScope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(EntryScope::parse(Some(<&RawValue>::deserialize(deserializer)?)))
-    }
-}
-
-impl Default for EntryScope {
-    fn default() -> Self {
-        EntryScope::Missing
     }
 }
 

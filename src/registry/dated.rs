@@ -34,6 +34,6 @@ impl WatcherRecord {
     /// The record of a watcher in this process that starts now.
     #[must_use]
     pub fn new(id: impl Into<String>, host: impl Into<String>, port: u16) -> Self {
-        WatcherRecord::started_by(own_scope().clone(), sys::now_ms(), id, host, port)
+        WatcherRecord::started_by(own_scope(), sys::now_ms(), id, host, port)
     }
 }

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::content::entry_operation::{
-    CallingProcess, EntryOutcome, Operation, PrunedWatcher, WatcherRef,
-};
+use crate::content::entry_operation::{EntryOutcome, Operation, PrunedWatcher, WatcherRef};
 use crate::content::record::WatcherRecord;
 use crate::content::registry_v1::RegistryV1;
+use crate::content::stale_entry::CallingProcess;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file;
@@ -208,7 +207,7 @@ impl EntryRequest {
     fn apply(&self, registry: &mut RegistryV1, liveness: &LivenessCheck) -> EntryOutcome {
         let now = self.now.unwrap_or_else(sys::now_ms);
         let state_of = |fields: &_| liveness.state_of(fields);
-        let caller = CallingProcess { scope: own_scope(), state_of: &state_of };
+        let caller = CallingProcess { scope: &own_scope(), state_of: &state_of };
         self.operation.apply(registry, now, &caller)
     }
 }

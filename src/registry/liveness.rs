@@ -23,9 +23,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::content::entry_operation::WatcherState;
 use crate::content::pid_scope::{EntryScope, PidMeaning};
 use crate::content::record::{LivenessFields, WatcherRecord};
+use crate::content::stale_entry::WatcherState;
 use crate::registry::own_scope::own_scope;
 use crate::sys;
 use crate::sys::{NestedProcess, ProcessState};
@@ -76,7 +76,7 @@ impl LivenessCheck {
             // No process has it, in any namespace.
             0 => WatcherState::Dead,
             pid => match fields.pid_scope.of_pid(pid) {
-                EntryScope::Readable(scope) => match scope.seen_from(own_scope()) {
+                EntryScope::Readable(scope) => match scope.seen_from(&own_scope()) {
                     PidMeaning::ProcessHere => self.state_of_process_here(pid, fields),
                     PidMeaning::EarlierBoot => state_since_earlier_boot(fields),
                     PidMeaning::Unknown => WatcherState::Unknown,
@@ -189,7 +189,7 @@ mod tests {
             pid: Some(f64::from(std::process::id())),
             started_at: Some(started_at),
             updated_at: Some(updated_at),
-            pid_scope: EntryScope::Readable(own_scope().clone()),
+            pid_scope: EntryScope::Readable(own_scope()),
         }
     }
 

@@ -2,14 +2,20 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::pid_namespace;
 use super::types::NestedProcess;
+
+pub(crate) const HAS_PID_NAMESPACES: bool = true;
 
 /// The inode of the initial namespace, fixed in the kernel (`PROC_PID_INIT_INO`).
 const INITIAL_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// The inode of this process's namespace; `None` if `/proc` is not there.
+pub(crate) fn pid_namespace() -> Option<u64> {
+    fs::metadata("/proc/self/ns/pid").ok().map(|metadata| metadata.ino())
+}
 
 /// Whether this process is in the namespace that all others are in or below.
 pub(crate) fn in_initial_pid_namespace() -> bool {
@@ -61,13 +67,6 @@ pub(crate) fn machine_id() -> Option<String> {
     // Before the first boot is over the file is empty or says `uninitialized`.
     let id = text.trim();
     (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_owned())
-}
-
-/// When the machine was booted, by its clock as it is set now.
-pub(crate) fn boot_began() -> Option<SystemTime> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds.trim().parse().ok()?))
 }
 
 #[cfg(test)]

@@ -266,11 +266,6 @@ pub(crate) fn boot_id() -> Option<String> {
     None
 }
 
-/// Always `None`: Windows has no pid namespaces.
-pub(crate) fn pid_namespace() -> Option<u64> {
-    None
-}
-
 pub(crate) fn process_state(pid: u32) -> ProcessState {
     sysinfo_processes::process_state(pid)
 }
@@ -282,6 +277,11 @@ pub(crate) fn may_signal(_pid: u32) -> bool {
 
 pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
     sysinfo_processes::process_began(pid)
+}
+
+/// Always `None`: not asked for where a boot has no id.
+pub(crate) fn boot_began() -> Option<SystemTime> {
+    None
 }
 
 /// Always empty: Windows does not tell which processes hold a lock.

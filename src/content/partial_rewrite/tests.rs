@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use super::*;
-use crate::content::entry_operation::{
-    CallingProcess, EntryOutcome, Operation, WatcherRef, WatcherState,
-};
+use crate::content::entry_operation::{EntryOutcome, Operation, WatcherRef};
 use crate::content::pid_scope::PidScope;
 use crate::content::record::{WatcherClaim, WatcherRecord};
+use crate::content::stale_entry::{CallingProcess, WatcherState};
 
 /// Pseudorandom numbers that repeat in every run, so that a failure can be reproduced.
 struct SeededRandom(u64);

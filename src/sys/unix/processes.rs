@@ -1,7 +1,6 @@
 //! Processes on Unix, and the kernel locks that they hold.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 use std::time::SystemTime;
@@ -25,10 +24,6 @@ pub(crate) fn host_name() -> String {
 pub(crate) fn boot_id() -> Option<String> {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(text.trim().to_owned())
-}
-
-pub(crate) fn pid_namespace() -> Option<u64> {
-    fs::metadata("/proc/self/ns/pid").ok().map(|metadata| metadata.ino())
 }
 
 pub(crate) fn process_state(pid: u32) -> ProcessState {
@@ -61,6 +56,20 @@ pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn process_began(pid: u32) -> Option<SystemTime> {
     sysinfo_processes::process_began(pid)
+}
+
+/// When the machine was booted, by its clock as it is set now.
+#[cfg(target_os = "linux")]
+pub(crate) fn boot_began() -> Option<SystemTime> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds.trim().parse().ok()?))
+}
+
+/// Always `None`: not asked for where a boot has no id.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn boot_began() -> Option<SystemTime> {
+    None
 }
 
 /// The ids of the processes that hold a kernel lock on a file, as far as the system tells.

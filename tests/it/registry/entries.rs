@@ -14,7 +14,7 @@ use argus_registry::{
 
 use crate::support::files::{names_in, put, registry_path, text};
 use crate::support::processes::dead_pid;
-use crate::support::registries::{ids, patient, watcher};
+use crate::support::registries::{ids, of_process, patient, watcher};
 
 #[test]
 fn twenty_claims_of_one_id_at_once_get_an_id_each() {
@@ -50,8 +50,7 @@ fn a_claim_replaces_the_entry_of_a_dead_process_and_no_other() {
     };
     let mine = claim(watcher("mine"), true);
     assert_eq!(claim(mine, true).id, "mine-2", "the process of this test lives, too");
-    let mut dead = watcher("app");
-    dead.pid = dead_pid();
+    let mut dead = of_process(dead_pid(), watcher("app"));
     announce_watcher(&path, dead.clone(), &patient()).unwrap();
     assert_eq!(claim(watcher("app"), false).id, "app-2");
     let taken = claim_watcher(&path, watcher("app"), &ClaimOptions::default(), &patient()).unwrap();

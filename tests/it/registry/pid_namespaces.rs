@@ -14,9 +14,10 @@ use argus_registry::{
 use serde_json::{json, Value};
 
 use crate::support::files::{put, registry_path, text};
-use crate::support::pid_namespaces::{numbered, PidNamespaces};
+use crate::support::pid_namespaces::{numbered, with_hidden_processes, PidNamespaces};
 use crate::support::processes::{again, dead_pid, this_test, Holder, PART};
 use crate::support::registries::{ids, patient, watcher};
+use crate::support::users::{said_by, Users, ALICE};
 
 /// A watcher that runs since an hour, and has renewed its entry lately: to a process that takes its own
 /// namespace's process with that pid for it, it looks dead.
@@ -113,6 +114,7 @@ fn took_part() -> bool {
                 holder.end();
             }
         }
+        "claim" => println!("claimed {}", claim(&path)),
         "wait" => println!("waiting as {}", std::process::id()),
         other => unreachable!("no part {other}"),
     }
@@ -210,6 +212,22 @@ fn a_process_with_the_proc_of_another_namespace_judges_nothing() {
     let container = test.namespaces.with_outer_proc(zombie.id(), &command);
     Holder::start(container, "not judged").end();
     zombie.wait().unwrap();
+}
+
+/// A process that does not see all others can't know that none of them has the pid in a namespace of
+/// its own.
+#[test]
+fn a_user_from_whom_processes_are_hidden_judges_no_entry_of_an_older_argus() {
+    let Some(test) = Test::start(this_test!()) else { return };
+    let Some(users) = Users::of_test(test.name) else { return };
+    let path = users.folder("shared", ALICE, ALICE, 0o755).join("registry.json");
+    let mut old = watcher("app");
+    old.pid = dead_pid();
+    put_old_entry(&path, &old);
+    std::os::unix::fs::chown(&path, Some(ALICE), Some(ALICE)).unwrap();
+    let judge = users.command(ALICE, "judge", &path);
+    assert!(said_by(with_hidden_processes(&judge)).contains("not judged"));
+    assert!(users.run(ALICE, "claim", &path).contains("claimed app\n"));
 }
 
 #[test]

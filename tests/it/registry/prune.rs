@@ -10,7 +10,7 @@ use argus_registry::{
 
 use crate::support::files::{put, registry_path};
 use crate::support::processes::dead_pid;
-use crate::support::registries::{ids, patient, watcher};
+use crate::support::registries::{ids, of_process, patient, watcher};
 
 #[test]
 fn entries_are_pruned_by_age_and_on_request_by_liveness() {
@@ -18,7 +18,7 @@ fn entries_are_pruned_by_age_and_on_request_by_liveness() {
     let announce = |id: &str, age: u64, pid: Option<u32>, host: &str| {
         let mut record = watcher(id);
         record.updated_at -= age;
-        record.pid = pid.unwrap_or(record.pid);
+        record = of_process(pid.unwrap_or(record.pid), record);
         record.host = host.into();
         announce_watcher(&path, record, &patient()).unwrap();
     };
@@ -51,8 +51,7 @@ fn entries_are_pruned_by_age_and_on_request_by_liveness() {
 #[test]
 fn stale_watchers_names_what_a_prune_removes() {
     let (_dir, path) = registry_path();
-    let mut dead = watcher("dead");
-    dead.pid = dead_pid();
+    let dead = of_process(dead_pid(), watcher("dead"));
     let mut expired = watcher("expired");
     expired.updated_at -= 60_001;
     for watcher in [watcher("fresh"), dead, expired] {

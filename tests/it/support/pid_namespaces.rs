@@ -65,6 +65,14 @@ pub(crate) fn numbered(pid: u32, command: &Command) -> Command {
     wrapped(shell, command)
 }
 
+/// A command that sees the processes of its own user alone. Only root can start it.
+pub(crate) fn with_hidden_processes(command: &Command) -> Command {
+    let mut unshare = Command::new("unshare");
+    let script = "mount -t proc -o hidepid=invisible proc /proc && exec \"$@\"";
+    unshare.args(["--mount", "sh", "-c", script, "sh"]);
+    wrapped(unshare, command)
+}
+
 fn wrapped(mut wrapper: Command, command: &Command) -> Command {
     wrapper.arg(command.get_program()).args(command.get_args());
     wrapper.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));

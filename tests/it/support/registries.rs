@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use argus_registry::{
-    read_registry, update_registry, Error, LockOptions, UpdateOptions, WatcherRecord,
+    read_registry, update_registry, Error, LockOptions, RegistryV1, UpdateOptions, WatcherRecord,
 };
 
 /// Not durable: no test waits for the disk where that makes no difference.
@@ -27,6 +27,18 @@ pub(crate) fn one_try() -> UpdateOptions {
 
 pub(crate) fn watcher(id: &str) -> WatcherRecord {
     WatcherRecord::new(id, "127.0.0.1", 9222)
+}
+
+/// The record as the process with this pid, beside this one, would have written it: with the scope of its
+/// pid, so that it is judged in a container, too.
+pub(crate) fn of_process(pid: u32, record: WatcherRecord) -> WatcherRecord {
+    let (id, own) = (record.id.clone(), record.pid);
+    let mut registry = RegistryV1::new();
+    registry.set_watcher(record);
+    let own_pid = format!("\"pid\": {own},");
+    let text = registry.to_json().replace(&own_pid, &format!("\"pid\": {pid},"));
+    let registry = RegistryV1::parse(Path::new("registry.json"), text.as_bytes()).unwrap();
+    registry.watcher(&id).unwrap()
 }
 
 pub(crate) fn add(path: &Path, id: &str, options: &UpdateOptions) -> Result<(), Error> {

@@ -52,6 +52,11 @@ impl Users {
 
     /// Runs the test again as this user, who is also of the group [`TEAM`]; returns what it prints.
     pub(crate) fn run(&self, user: u32, part: &str, path: &Path) -> String {
+        said_by(self.command(user, part, path))
+    }
+
+    /// The test again as this user, who is also of the group [`TEAM`].
+    pub(crate) fn command(&self, user: u32, part: &str, path: &Path) -> Command {
         let mut command = Command::new("setpriv");
         let ids = [format!("--reuid={user}"), format!("--regid={user}")];
         command.args(ids).arg(if user == 0 {
@@ -62,11 +67,16 @@ impl Users {
         let of_test = again(&self.program, self.test, format!("{part} {}", path.display()));
         command.arg(&self.program).args(of_test.get_args());
         command.envs(of_test.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let output = command.stdin(Stdio::null()).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-        said
+        command
     }
+}
+
+/// What a command prints, which must succeed.
+pub(crate) fn said_by(mut command: Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said
 }
 
 pub(crate) fn set_mode(path: &Path, mode: u32) {
