@@ -152,14 +152,13 @@ pub(crate) fn commit(
         Err(ReplacementError::Unchanged(error)) => Some(error),
     };
     if let Some(error) = unchanged {
-        // If the lock was lost, the process that holds it now may have removed this process's temp
-        // file. The lost lock is the cause of the failure, so that is the error. And that process may
-        // count on the copy that was made here, and have made none of its own, so the copy stays.
-        lock.check()?;
+        let checked = lock.check();
         if let Some(kept) = &kept {
-            // The old content is still in the file itself.
-            let _ = sys::remove_if_there(&kept.path);
+            kept.undo(paths, checked.is_ok());
         }
+        // If the lock was lost, the process that holds it now may have removed this process's temp
+        // file. The lost lock is the cause of the failure, so that is the error.
+        checked?;
         let was_removed = matches!(error, Error::NotFound { .. }) && paths.folder.is_dir();
         return Err(match was_removed {
             // Another process removed the temp file because it took this process for dead. Nothing
@@ -213,11 +212,13 @@ mod tests {
         assert!(!path.exists());
     }
 
-    /// A lock that a program without this crate takes away after the first check.
+    /// A lock that a program without this crate takes away after the first check. That program replaces
+    /// the file then, if it is told to.
     struct LockTakenAway {
         paths: FilePaths,
         nonce: String,
         checks: Cell<u32>,
+        replaces: bool,
     }
 
     impl WriteLock for LockTakenAway {
@@ -230,29 +231,37 @@ mod tests {
         }
 
         fn check(&self) -> Result<()> {
-            match self.checks.replace(self.checks.get() + 1) {
-                0 => Ok(()),
-                _ => Err(Error::LockLost { path: self.paths.target.clone() }),
+            let earlier = self.checks.replace(self.checks.get() + 1);
+            if earlier == 0 {
+                return Ok(());
             }
+            if self.replaces {
+                fs::remove_file(&self.paths.target).unwrap();
+                File::create(&self.paths.target).unwrap();
+            }
+            Err(Error::LockLost { path: self.paths.target.clone() })
         }
 
         fn before_replace(&self, _: &Metadata, _: Option<Arc<File>>) {}
     }
 
-    /// The next holder found a copy with these bytes, and removed its own.
     #[test]
-    fn a_process_that_lost_the_lock_leaves_the_copy_that_the_next_holder_may_count_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = fs::canonicalize(dir.path()).unwrap().join("registry.json");
-        sys::write_start(&File::create(&path).unwrap(), b"precious {").unwrap();
-        let paths = FilePaths::resolve(&path).unwrap();
-        let lock = LockTakenAway { paths, nonce: paths::nonce(), checks: Cell::new(0) };
-        let old = read(&path).unwrap();
-        let options = CommitOptions { durable: false, keep_old: true, new_file_mode: None };
-        assert_eq!(commit(&lock, old.as_ref(), b"{}", options).unwrap_err().code(), "LOCK_LOST");
-        let copies = lock.paths.kept_copies().unwrap();
-        assert_eq!(copies.len(), 1);
-        assert_eq!(fs::read(&copies[0].1).unwrap(), b"precious {");
-        assert_eq!(fs::read(&path).unwrap(), b"precious {");
+    fn a_copy_stays_after_a_lost_lock_only_if_its_original_is_gone() {
+        for replaces in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = fs::canonicalize(dir.path()).unwrap().join("registry.json");
+            sys::write_start(&File::create(&path).unwrap(), b"precious {").unwrap();
+            let paths = FilePaths::resolve(&path).unwrap();
+            let lock =
+                LockTakenAway { paths, nonce: paths::nonce(), checks: Cell::new(0), replaces };
+            let old = read(&path).unwrap();
+            let options = CommitOptions { durable: false, keep_old: true, new_file_mode: None };
+            let lost = commit(&lock, old.as_ref(), b"{}", options).unwrap_err();
+            assert_eq!(lost.code(), "LOCK_LOST");
+            let copies = lock.paths.kept_copies().unwrap();
+            assert_eq!(copies.len(), usize::from(replaces));
+            let left = copies.first().map_or(&path, |(_, copy)| copy);
+            assert_eq!(fs::read(left).unwrap(), b"precious {");
+        }
     }
 }
