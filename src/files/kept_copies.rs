@@ -138,7 +138,12 @@ impl Content {
         if !metadata.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        Ok(Content { size: metadata.len(), file })
+        let size = metadata.len();
+        // Some file systems have files whose size they give as 0.
+        if size == 0 && sys::read_at(&file, &mut [0], 0)? > 0 {
+            return Err(io::Error::other("its size can't be known"));
+        }
+        Ok(Content { size, file })
     }
 
     fn equals(&self, other: &Content) -> io::Result<bool> {
