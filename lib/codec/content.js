@@ -71,6 +71,8 @@
 const native = require('../addon/load.js')
 const { registryError } = require('../errors.js')
 
+const { maxContentBytes } = native.coreConstants()
+
 /** @param {string} path @returns {ReadWarning} */
 const missing = (path) => ({ code: 'NOT_FOUND', path, message: native.missingWarning(path) })
 
@@ -154,6 +156,34 @@ const read = (reading, content) => {
 }
 
 /**
+ * Throws for a text that is larger than files may be. So one call fails that would write it, and not all calls
+ * that are committed together.
+ *
+ * @param {string} path
+ * @param {string} text
+ */
+const checkSize = (path, text) => {
+	// A character takes from one to three bytes.
+	const isTooLarge =
+		text.length > maxContentBytes ||
+		(3 * text.length > maxContentBytes && Buffer.byteLength(text) > maxContentBytes)
+	if (isTooLarge) throw registryError(native.newContentTooLarge(path, Buffer.byteLength(text)))
+}
+
+/**
+ * The text of a value that is to be written.
+ *
+ * @template T
+ * @param {Reading<T>} reading
+ * @param {T} value
+ */
+const encode = ({ path, codec }, value) => {
+	const text = codec.encode(path, value)
+	checkSize(path, text)
+	return text
+}
+
+/**
  * The text of a value; undefined if it has none.
  *
  * @template T
@@ -205,4 +235,4 @@ const open = (reading, content) => {
 	return { given, corrupt, isChanged }
 }
 
-module.exports = { decode, look, open, refusalOf }
+module.exports = { checkSize, decode, encode, look, open, refusalOf }

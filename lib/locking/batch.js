@@ -30,7 +30,7 @@
  * }} Opened
  */
 
-const { look, open } = require('../codec/content.js')
+const { encode, look, open } = require('../codec/content.js')
 const { runIn } = require('../context.js')
 const { isThenable } = require('../errors.js')
 const { unlessAborted, updateAborted } = require('./abort-signal.js')
@@ -120,7 +120,7 @@ class PendingContent {
 	accept(call, { corrupt, isChanged }, next) {
 		if (call.signal?.aborted) throw updateAborted(call.path, call.signal)
 		runIn(call.context, () => {
-			const text = call.codec.encode(call.path, next)
+			const text = encode(call, next)
 			if (isChanged(next, text)) this.set(call, text, corrupt)
 		})
 	}

@@ -5,7 +5,7 @@
 /** @import { Content } from '../codec/content.js' */
 /** @import { LockCall } from '../options.js' */
 
-const { open } = require('../codec/content.js')
+const { encode, open } = require('../codec/content.js')
 const { invalid, isThenable } = require('../errors.js')
 const { updateAborted } = require('./abort-signal.js')
 const { acquireSync, commitSync, contentOf, mayRunAgain, release } = require('./held-lock.js')
@@ -21,7 +21,7 @@ const { refuseSync, runInSyncScope } = require('./queue.js')
  * @param {(given: T) => T} updater
  */
 const runSync = (call, content, updater) => {
-	const { path, codec } = call
+	const { path } = call
 	const { given, corrupt, isChanged } = open(call, content)
 	const next = updater(given)
 	if (isThenable(next)) {
@@ -29,7 +29,7 @@ const runSync = (call, content, updater) => {
 		Promise.resolve(next).catch(() => {})
 		throw invalid(path, 'the updater returned a promise; use the asynchronous call for that')
 	}
-	const text = codec.encode(path, next)
+	const text = encode(call, next)
 	return { next, text, corrupt, mustWrite: isChanged(next, text) }
 }
 

@@ -5,11 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, MAX_CONTENT_BYTES};
 use crate::files::atomic_write::{Replacement, ReplacementError};
 use crate::files::kept_copies::{self, OldContent};
 use crate::files::paths::FilePaths;
 use crate::sys;
+use crate::util::panic_test::panic_if_asked;
 
 /// The lock under which a file is replaced: a proof that the caller of [`commit`] holds it.
 pub(crate) trait WriteLock {
@@ -93,10 +94,20 @@ impl OpenedFile<'_> {
         self.metadata.len()
     }
 
+    /// Reads the file, or as much of it as shows that it is too large.
     pub(crate) fn read(self) -> Result<FileContent> {
         let OpenedFile { path, file, metadata } = self;
-        let bytes = sys::read_all(&file, metadata.len())
+        let too_large = |size| Error::TooLarge { path: path.to_path_buf(), size, is_new: false };
+        panic_if_asked("read", path);
+        if metadata.len() > MAX_CONTENT_BYTES {
+            return Err(too_large(metadata.len()));
+        }
+        let bytes = sys::read_all(&file, metadata.len(), MAX_CONTENT_BYTES)
             .map_err(|error| Error::from_io(path, "read", error))?;
+        let size = bytes.len() as u64;
+        if size > MAX_CONTENT_BYTES {
+            return Err(too_large(size));
+        }
         let file = sys::OPEN_FILES_CAN_BE_REPLACED.then(|| Arc::new(file));
         Ok(FileContent { bytes, metadata, file })
     }
@@ -108,7 +119,8 @@ impl OpenedFile<'_> {
 ///
 /// # Errors
 ///
-/// [`Error::LockLost`] if the lock was removed before the rename; nothing was written then. An
+/// [`Error::TooLarge`]; [`Error::LockLost`] if the lock was removed before the rename; nothing was
+/// written then. An
 /// [`Error::Io`] says so if it can't be told whether the file was replaced.
 pub(crate) fn commit(
     lock: &impl WriteLock,
@@ -116,6 +128,11 @@ pub(crate) fn commit(
     bytes: &[u8],
     options: CommitOptions,
 ) -> Result<Option<PathBuf>> {
+    let size = bytes.len() as u64;
+    if size > MAX_CONTENT_BYTES {
+        let path = lock.paths().target.clone();
+        return Err(Error::TooLarge { path, size, is_new: true });
+    }
     if let Some(old) = old {
         lock.before_replace(&old.metadata, old.file.clone());
     }
@@ -135,6 +152,7 @@ pub(crate) fn commit(
         durable: options.durable,
     };
     let replaced = replacement.run(|| {
+        panic_if_asked("commit", &paths.target);
         if options.keep_old {
             kept =
                 old.map(|old| kept_copies::keep(paths, lock.nonce(), &old.as_old())).transpose()?;

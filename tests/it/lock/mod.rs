@@ -2,6 +2,7 @@
 mod guard;
 #[cfg(target_os = "linux")]
 mod lockfile;
+mod panics;
 mod registry_lock;
 mod stale_lockfile;
 #[cfg(target_os = "linux")]
