@@ -132,6 +132,12 @@ export type RegistryErrorCode =
 	| 'RE_ENTRANT'
 	/** `signal` was aborted; `cause` is its reason. */
 	| 'ABORTED'
+	/**
+	 * The file is larger than the library reads, or would be larger than it writes: 64 MiB. Nothing was written.
+	 */
+	| 'TOO_LARGE'
+	/** A defect of this package: the message says where. Please report it. */
+	| 'INTERNAL'
 	/** Any other failure of the operating system, such as a full disk; `cause` has its code. */
 	| 'IO'
 
@@ -289,7 +295,7 @@ export function updateRegistrySync(
  * Reads a registry without a lock and without write access. A file that is missing, that is no
  * registry, or that is of a newer schema reads as an empty registry, with a warning.
  *
- * @throws {RegistryError} `PERMISSION_DENIED` or `IO` if the file is there and can't be read;
+ * @throws {RegistryError} `PERMISSION_DENIED`, `TOO_LARGE` or `IO` if the file is there and can't be read;
  * `INVALID_VALUE`.
  */
 export function readRegistry(path: string | URL): Promise<RegistryReadResult>
@@ -314,7 +320,7 @@ export interface RegistryWatch<T = RegistryV1> extends AsyncIterableIterator<T> 
 	 * The state now, at the first call; then waits for one that differs from the last. Calls that
 	 * don't wait for each other settle in order.
 	 *
-	 * @throws {RegistryError} `ABORTED`, `PERMISSION_DENIED` or `IO`. The iteration is over then.
+	 * @throws {RegistryError} `ABORTED`, `PERMISSION_DENIED`, `TOO_LARGE` or `IO`. The iteration is over then.
 	 */
 	next(): Promise<IteratorResult<T, undefined>>
 	/** Ends the iteration, and every `next()` that waits, and closes the watch. */
@@ -528,7 +534,7 @@ export class Document<T = unknown> {
 	 *
 	 * @throws {RegistryError} `LOCK_BUSY` or `LOCK_TIMEOUT` with the lock file's path; `NOT_FOUND`;
 	 * `PARSE`; `UNSUPPORTED_VERSION`; `LOCK_MISMATCH`; `ABORTED`; `PERMISSION_DENIED`;
-	 * `INVALID_VALUE`; `IO`.
+	 * `TOO_LARGE`; `INVALID_VALUE`; `IO`.
 	 */
 	load(options?: DocumentCallOptions): Promise<LoadedDocument<T>>
 	/** Like {@link load}, at once, on the calling thread. */

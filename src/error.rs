@@ -126,6 +126,17 @@ pub enum Error {
         /// The version that the caller expects: of a registry, the one that this crate writes.
         expected: u32,
     },
+    /// The file is larger than this crate reads, or would be larger than it writes
+    /// ([`MAX_CONTENT_BYTES`](crate::MAX_CONTENT_BYTES)). Nothing was written.
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The size in bytes, of the file or of the new content. A file that has grown while it was read
+        /// may have more.
+        size: u64,
+        /// Whether the new content is too large, and not the file.
+        is_new: bool,
+    },
     /// An argument or a new value can't be used. Nothing was written.
     InvalidValue {
         /// The file that the value was meant for.
@@ -162,6 +173,10 @@ pub enum Error {
     },
 }
 
+/// The size in bytes of a file above which it is neither read nor written: 64 MiB. Registries and documents are
+/// small; a larger file is not one, and reading it could take all memory.
+pub const MAX_CONTENT_BYTES: u64 = 64 << 20;
+
 /// A kind of lock under which a file is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -189,6 +204,7 @@ impl Error {
             Error::Parse { .. } => "PARSE",
             Error::Serialize { .. } => "SERIALIZE",
             Error::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
+            Error::TooLarge { .. } => "TOO_LARGE",
             Error::InvalidValue { .. } => "INVALID_VALUE",
             Error::UnsupportedFileSystem { .. } => "UNSUPPORTED_FILE_SYSTEM",
             Error::ReEntrant { .. } => "RE_ENTRANT",
@@ -220,6 +236,7 @@ impl Error {
             | Error::Parse { path, .. }
             | Error::Serialize { path, .. }
             | Error::UnsupportedVersion { path, .. }
+            | Error::TooLarge { path, .. }
             | Error::InvalidValue { path, .. }
             | Error::UnsupportedFileSystem { path, .. }
             | Error::ReEntrant { path }
@@ -256,6 +273,7 @@ impl Error {
             | Error::Parse { path, .. }
             | Error::Serialize { path, .. }
             | Error::UnsupportedVersion { path, .. }
+            | Error::TooLarge { path, .. }
             | Error::InvalidValue { path, .. }
             | Error::UnsupportedFileSystem { path, .. }
             | Error::ReEntrant { path }
@@ -314,7 +332,7 @@ impl std::error::Error for Error {
 /// The kind is that of the operating system's error, if there is one. Otherwise it is `WouldBlock` for
 /// [`Error::LockBusy`], `TimedOut` for [`Error::LockTimeout`], `Unsupported` for
 /// [`Error::UnsupportedFileSystem`], `InvalidInput` for [`Error::InvalidValue`], `InvalidData` for
-/// content that can't be read or printed, `AlreadyExists` for [`Error::IdTaken`], `NotFound` for
+/// content that can't be read or printed or is too large, `AlreadyExists` for [`Error::IdTaken`], `NotFound` for
 /// [`Error::EntryLost`], and `Other` for the rest.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
@@ -326,7 +344,8 @@ impl From<Error> for io::Error {
             Error::LockTimeout { .. } => io::ErrorKind::TimedOut,
             Error::UnsupportedFileSystem { .. } => io::ErrorKind::Unsupported,
             Error::InvalidValue { .. } => io::ErrorKind::InvalidInput,
-            Error::Corrupt { .. }
+            Error::TooLarge { .. }
+            | Error::Corrupt { .. }
             | Error::Parse { .. }
             | Error::Serialize { .. }
             | Error::UnsupportedVersion { .. } => io::ErrorKind::InvalidData,

@@ -96,6 +96,7 @@
 //! - [`Document::save`] replaces the whole text: comments, and fields that the document's type does not
 //!   know, are lost, unless the type keeps the fields with `#[serde(flatten)]`. [`Document::update`] keeps
 //!   them in JSON and TOML, and a registry keeps its unknown fields.
+//! - A file has at most [`MAX_CONTENT_BYTES`]: a larger one is neither read nor written.
 //! - Access control lists, `user.*` attributes and labels of a replaced file are carried over on Linux only.
 //! - A lock that is leaked (`std::mem::forget`) is held until the process ends.
 //!
@@ -113,6 +114,7 @@
 //! - `tokio`: documents from async code. Off by default.
 //! - `cli`: the program `argus-registry`, with `watch` and `toml`. Off by default; for
 //!   `cargo install`, not for callers.
+//! - `panic-test`: panics on demand, for the addon's own tests.
 //! - `node`: the Node addon, with `watch`. Off by default; needs Rust 1.88.
 
 mod content;
@@ -144,7 +146,7 @@ pub use document::lock::{LockFile, UnlockedReason};
 #[doc(hidden)]
 pub use error::hint::shell_command;
 pub use error::update_error::UpdateError;
-pub use error::{Error, FormatError, LockKind, Result};
+pub use error::{Error, FormatError, LockKind, Result, MAX_CONTENT_BYTES};
 pub use files::default_path::{registry_path, system_registry_path};
 pub use holder::Holder;
 pub use litter::cleanup::{clear_litter, find_litter};

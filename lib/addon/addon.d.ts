@@ -113,6 +113,8 @@ export interface CoreConstants {
 	heartbeatIntervalMs: number
 	/** The share of a pause by which it is shortened at most, at random. */
 	heartbeatJitter: number
+	/** The size in bytes of a file above which it is neither read nor written. */
+	maxContentBytes: number
 	/** The size in bytes up to which a file is read and written on a thread that must not block. */
 	inlineSizeLimit: number
 }
@@ -306,6 +308,9 @@ export function missingDocument(path: string): AddonFailure
 /** The warning of a read that found no file. */
 export function missingWarning(path: string): string
 
+/** The failure of a call whose new content is larger than a file may be. */
+export function newContentTooLarge(path: string, size: number): AddonFailure
+
 /** The failure of a call on a document that can't be decoded. */
 export function parseFailure(path: string, reason: string): AddonFailure
 
@@ -329,6 +334,9 @@ export function resolveDocument(path: string, lockFile: string | undefined | nul
  * of a promise. `lib/addon/background.js` says which threads need that.
  */
 export function returnPolledWork(): void
+
+/** The message and the place of the last panic of this thread; `null` if there was none since the last call. */
+export function takePanic(): string | null
 
 /** Takes a kernel lock in one try. */
 export function tryLock(path: string, shared: boolean): AddonResult<TryLock>

@@ -6,6 +6,7 @@
 const { dirname, isAbsolute } = require('node:path')
 const { name: ownName, version } = require('../../package.json')
 const { BORDER_VERSION } = require('./border.js')
+const { containPanics } = require('./panics.js')
 const { PATH_VARIABLE, places, requireFrom } = require('./places.js')
 const { packageOf, platformsHere } = require('./platforms.js')
 
@@ -123,4 +124,4 @@ const loadAddon = () => {
 	throw loadError(failures)
 }
 
-module.exports = loadAddon()
+module.exports = containPanics(loadAddon())

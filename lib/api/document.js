@@ -13,7 +13,7 @@
 
 const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
-const { decode, refusalOf } = require('../codec/content.js')
+const { decode, encode, refusalOf } = require('../codec/content.js')
 const { documentCodec } = require('../codec/document-codec.js')
 const { unwrap } = require('../errors.js')
 const { unlessAborted, updateAborted } = require('../locking/abort-signal.js')
@@ -154,7 +154,7 @@ class Document {
 	async save(value, options) {
 		const call = this.#replaceCall(options, ONE_TRY_MS)
 		// Encoded now, not when the lock is free: the caller may change the value meanwhile.
-		await submitUpdate(call, { text: call.codec.encode(call.path, value) })
+		await submitUpdate(call, { text: encode(call, value) })
 	}
 
 	/**

@@ -30,6 +30,7 @@
 
 const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
+const { checkSize } = require('../codec/content.js')
 const { objectionToJson } = require('../codec/json-loss.js')
 const { registryCodec } = require('../codec/registry-codec.js')
 const { DEFAULT_TTL_MS } = require('../codec/registry-schema.js')
@@ -238,6 +239,7 @@ const serializeOperation = (path, operation, now) => {
 const memberOf = (call, operation, options) => {
 	const now = instant(call.path, 'now', options?.now)
 	const request = serializeOperation(call.path, operation, now)
+	checkSize(call.path, request)
 	return new OperationMember(call, unwrap(native.entryOperation(call.path, request)))
 }
 

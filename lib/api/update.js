@@ -4,6 +4,7 @@
 
 /** @import { HeldRegistryLock, RegistryV1, UpdateOptions } from '../../index.js' */
 
+const { encode } = require('../codec/content.js')
 const { registryCodec } = require('../codec/registry-codec.js')
 const { submitUpdate } = require('../locking/batch.js')
 const { runLocked } = require('../locking/locked-section.js')
@@ -30,7 +31,7 @@ const updateRegistry = async (path, updater, options) => {
 const writeRegistry = async (path, registry, options) => {
 	const call = prepare(path, registryCodec, options)
 	// Encoded now, not when the lock is free: the caller may change the object meanwhile.
-	await submitUpdate(call, { text: call.codec.encode(call.path, registry) })
+	await submitUpdate(call, { text: encode(call, registry) })
 }
 
 /**

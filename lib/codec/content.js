@@ -74,6 +74,8 @@
 const native = require('../addon/load.js')
 const { registryError } = require('../errors.js')
 
+const { maxContentBytes } = native.coreConstants()
+
 /** @param {string} path @returns {ReadWarning} */
 const missing = (path) => ({ code: 'NOT_FOUND', path, message: native.missingWarning(path) })
 
@@ -157,6 +159,34 @@ const read = (reading, content) => {
 }
 
 /**
+ * Throws for a text that is larger than files may be. So one call fails that would write it, and not all calls
+ * that are committed together.
+ *
+ * @param {string} path
+ * @param {string} text
+ */
+const checkSize = (path, text) => {
+	// A character takes from one to three bytes.
+	const isTooLarge =
+		text.length > maxContentBytes ||
+		(3 * text.length > maxContentBytes && Buffer.byteLength(text) > maxContentBytes)
+	if (isTooLarge) throw registryError(native.newContentTooLarge(path, Buffer.byteLength(text)))
+}
+
+/**
+ * The text of a value that is to be written.
+ *
+ * @template T
+ * @param {Reading<T>} reading
+ * @param {T} value
+ */
+const encode = ({ path, codec }, value) => {
+	const text = codec.encode(path, value)
+	checkSize(path, text)
+	return text
+}
+
+/**
  * The text of a value; undefined if it has none.
  *
  * @template T
@@ -191,7 +221,11 @@ const open = (reading, content) => {
 	const spelledAsRead = (printed) =>
 		source === undefined ? printed : (codec.keepSpelling?.(source, printed) ?? printed)
 	/** The text to write for a value. @param {T} next */
-	const encode = (next) => spelledAsRead(codec.encode(path, next))
+	const encodeNext = (next) => {
+		const text = spelledAsRead(codec.encode(path, next))
+		checkSize(path, text)
+		return text
+	}
 	const isOwnPrint = isEmpty || content.codec === reading.codec
 	/**
 	 * What was read is printed anew only where it must be: most files have the layout of their codec.
@@ -212,7 +246,7 @@ const open = (reading, content) => {
 	 * @param {string} text
 	 */
 	const isChanged = (next, text) => (!isPrimitive(next) && next !== given) || !isAsRead(text)
-	return { given, corrupt, encode, isChanged }
+	return { given, corrupt, encode: encodeNext, isChanged }
 }
 
-module.exports = { decode, look, open, refusalOf }
+module.exports = { checkSize, decode, encode, look, open, refusalOf }

@@ -12,7 +12,7 @@
  * @typedef {{ readonly path: string, write(value: D): Promise<void> }} HandedOutLock
  */
 
-const { look } = require('../codec/content.js')
+const { encode, look } = require('../codec/content.js')
 const { invalid, unwrap } = require('../errors.js')
 const { unlessAborted } = require('./abort-signal.js')
 const { acquire, commit, contentOf, release } = require('./held-lock.js')
@@ -44,7 +44,7 @@ const handedOutLock = (call, held) => {
 		path: call.path,
 		write: async (value) => {
 			if (closed) throw invalid(call.path, 'the call is over, and its lock is released')
-			const text = call.codec.encode(call.path, value)
+			const text = encode(call, value)
 			const written = writing.then(() => write(text))
 			writing = written.catch(() => {})
 			return written

@@ -29,7 +29,7 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
     ///
     /// [`Error::LockBusy`] with the lock file's path, at once, if another process or thread is writing;
     /// [`Error::ReEntrant`] from inside an updater that runs on this thread under this document's lock;
-    /// [`Error::LockMismatch`]; [`Error::NotFound`] if the file does not exist or is deleted during the
+    /// [`Error::LockMismatch`]; [`Error::TooLarge`]; [`Error::NotFound`] if the file does not exist or is deleted during the
     /// call (for a file that does not exist, no lock file is created); [`Error::Parse`];
     /// [`Error::UnsupportedVersion`]; [`Error::PermissionDenied`]; [`Error::Io`]. For a document that
     /// requires its lock: [`Error::PermissionDenied`] and [`Error::UnsupportedFileSystem`] with the lock
@@ -103,7 +103,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     ///
     /// [`Error::LockBusy`] with the lock file's path, at once, if another process or thread is reading
     /// or writing; [`Error::ReEntrant`] from inside an updater that runs on this thread under this
-    /// document's lock; [`Error::LockMismatch`]; [`Error::Serialize`]; [`Error::InvalidValue`] for a value
+    /// document's lock; [`Error::LockMismatch`]; [`Error::Serialize`]; [`Error::TooLarge`]; [`Error::InvalidValue`] for a value
     /// of another version; [`Error::UnsupportedVersion`] if the file has a newer version;
     /// [`Error::LockLost`] if the lock file was deleted during the call. After any of these, nothing was
     /// written. [`Error::PermissionDenied`]; [`Error::UnsupportedFileSystem`]; [`Error::Io`].

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::explained::is_explained;
-use crate::error::{Error, LockKind};
+use crate::error::{Error, LockKind, MAX_CONTENT_BYTES};
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,6 +112,21 @@ impl fmt::Display for Error {
                     "{path} has schema version {found}, this program knows {expected}; {remedy}"
                 )
             }
+            Error::TooLarge { size, is_new, .. } => {
+                let limit = MAX_CONTENT_BYTES;
+                match is_new {
+                    true => write!(
+                        f,
+                        "the new content of {path} has {size} bytes, more than the {limit} that a \
+                         file may have, and was not written; remove some of it"
+                    ),
+                    false => write!(
+                        f,
+                        "{path} has {size} bytes or more; files of over {limit} bytes are not read; \
+                         make it smaller or move it away"
+                    ),
+                }
+            }
             Error::InvalidValue { reason, .. } => {
                 write!(f, "{path} can't be used: {reason}")
             }
@@ -184,6 +199,12 @@ mod tests {
                 Error::UnsupportedVersion { path: path(), found: "2".to_owned(), expected: 1 }
             }
             Error::UnsupportedVersion { .. } => {
+                Error::TooLarge { path: path(), size: 9, is_new: false }
+            }
+            Error::TooLarge { is_new: false, .. } => {
+                Error::TooLarge { path: path(), size: 9, is_new: true }
+            }
+            Error::TooLarge { .. } => {
                 Error::InvalidValue { path: path(), reason: "a list".to_owned() }
             }
             Error::InvalidValue { .. } => Error::UnsupportedFileSystem { path: path(), source },

@@ -54,6 +54,7 @@ impl Error {
             | Error::EntryLost { .. }
             | Error::NotFound { .. }
             | Error::Serialize { .. }
+            | Error::TooLarge { .. }
             | Error::ReEntrant { .. }
             | Error::Aborted { .. } => return None,
         })

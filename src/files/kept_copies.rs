@@ -1,8 +1,8 @@
 //! The copies of content that could not be parsed, kept beside the file that replaced it.
 //!
 //! A copy is made before its original is replaced. Only when that is done, copies are removed that are
-//! no longer needed: an empty one, one with the bytes of an older one, and the oldest ones above
-//! [`MAX_KEPT_COPIES`]. What stays in their place is durable before. All this happens under the file's
+//! no longer needed: an empty one, older ones with the same bytes, and the oldest ones above
+//! [`MAX_KEPT_COPIES`]. The new one is durable before. All this happens under the file's
 //! lock, so that no two processes judge at once.
 
 use std::fs::{File, Metadata};
@@ -77,37 +77,43 @@ fn copy(path: &Path, old: &OldContent<'_>) -> io::Result<()> {
 }
 
 impl KeptCopy {
-    /// Removes the copies that are no longer needed, this one among them if it is empty or has the bytes
-    /// of another one. Returns the path of the copy that has these bytes; `None` if there are none.
+    /// Removes this copy again, after a failure to replace its original. Does so only if the original is
+    /// still in its place (`is_in_place` if the caller knows that): another program may have replaced it.
+    pub(crate) fn undo(&self, paths: &FilePaths, is_in_place: bool) {
+        let id = |path: &Path| sys::id_at(path).ok().flatten();
+        if is_in_place || (id(&self.path).is_some() && id(&self.path) == id(&paths.target)) {
+            let _ = sys::remove_if_there(&self.path);
+        }
+    }
+
+    /// Removes the copies that are no longer needed: this one if it is empty, older ones with the same
+    /// bytes, and the oldest ones. Returns the path of this one; `None` if it was empty.
+    ///
+    /// Of two equal copies it removes the older one: that may be the copy of a process that has lost the
+    /// lock, and removes its copy, too.
     ///
     /// To be called when the original was replaced. Its failure changes nothing about that, so none is
     /// returned: a copy too many stays.
     pub(crate) fn tidy(self, paths: &FilePaths) -> Option<PathBuf> {
         // Looked at now, not before: until it was replaced, a program could write the file in place.
-        let same = match sys::open_read_only(&self.path).and_then(Content::of) {
-            Ok(content) if content.size == 0 => {
-                let _ = sys::remove_if_there(&self.path);
-                return None;
-            }
-            Ok(content) => self.older.iter().rev().find(|other| {
-                sys::open_read_only(other)
-                    .and_then(Content::of)
-                    .and_then(|other| content.equals(&other))
-                    .unwrap_or(false)
-            }),
-            // What can't be read can't be compared.
-            Err(_) => None,
-        };
-        if let Some(same) = same {
-            return match sync(same, paths).and_then(|()| sys::remove_if_there(&self.path)) {
-                Ok(()) => Some(same.clone()),
-                Err(_) => Some(self.path),
-            };
+        let own = sys::open_read_only(&self.path).and_then(Content::of);
+        if own.as_ref().is_ok_and(|own| own.size == 0) {
+            let _ = sys::remove_if_there(&self.path);
+            return None;
         }
-        let excess = (self.older.len() + 1).saturating_sub(MAX_KEPT_COPIES);
-        if excess > 0 && sync(&self.path, paths).is_ok() {
-            for oldest in &self.older[..excess] {
-                let _ = sys::remove_if_there(oldest);
+        // What can't be read can't be compared.
+        let is_same = |own: &Content, other: &Path| {
+            let other = sys::open_read_only(other).and_then(Content::of);
+            other.and_then(|other| own.equals(&other)).unwrap_or(false)
+        };
+        let is_equal = |other: &PathBuf| own.as_ref().is_ok_and(|own| is_same(own, other));
+        let (mut superseded, others): (Vec<_>, Vec<_>) =
+            self.older.iter().partition(|other| is_equal(other));
+        let excess = (others.len() + 1).saturating_sub(MAX_KEPT_COPIES);
+        superseded.extend(&others[..excess]);
+        if !superseded.is_empty() && sync(&self.path, paths).is_ok() {
+            for copy in superseded {
+                let _ = sys::remove_if_there(copy);
             }
         }
         Some(self.path)
@@ -132,7 +138,12 @@ impl Content {
         if !metadata.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        Ok(Content { size: metadata.len(), file })
+        let size = metadata.len();
+        // Some file systems have files whose size they give as 0.
+        if size == 0 && sys::read_at(&file, &mut [0], 0)? > 0 {
+            return Err(io::Error::other("its size can't be known"));
+        }
+        Ok(Content { size, file })
     }
 
     fn equals(&self, other: &Content) -> io::Result<bool> {

@@ -7,6 +7,7 @@ use std::path::{self, Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::sys;
+use crate::util::panic_test::panic_if_asked;
 
 /// The longest name of a shared file. File systems limit a name to 255 bytes, and a temp file's
 /// name is that of its shared file with a nonce and punctuation added.
@@ -33,6 +34,7 @@ impl FilePaths {
     /// Follows symbolic links to the file itself, so that all paths of one file lead to one lock.
     /// Neither the file nor its folder need exist. Errors name the path as it was passed.
     pub(crate) fn resolve(path: &Path) -> Result<Self> {
+        panic_if_asked("resolve", path);
         let resolved = Self::follow_links(path);
         let mut paths = resolved.map_err(|error| error.map_paths(|_| path.to_path_buf()))?;
         paths.given = (paths.target != path).then(|| path.to_path_buf());

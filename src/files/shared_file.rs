@@ -5,11 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, MAX_CONTENT_BYTES};
 use crate::files::atomic_write::{Replacement, ReplacementError};
 use crate::files::kept_copies::{self, OldContent};
 use crate::files::paths::FilePaths;
 use crate::sys;
+use crate::util::panic_test::panic_if_asked;
 
 /// The lock under which a file is replaced: a proof that the caller of [`commit`] holds it.
 pub(crate) trait WriteLock {
@@ -101,10 +102,20 @@ impl OpenedFile<'_> {
         self.metadata.len()
     }
 
+    /// Reads the file, or as much of it as shows that it is too large.
     pub(crate) fn read(self) -> Result<FileContent> {
         let OpenedFile { path, file, metadata } = self;
-        let bytes = sys::read_all(&file, metadata.len())
+        let too_large = |size| Error::TooLarge { path: path.to_path_buf(), size, is_new: false };
+        panic_if_asked("read", path);
+        if metadata.len() > MAX_CONTENT_BYTES {
+            return Err(too_large(metadata.len()));
+        }
+        let bytes = sys::read_all(&file, metadata.len(), MAX_CONTENT_BYTES)
             .map_err(|error| Error::from_io(path, "read", error))?;
+        let size = bytes.len() as u64;
+        if size > MAX_CONTENT_BYTES {
+            return Err(too_large(size));
+        }
         let file = sys::OPEN_FILES_CAN_BE_REPLACED.then(|| Arc::new(file));
         Ok(FileContent { bytes, metadata, file })
     }
@@ -116,7 +127,8 @@ impl OpenedFile<'_> {
 ///
 /// # Errors
 ///
-/// [`Error::LockLost`] if the lock was removed before the rename; nothing was written then. An
+/// [`Error::TooLarge`]; [`Error::LockLost`] if the lock was removed before the rename; nothing was
+/// written then. An
 /// [`Error::Io`] says so if it can't be told whether the file was replaced.
 pub(crate) fn commit(
     lock: &impl WriteLock,
@@ -124,6 +136,11 @@ pub(crate) fn commit(
     bytes: &[u8],
     options: CommitOptions,
 ) -> Result<Option<PathBuf>> {
+    let size = bytes.len() as u64;
+    if size > MAX_CONTENT_BYTES {
+        let path = lock.paths().target.clone();
+        return Err(Error::TooLarge { path, size, is_new: true });
+    }
     if let Some(old) = old {
         lock.before_replace(&old.metadata, old.file.clone());
     }
@@ -143,6 +160,7 @@ pub(crate) fn commit(
         durable: options.durable,
     };
     let replaced = replacement.run(|| {
+        panic_if_asked("commit", &paths.target);
         if options.keep_old {
             kept =
                 old.map(|old| kept_copies::keep(paths, lock.nonce(), &old.as_old())).transpose()?;
@@ -163,14 +181,13 @@ pub(crate) fn commit(
         Err(ReplacementError::Unchanged(error)) => Some(error),
     };
     if let Some(error) = unchanged {
-        // If the lock was lost, the process that holds it now may have removed this process's temp
-        // file. The lost lock is the cause of the failure, so that is the error. And that process may
-        // count on the copy that was made here, and have made none of its own, so the copy stays.
-        lock.check()?;
+        let checked = lock.check();
         if let Some(kept) = &kept {
-            // The old content is still in the file itself.
-            let _ = sys::remove_if_there(&kept.path);
+            kept.undo(paths, checked.is_ok());
         }
+        // If the lock was lost, the process that holds it now may have removed this process's temp
+        // file. The lost lock is the cause of the failure, so that is the error.
+        checked?;
         let was_removed = matches!(error, Error::NotFound { .. }) && paths.folder.is_dir();
         return Err(match was_removed {
             // Another process removed the temp file because it took this process for dead. Nothing
@@ -224,11 +241,13 @@ mod tests {
         assert!(!path.exists());
     }
 
-    /// A lock that a program without this crate takes away after the first check.
+    /// A lock that a program without this crate takes away after the first check. That program replaces
+    /// the file then, if it is told to.
     struct LockTakenAway {
         paths: FilePaths,
         nonce: String,
         checks: Cell<u32>,
+        replaces: bool,
     }
 
     impl WriteLock for LockTakenAway {
@@ -241,10 +260,15 @@ mod tests {
         }
 
         fn check(&self) -> Result<()> {
-            match self.checks.replace(self.checks.get() + 1) {
-                0 => Ok(()),
-                _ => Err(Error::LockLost { path: self.paths.target.clone(), written: false }),
+            let earlier = self.checks.replace(self.checks.get() + 1);
+            if earlier == 0 {
+                return Ok(());
             }
+            if self.replaces {
+                fs::remove_file(&self.paths.target).unwrap();
+                File::create(&self.paths.target).unwrap();
+            }
+            Err(Error::LockLost { path: self.paths.target.clone(), written: false })
         }
 
         fn written(&self) {}
@@ -252,20 +276,23 @@ mod tests {
         fn before_replace(&self, _: &Metadata, _: Option<Arc<File>>) {}
     }
 
-    /// The next holder found a copy with these bytes, and removed its own.
     #[test]
-    fn a_process_that_lost_the_lock_leaves_the_copy_that_the_next_holder_may_count_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = fs::canonicalize(dir.path()).unwrap().join("registry.json");
-        sys::write_start(&File::create(&path).unwrap(), b"precious {").unwrap();
-        let paths = FilePaths::resolve(&path).unwrap();
-        let lock = LockTakenAway { paths, nonce: paths::nonce(), checks: Cell::new(0) };
-        let old = read(&path).unwrap();
-        let options = CommitOptions { durable: false, keep_old: true, new_file_mode: None };
-        assert_eq!(commit(&lock, old.as_ref(), b"{}", options).unwrap_err().code(), "LOCK_LOST");
-        let copies = lock.paths.kept_copies().unwrap();
-        assert_eq!(copies.len(), 1);
-        assert_eq!(fs::read(&copies[0].1).unwrap(), b"precious {");
-        assert_eq!(fs::read(&path).unwrap(), b"precious {");
+    fn a_copy_stays_after_a_lost_lock_only_if_its_original_is_gone() {
+        for replaces in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = fs::canonicalize(dir.path()).unwrap().join("registry.json");
+            sys::write_start(&File::create(&path).unwrap(), b"precious {").unwrap();
+            let paths = FilePaths::resolve(&path).unwrap();
+            let lock =
+                LockTakenAway { paths, nonce: paths::nonce(), checks: Cell::new(0), replaces };
+            let old = read(&path).unwrap();
+            let options = CommitOptions { durable: false, keep_old: true, new_file_mode: None };
+            let lost = commit(&lock, old.as_ref(), b"{}", options).unwrap_err();
+            assert_eq!(lost.code(), "LOCK_LOST");
+            let copies = lock.paths.kept_copies().unwrap();
+            assert_eq!(copies.len(), usize::from(replaces));
+            let left = copies.first().map_or(&path, |(_, copy)| copy);
+            assert_eq!(fs::read(left).unwrap(), b"precious {");
+        }
     }
 }

@@ -85,12 +85,17 @@ impl From<Error> for AddonFailure {
 }
 
 impl AddonFailure {
-    /// A failure of this library itself.
-    pub(super) fn internal(message: &str) -> Self {
+    /// A failure of a call that needs something of the system which it has refused.
+    pub(super) fn refused(message: &str) -> Self {
+        AddonFailure { code: "IO", message: message.to_owned(), ..AddonFailure::defect("") }
+    }
+
+    /// A defect of this library.
+    pub(super) fn defect(what: &str) -> Self {
         AddonFailure {
             failed: true,
-            code: "IO",
-            message: message.to_owned(),
+            code: "INTERNAL",
+            message: format!("a defect of argus-registry: {what}. Please report it."),
             path: String::new(),
             holder: None,
             cause: None,

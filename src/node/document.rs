@@ -20,7 +20,7 @@ use crate::util::cancel::CancelToken;
 
 /// A path that counts from the current folder of this moment, made absolute. Unlike Node's `resolve` it
 /// keeps each `..`: what that leads to depends on the symbolic links before it.
-#[napi]
+#[napi(catch_unwind)]
 pub fn absolute_path(path: String) -> AddonResult<String> {
     let absolute = path::absolute(&path)
         .map_err(|error| Error::from_io(path.as_ref(), "resolve", error))
@@ -39,7 +39,7 @@ pub struct DocumentPaths {
 
 /// Resolves a document's path. `lock_file` is the caller's choice, if it made one; with
 /// `registry_lock` the document is used under the lock of a registry instead.
-#[napi]
+#[napi(catch_unwind)]
 pub fn resolve_document(
     path: String,
     lock_file: Option<String>,
@@ -98,7 +98,7 @@ pub struct DocumentLoad {
 #[napi]
 impl DocumentLoad {
     /// Prepares it.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new(request: AcquireRequest) -> Self {
         let token = CancelToken::new();
         let abandoned = token.clone();
@@ -107,7 +107,7 @@ impl DocumentLoad {
     }
 
     /// Reads.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn start<'env>(
         &self,
         env: &'env Env,
@@ -120,14 +120,14 @@ impl DocumentLoad {
     }
 
     /// Ends the wait, if it is not over.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn cancel(&self) {
         self.token.cancel();
     }
 }
 
 /// Reads a document under its shared lock, on the calling thread.
-#[napi]
+#[napi(catch_unwind)]
 pub fn load_document_sync(request: AcquireRequest) -> AddonResult<LoadedText> {
     addon_result(load(&request, &request.options()), |loaded| loaded)
 }

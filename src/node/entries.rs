@@ -172,20 +172,20 @@ impl Drop for EntryOperation {
 #[napi]
 impl EntryOperation {
     /// Cancels it, unless it has begun; returns whether it is cancelled.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn cancel(&self) -> bool {
         self.queued.cancel()
     }
 
     /// Whether it has begun.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn has_begun(&self) -> bool {
         *self.queued.phase.lock().unwrap_or_else(PoisonError::into_inner) == OperationPhase::Begun
     }
 }
 
 /// An operation on a registry, from JSON.
-#[napi]
+#[napi(catch_unwind)]
 pub fn entry_operation(path: String, text: String) -> AddonResult<EntryOperation> {
     addon_result(parse(path.as_ref(), &text), |job| {
         let queued = Arc::new(QueuedOperation {
@@ -216,7 +216,7 @@ pub struct AppliedOperations {
 /// in the way, the operations are done on the calling thread, and the result is no promise. The
 /// wait is the first operation's: cancelling that one ends it. With `refuse_corrupt` corrupt content is
 /// left as it is, and the operations fail.
-#[napi]
+#[napi(catch_unwind)]
 pub fn apply_entries<'env>(
     env: &'env Env,
     request: AcquireRequest,

@@ -9,6 +9,7 @@ use napi::Env;
 use napi_derive::napi;
 
 use super::convert::{addon_result, millis, AddonFailure, AddonResult};
+use super::panics::contain;
 use super::thread_end::ThreadEndGuard;
 use super::threads::{
     in_background, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
@@ -23,6 +24,7 @@ use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait, WaitPolicy};
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
+use crate::util::panic_test::panic_if_asked;
 
 /// A held lock and the content that was read under it.
 struct LockedContent {
@@ -116,6 +118,7 @@ impl AcquireRequest {
     }
 
     pub(super) fn options(&self) -> LockOptions {
+        panic_if_asked("options", self.path.as_ref());
         let since = millis(self.elapsed_ms).and_then(|elapsed| Instant::now().checked_sub(elapsed));
         LockOptions {
             timeout: millis(self.timeout_ms),
@@ -146,7 +149,7 @@ pub struct Acquisition {
 
 enum AcquisitionState {
     Waiting,
-    Done(Box<Result<LockedContent>>),
+    Done(Box<Result<LockedContent, AddonFailure>>),
     /// The lock was taken, or the wait was cancelled: a lock that comes now is released.
     Closed,
 }
@@ -154,7 +157,7 @@ enum AcquisitionState {
 #[napi]
 impl Acquisition {
     /// Prepares the wait.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new(request: AcquireRequest) -> Self {
         let token = CancelToken::new();
         let mut options = request.options();
@@ -167,7 +170,7 @@ impl Acquisition {
     }
 
     /// Waits. The promise says only that the wait is over: [`take`](Self::take) has its result.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn start<'env>(&self, env: &'env Env) -> napi::Result<Background<'env, AddonResult<()>>> {
         let (request, options) = (self.request.clone(), self.options.clone());
         let state = self.state.clone();
@@ -176,9 +179,11 @@ impl Acquisition {
         let settle = self.settle.clone();
         let wait = move || {
             // JavaScript has a timer for the timeout, and takes what there is by then.
-            let file = request.file();
-            let acquired =
-                file.and_then(|file| acquire(&file, &options, WaitPolicy::BlockInKernel));
+            let acquired = contain(|| {
+                let acquire = |file| acquire(&file, &options, WaitPolicy::BlockInKernel);
+                request.file().and_then(acquire).map_err(AddonFailure::from)
+            });
+            let acquired = acquired.and_then(|acquired| acquired);
             let mut state = lock(&state);
             // A lock that comes too late is dropped here, which releases it.
             if matches!(*state, AcquisitionState::Waiting) {
@@ -192,11 +197,14 @@ impl Acquisition {
     }
 
     /// The lock, once the wait is over. If the wait is not over, ends it with the error of a timeout.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn take(&self) -> AddonResult<LockHandle> {
         let state = std::mem::replace(&mut *lock(&self.state), AcquisitionState::Closed);
         match state {
-            AcquisitionState::Done(acquired) => addon_result(*acquired, LockHandle::new),
+            AcquisitionState::Done(acquired) => match *acquired {
+                Ok(held) => Either::A(LockHandle::new(held)),
+                Err(failure) => Either::B(failure),
+            },
             AcquisitionState::Waiting => {
                 self.token.cancel();
                 settle_once(&self.settle, value_of(()));
@@ -204,15 +212,13 @@ impl Acquisition {
                 let error = self.request.file().map(|file| file.request().timed_out(&wait));
                 Either::B(error.unwrap_or_else(|error| error).into())
             }
-            AcquisitionState::Closed => {
-                Either::B(AddonFailure::internal("a defect of argus-registry: taken twice"))
-            }
+            AcquisitionState::Closed => Either::B(AddonFailure::defect("taken twice")),
         }
     }
 
     /// Ends the wait, and releases the lock if the wait has got it already. The garbage collector would
     /// do that too, at a time that can't be known.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn cancel(&self) {
         abandon(&self.token, &self.state);
         settle_once(&self.settle, value_of(()));
@@ -277,7 +283,7 @@ impl LockHandle {
     }
 
     /// The content that was read under the lock: its text; else, whether there is a file.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn text(&self) -> Either<String, bool> {
         let held = lock(&self.shared);
         let FileText { text, exists } =
@@ -287,7 +293,7 @@ impl LockHandle {
 
     /// Whether a commit that is not durable is not expected to block. For a lock from
     /// [`acquire_at_once`] the answer is yes.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn commits_at_once(&self) -> bool {
         lock(&self.shared)
             .as_ref()
@@ -296,7 +302,7 @@ impl LockHandle {
 
     /// Replaces the content on another thread. The result is what the caller has to be told, if anything.
     /// A commit that fails does not release the lock.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn commit<'env>(
         &self,
         env: &'env Env,
@@ -307,7 +313,7 @@ impl LockHandle {
     }
 
     /// Like [`commit`](Self::commit), on the calling thread.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn commit_sync(&self, request: CommitRequest) -> AddonResult<Option<CommitReport>> {
         let commit = || commit(&self.shared, &request);
         // That an fsync takes long says nothing about the other calls.
@@ -318,7 +324,7 @@ impl LockHandle {
     }
 
     /// Fails if the lock was taken away.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn check(&self) -> AddonResult<()> {
         let checked = lock(&self.shared).as_ref().map_or(Ok(()), |held| held.lock.check_hold());
         addon_result(checked, |()| ())
@@ -326,10 +332,14 @@ impl LockHandle {
 
     /// Releases the lock; a second call does nothing. Returns whether the lock was taken away after a
     /// commit.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn release(&self) -> AddonResult<bool> {
         let held = lock(&self.shared).take();
-        addon_result(held.map_or(Ok(false), |held| held.lock.release()), |is_lost| is_lost)
+        let release = |held: LockedContent| {
+            panic_if_asked("release", &held.lock.paths().target);
+            held.lock.release()
+        };
+        addon_result(held.map_or(Ok(false), release), |is_lost| is_lost)
     }
 }
 
@@ -341,8 +351,7 @@ pub(super) fn allows_inline(file: &Path) -> bool {
 fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<CommitReport>> {
     let mut shared = lock(shared);
     let Some(mut held) = shared.take() else {
-        let message = "a defect of argus-registry: committed after release";
-        return Either::B(AddonFailure::internal(message));
+        return Either::B(AddonFailure::defect("committed after release"));
     };
     let CommitRequest { ref text, durable, keep_old, release } = *request;
     let how = CommitOptions { durable, keep_old, new_file_mode: held.new_file_mode };
@@ -381,7 +390,7 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<Co
 }
 
 /// Takes a lock on the calling thread if that needs no wait and no other call that may block.
-#[napi]
+#[napi(catch_unwind)]
 pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<LockHandle> {
     if !inline_budget::is_available() {
         return None;
@@ -401,7 +410,7 @@ pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<LockHandle> {
 }
 
 /// Waits for a lock on the calling thread, and takes it.
-#[napi]
+#[napi(catch_unwind)]
 pub fn acquire_sync(request: AcquireRequest) -> AddonResult<LockHandle> {
     let file = request.file();
     let acquired = file.and_then(|file| acquire(&file, &request.options(), WaitPolicy::Block));

@@ -1,8 +1,9 @@
 //! What JavaScript calls, behind `lib/`: conversions at the border, and no policy.
 //!
 //! Two rules keep this simple. No call here throws: a failure is a value
-//! ([`AddonFailure`](convert::AddonFailure)), which `lib/errors.js` turns into a `RegistryError`.
-//! And no JavaScript is called back: the updater runs in JavaScript, between the call that takes
+//! ([`AddonFailure`](convert::AddonFailure)), which `lib/errors.js` turns into a `RegistryError`. Only a
+//! panic is thrown, which every export catches (`catch_unwind`), because it would end the process
+//! otherwise. And no JavaScript is called back: the updater runs in JavaScript, between the call that takes
 //! the lock and the one that commits.
 //!
 //! `scripts/typings.mjs` writes the types of all this to `lib/addon/addon.d.ts`.
@@ -12,6 +13,7 @@ mod document;
 mod entries;
 mod held_lock;
 mod messages;
+mod panics;
 mod thread_end;
 mod threads;
 mod watch;
@@ -26,7 +28,7 @@ use napi::Env;
 use napi_derive::napi;
 
 use crate::content::registry_v1::{BYTE_ORDER_MARK, REGISTRY_VERSION};
-use crate::error::Error;
+use crate::error::{Error, MAX_CONTENT_BYTES};
 use crate::files::default_path;
 use crate::files::paths::FilePaths;
 use crate::files::shared_file;
@@ -45,13 +47,13 @@ use threads::{in_background, Background, WorkerPool};
 const BORDER_VERSION: u32 = 1;
 
 /// The version of the border between `lib/` and this addon: `lib/` uses no addon with another one.
-#[napi]
+#[napi(catch_unwind)]
 pub fn border_version() -> u32 {
     BORDER_VERSION
 }
 
 /// The version of the package that this addon belongs to, for error messages.
-#[napi]
+#[napi(catch_unwind)]
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
@@ -71,12 +73,14 @@ pub struct CoreConstants {
     pub heartbeat_interval_ms: f64,
     /// The share of a pause by which it is shortened at most, at random.
     pub heartbeat_jitter: f64,
+    /// The size in bytes of a file above which it is neither read nor written.
+    pub max_content_bytes: f64,
     /// The size in bytes up to which a file is read and written on a thread that must not block.
     pub inline_size_limit: f64,
 }
 
 /// What `lib/` shares with the core. Its modules ask once each, when they are loaded.
-#[napi]
+#[napi(catch_unwind)]
 pub fn core_constants() -> CoreConstants {
     let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
     let lock = LockOptions::default();
@@ -87,6 +91,7 @@ pub fn core_constants() -> CoreConstants {
         ttl_ms: DEFAULT_TTL_MS as f64,
         heartbeat_interval_ms: ms(HeartbeatOptions::default().interval),
         heartbeat_jitter: MAX_JITTER,
+        max_content_bytes: MAX_CONTENT_BYTES as f64,
         inline_size_limit: INLINE_SIZE_LIMIT as f64,
     }
 }
@@ -116,19 +121,19 @@ fn read_text(path: PathBuf) -> AddonResult<FileText> {
 }
 
 /// Reads a file without a lock, on the calling thread.
-#[napi]
+#[napi(catch_unwind)]
 pub fn read_sync(path: String) -> AddonResult<FileText> {
     read_text(path.into())
 }
 
 /// Reads a file without a lock, off the calling thread.
-#[napi]
+#[napi(catch_unwind)]
 pub fn read(env: &Env, path: String) -> napi::Result<Background<'_, AddonResult<FileText>>> {
     in_background(env, WorkerPool::FileWork, move || read_text(path.into()))
 }
 
 /// The one name of a registry: absolute, with symbolic links followed.
-#[napi]
+#[napi(catch_unwind)]
 pub fn resolve(path: String) -> AddonResult<String> {
     let name = FilePaths::resolve(path.as_ref()).and_then(|paths| utf8_path(paths.target));
     addon_result(name, |name| name)
@@ -144,14 +149,14 @@ fn utf8_path(path: PathBuf) -> Result<String, Error> {
 }
 
 /// The holder of a registry's lock; `null` if the lock is free or its holder can't be found out.
-#[napi]
+#[napi(catch_unwind)]
 pub fn holder_now(path: String) -> Option<HolderInfo> {
     inspect_lock(path, Duration::MAX).ok()?.holder.as_ref().map(HolderInfo::from)
 }
 
 /// Where argus keeps its registry, with these variables. JavaScript's environment need not be the
 /// process's: what is assigned to `process.env` stays within a worker thread, and within Bun.
-#[napi]
+#[napi(catch_unwind)]
 pub fn default_path(variables: Object<'_>) -> AddonResult<String> {
     let variable = |name: &str| variables.get::<String>(name).ok().flatten().map(OsString::from);
     addon_result(default_path::registry_path_from(variable).and_then(utf8_path), |path| path)
@@ -173,7 +178,7 @@ pub struct LockReport {
 }
 
 /// Looks at a registry's lock.
-#[napi]
+#[napi(catch_unwind)]
 pub fn inspect(
     env: &Env,
     path: String,
@@ -221,14 +226,14 @@ fn take(lock: &Mutex<Option<KernelLock>>) -> Option<KernelLock> {
 #[napi]
 impl TryLock {
     /// Releases it; a second call does nothing.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn release(&self) -> AddonResult<()> {
         addon_result(take(&self.lock).map_or(Ok(()), KernelLock::release), |()| ())
     }
 }
 
 /// Takes a kernel lock in one try.
-#[napi]
+#[napi(catch_unwind)]
 pub fn try_lock(path: String, shared: bool) -> AddonResult<TryLock> {
     let lock = if shared { try_lock_shared(path) } else { try_lock_exclusive(path) };
     addon_result(lock, TryLock::new)

@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::bindgen_prelude::ToNapiValue;
@@ -11,6 +10,7 @@ use napi::{sys, Env, JsValue, Unknown};
 use napi_derive::napi;
 
 use super::convert::{AddonFailure, AddonResult};
+use super::panics::contain;
 use crate::util::thread_pool::{Dispatch, ThreadPool};
 
 /// The threads that do a piece of work. Two pools: if calls that wait for locks filled all threads,
@@ -43,7 +43,7 @@ thread_local! {
 
 /// From here on, calls of this thread that work in the background return a [`PolledWork`] in place
 /// of a promise. `lib/addon/background.js` says which threads need that.
-#[napi]
+#[napi(catch_unwind)]
 pub fn return_polled_work() {
     POLLS.set(true);
 }
@@ -61,19 +61,18 @@ pub struct PolledWork {
 #[napi]
 impl PolledWork {
     /// Whether the work is over.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn is_over(&self) -> bool {
         self.result.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// The result. To be called once, when the work is over.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn take<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
         let result = self.result.lock().unwrap_or_else(PoisonError::into_inner).take();
         match result {
             Some(make_value) => make_value(env),
-            None => AddonFailure::internal("a defect of argus-registry: asked too early")
-                .into_unknown(env),
+            None => AddonFailure::defect("asked too early").into_unknown(env),
         }
     }
 }
@@ -172,13 +171,11 @@ pub(super) fn run(
     };
     pool.run(Box::new(move |called| {
         settle(match called {
-            Dispatch::Refused => value_of(AddonFailure::internal(
-                "the system refused another thread to this process",
-            )),
+            Dispatch::Refused => {
+                value_of(AddonFailure::refused("the system refused another thread to this process"))
+            }
             // Without a result the caller would wait for ever.
-            Dispatch::PoolThread => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-                value_of(AddonFailure::internal("a defect of argus-registry: its thread panicked"))
-            }),
+            Dispatch::PoolThread => contain(work).unwrap_or_else(value_of),
         });
     }));
 }

@@ -39,7 +39,7 @@ impl WatchHandle {
     }
 
     /// Waits for the next content; `null` once closed. To be called again when it has settled.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn next<'env>(
         &self,
         env: &'env Env,
@@ -62,7 +62,7 @@ impl WatchHandle {
     }
 
     /// Closes the watch and ends a wait that is under way; a second call does nothing.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn close(&self) {
         close(&self.token, &self.slot);
     }
@@ -81,7 +81,7 @@ impl Drop for WatchHandle {
 }
 
 /// Watches a registry.
-#[napi]
+#[napi(catch_unwind)]
 pub fn watch(path: String) -> AddonResult<WatchHandle> {
     addon_result(watch_registry(path), WatchHandle::new)
 }

@@ -14,7 +14,7 @@ use crate::warning::Warning;
 ///
 /// # Errors
 ///
-/// [`Error::PermissionDenied`] or [`Error::Io`] if the file exists and can't be read.
+/// [`Error::PermissionDenied`], [`Error::TooLarge`] or [`Error::Io`] if the file exists and can't be read.
 pub fn read_registry(path: impl AsRef<Path>) -> Result<(RegistryV1, Vec<Warning>)> {
     let path = path.as_ref();
     interpret(path, shared_file::read(path)?.as_ref())

@@ -59,7 +59,7 @@ impl Default for UpdateOptions {
 ///
 /// Those of [`RegistryLock::acquire`]; [`Error::LockLost`]; [`Error::UnsupportedVersion`] for a
 /// registry of a newer schema, which stays as it was; [`Error::Corrupt`] with [`OnCorrupt::Fail`];
-/// [`Error::ReEntrant`] from inside an updater of this registry on this thread; the errors of `updater`.
+/// [`Error::TooLarge`]; [`Error::ReEntrant`] from inside an updater of this registry on this thread; the errors of `updater`.
 pub fn update_registry<T, E: From<Error>>(
     path: impl AsRef<Path>,
     options: &UpdateOptions,

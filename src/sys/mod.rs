@@ -87,7 +87,7 @@ pub(crate) fn read_start(file: &File, limit: usize) -> io::Result<Vec<u8>> {
 /// Reads from the start of a file until it has `enough` bytes or the file ends. A single read may
 /// return more than `enough`, up to `limit`.
 fn read_enough(file: &File, enough: usize, limit: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; limit];
+    let mut bytes = zeroed(limit)?;
     let mut filled = 0;
     while filled < enough {
         match read_at(file, &mut bytes[filled..], filled as u64) {
@@ -101,17 +101,28 @@ fn read_enough(file: &File, enough: usize, limit: usize) -> io::Result<Vec<u8>> 
     Ok(bytes)
 }
 
-/// Reads all of an open file, whose size when it was opened is `size`.
-pub(crate) fn read_all(mut file: &File, size: u64) -> io::Result<Vec<u8>> {
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
+/// A buffer. Fails where the memory for it can't be had: a `vec!` would end the process.
+fn zeroed(size: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(size).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    bytes.resize(size, 0);
+    Ok(bytes)
+}
+
+/// Reads all of an open file, whose size when it was opened is `size`, but at most one byte more than
+/// `limit`: enough to show that the file is larger.
+pub(crate) fn read_all(mut file: &File, size: u64, limit: u64) -> io::Result<Vec<u8>> {
+    let size = usize::try_from(size.min(limit)).unwrap_or(usize::MAX);
     // The buffer has room for one more byte, which shows whether the file has grown: one that has
     // not is read in one call.
-    let mut bytes = read_enough(file, size, size.saturating_add(1))?;
+    // Read at least once: some file systems have files whose size they give as 0.
+    let mut bytes = read_enough(file, size.max(1), size.saturating_add(1))?;
     if bytes.len() > size {
-        // A file that is only ever replaced in one step does not grow while it is open.
+        // A file that is only ever replaced in one step does not grow while it is open. `read_to_end`
+        // fails where it can't get memory.
         bytes.clear();
         io::Seek::rewind(&mut file)?;
-        file.read_to_end(&mut bytes)?;
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     }
     Ok(bytes)
 }
@@ -151,4 +162,25 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 /// A random number from 0 up to 1, such as for jitter.
 pub(crate) fn random_fraction() -> f64 {
     f64::from(u32::from_ne_bytes(random())) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that grows while it is read has no end to be reached.
+    #[cfg(unix)]
+    #[test]
+    fn what_has_no_end_is_read_up_to_one_byte_above_the_limit() {
+        let zeros = File::open("/dev/zero").unwrap();
+        for size in [0, 10, 1_000, 2_000, u64::MAX] {
+            assert_eq!(read_all(&zeros, size, 1_000).unwrap().len(), 1_001, "{size}");
+        }
+    }
+
+    #[test]
+    fn memory_that_can_not_be_had_is_an_error() {
+        let error = zeroed(isize::MAX as usize).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
+    }
 }

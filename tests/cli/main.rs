@@ -14,6 +14,7 @@ mod reference;
 mod run;
 mod run_signals;
 mod running;
+mod sizes;
 mod status;
 mod support;
 

@@ -10,6 +10,13 @@ fn a_dependent_links_no_addon() {
     assert_eq!(crate_types.join("").trim(), r#"crate-type = ["rlib"]"#);
 }
 
+/// An addon that does not unwind would end the process of its host with each panic.
+#[test]
+fn panics_unwind_in_every_profile() {
+    let manifest = include_str!("../../Cargo.toml");
+    assert!(!manifest.lines().any(|line| line.starts_with("panic =")));
+}
+
 /// On Windows and macOS, documents brought `sysinfo` and `windows`, which only registries need.
 #[test]
 fn a_dependent_can_leave_sysinfo_out() {

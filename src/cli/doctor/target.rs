@@ -1,8 +1,10 @@
 //! What the doctor examines: a folder, and perhaps one file in it.
 
-use std::fs::{self, FileType, OpenOptions};
+use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+
+use argus_registry::MAX_CONTENT_BYTES;
 
 use super::report::DoctorCheck;
 use crate::exit::hint;
@@ -70,7 +72,15 @@ impl DoctorTarget {
     pub(super) fn check_access(&self) -> Vec<DoctorCheck> {
         let Some(file) = &self.file else { return Vec::new() };
         let shown = file.display();
-        let mut checks = vec![match fs::read(file) {
+        let mut checks = vec![match File::open(file).and_then(|file| file.metadata()) {
+            Ok(found) if found.len() > MAX_CONTENT_BYTES => {
+                let message = format!(
+                    "{shown} has {} bytes, more than the {MAX_CONTENT_BYTES} that are read, so every \
+                     call on it fails",
+                    found.len()
+                );
+                DoctorCheck::fail("read", message).next("make it smaller or move it away")
+            }
             Ok(_) => DoctorCheck::ok("read", format!("{shown} can be read by this user")),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 DoctorCheck::ok("read", format!("{shown} does not exist yet"))

@@ -4,3 +4,4 @@ mod atomic_write;
 mod mounts;
 #[cfg(target_os = "linux")]
 mod shared_file;
+mod sizes;

@@ -4,6 +4,7 @@ mod guard;
 mod lockfile;
 #[cfg(target_os = "linux")]
 mod loss;
+mod panics;
 mod registry_lock;
 mod stale_lockfile;
 #[cfg(target_os = "linux")]

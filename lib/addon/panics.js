@@ -1,0 +1,87 @@
+'use strict'
+
+// The addon's functions, made to throw nothing but a RegistryError. A failure is a value that they return; what
+// they throw is a defect: a panic of the Rust code, which Rust has caught at the border.
+
+/** @typedef {typeof import('./addon.d.ts')} Addon */
+
+const { RegistryError, messageOf } = require('../errors.js')
+
+/** The name of a function that throws nothing else, also if another copy of this package has made it. */
+const contained = Symbol.for('argus-registry.contained')
+
+/**
+ * @param {Addon} addon
+ * @param {unknown} error
+ */
+const defect = (addon, error) => {
+	const panic = addon.takePanic() ?? messageOf(error)
+	const message = `a defect of argus-registry: ${panic}. Please report it.`
+	return new RegistryError('INTERNAL', message, { path: '', cause: error })
+}
+
+/** @typedef {(this: unknown, ...args: unknown[]) => unknown} Call */
+
+/**
+ * @param {Addon} addon
+ * @param {Call} call
+ */
+const containCall = (addon, call) =>
+	Object.assign(
+		/** @type {Call} */
+		(
+			function (...args) {
+				try {
+					return call.apply(this, args)
+				} catch (error) {
+					throw defect(addon, error)
+				}
+			}
+		),
+		{ [contained]: true },
+	)
+
+/**
+ * @param {Addon} addon
+ * @param {Function} Class
+ */
+const containClass = (addon, Class) => {
+	// In place, because the addon makes objects of the class too.
+	for (const name of Object.getOwnPropertyNames(Class.prototype)) {
+		const method = Class.prototype[name]
+		if (name === 'constructor' || method[contained]) continue
+		Class.prototype[name] = containCall(addon, method)
+	}
+	return new Proxy(Class, {
+		construct: (target, args, newTarget) => {
+			try {
+				return Reflect.construct(target, args, newTarget)
+			} catch (error) {
+				throw defect(addon, error)
+			}
+		},
+	})
+}
+
+/** @param {Function} exported */
+const isClass = ({ prototype }) =>
+	prototype !== undefined && Object.getOwnPropertyNames(prototype).length > 1
+
+/**
+ * The addon, whose functions throw nothing but a RegistryError.
+ *
+ * @param {Addon} addon
+ * @returns {Addon}
+ */
+const containPanics = (addon) => {
+	/** @param {Function} exported */
+	const contain = (exported) =>
+		isClass(exported)
+			? containClass(addon, exported)
+			: containCall(addon, /** @type {Call} */ (exported))
+	const entries = Object.entries(addon).map(([name, exported]) => [name, contain(exported)])
+	// A cast, because each is what it was, but for what it throws.
+	return /** @type {Addon} */ (Object.fromEntries(entries))
+}
+
+module.exports = { containPanics }
