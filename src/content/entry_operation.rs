@@ -250,23 +250,6 @@ fn free_id(
     candidates.find(|id| is_free(id))
 }
 
-/// Whether a claim may replace an entry: that of a dead process, or one that can't be judged and is
-/// older than `ttl`. Without the latter, each new container would find the entries of those that are
-/// gone in its way. An entry that is not a watcher's is never replaced: nothing tells what it is for.
-fn may_be_replaced(
-    entry: &RawEntry<'_>,
-    ttl: Duration,
-    now: u64,
-    caller: &CallingProcess<'_>,
-) -> bool {
-    let Some(fields) = entry.liveness_fields() else { return false };
-    match (caller.state_of)(&fields) {
-        WatcherState::Dead => true,
-        WatcherState::Unknown => is_expired(&fields, ttl, now),
-        WatcherState::Alive | WatcherState::NotOfThisHost => false,
-    }
-}
-
 /// Renews an existing entry. Returns false if the entry can't have a date.
 fn renew(registry: &mut RegistryV1, watcher: &WatcherRef, now: u64, own: &PidScope) -> bool {
     match watcher {

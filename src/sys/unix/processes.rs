@@ -7,8 +7,6 @@ use std::time::SystemTime;
 
 use rustix::io::Errno;
 
-#[cfg(target_os = "linux")]
-use crate::sys::boot_began;
 #[cfg(not(target_os = "linux"))]
 use crate::sys::sysinfo_processes;
 use crate::sys::types::{FileId, ProcessState};
