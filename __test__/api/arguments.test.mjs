@@ -50,7 +50,7 @@ const withOptions = {
 	],
 	claimWatcher: [
 		(path, options) => claimWatcher(path, record('a'), options),
-		[...UPDATE, 'now', 'suffix', 'liveness'],
+		[...UPDATE, 'now', 'suffix', 'liveness', 'ttlMs'],
 	],
 	heartbeatWatcher: [(path, options) => heartbeatWatcher(path, 'a', options), [...UPDATE, 'now']],
 	removeWatcher: [(path, options) => removeWatcher(path, 'a', options), [...UPDATE, 'now']],

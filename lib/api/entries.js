@@ -296,7 +296,7 @@ const announceWatcher = async (path, watcher, options) => {
 
 /** @type {typeof import('../../index.js').claimWatcher} */
 const claimWatcher = async (path, record, options) => {
-	const call = prepareEntry(path, options, 'suffix', 'liveness')
+	const call = prepareEntry(path, options, 'suffix', 'liveness', 'ttlMs')
 	const suffix = flag(call.path, 'suffix', options?.suffix, true)
 	const liveness = flag(call.path, 'liveness', options?.liveness, true)
 	const ttlMs = milliseconds(call.path, 'ttlMs', options?.ttlMs, DEFAULT_TTL_MS)
