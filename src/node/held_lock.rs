@@ -149,7 +149,7 @@ pub struct Acquisition {
 
 enum AcquisitionState {
     Waiting,
-    Done(Box<Result<LockedContent, AddonFailure>>),
+    Done(Box<Result<LockedContent, Box<AddonFailure>>>),
     /// The lock was taken, or the wait was cancelled: a lock that comes now is released.
     Closed,
 }
@@ -181,7 +181,10 @@ impl Acquisition {
             // JavaScript has a timer for the timeout, and takes what there is by then.
             let acquired = contain(|| {
                 let acquire = |file| acquire(&file, &options, WaitPolicy::BlockInKernel);
-                request.file().and_then(acquire).map_err(AddonFailure::from)
+                request
+                    .file()
+                    .and_then(acquire)
+                    .map_err(|error| Box::new(AddonFailure::from(error)))
             });
             let acquired = acquired.and_then(|acquired| acquired);
             let mut state = lock(&state);
@@ -203,7 +206,7 @@ impl Acquisition {
         match state {
             AcquisitionState::Done(acquired) => match *acquired {
                 Ok(held) => Either::A(LockHandle::new(held)),
-                Err(failure) => Either::B(failure),
+                Err(failure) => Either::B(*failure),
             },
             AcquisitionState::Waiting => {
                 self.token.cancel();

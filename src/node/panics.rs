@@ -40,8 +40,9 @@ pub fn take_panic() -> Option<String> {
 
 /// Does something on a thread of the addon. A panic becomes a failure. What the panic unwinds releases its
 /// locks and removes its temp files, and no mutex of this crate is left unusable by a panic.
-pub(super) fn contain<T>(work: impl FnOnce() -> T) -> Result<T, AddonFailure> {
+pub(super) fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Box<AddonFailure>> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
-        AddonFailure::defect(&LAST_PANIC.take().unwrap_or_else(|| "a panic".to_owned()))
+        let panic = LAST_PANIC.take().unwrap_or_else(|| "a panic".to_owned());
+        Box::new(AddonFailure::defect(&panic))
     })
 }

@@ -175,7 +175,7 @@ pub(super) fn run(
                 value_of(AddonFailure::refused("the system refused another thread to this process"))
             }
             // Without a result the caller would wait for ever.
-            Dispatch::PoolThread => contain(work).unwrap_or_else(value_of),
+            Dispatch::PoolThread => contain(work).unwrap_or_else(|failure| value_of(*failure)),
         });
     }));
 }

@@ -136,7 +136,7 @@ fn a_copy_that_can_not_be_read_is_left_alone_and_a_new_one_is_made() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new();
     let unreadable = folder.keep(b"bad").unwrap();
-    fs::set_permissions(&unreadable, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&unreadable, fs::Permissions::from_mode(0o000)).unwrap();
     let kept = folder.keep(b"bad").unwrap();
     assert!(kept.exists());
     // Root may read it.
