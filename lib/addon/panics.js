@@ -52,6 +52,7 @@ const containClass = (addon, Class) => {
 		if (name === 'constructor' || method[contained]) continue
 		Class.prototype[name] = containCall(addon, method)
 	}
+	Object.assign(Class, { [contained]: true })
 	return new Proxy(Class, {
 		construct: (target, args, newTarget) => {
 			try {
@@ -68,20 +69,20 @@ const isClass = ({ prototype }) =>
 	prototype !== undefined && Object.getOwnPropertyNames(prototype).length > 1
 
 /**
- * The addon, whose functions throw nothing but a RegistryError.
+ * Makes the addon's functions throw nothing but a RegistryError; returns the addon.
  *
  * @param {Addon} addon
  * @returns {Addon}
  */
 const containPanics = (addon) => {
-	/** @param {Function} exported */
-	const contain = (exported) =>
-		isClass(exported)
-			? containClass(addon, exported)
-			: containCall(addon, /** @type {Call} */ (exported))
-	const entries = Object.entries(addon).map(([name, exported]) => [name, contain(exported)])
-	// A cast, because each is what it was, but for what it throws.
-	return /** @type {Addon} */ (Object.fromEntries(entries))
+	// In place, because all copies of this package in the thread have this object.
+	// A cast, because each function stays what it is, but for what it throws.
+	const exported = /** @type {Record<string, any>} */ (addon)
+	for (const [name, value] of Object.entries(exported)) {
+		if (value[contained]) continue
+		exported[name] = isClass(value) ? containClass(addon, value) : containCall(addon, value)
+	}
+	return addon
 }
 
 module.exports = { containPanics }

@@ -122,7 +122,7 @@ impl fmt::Display for Error {
                     ),
                     false => write!(
                         f,
-                        "{path} has {size} bytes or more; files of over {limit} bytes are not read; \
+                        "{path} has {size} bytes or more, and files of over {limit} bytes are not read; \
                          make it smaller or move it away"
                     ),
                 }
