@@ -49,9 +49,9 @@ test('two copies do their operations on one registry in order of arrival, each i
 	const copies = twoPackages(at).map(({ copy, native }) => {
 		const { applyEntries, EntryOperation } = native
 		// The other copy may be of another version, with other objects in its memory.
-		native.applyEntries = (request, operations, durable) => {
+		native.applyEntries = (request, operations, ...rest) => {
 			strangers.push(...operations.filter((each) => !(each instanceof EntryOperation)))
-			return applyEntries(request, operations, durable)
+			return applyEntries(request, operations, ...rest)
 		}
 		return copy
 	})
