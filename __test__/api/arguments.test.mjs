@@ -32,7 +32,7 @@ import { skipIf } from '../support/skip.mjs'
 const same = (value) => value
 
 /** Every call with options, and its options. */
-const UPDATE = ['timeoutMs', 'staleMs', 'durable', 'signal', 'onWarning']
+const UPDATE = ['timeoutMs', 'staleMs', 'durable', 'onCorrupt', 'signal', 'onWarning']
 const CALL = ['timeoutMs', 'staleMs', 'signal']
 const withOptions = {
 	updateRegistry: [(path, options) => updateRegistry(path, same, options), UPDATE],

@@ -11,9 +11,9 @@ const TIMEOUT_MS = 60_000
 
 /**
  * Runs a program that leaves; returns what its `exit` handlers noted. `leave` is what such a handler
- * calls; `stuck` never settles.
+ * calls; `stuck` never settles. `isCut`: the end of the process may interrupt an operation of the addon.
  */
-const leaving = (t, body, { status: expected = 0, registry = EMPTY } = {}) => {
+const leaving = (t, body, { status: expected = 0, registry = EMPTY, isCut = false } = {}) => {
 	const at = folder(t)
 	at.put(print(registry))
 	const { command, remove } = asCommand(`${importPackage}
@@ -41,10 +41,8 @@ const leaving = (t, body, { status: expected = 0, registry = EMPTY } = {}) => {
 	const options = { encoding: 'utf8', timeout: TIMEOUT_MS }
 	const { status, signal, stdout, stderr } = spawnSync(file, args, options)
 	assert.deepEqual([status, signal], [expected, null], stderr)
-	assert.deepEqual(
-		at.others().filter((name) => !name.startsWith('doc.')),
-		[],
-	)
+	const others = at.others().filter((name) => !name.startsWith('doc.'))
+	if (!isCut) assert.deepEqual(others, [])
 	const { version, updatedAt, watchers, ...rest } = at.json()
 	return { notes: JSON.parse(stdout), file: Object.keys(rest).join(), watchers }
 }
@@ -179,6 +177,7 @@ test('operations on entries and heartbeats give way', (t) => {
 			await turn()
 		}
 		process.exit()`,
+		{ isCut: true },
 	)
 	assert.deepEqual(notes, ['left'])
 	assert.ok(watchers.app)
@@ -245,7 +244,10 @@ test('a program that emits exit itself goes on, and so do its updates', (t) => {
 		await turn()
 		leave()
 		end.abort()
-		print()`,
+		await turn()
+		print()
+		// Node has taken the event for the end of a program that still awaits.
+		process.exit(0)`,
 	)
 	assert.deepEqual(notes, ['left', 'left,async', 'RE_ENTRANT'])
 	assert.equal(file, 'left,async')

@@ -25,7 +25,9 @@ const sections = {
 			`withLock, ${lock}`,
 			{
 				call: (at, fn, options) =>
-					documentIn(at, lock, { ...options, empty: () => EMPTY }).withLock(fn, PATIENT),
+					documentIn(at, lock, { ...options, empty: () => EMPTY }).withLock(fn, {
+						timeoutMs: PATIENT.timeoutMs,
+					}),
 				lockFile: (at) => (lock === 'registry' ? at.lockfile : join(at.dir, filesOf(at, lock)[1])),
 			},
 		]),
@@ -139,7 +141,9 @@ test('every call that has written when its lock is taken away succeeds, with a w
 			const told = []
 			const options = { durable, timeoutMs: 0, onWarning: ({ code, path }) => told.push([code, path]) }
 			const queued = { ...options, timeoutMs: 60000 }
-			const document = (file, lock) => new registry.Document(file, { ...options, lock, empty: () => empty })
+			const document = (file, lock) => new registry.Document(file, {
+				durable, onWarning: options.onWarning, lock, empty: () => empty,
+			})
 			const look = async (name, call) => {
 				await call()
 				seen[name + (durable ? ', durable' : '')] = told.splice(0)

@@ -20,8 +20,9 @@ const { unlessAborted, updateAborted } = require('../locking/abort-signal.js')
 const { submitUpdate } = require('../locking/batch.js')
 const { waitSync } = require('../locking/held-lock.js')
 const { runLocked } = require('../locking/locked-section.js')
-const { giveUpIfLeaving, isInside, refuseSync } = require('../locking/queue.js')
+const { isInside, refuseSync } = require('../locking/queue.js')
 const { updateSync } = require('../locking/sync-update.js')
+const { giveUpIfLeaving } = require('../locking/thread-state.js')
 const {
 	checkCall,
 	checkFunction,

@@ -7,7 +7,7 @@
 /** @import { EntryOperation } from '../addon/addon.d.ts' */
 /** @import { LockCall } from '../options.js' */
 /** @import { Settlements } from '../locking/batch-member.js' */
-/** @import { QueuedCall } from '../locking/queue.js' */
+/** @import { QueuedCall } from '../locking/thread-state.js' */
 
 /**
  * An operation as the addon reads it, from JSON. JSON carries every string and number of

@@ -7,7 +7,7 @@
 
 const native = require('../addon/load.js')
 const { unwrap } = require('../errors.js')
-const { giveUpIfLeaving } = require('../locking/queue.js')
+const { giveUpIfLeaving } = require('../locking/thread-state.js')
 const { checkPath } = require('../options.js')
 
 /**

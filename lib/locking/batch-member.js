@@ -4,7 +4,7 @@
 // the member of a batch, and is settled when the batch is done.
 
 /** @import { LockCall } from '../options.js' */
-/** @import { QueuedCall } from './queue.js' */
+/** @import { QueuedCall } from './thread-state.js' */
 
 const { runQueued } = require('./queue.js')
 

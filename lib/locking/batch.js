@@ -9,7 +9,7 @@
 /** @import { LockCall } from '../options.js' */
 /** @import { Settlements } from './batch-member.js' */
 /** @import { Change } from './held-lock.js' */
-/** @import { QueuedCall } from './queue.js' */
+/** @import { QueuedCall } from './thread-state.js' */
 
 /**
  * What an update writes: what its updater returns, or a text.

@@ -17,7 +17,7 @@ const { RegistryError, isFailure, unwrap } = require('../errors.js')
 const { MAX_TIMER_MS, deliverWarning, acquireRequest, remainingMs } = require('../options.js')
 const { unlessAborted, updateAborted } = require('./abort-signal.js')
 const { isTurnDue, letLoopTurn } = require('./event-loop.js')
-const { isLeaving, onLeaving } = require('./queue.js')
+const { isLeaving, onLeaving } = require('./thread-state.js')
 
 const { inlineSizeLimit } = native.coreConstants()
 
