@@ -67,6 +67,14 @@ test('macOS: a newer system, a wrong signature and a path of the machine that bu
 	assert.deepEqual(ofMac({ signature: 'the hash of page 3 is wrong' }), [
 		'its signature: the hash of page 3 is wrong',
 	])
+	assert.deepEqual(ofMac({ signature: 'none' }), ['its signature: none'])
+	const forX64 = {
+		...addonForMac,
+		machine: 'X86_64',
+		installName: '@rpath/argus-registry.darwin-x64.node',
+		signature: 'none',
+	}
+	assert.deepEqual(problemsOf(release('darwin-x64'), 'addon', forX64, file), [])
 	assert.match(ofMac({ installName: '/tmp/libargus_registry.dylib' })[0], /install name is \/tmp/)
 	// Looked up in whatever is loaded: it would be there by chance.
 	assert.deepEqual(ofMac({ imports: ['CFRelease'] }), ['no library has CFRelease, which it needs'])
