@@ -10,6 +10,7 @@ import { makeBundle } from './bundle.mjs'
 import { programPackages } from './program-packages.mjs'
 import { borderProblem, makeTypings, typingsFile } from './typings.mjs'
 import { forbiddenWords } from './words.mjs'
+import { workflowProblems, workflows } from './workflows.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const { addonFile, packageOf, platforms, targets } = table
@@ -114,6 +115,10 @@ for (const path of [['package-lock.json'], ['benchmark', 'package-lock.json']]) 
 
 const cargoVersion = /^version = "(.+)"$/m.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8'))[1]
 step('Cargo.toml and package.json have the same version', cargoVersion === version)
+
+const inWorkflows = await workflowProblems(workflows())
+for (const problem of inWorkflows) console.log(problem)
+step('workflows: actionlint', inWorkflows.length === 0)
 
 const stale = await outdated()
 step(

@@ -21,6 +21,7 @@ const SEARCHED = [
 	'README.md',
 	'ARCHITECTURE.md',
 	'CONTRIBUTING.md',
+	'RELEASING.md',
 	'CHANGELOG.md',
 ]
 

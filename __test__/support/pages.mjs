@@ -6,7 +6,13 @@ import { fileURLToPath } from 'node:url'
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 
-const AT_THE_ROOT = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md']
+const AT_THE_ROOT = [
+	'README.md',
+	'ARCHITECTURE.md',
+	'CONTRIBUTING.md',
+	'CHANGELOG.md',
+	'RELEASING.md',
+]
 
 const pagesIn = (folder) =>
 	readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {

@@ -1,0 +1,249 @@
+// Rehearses a release: publishes all npm packages to a registry on the loopback interface, and installs and uses
+// them as users do, each time in an empty folder.
+
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import platforms from '../../lib/addon/platforms.js'
+import { install as installRuntime, runtimes } from '../runtime-installs.mjs'
+import { clients } from './clients.mjs'
+import { startRegistry } from './local-registry.mjs'
+import { checkPackages } from './package-checks.mjs'
+import { writeTable } from './page.mjs'
+import { root } from './paths.mjs'
+import { platformPackages, stage } from './stage.mjs'
+import { markdownTable } from './table.mjs'
+
+const usage = `npm run release:rehearse -- [CLIENT...] [--write-page]
+
+Publishes the packages to a registry on this machine's loopback interface. Every client, or those that are named,
+install them from there, and run them:
+  ${clients.map(({ name, version }) => `${name}@${version}`).join(', ')}
+Without names, every version of Node runs them, too. Clients and registry are installed from npm into target/. Needs
+the files of \`npm run release:build\`; platforms that are not built are left out, and named.
+--write-page also writes the tables into docs/platforms.md, if nothing failed.`
+
+const NAME = 'argus-registry'
+const { PROGRAM_PACKAGE } = platforms
+
+/** The example of the README: once for each kind of module. */
+const readExample = () => {
+	const readme = readFileSync(join(root, 'README.md'), 'utf8')
+	const [, code] = /^```js\n(import .*?)^```$/ms.exec(readme)
+	return code
+}
+
+const asCommonJs = (code) => {
+	const [first, ...rest] = code.split('\n')
+	const imported = first.replace('import', 'const').replace(/ from '(.*)'/, " = require('$1')")
+	return `${imported}\n;(async () => {\n${rest.join('\n')}\n})()\n`
+}
+
+/** An environment in which nothing of this machine's configuration is seen, only the rehearsal's registry. */
+const environment = (home, url) => ({
+	PATH: process.env.PATH,
+	HOME: home,
+	TMPDIR: home,
+	CI: '1',
+	NO_COLOR: '1',
+	npm_config_registry: url,
+	npm_config_fund: 'false',
+	npm_config_audit: 'false',
+	npm_config_update_notifier: 'false',
+	NPM_CONFIG_REGISTRY: url,
+	BUN_CONFIG_REGISTRY: url,
+	YARN_REGISTRY: url,
+	DENO_DIR: join(home, 'deno'),
+	DENO_NO_UPDATE_CHECK: '1',
+})
+
+const run = ([command, ...args], cwd, env) => {
+	const { status, stdout, stderr, error } = spawnSync(command, args, {
+		cwd,
+		env,
+		encoding: 'utf8',
+		timeout: 300_000,
+	})
+	const output = `${stdout ?? ''}${stderr ?? ''}${error?.message ?? ''}`
+	return { isRight: status === 0, stdout: stdout ?? '', output }
+}
+
+/** An empty project in a folder of its own. */
+const makeProject = (client, registry, work) => {
+	const folder = mkdtempSync(join(work, 'project-'))
+	writeFileSync(join(folder, 'package.json'), '{"name":"rehearsal","private":true}\n')
+	client.configure?.(folder, registry)
+	return { folder, env: environment(join(work, 'home'), registry.url) }
+}
+
+/** A project with the package installed by a client, and what the client said. */
+const installedBy = (client, program, registry, work, options = {}) => {
+	const project = makeProject(client, registry, work)
+	return { ...project, ...run(client.install(program, NAME, options), project.folder, project.env) }
+}
+
+/** One cell of the table: `right`, or FAILED with the output printed. */
+const cell = (what, isRight, output, right = 'ok') => {
+	if (!isRight) console.log(`\nFAILED ${what}:\n${output}`)
+	return isRight ? right : 'FAILED'
+}
+
+/** Runs the example of the README as a kind of module. */
+const runsExample = (client, program, { folder, env }, extension, code) => {
+	const file = `example.${extension}`
+	writeFileSync(join(folder, file), code)
+	rmSync(join(folder, 'registry.json'), { force: true })
+	const { isRight, output } = run(client.runs(program)(file), folder, env)
+	return cell(
+		`${client.name}: ${file}`,
+		isRight && /id: ["']app["']/.test(output) && output.includes('9223'),
+		output,
+	)
+}
+
+/** Installs the package of the program beside the other, and starts it. */
+const runsProgram = (client, program, { folder, env }) => {
+	const what = `${client.name}: ${PROGRAM_PACKAGE} status`
+	const added = run(client.install(program, PROGRAM_PACKAGE, {}), folder, env)
+	if (!added.isRight) return cell(what, false, added.output)
+	const command = [PROGRAM_PACKAGE, 'status', 'registry.json']
+	const { isRight, output } = run(client.programs(program, command), folder, env)
+	return cell(what, isRight && output.includes('registry.json'), output)
+}
+
+/** The error of a package whose optional package is left out: it has to name the cure. */
+const saysHowToInstall = (client, program, { folder, env }, code) => {
+	writeFileSync(join(folder, 'example.mjs'), code)
+	const { isRight, output } = run(client.runs(program)('example.mjs'), folder, env)
+	const isClear = !isRight && output.includes('install it without --omit=optional')
+	return cell(`${client.name}: without optional packages`, isClear, output, 'clear error')
+}
+
+/** Installs what is locked as on another system, and runs the example. */
+const runsLockedElsewhere = (client, program, project, code) => {
+	for (const command of client.lockElsewhere(program, NAME)) {
+		const { isRight, output } = run(command, project.folder, project.env)
+		if (!isRight) return cell(`${client.name}: ${command.join(' ')}`, isRight, output)
+	}
+	return runsExample(client, program, project, 'mjs', code)
+}
+
+const rehearse = (client, registry, work, code) => {
+	console.log(`${client.name} ${client.version} ...`)
+	const program = client.prepare()
+	const install = (options) => installedBy(client, program, registry, work, options)
+	const project = install()
+	return [
+		client.name,
+		client.version,
+		cell(`${client.name}: install`, project.isRight, project.output),
+		runsExample(client, program, project, 'mjs', code),
+		runsExample(client, program, project, 'cjs', asCommonJs(code)),
+		runsProgram(client, program, project),
+		client.options.includes('ignoreScripts')
+			? runsExample(client, program, install({ ignoreScripts: true }), 'mjs', code)
+			: '-',
+		client.options.includes('omitOptional')
+			? saysHowToInstall(client, program, install({ omitOptional: true }), code)
+			: '-',
+		client.lockElsewhere
+			? runsLockedElsewhere(client, program, makeProject(client, registry, work), code)
+			: '-',
+	]
+}
+
+/** Runs the example of the README by each version of Node, from one installation. */
+const rehearseRuntimes = (registry, work, code) => {
+	const npm = clients.find(({ name }) => name === 'npm')
+	const project = installedBy(npm, npm.prepare(), registry, work)
+	return runtimes
+		.filter(({ kind }) => kind === 'node')
+		.map((runtime) => {
+			console.log(`${runtime.label} ...`)
+			installRuntime(runtime)
+			const client = { name: runtime.label, runs: () => (file) => [runtime.binary, file] }
+			return [
+				'Node',
+				runtime.version,
+				runsExample(client, undefined, project, 'mjs', code),
+				runsExample(client, undefined, project, 'cjs', asCommonJs(code)),
+			]
+		})
+}
+
+const head = [
+	'client',
+	'version',
+	'install',
+	'ESM',
+	'CommonJS',
+	'program',
+	'--ignore-scripts',
+	'--omit=optional',
+	'locked elsewhere',
+]
+
+const runtimeHead = ['runtime', 'version', 'ESM', 'CommonJS']
+
+/** Publishes the folders to the rehearsal's registry. */
+const publishAll = (folders, { url, port }, work) => {
+	const home = join(work, 'home')
+	mkdirSync(home, { recursive: true })
+	// The npm client sends nothing without a token. Any will do.
+	writeFileSync(join(home, '.npmrc'), `//127.0.0.1:${port}/:_authToken=rehearsal\n`)
+	for (const folder of folders) {
+		const { isRight, output } = run(['npm', 'publish', folder], work, environment(home, url))
+		if (!isRight) throw new Error(`npm can't publish ${folder}: ${output}`)
+	}
+}
+
+const main = async (args) => {
+	if (args.includes('--help')) return console.log(usage)
+	const names = args.filter((each) => each !== '--write-page')
+	const chosen = clients.filter(
+		({ name, version }) =>
+			names.length === 0 || names.some((each) => each === name || each === `${name}@${version}`),
+	)
+	const isUnknown = (each) =>
+		!clients.some(({ name, version }) => each === name || each === `${name}@${version}`)
+	const unknown = names.find(isUnknown)
+	if (unknown !== undefined) throw new Error(`there is no client ${unknown}\n\n${usage}`)
+	const packages = platformPackages()
+	const built = packages.filter(({ missing }) => missing.length === 0)
+	for (const { manifest, missing } of packages) {
+		if (missing.length > 0) console.log(`${manifest.name} is left out: no ${missing.join(', ')}`)
+	}
+	const folders = await stage(built)
+	console.log('Checking the packages ...')
+	const checks = checkPackages(folders)
+	const work = mkdtempSync(join(tmpdir(), 'argus-rehearsal-'))
+	const registry = await startRegistry(join(work, 'registry'))
+	let rows
+	let runtimeRows = []
+	try {
+		publishAll(folders, registry, work)
+		const code = readExample()
+		rows = chosen.map((client) => rehearse(client, registry, work, code))
+		if (names.length === 0) runtimeRows = rehearseRuntimes(registry, work, code)
+	} finally {
+		registry.stop()
+		rmSync(work, { recursive: true, force: true })
+	}
+	const checkRows = checks.map(({ name, isRight, output }) => [name, cell(name, isRight, output)])
+	const tables = [
+		markdownTable(head, rows),
+		...(runtimeRows.length > 0 ? [markdownTable(runtimeHead, runtimeRows)] : []),
+		markdownTable(['check', 'result'], checkRows),
+	].join('\n\n')
+	console.log(`\nNode ${process.version}, ${process.platform} on ${process.arch}\n\n${tables}`)
+	if ([...rows, ...runtimeRows, ...checkRows].some((row) => row.includes('FAILED'))) process.exit(1)
+	if (args.includes('--write-page')) writeTable('release:rehearse', tables)
+}
+
+try {
+	await main(process.argv.slice(2))
+} catch (error) {
+	console.error(`release:rehearse: ${error.message}`)
+	process.exit(1)
+}

@@ -1,0 +1,56 @@
+// How a finished file is started on this machine to ask for its version, or why it can't be.
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { installNode } from './nodes.mjs'
+import { filesFolder } from './paths.mjs'
+
+const isThere = (command) => !spawnSync(command, ['--version'], { stdio: 'ignore' }).error
+
+/** Where Debian's cross packages have the C library of another processor. */
+const ARM64_SYSROOT = '/usr/aarch64-linux-gnu'
+
+/** How programs for arm64 run on Linux x64: emulated, with the C library of a cross package. */
+const emulator = () => {
+	if (!isThere('qemu-aarch64') || !existsSync(join(ARM64_SYSROOT, 'lib', 'libstdc++.so.6'))) {
+		const packages = 'qemu-user libc6-arm64-cross libstdc++6-arm64-cross'
+		return { reason: `no qemu-aarch64 with libraries (on Debian: apt-get install ${packages})` }
+	}
+	return { command: ['qemu-aarch64', '-L', ARM64_SYSROOT] }
+}
+
+const hostIsMusl = () =>
+	process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime
+
+/** What starts a program of a platform here: `{ command }`, the words before the program, or `{ reason }`. */
+const starter = ({ platform, os, cpu }, kind) => {
+	if (os !== process.platform) return { reason: `for another system than ${process.platform}` }
+	const isMusl = platform.endsWith('-musl')
+	// A program for musl has its C library in it.
+	if (os === 'linux' && kind === 'addon' && isMusl !== hostIsMusl()) {
+		return { reason: 'for another C library than that of this Node' }
+	}
+	if (cpu === process.arch) return { command: [] }
+	if (os === 'linux' && cpu === 'arm64') return emulator()
+	return { reason: `for another processor than ${process.arch}` }
+}
+
+const says = (command, args) =>
+	execFileSync(command, args, { encoding: 'utf8', timeout: 60_000 }).trim()
+
+/** The version that a file says it has: `{ version, how }`, or `{ reason }` if it can't run here. Throws if it should. */
+export const versionOf = (release, kind) => {
+	const { command, reason } = starter(release, kind)
+	if (!command) return { reason }
+	const file = join(filesFolder, release[kind])
+	const how = command[0] ?? 'native'
+	if (kind === 'program') {
+		const [first, ...rest] = [...command, file, '--version']
+		return { version: says(first, rest).replace(/^argus-registry /, ''), how }
+	}
+	const node = release.cpu === process.arch ? process.execPath : installNode(release)
+	const script = `console.log(require(${JSON.stringify(file)}).version())`
+	const [first, ...rest] = [...command, node, '-e', script]
+	return { version: says(first, rest), how }
+}
