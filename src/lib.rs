@@ -168,6 +168,8 @@ pub use registry::entries::{
 pub use registry::heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
 pub use registry::read::read_registry;
 pub use registry::update::{update_registry, with_registry_lock, write_registry, UpdateOptions};
+#[doc(hidden)]
+pub use sys::canonicalize;
 pub use util::backoff::Backoff;
 pub use util::cancel::CancelToken;
 pub use warning::{OnCorrupt, OnWarning, Warning};

@@ -16,6 +16,8 @@ mod shell;
 #[cfg(unix)]
 mod signals;
 mod status;
+#[cfg(windows)]
+mod windows_command;
 
 use std::env;
 use std::ffi::OsString;

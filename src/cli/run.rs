@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use argus_registry::{
-    inspect_lock, lock_exclusive, lock_shared, KernelLock, LockOptions, RegistryLock,
+    canonicalize, inspect_lock, lock_exclusive, lock_shared, KernelLock, LockOptions, RegistryLock,
 };
 
 use crate::args::{RegistryArgs, RunArgs};
@@ -16,6 +16,8 @@ use crate::lock_target::{lock_file_error, usage_error, LockTarget};
 use crate::output;
 #[cfg(unix)]
 use crate::signals::SignalForwarder;
+#[cfg(windows)]
+use crate::windows_command;
 
 /// The environment variable that tells the command which locks are held exclusively while it runs.
 /// It is a list as the variable `PATH` is, because one `run` may run inside another.
@@ -89,7 +91,7 @@ fn lock_identity(target: &LockTarget) -> Result<PathBuf, CommandError> {
         }
         LockTarget::LockFile { lock_file, .. } => {
             let folder = lock_file.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+            let folder = canonicalize(folder.unwrap_or(Path::new(".")));
             Ok(match (folder, lock_file.file_name()) {
                 (Ok(folder), Some(name)) => folder.join(name),
                 // The attempt to lock it will fail, with the reason.
@@ -127,6 +129,8 @@ fn execute(words: &[OsString], variable: &str, locks: &OsStr) -> Result<ExitStat
     let [program, arguments @ ..] = words else {
         return Err(usage_error("there is no command to run"));
     };
+    #[cfg(windows)]
+    let program = &windows_command::find_command(program);
     let mut command = Command::new(program);
     command.args(arguments).env(variable, locks);
     // Before the command starts: a signal between its start and this call would end only this
@@ -134,6 +138,11 @@ fn execute(words: &[OsString], variable: &str, locks: &OsStr) -> Result<ExitStat
     #[cfg(unix)]
     let signals = SignalForwarder::new().map_err(|error| {
         CommandError::new(Exit::Registry, format!("cannot catch signals: {error}"))
+            .next("nothing was run; run it again")
+    })?;
+    #[cfg(windows)]
+    windows_command::outlive_ctrl_c().map_err(|error| {
+        CommandError::new(Exit::Registry, format!("cannot catch Ctrl-C: {error}"))
             .next("nothing was run; run it again")
     })?;
     let child = command.spawn().map_err(|error| not_run(program, &error))?;

@@ -53,6 +53,7 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
         let lock = self.lock.resolve(paths)?;
         let request = self.lock_request(paths, &lock);
         let wait = Wait::start(options);
+        let _busy = wait.busy_scope();
         let _entered = match self.load_takes_lock() {
             true => Some(UpdateScope::enter(lock.identity(paths), &paths.target)?),
             false => None,
@@ -131,6 +132,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     fn save_resolved(&self, paths: &FilePaths, options: &LockOptions, bytes: &[u8]) -> Result<()> {
         let lock = self.lock.resolve(paths)?;
         let wait = Wait::start(options);
+        let _busy = wait.busy_scope();
         let _entered = UpdateScope::enter(lock.identity(paths), &paths.target)?;
         let lock = self.lock_request(paths, &lock).acquire(&wait)?;
         let old = shared_file::read(&paths.target)?;
@@ -206,6 +208,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     ) -> Result<R, UpdateError<E>> {
         let lock = self.lock.resolve(paths)?;
         let wait = Wait::start(options);
+        let _busy = wait.busy_scope();
         if self.empty.is_none() {
             must_exist(paths)?;
         }
@@ -326,7 +329,7 @@ fn is_newer(error: &Error) -> bool {
 
 /// Fails for a missing document, before a lock file is created for it.
 pub(crate) fn must_exist(paths: &FilePaths) -> Result<()> {
-    let metadata = sys::retry_while_busy(|| fs::metadata(&paths.target));
+    let metadata = sys::retry_while_busy(&paths.target, || fs::metadata(&paths.target));
     metadata.map(|_| ()).map_err(|error| Error::from_io(&paths.target, "read", error))
 }
 

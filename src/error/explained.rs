@@ -49,6 +49,8 @@ pub(super) fn explain_at(path: &Path, source: io::Error) -> io::Error {
              be replaced; mount its folder instead"
                 .to_owned(),
         )
+    } else if sys::is_sharing_violation(&source) {
+        Some("another program has it open; close that program, or try again later".to_owned())
     } else if sys::is_not_permitted(&source) {
         write_block(path)
     } else if source.kind() == io::ErrorKind::NotFound && sys::is_in_deleted_folder(path) {

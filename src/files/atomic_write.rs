@@ -84,7 +84,7 @@ impl Replacement<'_> {
         // write_all: on a disk that fills up, a single write may write a part without an error.
         file.write_all(self.bytes)?;
         if self.durable {
-            file.sync_all()?;
+            sys::sync_opened(file)?;
         }
         Ok(())
     }

@@ -73,7 +73,7 @@ fn copy(path: &Path, old: &OldContent<'_>) -> io::Result<()> {
         sys::copy_attributes(old_file, old.metadata, &file)?;
     }
     sys::write_start(&file, old.bytes)?;
-    file.sync_all()
+    sys::sync_opened(&file)
 }
 
 impl KeptCopy {

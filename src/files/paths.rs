@@ -49,8 +49,12 @@ impl FilePaths {
         if path.as_os_str().is_empty() {
             return Err(invalid("the path is empty"));
         }
-        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        let last = path.as_os_str().as_encoded_bytes().last();
+        if last.is_some_and(|last| path::is_separator(char::from(*last))) {
             return Err(invalid("the path names a folder"));
+        }
+        if sys::names_a_stream(path) {
+            return Err(invalid("the path names a stream of a file"));
         }
         // Most paths need no resolving, which on Linux a single system call shows.
         let is_resolved = is_normalized(path)
@@ -58,10 +62,10 @@ impl FilePaths {
         if is_resolved {
             return Self::of_resolved(path);
         }
-        if let Ok(resolved) = fs::canonicalize(path) {
+        if let Ok(resolved) = sys::canonicalize(path) {
             // A file that was deleted since `canonicalize` counts as missing, not as another kind
             // of file.
-            match sys::retry_while_busy(|| fs::metadata(&resolved)) {
+            match sys::retry_while_busy(&resolved, || fs::metadata(&resolved)) {
                 Ok(metadata) if metadata.is_file() => return Self::of_target(resolved),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Self::of_target(resolved)
@@ -86,6 +90,9 @@ impl FilePaths {
             let file = folder.join(name);
             match fs::read_link(&file) {
                 Ok(target) => current = folder.join(target),
+                Err(_) if sys::NAMES_IGNORE_CASE => {
+                    return Self::of_target(spelled_as_its_siblings(file))
+                }
                 Err(_) => return Self::of_target(file),
             }
         }
@@ -218,7 +225,7 @@ fn is_normalized(path: &Path) -> bool {
 /// Resolves the part of a folder's path that exists, so that two paths of a folder that is yet to
 /// be created resolve to one.
 fn canonicalize_existing_part(folder: &Path) -> PathBuf {
-    let found = folder.ancestors().find_map(|at| Some((at, fs::canonicalize(at).ok()?)));
+    let found = folder.ancestors().find_map(|at| Some((at, sys::canonicalize(at).ok()?)));
     match found {
         Some((existing, canonical)) => match folder.strip_prefix(existing) {
             Ok(rest) if rest.as_os_str().is_empty() => canonical,
@@ -229,6 +236,35 @@ fn canonicalize_existing_part(folder: &Path) -> PathBuf {
     }
 }
 
+/// The path of a file that does not exist, with the name that its guard, its lockfile or its lock file has
+/// on the disk, if that differs in the case of letters only. An existing file's own spelling is found with
+/// its real path.
+fn spelled_as_its_siblings(file: PathBuf) -> PathBuf {
+    let Some(name) = file.file_name().and_then(OsStr::to_str) else { return file };
+    let with = |ending: &str| file.with_file_name(format!("{name}{ending}"));
+    let spelling = |sibling: PathBuf| {
+        let sibling = sibling.file_name()?.to_str()?.to_owned();
+        let found = sys::canonicalize(&file.with_file_name(&sibling)).ok()?;
+        let found = found.file_name()?.to_str()?;
+        let common = sibling.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+        let is_spelling = found.eq_ignore_ascii_case(&sibling);
+        is_spelling.then(|| Some([found.get(..common)?, name.get(common..)?].concat()))?
+    };
+    let siblings = [with(".guard"), with(".lock"), file.with_extension("lock")];
+    match siblings.into_iter().find_map(spelling) {
+        Some(spelling) => file.with_file_name(spelling),
+        None => file,
+    }
+}
+
+/// What follows `prefix` in a name; `None` if the name does not begin with it. On some systems two names
+/// are one if they differ in the case of letters only.
+fn strip_prefix<'a>(name: &'a [u8], prefix: &[u8], ignore_case: bool) -> Option<&'a [u8]> {
+    let (start, rest) = name.split_at_checked(prefix.len())?;
+    let is_prefix = start == prefix || ignore_case && start.eq_ignore_ascii_case(prefix);
+    is_prefix.then_some(rest)
+}
+
 fn temp_prefix(name: &OsStr) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(name);
@@ -237,9 +273,8 @@ fn temp_prefix(name: &OsStr) -> OsString {
 }
 
 fn is_temp(name: &OsStr, prefix: &OsStr) -> bool {
-    let nonce = name
-        .as_encoded_bytes()
-        .strip_prefix(prefix.as_encoded_bytes())
+    let (name, prefix) = (name.as_encoded_bytes(), prefix.as_encoded_bytes());
+    let nonce = strip_prefix(name, prefix, sys::NAMES_IGNORE_CASE)
         .and_then(|rest| rest.strip_suffix(b".tmp"));
     nonce
         .is_some_and(|nonce| nonce.len() == NONCE_DIGITS && nonce.iter().all(u8::is_ascii_hexdigit))
@@ -247,7 +282,8 @@ fn is_temp(name: &OsStr, prefix: &OsStr) -> bool {
 
 /// When the kept copy of this name was made, in milliseconds since 1970; `None` for any other name.
 fn kept_copy_date(name: &OsStr, of: &OsStr) -> Option<u64> {
-    let rest = name.as_encoded_bytes().strip_prefix(of.as_encoded_bytes())?;
+    let (name, of) = (name.as_encoded_bytes(), of.as_encoded_bytes());
+    let rest = strip_prefix(name, of, sys::NAMES_IGNORE_CASE)?;
     let rest = std::str::from_utf8(rest.strip_prefix(b".corrupt-")?).ok()?;
     let (date, nonce) = rest.split_once('-')?;
     let is_nonce = nonce.len() == KEPT_COPY_DIGITS && nonce.bytes().all(|b| b.is_ascii_hexdigit());
@@ -333,6 +369,32 @@ mod tests {
             "registry.json.corrupt-+1-01234567",
         ] {
             assert_eq!(target_name_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_temp_file_of_another_spelling_is_the_files_own_where_names_ignore_case() {
+        let rest =
+            |ignore_case| strip_prefix(b".Registry.json.0.tmp", b".registry.json.", ignore_case);
+        assert_eq!(rest(true), Some(&b"0.tmp"[..]));
+        assert_eq!(rest(false), None);
+        assert_eq!(strip_prefix(b".registry", b".registry.json.", true), None);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_spelled_as_its_guard_or_lock_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let spelled = |name: &str| spelled_as_its_siblings(dir.path().join(name));
+        assert_eq!(spelled("New.json"), dir.path().join("New.json"));
+        for (sibling, name, expected) in [
+            ("New.json.guard", "NEW.JSON", "New.json"),
+            ("b.toml.lock", "B.toml", "b.toml"),
+            ("Doc.lock", "doc.TOML", "Doc.TOML"),
+        ] {
+            fs::File::create(dir.path().join(sibling)).unwrap();
+            // Elsewhere the sibling of the other spelling is another file, which is not there.
+            let expected = if cfg!(windows) { expected } else { name };
+            assert_eq!(spelled(name), dir.path().join(expected), "{name}");
         }
     }
 

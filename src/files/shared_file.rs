@@ -81,7 +81,7 @@ pub(crate) struct OpenedFile<'a> {
 /// was deleted, that is an error.
 pub(crate) fn open(path: &Path) -> Result<Option<OpenedFile<'_>>> {
     let fail = |error| Error::from_io(path, "read", error);
-    let file = match sys::retry_while_busy(|| sys::open_following_links(path)) {
+    let file = match sys::open_following_links(path) {
         Err(error)
             if error.kind() == io::ErrorKind::NotFound && !sys::is_in_deleted_folder(path) =>
         {
@@ -205,8 +205,8 @@ pub(crate) fn make_durable(paths: &FilePaths, found: Option<&FileContent>) -> Re
     let Some(found) = found else { return Ok(()) };
     let sync = || {
         match &found.file {
-            Some(file) => file.sync_all()?,
-            None => sys::open_existing(&paths.target)?.sync_all()?,
+            Some(file) => sys::sync_opened(file)?,
+            None => sys::sync_opened(&sys::open_existing(&paths.target)?)?,
         }
         sys::sync_folder(&paths.folder)
     };
@@ -227,7 +227,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = fs::canonicalize(dir.path()).unwrap().join("registry.json");
         let lock = RegistryLock::acquire(&path, &LockOptions::default()).unwrap();
-        fs::remove_file(path.with_extension("json.lock")).unwrap();
+        let lockfile = path.with_extension("json.lock");
+        sys::remove_name(&lockfile, &dir.path().join("aside")).unwrap();
         // If the temp file were created, this file would make that fail with another error.
         File::create(lock.paths().temp(lock.nonce())).unwrap();
         let lost = commit(

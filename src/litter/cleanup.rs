@@ -92,7 +92,7 @@ impl SearchScope {
             return Ok(SearchScope { files: vec![paths], probe_folders });
         }
         let fail = |error| Error::from_io(path, "list", error);
-        let folder = fs::canonicalize(path).map_err(fail)?;
+        let folder = sys::canonicalize(path).map_err(fail)?;
         if probe_folder::is_one(&folder) {
             return Ok(SearchScope { files: Vec::new(), probe_folders: vec![folder] });
         }

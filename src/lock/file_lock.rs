@@ -170,6 +170,7 @@ pub(crate) fn lock(
 ) -> Result<KernelLock> {
     let fail = |operation, error| Error::from_io(path, operation, error);
     let aborted = || Error::Aborted { path: path.to_path_buf() };
+    let _busy = wait.busy_scope();
     let mut replaced = 0;
     loop {
         if wait.token.is_cancelled() {

@@ -124,7 +124,7 @@ impl Guard {
     pub(crate) fn write(&self, record: &OwnerRecord) -> io::Result<()> {
         sys::write_start(&self.file, &record.encode())?;
         if first_use::is_unused_guard(&self.metadata) {
-            let _ = self.file.sync_all();
+            let _ = sys::sync_opened(&self.file);
         }
         Ok(())
     }

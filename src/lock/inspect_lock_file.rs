@@ -89,6 +89,7 @@ pub fn inspect_lock_file(path: impl AsRef<Path>) -> Result<LockFileStatus> {
             };
             return Ok(status(false, LockFileState::Free, kernel_locks));
         }
+        Err(_) if path.is_dir() => return Err(kernel_lock::not_a_file(path)),
         opened => opened.map_err(|error| Error::from_io(path, "open lock file", error))?,
     };
     let (file, metadata) = kernel_lock::must_be_a_file(path, file)?;

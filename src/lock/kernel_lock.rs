@@ -112,7 +112,7 @@ pub(crate) fn must_be_a_file(path: &Path, file: File) -> Result<(File, Metadata)
     Err(not_a_file(path))
 }
 
-fn not_a_file(path: &Path) -> Error {
+pub(crate) fn not_a_file(path: &Path) -> Error {
     Error::Io {
         path: path.to_path_buf(),
         operation: "use as a lock file",

@@ -34,6 +34,8 @@ use crate::sys::FileId;
 #[derive(Debug)]
 pub(crate) struct Lockfile {
     path: PathBuf,
+    /// The path of its holder's temp file, which does not exist when the lockfile is removed.
+    aside: PathBuf,
     /// Open as long as the lock is held, so that no other file can get its inode number.
     file: Arc<File>,
     id: FileId,
@@ -120,7 +122,8 @@ impl Lockfile {
         };
         if found == Some(guard.id) {
             let path = paths.lockfile.clone();
-            let lockfile = Lockfile { path, file: guard.file.clone(), id: guard.id, record };
+            let aside = paths.temp(&record.nonce);
+            let lockfile = Lockfile { path, aside, file: guard.file.clone(), id: guard.id, record };
             return Ok(CreateOutcome::Created { lockfile, took_over: linked.is_err() });
         }
         match linked {
@@ -212,7 +215,8 @@ impl Lockfile {
         }
         let id = file.metadata().and_then(|metadata| sys::id_of(&file, &metadata));
         let (path, id) = (paths.lockfile.clone(), id.map_err(io_error)?);
-        let lockfile = Lockfile { path, file: Arc::new(file), id, record };
+        let aside = paths.temp(&record.nonce);
+        let lockfile = Lockfile { path, aside, file: Arc::new(file), id, record };
         Ok(CreateOutcome::Created { lockfile, took_over: false })
     }
 
@@ -235,7 +239,7 @@ impl Lockfile {
         if !self.is_in_place()? {
             return Ok(false);
         }
-        sys::remove_if_there(&self.path)
+        sys::remove_name(&self.path, &self.aside)
             .map_err(|error| Error::from_io(&self.path, "remove", error))?;
         Ok(true)
     }

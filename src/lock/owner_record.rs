@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::holder::Holder;
-use crate::sys::{FileId, ProcessLocation, ProcessState};
+use crate::sys::{FileId, ProcessLocation, ProcessState, START_TIME_SLACK};
 
 /// The size in bytes to which every record is padded. A new record so overwrites all of an old one,
 /// and the permanent guard need not be truncated.
@@ -155,7 +155,11 @@ impl OwnerRecord {
         match probe(self.pid) {
             ProcessState::Gone => Liveness::Dead,
             ProcessState::Running { started } => match (self.started, started) {
-                (Some(then), Some(now)) if then != now => Liveness::Dead,
+                // A process that got the pid of the owner began after the owner. One that began before
+                // is the owner, whose own answer was not exact.
+                (Some(then), Some(now)) if now > then.saturating_add(START_TIME_SLACK) => {
+                    Liveness::Dead
+                }
                 _ => Liveness::Alive,
             },
         }
@@ -233,7 +237,11 @@ mod tests {
         let judge = |state| record.judge(&record.location, |_| state);
         assert_eq!(judge(ProcessState::Gone), Liveness::Dead);
         assert_eq!(judge(ProcessState::Running { started: Some(99) }), Liveness::Alive);
-        assert_eq!(judge(ProcessState::Running { started: Some(100) }), Liveness::Dead);
+        let slack = START_TIME_SLACK;
+        assert_eq!(judge(ProcessState::Running { started: Some(99 + slack) }), Liveness::Alive);
+        assert_eq!(judge(ProcessState::Running { started: Some(100 + slack) }), Liveness::Dead);
+        // It began before the owner says that it began: no later process has its pid.
+        assert_eq!(judge(ProcessState::Running { started: Some(1) }), Liveness::Alive);
         assert_eq!(judge(ProcessState::Running { started: None }), Liveness::Alive);
     }
 

@@ -76,7 +76,9 @@ impl RegistryLock {
     pub fn acquire(path: impl AsRef<Path>, options: &LockOptions) -> Result<Self> {
         let paths = FilePaths::resolve(path.as_ref())?;
         UpdateScope::refuse_inside(&paths.target, path.as_ref())?;
-        Self::acquire_at(&paths, &Wait::start(options)).map_err(|error| paths.error_as_given(error))
+        let wait = Wait::start(options);
+        let _busy = wait.busy_scope();
+        Self::acquire_at(&paths, &wait).map_err(|error| paths.error_as_given(error))
     }
 
     /// Like [`acquire`](Self::acquire), for a path that is already resolved, as the wait's policy

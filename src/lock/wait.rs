@@ -6,8 +6,12 @@ use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::holder::Holder;
 use crate::lock::stale_lockfile::FoundLockfile;
+use crate::sys::{BusyLimit, BusyScope};
 use crate::util::backoff::Backoff;
 use crate::util::cancel::CancelToken;
+
+/// How long a caller waits for a lock if it names no timeout.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How to wait for a lock.
 #[derive(Debug, Clone)]
@@ -31,7 +35,7 @@ pub struct LockOptions {
 impl Default for LockOptions {
     fn default() -> Self {
         LockOptions {
-            timeout: Some(Duration::from_secs(2)),
+            timeout: Some(DEFAULT_TIMEOUT),
             since: None,
             stale_after: Duration::from_secs(10),
             backoff: Backoff::default(),
@@ -116,6 +120,17 @@ impl Wait {
             stale_after: options.stale_after,
             backoff: options.backoff,
         }
+    }
+
+    /// Until the result is dropped, calls of this thread about a file that another program uses are
+    /// repeated until this wait's deadline. One try is one try to get the lock: a caller that has got it has
+    /// as much patience with other programs as a caller that names no timeout.
+    pub(crate) fn busy_scope(&self) -> BusyScope {
+        let deadline = match self.one_try {
+            true => self.started.checked_add(DEFAULT_TIMEOUT),
+            false => self.deadline,
+        };
+        BusyScope::enter(BusyLimit { deadline, token: self.token.clone() })
     }
 
     pub(crate) fn may_block(&self) -> bool {

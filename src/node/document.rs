@@ -1,6 +1,5 @@
 //! Documents: their names and lock files, and reading one under its lock.
 
-use std::fs;
 use std::path::{self, Path, PathBuf};
 
 use napi::Env;
@@ -16,6 +15,7 @@ use crate::document::operations::load_content;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::lock::wait::{LockOptions, Wait, WaitPolicy};
+use crate::sys;
 use crate::util::cancel::CancelToken;
 
 /// A path that counts from the current folder of this moment, made absolute. Unlike Node's `resolve` it
@@ -63,7 +63,7 @@ fn resolve(path: &str, choice: &LockChoice) -> Result<DocumentPaths> {
 /// by this name, and two names of one lock file would be two locks to it. The file itself must not be a
 /// symbolic link, which locking it says.
 fn in_real_folder(lock_file: &Path) -> PathBuf {
-    let folder = lock_file.parent().and_then(|folder| fs::canonicalize(folder).ok());
+    let folder = lock_file.parent().and_then(|folder| sys::canonicalize(folder).ok());
     match (folder, lock_file.file_name()) {
         (Some(folder), Some(name)) => folder.join(name),
         _ => lock_file.to_path_buf(),

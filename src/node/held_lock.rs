@@ -31,6 +31,8 @@ struct LockedContent {
     lock: HeldLock,
     content: Option<FileContent>,
     new_file_mode: Option<u32>,
+    /// The wait for the lock, whose deadline is that of the whole call.
+    wait: Wait,
 }
 
 /// Shared with the thread that commits; `None` once the lock is released.
@@ -54,9 +56,11 @@ fn acquire(
     if file.must_exist {
         must_exist(&file.paths)?;
     }
-    let lock = file.request().acquire(&Wait::start_with(options, policy(waiting)))?;
+    let wait = Wait::start_with(options, policy(waiting));
+    let _busy = wait.busy_scope();
+    let lock = file.request().acquire(&wait)?;
     let content = shared_file::read(&file.paths.target)?;
-    Ok(LockedContent { lock, content, new_file_mode: file.new_file_mode })
+    Ok(LockedContent { lock, content, new_file_mode: file.new_file_mode, wait })
 }
 
 /// Takes a lock if that needs no wait, and reads the content if that does not take long.
@@ -68,7 +72,7 @@ fn acquire_without_blocking(file: &LockableFile, options: &LockOptions) -> Optio
         .filter(|opened| inline_budget::allows_size(opened.len()));
     // A file that is missing or large takes more than a thread that must not block should do.
     let content = Some(opened?.read().ok()?);
-    Some(LockedContent { lock, content, new_file_mode: file.new_file_mode })
+    Some(LockedContent { lock, content, new_file_mode: file.new_file_mode, wait })
 }
 
 /// A lock that a call asks for, and how long the call waits for it.
@@ -359,6 +363,7 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<Co
     let CommitRequest { ref text, durable, keep_old, release } = *request;
     let how = CommitOptions { durable, keep_old, new_file_mode: held.new_file_mode };
     let found = held.content.as_ref();
+    let _busy = held.wait.busy_scope();
     let committed = match text {
         Some(text) => {
             // JavaScript has read the text without its byte order mark. Content that is kept in another

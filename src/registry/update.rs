@@ -209,7 +209,9 @@ fn under_lock<T, E: From<Error>>(
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
     let _entered = UpdateScope::enter(&paths.target, &paths.target)?;
-    let lock = RegistryLock::acquire_at(paths, &Wait::start_with(options, policy))?;
+    let wait = Wait::start_with(options, policy);
+    let _busy = wait.busy_scope();
+    let lock = RegistryLock::acquire_at(paths, &wait)?;
     body(&lock)
 }
 

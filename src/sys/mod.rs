@@ -7,21 +7,30 @@
 
 #[cfg(target_os = "linux")]
 mod acl;
+mod busy;
 #[cfg_attr(not(target_os = "linux"), path = "no_pid_namespaces.rs")]
 mod pid_namespaces;
+#[cfg_attr(windows, path = "windows_sharing.rs")]
+mod sharing;
 #[cfg(not(target_os = "linux"))]
 mod sysinfo_processes;
 mod types;
+pub(crate) use busy::{retry_while_busy, BusyLimit, BusyScope};
 pub(crate) use pid_namespaces::*;
+pub(crate) use sharing::is_sharing_violation;
 pub(crate) use types::{FileId, NestedProcess, ProcessLocation, ProcessState, WriteBlock};
 
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
+pub use unix::canonicalize;
+#[cfg(unix)]
 pub(crate) use unix::*;
 
 #[cfg(windows)]
 mod windows;
+#[cfg(windows)]
+pub use windows::canonicalize;
 #[cfg(windows)]
 pub(crate) use windows::*;
 
@@ -30,27 +39,15 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
-use crate::util::cancel::CancelToken;
+/// Whether file systems here usually take names for one that differ in the case of letters only.
+pub(crate) const NAMES_IGNORE_CASE: bool = cfg!(any(windows, target_os = "macos"));
 
-/// How often [`retry_while_busy`] repeats a call, and its pause before each repetition.
-const BUSY_RETRIES: u32 = 40;
-const BUSY_RETRY_PAUSE: Duration = Duration::from_millis(5);
-
-/// Repeats a call that fails because another program uses the file at this moment, which happens on
-/// Windows only.
-pub(crate) fn retry_while_busy<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    for _ in 0..BUSY_RETRIES {
-        match call() {
-            Err(error) if may_be_retried(&error) => {
-                CancelToken::new().sleep_until(Instant::now() + BUSY_RETRY_PAUSE);
-            }
-            other => return other,
-        }
-    }
-    call()
-}
+/// By how much a process that has another one's id began later at least, in the unit of
+/// [`process_state`]: ids are given out in turn, so the same id comes back late. Emulators and containers
+/// round start times.
+pub(crate) const START_TIME_SLACK: u64 = if cfg!(target_os = "linux") { 100 } else { 1 };
 
 /// Whether a path counts from the working folder, and that was deleted.
 pub(crate) fn is_in_deleted_folder(path: &Path) -> bool {
@@ -59,22 +56,35 @@ pub(crate) fn is_in_deleted_folder(path: &Path) -> bool {
 }
 
 /// Renames `from` to `to`, and replaces `to` in one step if it exists.
-#[allow(clippy::disallowed_methods, reason = "only sys may call it")]
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    retry_while_busy(|| fs::rename(from, to))
+    busy::retry_while_any_is_busy(&[from, to], || rename_once(from, to))
 }
 
 /// Gives a file a second name, in one step. Fails if a file of that name exists.
 #[allow(clippy::disallowed_methods, reason = "only sys may call it")]
 pub(crate) fn hard_link(original: &Path, link: &Path) -> io::Result<()> {
-    fs::hard_link(original, link)
+    retry_while_busy(link, || fs::hard_link(original, link))
 }
 
 /// Removes a file; succeeds if it does not exist.
 pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
-    match retry_while_busy(|| fs::remove_file(path)) {
+    match retry_while_busy(path, || fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
+    }
+}
+
+/// Removes a file whose name has to be free at once; succeeds if it does not exist. On Windows a file that
+/// is deleted while a program has it open may keep its name, and no file of that name can be created or
+/// opened. So it is renamed to `aside` first.
+#[allow(clippy::disallowed_methods, reason = "only sys may call it")]
+pub(crate) fn remove_name(path: &Path, aside: &Path) -> io::Result<()> {
+    if OPEN_FILES_CAN_BE_REPLACED {
+        return remove_if_there(path);
+    }
+    match fs::rename(path, aside) {
+        Ok(()) => remove_if_there(aside),
+        Err(_) => remove_if_there(path),
     }
 }
 

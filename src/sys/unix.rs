@@ -14,10 +14,14 @@ use super::types::FileId;
 mod access;
 #[cfg_attr(not(target_os = "linux"), path = "unix/no_attributes.rs")]
 mod attributes;
+#[cfg(any(test, not(target_os = "linux")))]
+mod full_sync;
 mod processes;
+mod unsupported;
 pub(crate) use access::*;
 pub(crate) use attributes::*;
 pub(crate) use processes::*;
+use unsupported::is_unsupported;
 
 /// Whether a program can read a file that another one has locked. Kernel locks are advisory here,
 /// so the guard itself can be the lockfile, under a second name.
@@ -103,7 +107,7 @@ pub(crate) fn user_home() -> Option<PathBuf> {
 
 /// Makes the content of a file durable, not following a symbolic link.
 pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
-    open_read_only(path)?.sync_all()
+    sync_opened(&open_read_only(path)?)
 }
 
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -241,6 +245,22 @@ pub(crate) fn copy_mode_and_owner(file: &File, like: &Metadata) -> io::Result<()
     Ok(())
 }
 
+/// Writes the content of a file, or the names in a folder, to the disk.
+#[cfg(target_os = "linux")]
+pub(crate) fn sync_opened(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
+/// Writes the content of a file, or the names in a folder, to the disk: also out of the disk's own cache,
+/// where the mount has that call.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn sync_opened(file: &File) -> io::Result<()> {
+    static FULL_SYNC: full_sync::FullSync = full_sync::FullSync::new();
+    let mount = || file.metadata().map(|metadata| metadata.dev());
+    // `sync_all` is F_FULLFSYNC on macOS.
+    FULL_SYNC.sync(mount, || file.sync_all(), || Ok(rustix::fs::fsync(file)?))
+}
+
 /// Makes the names in a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     open_folder(folder)?.map_or(Ok(()), |folder| sync_open_folder(&folder))
@@ -258,12 +278,10 @@ pub(crate) fn open_folder(folder: &Path) -> io::Result<Option<File>> {
 /// Makes the names in an open folder durable. Succeeds on file systems that have no such call: they
 /// keep a rename in order with other changes, and guarantee no more.
 pub(crate) fn sync_open_folder(folder: &File) -> io::Result<()> {
-    match folder.sync_all() {
+    match sync_opened(folder) {
         Err(error)
-            if matches!(
-                Errno::from_io_error(&error),
-                Some(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF)
-            ) =>
+            if is_unsupported(&error)
+                || matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::BADF)) =>
         {
             Ok(())
         }
@@ -273,15 +291,13 @@ pub(crate) fn sync_open_folder(folder: &File) -> io::Result<()> {
 
 /// Whether the error means that this file system has no kernel locks.
 pub(crate) fn locks_unsupported(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS))
+    is_unsupported(error) || Errno::from_io_error(error) == Some(Errno::NOLCK)
 }
 
 /// Whether the error means that this file can't have a second name.
 pub(crate) fn links_unsupported(error: &io::Error) -> bool {
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK | Errno::XDEV)
-    )
+    is_unsupported(error)
+        || matches!(Errno::from_io_error(error), Some(Errno::PERM | Errno::MLINK | Errno::XDEV))
 }
 
 /// Whether the error means that the file system is mounted read-only.
@@ -299,7 +315,18 @@ pub(crate) fn is_not_permitted(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::PERM)
 }
 
-/// Whether a call failed only because another program used the file at that moment, as on Windows.
-pub(crate) fn may_be_retried(_error: &io::Error) -> bool {
+/// Renames `from` to `to`, in one try.
+#[allow(clippy::disallowed_methods, reason = "only sys may call it")]
+pub(crate) fn rename_once(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+/// The absolute path of a file or folder that exists, without symbolic links.
+pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(path)
+}
+
+/// Always false: here a name may contain every character but `/`.
+pub(crate) fn names_a_stream(_path: &Path) -> bool {
     false
 }

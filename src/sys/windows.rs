@@ -1,11 +1,14 @@
 //! Files and processes on Windows.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
+use std::os::windows::ffi::OsStrExt;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{self, Component, Path, PathBuf, Prefix};
 use std::time::SystemTime;
 
+use super::busy::retry_while_busy;
 use super::sysinfo_processes;
 use super::types::{FileId, ProcessState, WriteBlock};
 
@@ -20,31 +23,38 @@ pub(crate) const OPEN_FILES_CAN_BE_REPLACED: bool = false;
 /// Opens a symbolic link (a reparse point) itself, where `O_NOFOLLOW` on Unix refuses to open one.
 const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
 
-const ERROR_ACCESS_DENIED: i32 = 5;
+/// Opens a folder, too.
+const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
+
+const FILE_READ_ATTRIBUTES: u32 = 0x80;
+
 const ERROR_WRITE_PROTECT: i32 = 19;
-const ERROR_SHARING_VIOLATION: i32 = 32;
 const ERROR_NOT_SUPPORTED: i32 = 50;
 const ERROR_INVALID_FUNCTION: i32 = 1;
-const ERROR_DELETE_PENDING: i32 = 303;
+
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    retry_while_busy(path, || options.open(path))
+}
 
 /// Opens an existing file for reading and writing, not following a symbolic link.
 pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)
+    let flags = FILE_FLAG_OPEN_REPARSE_POINT;
+    open(path, OpenOptions::new().read(true).write(true).custom_flags(flags))
 }
 
 /// Opens an existing file for reading, not following a symbolic link.
 pub(crate) fn open_read_only(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)
+    open(path, OpenOptions::new().read(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT))
 }
 
 /// Opens an existing file for reading, following symbolic links.
 pub(crate) fn open_following_links(path: &Path) -> io::Result<File> {
-    File::open(path)
+    open(path, OpenOptions::new().read(true))
 }
 
 /// Creates a file; fails if one of that name exists. Its permissions come from the folder.
 pub(crate) fn create_new(path: &Path, _mode: u32) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    open(path, OpenOptions::new().read(true).write(true).create_new(true))
 }
 
 /// The user's profile folder, as the system has it for a process without `USERPROFILE`.
@@ -55,7 +65,7 @@ pub(crate) fn user_home() -> Option<PathBuf> {
 
 /// Makes the content of a file durable, not following a symbolic link. Windows asks for the right to write.
 pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
-    open_existing(path)?.sync_all()
+    sync_opened(&open_existing(path)?)
 }
 
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -89,7 +99,10 @@ pub(crate) fn is_local(_file: &File) -> bool {
 /// The identity of the file that a path names now, not following a symbolic link; `None` if there
 /// is no file.
 pub(crate) fn id_at(path: &Path) -> io::Result<Option<FileId>> {
-    match open_read_only(path) {
+    // Opened for its attributes alone, which a program that shares the file with no other permits, too;
+    // and a folder as well.
+    let flags = FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS;
+    match open(path, OpenOptions::new().access_mode(FILE_READ_ATTRIBUTES).custom_flags(flags)) {
         Ok(file) => {
             let metadata = file.metadata()?;
             id_of(&file, &metadata).map(Some)
@@ -198,6 +211,11 @@ pub(crate) fn copy_attributes(_old: &File, _like: &Metadata, _new: &File) -> io:
     Ok(())
 }
 
+/// Writes the content of a file to the disk.
+pub(crate) fn sync_opened(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
 /// Does nothing: NTFS journals names itself, and has no call that waits for it.
 pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
@@ -248,13 +266,60 @@ pub(crate) fn write_block_of(_path: &Path) -> Option<WriteBlock> {
     None
 }
 
-/// Whether a call failed only because another program used the file at that moment: a file that is
-/// being replaced, deleted or read can't be opened or replaced.
-pub(crate) fn may_be_retried(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION | ERROR_DELETE_PENDING)
-    )
+/// Renames `from` to `to`, in one try. If `to` is read-only, it is replaced nevertheless, as a file
+/// without write permission is on Unix, and its successor is read-only, too.
+#[allow(clippy::disallowed_methods, reason = "only sys may call it")]
+pub(crate) fn rename_once(from: &Path, to: &Path) -> io::Result<()> {
+    if !fs::metadata(to).is_ok_and(|found| found.permissions().readonly()) {
+        return fs::rename(from, to);
+    }
+    // Before it gets the name: no reader finds it without the attribute.
+    set_read_only(from, true)?;
+    let renamed = set_read_only(to, false).and_then(|()| fs::rename(from, to));
+    if renamed.is_err() {
+        let _ = set_read_only(to, true);
+        // A read-only file can't be deleted.
+        let _ = set_read_only(from, false);
+    }
+    renamed
+}
+
+fn set_read_only(path: &Path, read_only: bool) -> io::Result<()> {
+    let mut permissions = fs::metadata(path)?.permissions();
+    permissions.set_readonly(read_only);
+    fs::set_permissions(path, permissions)
+}
+
+/// The absolute path of a file or folder that exists, without symbolic links, and without the prefix
+/// `\\?\` where the path does not need it: few other programs understand that.
+pub fn canonicalize(path: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(path).map(|verbatim| plain(&verbatim).unwrap_or(verbatim))
+}
+
+/// The longest path that every program can open: `MAX_PATH` without the zero at its end.
+const MAX_PLAIN_UNITS: usize = 259;
+
+/// A path that begins with `\\?\`, without that prefix; `None` if it begins otherwise, or if the path
+/// would mean another file then, or none.
+fn plain(verbatim: &Path) -> Option<PathBuf> {
+    let mut parts = verbatim.components();
+    let Component::Prefix(prefix) = parts.next()? else { return None };
+    let mut plain = match prefix.kind() {
+        Prefix::VerbatimDisk(letter) => OsString::from(format!("{}:", char::from(letter))),
+        Prefix::VerbatimUNC(server, share) => {
+            [OsStr::new(r"\\"), server, OsStr::new(r"\"), share].into_iter().collect()
+        }
+        _ => return None,
+    };
+    plain.push(parts.as_path());
+    // Windows changes the names of devices (`nul`), and names that end with a dot or a space.
+    let is_kept = path::absolute(&plain).is_ok_and(|absolute| absolute.as_os_str() == plain);
+    (is_kept && plain.encode_wide().count() <= MAX_PLAIN_UNITS).then(|| plain.into())
+}
+
+/// Whether a path names a stream of a file (`file:stream`), which can't be replaced by renaming.
+pub(crate) fn names_a_stream(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&b':'))
 }
 
 pub(crate) fn host_name() -> String {
@@ -287,4 +352,37 @@ pub(crate) fn boot_began() -> Option<SystemTime> {
 /// Always empty: Windows does not tell which processes hold a lock.
 pub(crate) fn lock_holders(_file: FileId) -> Vec<u32> {
     Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_verbatim_only_where_the_plain_one_would_not_do() {
+        for (verbatim, expected) in [
+            (r"\\?\C:\a\registry.json", Some(r"C:\a\registry.json")),
+            (r"\\?\C:\", Some(r"C:\")),
+            (r"\\?\UNC\server\share\a.json", Some(r"\\server\share\a.json")),
+            (r"\\?\C:\a\dot.", None),
+            (r"\\?\C:\a\space \b", None),
+            (r"C:\a", None),
+        ] {
+            assert_eq!(
+                plain(Path::new(verbatim)).as_deref(),
+                expected.map(Path::new),
+                "{verbatim}"
+            );
+        }
+        let long = format!(r"\\?\C:\{}", "x".repeat(MAX_PLAIN_UNITS));
+        assert_eq!(plain(Path::new(&long)), None);
+    }
+
+    #[test]
+    fn a_stream_of_a_file_is_told_from_a_file() {
+        assert!(names_a_stream(Path::new(r"C:\a\registry.json:stream")));
+        for file in [r"C:\a\registry.json", "C:registry.json", "registry.json"] {
+            assert!(!names_a_stream(Path::new(file)), "{file}");
+        }
+    }
 }

@@ -1,15 +1,20 @@
 //! Standard output and standard error: closed, full, and for other programs.
 
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
-use crate::support::{program, Folder, Outcome};
+use crate::support::{program, Folder, Outcome, PROGRAM};
 
 /// A standard output or standard error whose reader has closed it.
 fn closed() -> Stdio {
-    let (writer, _) = UnixStream::pair().unwrap();
-    OwnedFd::from(writer).into()
+    let mut reader = Command::new(PROGRAM)
+        .arg("--version")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let writer = reader.stdin.take().unwrap();
+    reader.wait().unwrap();
+    writer.into()
 }
 
 #[test]

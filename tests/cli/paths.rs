@@ -111,6 +111,7 @@ fn without_a_path_the_environment_names_the_registry() {
 }
 
 /// The rules look at the names beside PATH itself; the lock is that of the file behind a link.
+#[cfg(unix)]
 #[test]
 fn a_symbolic_link_stands_for_the_file_behind_it() {
     let folder = Folder::new();

@@ -2,7 +2,7 @@
 
 use crate::fixtures::plain_fs2;
 use crate::running::Running;
-use crate::support::{Folder, Outcome, PROGRAM};
+use crate::support::{shell_words, Folder, Outcome, PROGRAM};
 
 #[cfg(target_os = "linux")]
 #[test]
@@ -28,7 +28,7 @@ fn run_waits_for_the_lock_as_long_as_its_option_says() {
 fn the_lock_is_held_until_the_command_ends_and_the_environment_names_it() {
     let folder = Folder::new();
     for (arguments, name) in [("run r.json", "r.json"), ("run e.toml", "e.lock")] {
-        let mut running = Running::shell(&folder, arguments, "echo $ARGUS_REGISTRY_LOCKED; read x");
+        let mut running = Running::print_variable(&folder, arguments, "ARGUS_REGISTRY_LOCKED");
         assert_eq!(running.line(), folder.path(name).to_str().unwrap());
         let other = folder.run(&format!("{arguments} -- true"));
         assert_eq!(other.code, Some(2), "{other:?}");
@@ -41,8 +41,8 @@ fn the_lock_is_held_until_the_command_ends_and_the_environment_names_it() {
 #[test]
 fn shared_runs_share_the_lock_and_exclude_a_writer() {
     let folder = Folder::new();
-    let script = "echo $ARGUS_REGISTRY_SHARED; read x";
-    let mut reader = Running::shell(&folder, "run e.toml --shared", script);
+    let mut reader =
+        Running::print_variable(&folder, "run e.toml --shared", "ARGUS_REGISTRY_SHARED");
     assert_eq!(reader.line(), folder.path("e.lock").to_str().unwrap());
     assert_eq!(folder.run("run e.toml --shared -- true").code, Some(0));
     assert_eq!(folder.run("run e.toml -- true").code, Some(2));
@@ -89,14 +89,15 @@ fn a_nested_run_of_one_file_fails_at_once() {
 #[test]
 fn a_lock_file_that_the_command_deletes_is_reported() {
     let folder = Folder::new();
-    for (arguments, deletes) in [("run r.json", "rm r.json.lock"), ("run e.toml", "rm e.lock")] {
-        let outcome = folder.run(&format!("{arguments} -- {deletes}"));
+    for (arguments, lock) in [("run r.json", "r.json.lock"), ("run e.toml", "e.lock")] {
+        let outcome = folder.run(&format!("{arguments} -- rm {lock}"));
         assert_eq!(outcome.code, Some(2), "{outcome:?}");
         let stderr = &outcome.stderr;
         assert!(stderr.contains("taken away") && stderr.contains("next: "), "{outcome:?}");
         // The command's own exit code has precedence.
         let mut command = folder.command(arguments);
-        command.args(["--", "sh", "-c", &format!("{deletes}; exit 9")]);
+        let (unix, windows) = (format!("rm {lock}; exit 9"), format!("del {lock}& exit 9"));
+        command.arg("--").args(shell_words(&unix, &windows));
         let outcome = Outcome::of(command.output().unwrap());
         assert_eq!(outcome.code, Some(9), "{outcome:?}");
         assert!(outcome.stderr.contains("taken away"), "{outcome:?}");

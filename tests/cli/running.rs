@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use crate::support::Folder;
+use crate::support::{shell_words, Folder};
 
 pub(crate) struct Running {
     pub(crate) child: Child,
@@ -17,7 +17,18 @@ impl Running {
         Running { child, lines }
     }
 
+    /// Starts `run` with a command that prints an environment variable, and ends with the next line of its
+    /// standard input.
+    pub(crate) fn print_variable(folder: &Folder, arguments: &str, variable: &str) -> Self {
+        let (unix, windows) =
+            (format!("echo ${variable}; read x"), format!("echo %{variable}%& set /p x="));
+        let mut command = folder.command(arguments);
+        command.arg("--").args(shell_words(&unix, &windows));
+        Running::start(command)
+    }
+
     /// Starts `run` with a shell script as its command.
+    #[cfg(unix)]
     pub(crate) fn shell(folder: &Folder, arguments: &str, script: &str) -> Self {
         let mut command = folder.command(arguments);
         command.args(["--", "sh", "-c", script]);

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use argus_registry::{update_registry, Error, UpdateOptions, WatcherRecord};
+use argus_registry::{canonicalize, update_registry, Error, UpdateOptions, WatcherRecord};
 use serde_json::Value;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_argus-registry");
@@ -21,6 +21,14 @@ pub(crate) fn program() -> Command {
     command
 }
 
+/// A shell that runs a script: `unix` or, there, `windows`.
+pub(crate) fn shell_words<'a>(unix: &'a str, windows: &'a str) -> [&'a str; 3] {
+    match cfg!(windows) {
+        true => ["cmd", "/c", windows],
+        false => ["sh", "-c", unix],
+    }
+}
+
 /// A folder of a test's own, which is removed after the test.
 pub(crate) struct Folder {
     _dir: tempfile::TempDir,
@@ -30,7 +38,7 @@ pub(crate) struct Folder {
 impl Folder {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let path = fs::canonicalize(dir.path()).unwrap();
+        let path = canonicalize(dir.path()).unwrap();
         Folder { _dir: dir, path }
     }
 
@@ -75,13 +83,30 @@ impl Folder {
     /// The program in this folder, with arguments that are separated by spaces.
     pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = program();
-        command.args(arguments.split_whitespace()).current_dir(&self.path);
+        command.args(words_here(arguments)).current_dir(&self.path);
         command
     }
 
     pub(crate) fn run(&self, arguments: &str) -> Outcome {
         Outcome::of(self.command(arguments).output().unwrap())
     }
+}
+
+/// The words of a command line. On Windows the last command in it, if that is one of Unix, is replaced by
+/// the one that does there what it does.
+fn words_here(arguments: &str) -> Vec<&str> {
+    let mut words: Vec<_> = arguments.split_whitespace().collect();
+    let Some(end) = words.iter().rposition(|word| *word == "--").filter(|_| cfg!(windows)) else {
+        return words;
+    };
+    let command = match words[end + 1..] {
+        ["true"] => vec!["cmd", "/c", "exit", "0"],
+        ["false"] => vec!["cmd", "/c", "exit", "1"],
+        ["rm", file] => vec!["cmd", "/c", "del", file],
+        _ => return words,
+    };
+    words.splice(end + 1.., command);
+    words
 }
 
 /// How a run of the program ended, and what it printed.

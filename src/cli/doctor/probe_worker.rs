@@ -161,12 +161,11 @@ fn done(result: io::Result<()>) -> String {
 fn sync_folder(folder: &Path) -> String {
     use rustix::io::Errno;
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    let unsupported =
+        [Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS, Errno::BADF, Errno::ACCESS];
     match &synced {
         Err(error)
-            if matches!(
-                Errno::from_io_error(error),
-                Some(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF | Errno::ACCESS)
-            ) =>
+            if Errno::from_io_error(error).is_some_and(|error| unsupported.contains(&error)) =>
         {
             format!("unsupported {error}")
         }

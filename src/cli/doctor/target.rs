@@ -4,7 +4,7 @@ use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use argus_registry::MAX_CONTENT_BYTES;
+use argus_registry::{canonicalize, MAX_CONTENT_BYTES};
 
 use super::report::DoctorCheck;
 use crate::exit::hint;
@@ -28,7 +28,7 @@ impl DoctorTarget {
     pub(super) fn find(path: &Path) -> Result<Self, DoctorCheck> {
         let mut path = path.to_path_buf();
         for _ in 0..MAX_SYMLINKS {
-            match fs::canonicalize(&path) {
+            match canonicalize(&path) {
                 Ok(found) if found.is_dir() => {
                     return Ok(DoctorTarget { folder: found, file: None })
                 }
@@ -47,7 +47,7 @@ impl DoctorTarget {
             let Some(name) = path.file_name() else { break };
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             let parent = parent.unwrap_or(Path::new("."));
-            let folder = match fs::canonicalize(parent) {
+            let folder = match canonicalize(parent) {
                 Ok(folder) if folder.is_dir() => folder,
                 Ok(_) => return Err(missing(parent, "is not a folder")),
                 Err(error) => return Err(missing(parent, &format!("can't be used: {error}"))),

@@ -3,8 +3,11 @@
 use super::*;
 use crate::content::registry_v1::RegistryV1;
 use crate::lock::file_lock::{try_lock_exclusive, try_lock_shared};
+#[cfg(unix)]
 use crate::lock::owner_record::OwnerRecord;
-use crate::{update_registry, ProbeFolder, UpdateOptions};
+#[cfg(unix)]
+use crate::ProbeFolder;
+use crate::{update_registry, UpdateOptions};
 use std::time::SystemTime;
 
 const STALE_AFTER: Duration = Duration::from_secs(10);

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::super::acl;
 use super::super::types::WriteBlock;
+use super::unsupported::is_unsupported;
 
 const ACL: &str = "system.posix_acl_access";
 
@@ -73,10 +74,8 @@ pub(crate) fn copy_attributes(old: &File, like: &Metadata, new: &File) -> io::Re
 fn names(file: &File) -> io::Result<Vec<u8>> {
     match filled(|buffer| flistxattr(file.as_fd(), buffer)) {
         Err(error)
-            if matches!(
-                Errno::from_io_error(&error),
-                Some(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM | Errno::ACCESS)
-            ) =>
+            if is_unsupported(&error)
+                || matches!(Errno::from_io_error(&error), Some(Errno::PERM | Errno::ACCESS)) =>
         {
             Ok(Vec::new())
         }

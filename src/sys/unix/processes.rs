@@ -107,9 +107,22 @@ fn flock_holders(table: &str, file: FileId) -> Vec<u32> {
 
 #[cfg(target_os = "linux")]
 fn running(pid: u32) -> ProcessState {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
-        return ProcessState::Running { started: None };
-    };
+    // An emulator of user programs (qemu-user) answers for its own process with the start of the thread
+    // that reads. The line of the first thread, which started with the process, comes from the kernel.
+    if pid == std::process::id() {
+        let stat = fs::read_to_string(format!("/proc/self/task/{pid}/stat"));
+        if let ProcessState::Running { started } = parse_stat(&stat.unwrap_or_default()) {
+            return ProcessState::Running { started };
+        }
+    }
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => parse_stat(&stat),
+        Err(_) => ProcessState::Running { started: None },
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn parse_stat(stat: &str) -> ProcessState {
     // The command name is in parentheses and may contain any text, parentheses too: the fields are
     // counted from its end.
     let after_name = stat.rfind(')').map_or("", |end| &stat[end + 1..]);
@@ -124,8 +137,23 @@ fn running(pid: u32) -> ProcessState {
 
 #[cfg(not(target_os = "linux"))]
 fn running(pid: u32) -> ProcessState {
-    match sysinfo_processes::process_state(pid) {
-        // The signal has reached the process, so it exists, even if the library may not see it.
+    let sees_itself = || {
+        let own = sysinfo_processes::process_state(std::process::id());
+        own != ProcessState::Gone
+    };
+    state_of_signalled(sysinfo_processes::process_state(pid), may_signal(pid), sees_itself)
+}
+
+/// The state of a process that a signal has reached, from what the library found of it. Of a zombie, which
+/// holds no lock, macOS tells nothing; nor of a process that this one may not see, such as in a sandbox.
+#[cfg(any(test, not(target_os = "linux")))]
+fn state_of_signalled(
+    found: ProcessState,
+    may_signal: bool,
+    sees_itself: impl FnOnce() -> bool,
+) -> ProcessState {
+    match found {
+        ProcessState::Gone if may_signal && sees_itself() => ProcessState::Gone,
         ProcessState::Gone => ProcessState::Running { started: None },
         running => running,
     }
@@ -162,16 +190,33 @@ mod tests {
         assert_eq!(flock_holders(table, file), [2, 3]);
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn a_zombie_counts_as_gone() {
+        use rustix::process::{waitid, Pid, WaitId, WaitIdOptions};
         let mut child = Command::new("true").spawn().unwrap();
         // Not reaped until the end of the test, so it is a zombie once it has exited.
-        let stat = format!("/proc/{}/stat", child.id());
-        while !fs::read_to_string(&stat).unwrap().contains(") Z ") {
-            std::thread::yield_now();
-        }
+        let exited = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(Pid::from_child(&child)), exited).unwrap();
         assert_eq!(process_state(child.id()), ProcessState::Gone);
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_process_of_which_the_system_tells_nothing_is_a_zombie_only_if_it_would_tell() {
+        let (gone, unknown) = (ProcessState::Gone, ProcessState::Running { started: None });
+        assert_eq!(state_of_signalled(gone, true, || true), gone);
+        assert_eq!(state_of_signalled(gone, false, || true), unknown);
+        assert_eq!(state_of_signalled(gone, true, || false), unknown);
+        let running = ProcessState::Running { started: Some(7) };
+        assert_eq!(state_of_signalled(running, true, || true), running);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_start_of_this_process_is_that_of_its_first_thread_whichever_thread_asks() {
+        let own = process_state(std::process::id());
+        assert_eq!(std::thread::spawn(|| process_state(std::process::id())).join().unwrap(), own);
+        let stat = fs::read_to_string("/proc/self/stat").unwrap();
+        assert_eq!(parse_stat(&stat), own);
     }
 }

@@ -1,14 +1,20 @@
 //! The checks of a folder: healthy, missing, or without permission.
 
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
+#[cfg(unix)]
 use std::os::unix::process::CommandExt;
+#[cfg(unix)]
 use std::path::Path;
-use std::process::{Command, Stdio};
+#[cfg(unix)]
+use std::process::Command;
+use std::process::Stdio;
 
 use argus_registry::try_lock_exclusive;
 
 use super::{doctor, examine, folder_with_registry, registry, temp_file, DoctorOutcome};
+#[cfg(unix)]
 use crate::support::PROGRAM;
 
 #[test]
@@ -18,8 +24,13 @@ fn every_check_of_a_healthy_folder_is_ok() {
     folder.put("doc.toml", "version = 1\n");
     drop(try_lock_exclusive(folder.path("doc.lock")).unwrap());
     let before = folder.names();
-    symlink(registry(&folder), folder.path("link")).unwrap();
-    for path in [&registry(&folder), &document, &folder.path("link"), &folder.path] {
+    let paths = vec![registry(&folder), document, folder.path.clone()];
+    #[cfg(unix)]
+    let paths = {
+        symlink(registry(&folder), folder.path("link")).unwrap();
+        [paths, vec![folder.path("link")]].concat()
+    };
+    for path in &paths {
         let outcome = DoctorOutcome::of(doctor().arg(path));
         assert_eq!(outcome.code, Some(0), "{}", outcome.text);
         for check in ["folder", "locks", "rename", "fsync", "links", "litter"] {
@@ -27,6 +38,7 @@ fn every_check_of_a_healthy_folder_is_ok() {
         }
         assert!(outcome.text.lines().all(|line| line.starts_with("ok ")), "{}", outcome.text);
     }
+    #[cfg(unix)]
     fs::remove_file(folder.path("link")).unwrap();
     // A guard or a lock file stands for its folder: the hints of errors name such files.
     let temp = temp_file(&folder, "registry.json", "0");
@@ -39,6 +51,7 @@ fn every_check_of_a_healthy_folder_is_ok() {
 }
 
 /// The doctor looked at regular files only, and called a file healthy that no program could update.
+#[cfg(unix)]
 #[test]
 fn a_lock_file_that_is_no_regular_file_fails() {
     let folder = folder_with_registry();
@@ -102,6 +115,7 @@ fn without_a_path_it_examines_the_registry() {
     assert_eq!(outcome.code, Some(0));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_path_that_is_missing_or_is_no_file_fails() {
     let folder = folder_with_registry();
@@ -139,6 +153,7 @@ fn a_reader_that_closes_the_output_ends_the_doctor_and_no_probe_folder_stays() {
     assert_eq!(folder.names(), before);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_user_without_permission_gets_next_steps() {
     const OTHER_USER: u32 = 65_534;
@@ -200,6 +215,7 @@ fn a_user_without_permission_gets_next_steps() {
 }
 
 /// The guard keeps the mode that the registry had when the guard was made.
+#[cfg(unix)]
 #[test]
 fn a_guard_that_is_less_open_than_its_registry_is_shown_with_the_step_that_opens_it() {
     let folder = folder_with_registry();

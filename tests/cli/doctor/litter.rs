@@ -3,10 +3,14 @@
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+#[cfg(unix)]
+use std::io::Write;
+use std::io::{BufRead, BufReader, Read};
+#[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+#[cfg(unix)]
 use std::thread;
 use std::time::SystemTime;
 
@@ -219,6 +223,7 @@ fn temp_files_of_a_document_are_deleted_when_they_are_old() {
     assert_eq!(folder.names(), ["exceptions.lock", "exceptions.toml"]);
 }
 
+#[cfg(unix)]
 #[test]
 fn the_probe_folder_of_a_killed_doctor_is_deleted() {
     let folder = folder_with_registry();

@@ -1,5 +1,7 @@
 #[cfg(target_os = "linux")]
 mod atomic_write;
+#[cfg(windows)]
+mod in_use;
 #[cfg(target_os = "linux")]
 mod mounts;
 #[cfg(target_os = "linux")]

@@ -11,7 +11,7 @@ use argus_registry::{
     LockOptions, OnWarning, RegistryLock, RegistryV1, UpdateOptions, Warning, WatcherRecord,
 };
 
-use crate::support::files::{names_in, put, registry_path, text};
+use crate::support::files::{names_in, put, registry_path, take_away, text};
 use crate::support::processes::{again, this_test, PART};
 use crate::support::registries::{add, ids, one_try, options, patient, watcher};
 
@@ -142,7 +142,7 @@ fn an_update_of_one_try_that_lost_its_lock_fails_and_does_not_run_again() {
     let lost = update_registry(&path, &one_try(), |registry| {
         runs += 1;
         if runs == 1 {
-            fs::remove_file(path.with_extension("json.lock")).unwrap();
+            take_away(&path.with_extension("json.lock"));
         }
         registry.set_updated_at(runs);
         Ok::<_, Error>(())

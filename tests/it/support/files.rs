@@ -45,3 +45,12 @@ pub(crate) fn names_in(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// Removes a file whose name has to be free afterwards: on Windows the name of a deleted file may stay as
+/// long as a program has the file open.
+#[allow(clippy::disallowed_methods, reason = "it stands for another program")]
+pub(crate) fn take_away(path: &Path) {
+    let aside = path.with_extension("aside");
+    fs::rename(path, &aside).unwrap();
+    fs::remove_file(aside).unwrap();
+}

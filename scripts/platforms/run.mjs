@@ -1,0 +1,64 @@
+// Runs the tests as other platforms than this machine's, and prints a table.
+
+import { printTable } from './report.mjs'
+import * as windows from './windows-x64.mjs'
+
+/** Each platform installs what it needs, and returns the outcome of its suites. */
+const platforms = { 'windows-x64': windows }
+
+const usage = `npm run test:platforms -- [NAME ...] [--skip-missing] [--only FILE ...]
+
+Runs the tests as every platform, or as those that are named:
+  ${Object.entries(platforms)
+		.map(([name, { describe }]) => `${name}: ${describe}`)
+		.join('\n  ')}
+What is needed is installed, by apt where this user may. A platform that can't be installed is a failure;
+with --skip-missing it is only reported. --only runs no Rust tests, and those JavaScript test files
+whose names contain one of the parts that follow. --all runs every JavaScript test file.`
+
+const parse = (args) => {
+	const at = args.indexOf('--only')
+	const [words, only] = at < 0 ? [args, undefined] : [args.slice(0, at), args.slice(at + 1)]
+	const names = words.filter((word) => !word.startsWith('--'))
+	const unknown = [
+		...names.filter((name) => !(name in platforms)),
+		...words.filter(
+			(word) => word.startsWith('--') && !['--all', '--help', '--skip-missing'].includes(word),
+		),
+	]
+	if (unknown.length > 0) {
+		console.error(`unknown: ${unknown.join(' ')}\n\n${usage}`)
+		process.exit(1)
+	}
+	return {
+		names: names.length > 0 ? names : Object.keys(platforms),
+		only,
+		all: words.includes('--all'),
+		help: words.includes('--help'),
+		skipMissing: words.includes('--skip-missing'),
+	}
+}
+
+const main = async () => {
+	const { names, only, all, help, skipMissing } = parse(process.argv.slice(2))
+	if (help) return console.log(usage)
+	const suites = []
+	let missing = false
+	for (const name of names) {
+		try {
+			platforms[name].install()
+		} catch (error) {
+			console.log(`${name}: can't be run here: ${error.message}`)
+			missing = true
+			continue
+		}
+		suites.push(
+			...(await platforms[name].run({ only, all })).map((suite) => ({ platform: name, ...suite })),
+		)
+	}
+	printTable(suites)
+	const ran = suites.every(({ passed, failed }) => passed > 0 && failed === 0)
+	process.exit(ran && (skipMissing || !missing) ? 0 : 1)
+}
+
+await main()
