@@ -1,7 +1,7 @@
 // What tools of others say about the packages as they would be published.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { installClient } from './clients.mjs'
 import { packagesFolder, root } from './paths.mjs'
 
@@ -14,6 +14,13 @@ const check = (name, command, args, cwd = root) => {
 	return { name, isRight: status === 0, output }
 }
 
+/** Several checks as one, with the output of those that failed. */
+const together = (name, checks) => {
+	const failed = checks.filter(({ isRight }) => !isRight)
+	const output = failed.map((each) => `${each.name}: ${each.output}`).join('\n')
+	return { name, isRight: failed.length === 0, output }
+}
+
 /** Checks the packages that are laid out, and the crate: `[{ name, isRight, output }]`. */
 export const checkPackages = (folders) => {
 	const publint = installClient('publint', PUBLINT, 'src/cli.js')
@@ -22,14 +29,11 @@ export const checkPackages = (folders) => {
 	const pack = ['pack', main, '--json', '--pack-destination', packagesFolder]
 	const [{ filename }] = JSON.parse(execFileSync('npm', pack, { encoding: 'utf8' }))
 	return [
-		...folders.map((folder) =>
-			check(`publint ${PUBLINT}: ${basename(folder)}`, process.execPath, [
-				publint,
-				folder,
-				'--strict',
-				'--pack',
-				'false',
-			]),
+		together(
+			`publint ${PUBLINT}, ${folders.length} packages`,
+			folders.map((folder) =>
+				check(folder, process.execPath, [publint, folder, '--strict', '--pack', 'false']),
+			),
 		),
 		check(`attw ${ATTW}`, process.execPath, [
 			...[attw, join(packagesFolder, filename)],
