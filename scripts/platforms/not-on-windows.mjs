@@ -1,6 +1,10 @@
 // Why a Rust test is not built for Windows. The run fails on a test that is neither built there nor named here.
 
 const reasons = {
+	'only Unix has a call by which a program learns that its output was closed': [
+		'output::a_reader_that_closes_the_output_ends_the_program_quietly',
+		'list::a_watch_prints_a_state_per_line_and_ends_with_its_reader',
+	],
 	'its events are those of inotify, as Linux tells them': [
 		'watch::registry_watch::tests::a_burst_ends_after_a_quiet_period_or_at_its_longest_duration',
 		'watch::registry_watch::tests::only_a_change_of_the_file_causes_a_read',

@@ -50,8 +50,9 @@ const rustSuites = {
 /** The last result in a program's output: some tests start the program again, which prints a result of its own. */
 const lastResult = (output) => output.slice(Math.max(0, output.lastIndexOf('test result: ')))
 
-/** Tests that fail by what Wine lacks, and would pass on Windows. */
+/** Tests, or modules of them, that fail by what Wine lacks or take minutes there. */
 const NOT_BY_WINE = {
+	'doctor::': 'Wine replaces no file that is open, for which the doctor tries again and again',
 	'watch::registry_watch::folders_that_are_deleted_and_made_again_under_one_name_are_watched':
 		'Wine does not tell that a watched folder was deleted',
 }
@@ -69,7 +70,7 @@ const runRust = (suite, choice) => {
 		console.log(`${suite}: ${test} is not built for Windows, and not-on-windows.mjs has no reason`)
 	}
 	for (const [test, reason] of Object.entries(NOT_BY_WINE)) {
-		if (inWindows.has(test)) skipped.push({ test, reason })
+		for (const found of inWindows) if (found.startsWith(test)) skipped.push({ test: found, reason })
 	}
 	const without = Object.keys(NOT_BY_WINE).flatMap((test) => ['--skip', test])
 	const { status, stdout, stderr } = cargo([...here, '--test-threads=4', ...without], {
@@ -92,18 +93,11 @@ const runRust = (suite, choice) => {
 	}
 }
 
-/** Those that fit into the gate: files, locks, processes, watching, and the program. */
-const CHOSEN_FILES = [
-	'api/update.test.mjs',
-	'api/files.test.mjs',
-	'api/file-errors.test.mjs',
-	'api/heartbeat.test.mjs',
-	'api/watch.test.mjs',
-	'cli/launcher.test.mjs',
-	'locking/guard.test.mjs',
-	'locking/lockfile.test.mjs',
-	'locking/reentrancy.test.mjs',
-]
+/**
+ * Those that pass by Wine. In most of the others some tests delete a file that is open, and expect its name to be
+ * free at once, as on Windows 10 with NTFS; `--all` runs them.
+ */
+const CHOSEN_FILES = ['api/values.test.mjs', 'codec/byte-order-mark.test.mjs']
 
 const runJavaScript = async ({ only, all }) => {
 	const startedAt = performance.now()

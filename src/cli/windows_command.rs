@@ -4,13 +4,6 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::Arc;
-
-use signal_hook::consts::SIGINT;
-
-/// Ctrl-Break, as C's `signal` numbers it.
-const SIGBREAK: i32 = 21;
 
 /// As in a Windows without that environment variable.
 const DEFAULT_EXTENSIONS: &str = ".COM;.EXE;.BAT;.CMD";
@@ -18,11 +11,7 @@ const DEFAULT_EXTENSIONS: &str = ".COM;.EXE;.BAT;.CMD";
 /// Lets Ctrl-C and Ctrl-Break end the command alone, which gets them from the console as this program does:
 /// otherwise this program would end first, and leave a lockfile that looks like that of a crashed process.
 pub(crate) fn outlive_ctrl_c() -> io::Result<()> {
-    for signal in [SIGINT, SIGBREAK] {
-        // A signal that is caught does not end the program, whatever becomes of the flag.
-        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
-    }
-    Ok(())
+    ctrlc::set_handler(|| {}).map_err(io::Error::other)
 }
 
 /// The program that the first word of a command names, as shells find it: by the variables `PATH` and

@@ -87,6 +87,8 @@ pub(crate) fn open(path: &Path) -> Result<Option<OpenedFile<'_>>> {
         {
             return Ok(None)
         }
+        // Windows opens no folder, and says that access was denied.
+        Err(_) if path.is_dir() => return Err(fail(io::Error::other("it is not a regular file"))),
         opened => opened.map_err(fail)?,
     };
     let metadata = file.metadata().map_err(fail)?;

@@ -1,12 +1,15 @@
 //! `list`, `watch` and `prune`: the entries of a registry.
 
 use std::fs;
+#[cfg(unix)]
 use std::io::{BufRead, BufReader};
+#[cfg(unix)]
 use std::process::Stdio;
 
 use serde_json::{json, Value};
 
 use crate::fixtures::busy;
+#[cfg(unix)]
 use crate::running::Running;
 use crate::support::Folder;
 
@@ -104,6 +107,7 @@ fn a_time_to_live_is_in_seconds_with_or_without_a_fraction() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_watch_prints_a_state_per_line_and_ends_with_its_reader() {
     let folder = Folder::new();

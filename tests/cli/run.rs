@@ -96,7 +96,8 @@ fn a_lock_file_that_the_command_deletes_is_reported() {
         assert!(stderr.contains("taken away") && stderr.contains("next: "), "{outcome:?}");
         // The command's own exit code has precedence.
         let mut command = folder.command(arguments);
-        let (unix, windows) = (format!("rm {lock}; exit 9"), format!("del {lock}& exit 9"));
+        let (unix, windows) =
+            (format!("rm {lock}; exit 9"), format!("ren {lock} {lock}.gone& exit 9"));
         command.arg("--").args(shell_words(&unix, &windows));
         let outcome = Outcome::of(command.output().unwrap());
         assert_eq!(outcome.code, Some(9), "{outcome:?}");

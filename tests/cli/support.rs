@@ -93,20 +93,22 @@ impl Folder {
 }
 
 /// The words of a command line. On Windows the last command in it, if that is one of Unix, is replaced by
-/// the one that does there what it does.
-fn words_here(arguments: &str) -> Vec<&str> {
-    let mut words: Vec<_> = arguments.split_whitespace().collect();
-    let Some(end) = words.iter().rposition(|word| *word == "--").filter(|_| cfg!(windows)) else {
-        return words;
+/// the one that does there what it does. A file is renamed there, and not removed: the name of a removed
+/// file may stay as long as a program has the file open.
+fn words_here(arguments: &str) -> Vec<String> {
+    let words: Vec<_> = arguments.split_whitespace().collect();
+    let command = words.iter().rposition(|word| *word == "--").map_or(words.len(), |end| end + 1);
+    let replacement = match words[command..] {
+        ["true"] => "cmd /c exit 0".to_owned(),
+        ["false"] => "cmd /c exit 1".to_owned(),
+        ["rm", file] => format!("cmd /c ren {file} {file}.taken"),
+        _ => words[command..].join(" "),
     };
-    let command = match words[end + 1..] {
-        ["true"] => vec!["cmd", "/c", "exit", "0"],
-        ["false"] => vec!["cmd", "/c", "exit", "1"],
-        ["rm", file] => vec!["cmd", "/c", "del", file],
-        _ => return words,
+    let here = match cfg!(windows) {
+        true => replacement,
+        false => words[command..].join(" "),
     };
-    words.splice(end + 1.., command);
-    words
+    words[..command].iter().copied().chain(here.split_whitespace()).map(str::to_owned).collect()
 }
 
 /// How a run of the program ended, and what it printed.

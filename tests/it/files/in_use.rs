@@ -118,6 +118,10 @@ fn a_folder_in_the_place_of_a_file_is_reported_as_such_at_once() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join(name)).unwrap();
         let path = dir.path().join("registry.json");
+        if name == "registry.json" {
+            let error = read_registry(&path).unwrap_err();
+            assert!(error.to_string().contains("not a regular file"), "{error}");
+        }
         let error = date(&path, 1, LockOptions::one_try()).unwrap_err();
         // A lockfile of any kind is waited for until it is stale.
         match name {

@@ -1,6 +1,5 @@
 //! Updates of a whole registry, reading and replacing it.
 
-use std::fs;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
