@@ -21,7 +21,8 @@ test('the example of the README leaves a valid registry', async (t) => {
 	assert.equal(typeof updatedAt, 'number')
 	const { app, ...others } = watchers
 	assert.deepEqual(others, {})
-	assert.deepEqual(Object.keys(app), ['id', 'host', 'port', 'pid', 'startedAt', 'updatedAt'])
+	const fields = ['id', 'host', 'port', 'pid', 'startedAt', 'updatedAt', 'pidScope']
+	assert.deepEqual(Object.keys(app), fields)
 	assert.equal(app.port, 9223)
 })
 

@@ -69,7 +69,7 @@ pub fn corrupt_warning(path: String, reason: String) -> String {
 }
 
 /// The warning of a write whose lock was taken away before it was released.
-#[napi]
+#[napi(catch_unwind)]
 pub fn lock_lost_warning(path: String) -> String {
     Warning::LockLost { path: path.into() }.to_string()
 }
