@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { EMPTY, print } from '../support/folder.mjs'
 import { argus, core, ends, home, record, started, watcher } from '../support/guide-home.mjs'
-import { acquireSeedLock, updateWithSeedLock } from '../support/seed-lock.mjs'
+import { acquireOlderArgusLock, updateWithOlderArgusLock } from '../support/older-argus-lock.mjs'
 
 /** What the code prints on the console, which is not printed there. */
 const listen = (t) => {
@@ -63,7 +63,7 @@ test('a heartbeat renews the entry and dates the record, until it is stopped', a
 
 /** A heartbeat whose first renewal waits for the lock, and how to let it go on. */
 const waitingBeat = async (at, own) => {
-	const release = await acquireSeedLock(at.path)
+	const release = await acquireOlderArgusLock(at.path)
 	ends.push(release)
 	const { stop, nextBeats } = beating(own)
 	await nextBeats(1)
@@ -183,7 +183,7 @@ test('an old watcher’s heartbeat overwrites the entry, and the new watcher’s
 	const said = listen(t)
 	const own = await started('app')
 	const old = record('app', { pid: 1, startedAt: 1 })
-	await updateWithSeedLock(at.path, (registry) => core.setWatcherEntry(registry, old))
+	await updateWithOlderArgusLock(at.path, (registry) => core.setWatcherEntry(registry, old))
 	const { nextBeats } = beating(own)
 	await nextBeats(4)
 	assert.deepEqual(at.json().watchers.app, old)

@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import * as store from '../../index.js'
 import { argus, core, home, record, started, watcher } from '../support/guide-home.mjs'
-import { acquireSeedLock } from '../support/seed-lock.mjs'
+import { acquireOlderArgusLock } from '../support/older-argus-lock.mjs'
 
 test('watchers that are announced under one id at one time get one each', async (t) => {
 	const at = home(t)
@@ -97,7 +97,7 @@ test('a watcher that ends does not remove the one that was started anew under it
 test('a removal that failed can be tried again', async (t) => {
 	const at = home(t)
 	await started('app')
-	const release = await acquireSeedLock(at.path)
+	const release = await acquireOlderArgusLock(at.path)
 	try {
 		await assert.rejects(watcher.removeWatcher('app'), { code: 'LOCK_TIMEOUT' })
 	} finally {

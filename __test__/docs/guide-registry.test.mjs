@@ -105,7 +105,8 @@ test('new and old processes update side by side and lose nothing', async (t) => 
 	const old = [puppet(t), puppet(t)]
 	// Old processes give up after 2 s, which says nothing about lost updates.
 	const options = { timeoutMs: 60_000 }
-	for (const each of old) each.start('incrementWithSeedLock', { path: at.path, times: 10, options })
+	for (const each of old)
+		each.start('incrementWithOlderArgusLock', { path: at.path, times: 10, options })
 	await Promise.all([
 		...mine.map((each, index) =>
 			each.do(index % 2 ? 'increment' : 'incrementUnderLock', { times: 10 }),

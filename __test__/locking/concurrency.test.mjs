@@ -43,8 +43,13 @@ test('processes of old argus mixed with processes of this package: no overlap, n
 	at.put(print(EMPTY))
 	const marker = `${at.path}.marker`
 	const all = puppets(t, 8)
-	const times = { incrementWithSeedLock: 20, increment: 60, incrementSync: 60 }
-	const tasks = ['incrementWithSeedLock', 'increment', 'incrementWithSeedLock', 'incrementSync']
+	const times = { incrementWithOlderArgusLock: 20, increment: 60, incrementSync: 60 }
+	const tasks = [
+		'incrementWithOlderArgusLock',
+		'increment',
+		'incrementWithOlderArgusLock',
+		'incrementSync',
+	]
 	let expected = 0
 	for (const [index, each] of all.entries()) {
 		const task = tasks[index % tasks.length]

@@ -122,7 +122,7 @@ test('a lock that old argus took over: the late commit is refused, the other pro
 	holder.signal('SIGSTOP')
 	const stale = Date.now() / 1000 - 11
 	utimesSync(at.lockfile, stale, stale)
-	old.start('incrementWithSeedLock', { path: at.path, times: 1 })
+	old.start('incrementWithOlderArgusLock', { path: at.path, times: 1 })
 	await old.expect('done')
 	holder.signal('SIGCONT')
 	holder.settle()
@@ -210,7 +210,7 @@ test('a release of a lock that was taken over leaves the successor’s lock', as
 	const { settle, done } = await held(at, { timeoutMs: 0 })
 	unlinkSync(at.lockfile)
 	const old = puppet(t)
-	old.start('holdSeedLock', { path: at.path })
+	old.start('holdOlderArgusLock', { path: at.path })
 	await old.expect('holding')
 	const successor = statSync(at.lockfile).ino
 	settle()

@@ -16,7 +16,7 @@ test('a fresh lockfile of old argus is waited for', async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	const old = puppet(t)
-	old.start('holdSeedLock', { path: at.path })
+	old.start('holdOlderArgusLock', { path: at.path })
 	await old.expect('holding')
 	await assert.rejects(updateRegistry(at.path, set('x', 1), { timeoutMs: 100 }), (error) => {
 		assert.equal(error.code, 'LOCK_TIMEOUT')

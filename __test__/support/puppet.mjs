@@ -3,7 +3,7 @@
 import { closeSync, openSync, unlinkSync } from 'node:fs'
 import { claimWatcher, Document, updateRegistry, updateRegistrySync } from '../../index.js'
 import { LONG } from './documents.mjs'
-import { updateWithSeedLock } from './seed-lock.mjs'
+import { updateWithOlderArgusLock } from './older-argus-lock.mjs'
 
 const say = (event, value) => process.send({ event, value })
 
@@ -71,8 +71,8 @@ const tasks = {
 			return [...list, 'held']
 		}, LONG)
 	},
-	incrementWithSeedLock: async ({ path, times, marker, options }) => {
-		for (let i = 0; i < times; i += 1) await updateWithSeedLock(path, bump(marker), options)
+	incrementWithOlderArgusLock: async ({ path, times, marker, options }) => {
+		for (let i = 0; i < times; i += 1) await updateWithOlderArgusLock(path, bump(marker), options)
 	},
 	/** Holds the lock until it is told to settle; then writes `value`, and entries. */
 	hold: async ({ path, value, watchers = {}, options }) => {
@@ -102,8 +102,8 @@ const tasks = {
 			},
 			options,
 		),
-	holdSeedLock: async ({ path, options }) => {
-		await updateWithSeedLock(
+	holdOlderArgusLock: async ({ path, options }) => {
+		await updateWithOlderArgusLock(
 			path,
 			async (registry) => {
 				say('holding')

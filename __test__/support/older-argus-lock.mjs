@@ -19,7 +19,7 @@ const removeIfStale = async (lockPath, staleMs) => {
 	return true
 }
 
-export const acquireSeedLock = async (
+export const acquireOlderArgusLock = async (
 	path,
 	{ timeoutMs = TIMEOUT_MS, staleMs = STALE_MS } = {},
 ) => {
@@ -38,12 +38,12 @@ export const acquireSeedLock = async (
 	throw new Error(`no lock after ${timeoutMs} ms: ${lockPath}`)
 }
 
-export const updateWithSeedLock = async (path, updater, options) => {
-	const release = await acquireSeedLock(path, options)
+export const updateWithOlderArgusLock = async (path, updater, options) => {
+	const release = await acquireOlderArgusLock(path, options)
 	try {
 		const registry = JSON.parse(await readFile(path, 'utf8'))
 		const next = await updater(registry)
-		const temp = `${path}.${process.pid}.seed`
+		const temp = `${path}.${process.pid}.older`
 		await writeFile(temp, JSON.stringify(next, null, 2))
 		await rename(temp, path)
 	} finally {
