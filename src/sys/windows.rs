@@ -365,7 +365,7 @@ mod tests {
             (r"\\?\C:\", Some(r"C:\")),
             (r"\\?\UNC\server\share\a.json", Some(r"\\server\share\a.json")),
             (r"\\?\C:\a\dot.", None),
-            (r"\\?\C:\a\space \b", None),
+            (r"\\?\C:\a\space ", None),
             (r"C:\a", None),
         ] {
             assert_eq!(
