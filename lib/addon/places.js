@@ -91,10 +91,10 @@ const withUnpacked = (folder) => {
 }
 
 /**
- * A folder to search from, and of how many folders the addon may be a file: of none, of this one, or also of
- * those around it.
+ * A folder to search from, and whether the addon may be a file in it. Never one in a folder around it: that
+ * may be a folder such as /tmp, in which every user can put a file.
  *
- * @typedef {{ folder: string, levels: number }} Start
+ * @typedef {{ folder: string, mayHoldFile: boolean }} Start
  */
 
 /**
@@ -106,28 +106,24 @@ const startFolders = () => {
 	const own = ownFile()
 	/** @type {Start[]} */
 	const starts = []
-	/** @param {string | undefined} file @param {number} levels */
-	const add = (file, levels) => {
+	/** @param {string | undefined} file */
+	const add = (file, mayHoldFile = true) => {
 		if (!file || !isAbsolute(file)) return
 		for (const folder of withUnpacked(dirname(file))) {
-			if (!starts.some((start) => start.folder === folder)) starts.push({ folder, levels })
+			if (!starts.some((start) => start.folder === folder)) starts.push({ folder, mayHoldFile })
 		}
 	}
-	// The build puts the addon beside package.json: this code is there, or in a folder of a folder.
-	add(own, 3)
-	add(programFile(), 3)
+	add(own)
+	add(programFile())
 	// A program that has its runtime in it is this file.
-	add(process.execPath, 1)
-	add(
-		attempt(() => realpathSync(process.execPath)),
-		1,
-	)
+	add(process.execPath)
+	add(attempt(() => realpathSync(process.execPath)))
 	// From `node -e`, standard input or a worker's text. Node, too, resolves the packages of such code from the
 	// working folder. A file there may be anything.
 	if (own?.startsWith('['))
 		add(
 			attempt(() => join(process.cwd(), own)),
-			0,
+			false,
 		)
 	return starts
 }
@@ -152,10 +148,10 @@ const upwards = (folder) =>
  * @param {string} platform
  * @returns {Iterable<Place>}
  */
-const nearby = function* ({ folder: start, levels }, platform) {
+const nearby = function* ({ folder: start, mayHoldFile }, platform) {
 	const file = addonFile(platform)
 	const addonPackage = packageOf(platform)
-	for (const folder of upwards(start).slice(0, levels)) yield { what: join(folder, file), start }
+	if (mayHoldFile) yield { what: join(start, file), start }
 	yield { what: addonPackage, start }
 	// A package manager may let only this package resolve the packages that it needs.
 	const manifest = attempt(() => requireFrom(start).resolve(`${ownName}/package.json`))
