@@ -234,7 +234,7 @@ impl LockRequest<'_> {
             sweep::run(paths, None);
         }
         let (nonce, loss) = (paths::nonce(), LossReport::default());
-        Ok(HeldLock::LockFile { paths: paths.clone(), lock, nonce, loss })
+        Ok(HeldLock::LockFile { paths: Box::new(paths.clone()), lock, nonce, loss })
     }
 
     /// The error of a wait for the lock that is over.
@@ -331,8 +331,8 @@ fn create_folder(folder: &Path) -> Result<()> {
 /// A document's lock, held for writing.
 #[derive(Debug)]
 pub(crate) enum HeldLock {
-    LockFile { paths: FilePaths, lock: KernelLock, nonce: String, loss: LossReport },
-    // Boxed, because it is much larger.
+    // Boxed, as the registry's lock is: else this enum is large, above all on Windows.
+    LockFile { paths: Box<FilePaths>, lock: KernelLock, nonce: String, loss: LossReport },
     Registry(Box<RegistryLock>),
 }
 
