@@ -163,6 +163,19 @@ test('the variable may name another package’s addon, or nothing', (t) => {
 	}
 })
 
+test(
+	'an addon in a folder around that of the program is not loaded: any user may have put it there',
+	onlyNode,
+	(t) => {
+		const at = folder(t)
+		const { file } = bundled(at)
+		copyFileSync(addonPath, join(at.dir, addonFile))
+		const { places } = failureOf(run(at, [process.execPath, file]))
+		assert.ok(places.some((place) => place.includes(join(dirname(file), addonFile))))
+		assert.ok(!places.some((place) => place.includes(join(at.dir, addonFile))))
+	},
+)
+
 test('--frozen-intrinsics: the package loads, and so does a bundle', onlyNode, (t) => {
 	const at = folder(t)
 	const { dir, file } = bundled(at)
