@@ -99,13 +99,13 @@ mod tests {
             };
             find_registry_path(get, || None)
         };
-        let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-        let all = [("ARGUS_REGISTRY_PATH", "/a"), ("ARGUS_HOME", "/b"), (home, "/c")];
+        let (home, folder) = if cfg!(windows) { ("USERPROFILE", r"C:\c") } else { ("HOME", "/c") };
+        let all = [("ARGUS_REGISTRY_PATH", "/a"), ("ARGUS_HOME", "/b"), (home, folder)];
         assert_eq!(path(&all).unwrap(), Path::new("/a"));
         assert_eq!(path(&all[1..]).unwrap(), Path::new("/b").join("registry.json"));
-        let default = Path::new("/c").join(".argus").join("registry.json");
+        let default = Path::new(folder).join(".argus").join("registry.json");
         assert_eq!(path(&all[2..]).unwrap(), default);
-        let empty = [("ARGUS_REGISTRY_PATH", ""), ("ARGUS_HOME", ""), (home, "/c")];
+        let empty = [("ARGUS_REGISTRY_PATH", ""), ("ARGUS_HOME", ""), (home, folder)];
         assert_eq!(path(&empty).unwrap(), default);
         assert_eq!(path(&[]).unwrap_err().code(), "NOT_FOUND");
         assert_eq!(path(&[(home, "")]).unwrap_err().code(), "NOT_FOUND");
