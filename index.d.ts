@@ -384,7 +384,8 @@ export interface HeldRegistryLock {
  *
  * @returns What `fn` returned.
  * @throws {RegistryError} As {@link updateRegistry}; `LOCK_LOST` also if an older version of argus took
- * the lock away before `fn` was done. What `fn` has written by then was written: the message says so.
+ * the lock away before `fn` was done, or a program has emitted `exit` itself, which gives up the lock.
+ * What `fn` has written by then was written: the message says so.
  */
 export function withRegistryLock<T>(
 	path: string | URL,
@@ -761,8 +762,8 @@ export interface RegistryHeartbeat {
 	/**
 	 * Stops it, and waits for a renewal that is under way. With `remove`, then removes the entry of
 	 * the watcher that `getWatcher` returns, if it is still that watcher's own. Rejects only over an
-	 * argument (`INVALID_VALUE`), before it does anything: any other error goes to `onError`. The promise of an `onError` that a renewal has called is not waited
-	 * for.
+	 * argument (`INVALID_VALUE`), before it does anything: any other error goes to `onError`. The promise
+	 * of an `onError` that a renewal has called is not waited for.
 	 *
 	 * @returns Whether an entry was removed.
 	 */

@@ -171,7 +171,7 @@ const instant = (path, name, value) => {
  * @param {number | undefined} value
  */
 const interval = (path, value) => {
-	if (value !== undefined && !(value > 0 && value <= MAX_TIMER_MS)) {
+	if (value !== undefined && !(typeof value === 'number' && value > 0 && value <= MAX_TIMER_MS)) {
 		const what = `a number of milliseconds, above 0, at most ${MAX_TIMER_MS}`
 		throw invalidArgument(path, `intervalMs must be ${what}, not ${inspect(value)}`)
 	}
@@ -299,6 +299,7 @@ const acquireRequest = (call) => ({
 module.exports = {
 	MAX_TIMER_MS,
 	UPDATE_OPTIONS,
+	WATCH_OPTIONS,
 	checkCall,
 	checkFunction,
 	checkOptions,

@@ -63,7 +63,7 @@ const problemsOf = (facts) => {
 	const intruders = sum(kills, 'intruders')
 	const checks = [
 		[facts.lost, `acknowledged updates lost: ${facts.lost}`],
-		[facts.unexplained, `updates in the file that nobody acknowledged: ${facts.unexplained}`],
+		[facts.unexplained, `updates in the file that were never acknowledged: ${facts.unexplained}`],
 		[lostBeats, `acknowledged beats that the file did not have: ${lostBeats}`],
 		[duplicates.length, `ids that two watchers had at once: ${list(duplicates)}`],
 		[dropped.length, `entries dropped: ${list(dropped)}`],
@@ -72,7 +72,7 @@ const problemsOf = (facts) => {
 		[wronglyPruned.length, `entries pruned of watchers that beat: ${list(wronglyPruned)}`],
 		[facts.overlaps, `updates that saw the same file as another one: ${facts.overlaps}`],
 		[intruders, `changes that got in while a victim held the lock: ${intruders}`],
-		[kills.some(({ ms }) => ms === null), 'nobody took over from a killed holder'],
+		[kills.some(({ ms }) => ms === null), 'no process took over from a killed holder'],
 		[freeze?.robbed, 'the frozen holder was robbed'],
 		[reads.torn, `reads that found no registry: ${reads.torn}`],
 		[reads.backwards, `reads older than the one before: ${reads.backwards}`],

@@ -20,7 +20,7 @@ const firstAfter = (releasedAt, victim, reports) =>
 		.filter(({ id, insideAt, error }) => id !== victim.id && insideAt > releasedAt && !error)
 		.sort((one, other) => one.endedAt - other.endedAt)[0]
 
-/** Kills a holder. The onlooker asks for the lock at once, so that somebody does. */
+/** Kills a holder. The onlooker asks for the lock at once, so that one process does. */
 export const killHolder = async (scene, id, { how, host }) => {
 	const { announce, holdBy, kill, onlook, reports, say, startWatcher } = scene
 	const victim = await startWatcher(id, { asksFor: id, host })

@@ -11,7 +11,7 @@ export const shareClock = () => ({ [VARIABLE]: String(wall() - clock()) })
 const shared = process.env[VARIABLE]
 
 /**
- * Milliseconds, on a clock that nobody can set. Bun's begins with the process: there it is the wall
+ * Milliseconds, on a clock that can't be set. Bun's begins with the process: there it is the wall
  * clock as it was at that time, less what the playground's wall clock was ahead of its own.
  */
 export const clock =

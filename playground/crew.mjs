@@ -54,7 +54,7 @@ export const createCrew = ({ signal, onReport, onFailure }) => {
 			next: (name) => {
 				const told = once(news, name).then(([details]) => details)
 				const next = Promise.race([told, orEnd(name)])
-				// Whoever asked may fail before it comes to waiting.
+				// The act that asked may fail before it comes to waiting.
 				next.catch(() => {})
 				return next
 			},
@@ -71,7 +71,7 @@ export const createCrew = ({ signal, onReport, onFailure }) => {
 		return member
 	}
 
-	/** Ends whoever is left: frozen or blocked, SIGKILL gets through. */
+	/** Ends the processes that are left: SIGKILL also ends those that are frozen or blocked. */
 	const stop = async () => {
 		for (const member of members) member.kill()
 		await Promise.all(members.map(({ ended }) => ended))

@@ -90,7 +90,7 @@ const isWronglyPruned = ({ startedAt, endedAt, beats, killedAt, leave, prunes },
 		)
 	})
 
-/** Whether a watcher missed its entry, which nobody had pruned. */
+/** Whether a watcher missed its entry, which no process had pruned. */
 const isDropped = ({ isLost, prunes, sightings }) =>
 	prunes.length === 0 && (isLost || sightings.some(({ entry }) => !entry))
 

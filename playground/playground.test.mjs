@@ -53,7 +53,7 @@ const play = async (t, ...args) => {
 	return { ...result, facts: JSON.parse(readFileSync(file, 'utf8')) }
 }
 
-/** What the ids are when everybody asks for the same one. */
+/** What the ids are when all watchers ask for one id. */
 const idsOf = (watchers) =>
 	Array.from({ length: watchers }, (_, index) => (index === 0 ? 'app' : `app-${index + 1}`)).sort()
 
@@ -71,7 +71,7 @@ for (const { watchers, on, args = [], skip = false } of [
 	{ watchers: 10, on: ours },
 	{ watchers: 10, on: 'Bun', args: ['--runtime', 'bun'], skip: noBun },
 ]) {
-	const name = `starting ${watchers} watchers on ${on} drops no entry, loses no update and robs nobody`
+	const name = `starting ${watchers} watchers on ${on} drops no entry, loses no update and takes no lock away`
 	test(name, { skip }, async (t) => {
 		const { code, facts, left, stdout } = await play(t, '--watchers', String(watchers), ...args)
 		assert.ok(facts.runtime.startsWith(on), facts.runtime)
@@ -211,7 +211,7 @@ test('the account: an entry with fewer beats than were acknowledged has lost som
 			reports: [claim, beat, sighted('a', 20, recordOf('a', beats), acknowledged)],
 		})
 	assert.deepEqual(seen(1, 1).problems, [])
-	// One that is in the file already, and that nobody has been told of.
+	// One that is in the file already, and that no process has been told of.
 	assert.deepEqual(seen(2, 1).problems, [])
 	assert.deepEqual(seen(0, 1).problems, ['acknowledged beats that the file did not have: 1'])
 	// A dead watcher says no more; what was pruned of it does.

@@ -32,7 +32,7 @@ const ACTS = [
 
 const canFreeze = process.platform !== 'win32'
 
-/** All at the same moment; then everybody has to be in the file. Resolves with what is there. */
+/** All at one moment; then each watcher has to be in the file. Resolves with what is there. */
 const openWith = async ({ announce, path, say }, all) => {
 	say(
 		'playground',

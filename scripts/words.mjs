@@ -18,6 +18,12 @@ const SEARCHED = [
 	'__test__',
 	'examples',
 	'scripts',
+	'playground',
+	'benchmark',
+	'npm',
+	'npm-cli',
+	'.github',
+	'.ci',
 	'README.md',
 	'ARCHITECTURE.md',
 	'CONTRIBUTING.md',
@@ -25,7 +31,7 @@ const SEARCHED = [
 	'CHANGELOG.md',
 ]
 
-const EXTENSIONS = ['.rs', '.c', '.js', '.cjs', '.mjs', '.ts', '.mts', '.md']
+const EXTENSIONS = ['.rs', '.c', '.js', '.cjs', '.mjs', '.ts', '.mts', '.md', '.py', '.yml']
 
 /** The files that quote the words. */
 const EXEMPT_FILES = ['scripts/words.mjs', '__test__/words.test.mjs']

@@ -57,7 +57,10 @@ const withOptions = {
 	pruneStaleWatchers: [pruneStaleWatchers, [...UPDATE, 'now', 'ttlMs', 'liveness']],
 	startRegistryHeartbeat: [
 		(path, options) => startRegistryHeartbeat(path, () => record('a'), options).stop(),
-		[...UPDATE, 'intervalMs', 'onError', 'keepAlive'],
+		[
+			...['timeoutMs', 'staleMs', 'durable', 'onCorrupt', 'onWarning'],
+			...['intervalMs', 'onError', 'keepAlive'],
+		],
 	],
 	'stop of a heartbeat': [
 		(path, options) => startRegistryHeartbeat(path, () => record('a')).stop(options),
@@ -91,6 +94,23 @@ const failureOf = async (call) => {
 	}
 	return undefined
 }
+
+test('a heartbeat takes no signal, and no values of other kinds', async (t) => {
+	const at = folder(t)
+	const start = (options) => startRegistryHeartbeat(at.path, () => record('a'), options)
+	for (const options of [
+		{ signal: AbortSignal.abort() },
+		...[true, '15000', [5], 0, Number.NaN].map((intervalMs) => ({ intervalMs })),
+	]) {
+		const error = await failureOf(() => start(options).stop())
+		assert.equal(error?.code, 'INVALID_VALUE', JSON.stringify(options))
+	}
+	for (const remove of [0, 1, 'no', null]) {
+		const heartbeat = start()
+		assert.equal((await failureOf(() => heartbeat.stop({ remove })))?.code, 'INVALID_VALUE')
+		assert.equal(await heartbeat.stop(), false)
+	}
+})
 
 for (const [name, [call, known]] of Object.entries(withOptions)) {
 	test(`${name}: an option that it does not have is refused, and the nearest one named`, async (t) => {

@@ -151,6 +151,35 @@ for (const lock of LOCKS) {
 				assert.equal(at.text(), expected)
 			}
 		}
+		const [big, bigger] = ['1234567890123456789', '1234567890123456790']
+		const alike = [big, bigger].map(Number)
+		assert.equal(...alike)
+		const lists = {
+			// Other numbers that print alike stay, as long as the list does.
+			'n of another property': [(value) => ({ ...value, n: 1 }), [big, bigger, 7], 1],
+			'an item was removed': [(value) => ({ ...value, ids: value.ids.slice(1) }), [alike[1], 7], 0],
+			'an item was added': [
+				(value) => ({ ...value, ids: [...value.ids, 8] }),
+				[alike[0], alike[1], 7, 8],
+				0,
+			],
+		}
+		for (const [name, [updater, ids, n]] of Object.entries(lists)) {
+			for (const update of Object.values(updates)) {
+				at.put(`{"ids":[${big},${bigger},7],"n":0}`)
+				await update(document, updater)
+				const expected = `{"ids":[${ids.join()}],"n":${n}}`
+				assert.equal(at.text().replace(/\s/g, ''), expected, name)
+			}
+		}
+		// No other number prints like it, so it stays itself.
+		at.put(`{"ids":[${big},7]}`)
+		await document.update(({ ids }) => ({ ids: [...ids, 8] }), LONG)
+		assert.equal(at.text().replace(/\s/g, ''), `{"ids":[${big},7,8]}`)
+		at.put(`{"ids":[{"id":${big},"of":"a"},{"id":${bigger},"of":"b"}]}`)
+		await document.update(({ ids }) => ({ ids: ids.reverse() }), LONG)
+		const swapped = [`{"id":${alike[1]},"of":"b"}`, `{"id":${alike[0]},"of":"a"}`]
+		assert.equal(at.text().replace(/\s/g, ''), `{"ids":[${swapped}]}`)
 		at.put('{"id":9007199254740993,"n":0}')
 		const add = () => document.update((value) => ({ ...value, n: value.n + 1 }), LONG)
 		await Promise.all([add(), add(), document.update(async (value) => value, LONG), add()])
@@ -182,6 +211,19 @@ test('a registry’s entries that JSON does not hold are refused, and long numbe
 			'"serial": 9007199254740993',
 		),
 	)
+})
+
+test('a value that is nested as deeply as JavaScript can print it is written', async (t) => {
+	const at = folder(t)
+	let deep = { here: 1 }
+	for (let level = 0; level < 3_000; level += 1) deep = { deep }
+	const document = documentIn(at, 'lock-file', {})
+	await document.save(deep)
+	assert.equal(at.text(), print(deep))
+	await announceWatcher(at.path.replace('.json', '2.json'), record('app', { match: deep }))
+	let lost = { here: Number.NaN }
+	for (let level = 0; level < 3_000; level += 1) lost = { lost }
+	assert.match((await caught(document.save(lost))).message, /(?:lost\.){3000}here is NaN, which/)
 })
 
 test('a watcher that JSON does not hold is refused by the operations on entries', async (t) => {

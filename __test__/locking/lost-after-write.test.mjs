@@ -157,6 +157,12 @@ test('every call that has written when its lock is taken away succeeds, with a w
 			await look('heartbeat', () => registry.heartbeatWatcher(path, 'app', options))
 			await look('remove', () => registry.removeWatcher(path, 'app', options))
 			await look('remove, nothing written', () => registry.removeWatcher(path, 'app', options))
+			await look('entries together', () => Promise.all([
+				registry.announceWatcher(path, watcher, queued),
+				registry.removeWatcher(path, 'nothing', queued),
+				registry.heartbeatWatcher(path, 'app', queued),
+				registry.heartbeatWatcher(path, 'nothing', queued),
+			]))
 			for (const [file, lock] of [[own, 'lock-file'], [shared, 'registry']]) {
 				const one = { timeoutMs: 0 }
 				await look('save ' + lock, () => document(file, lock).save(change(empty), one))
@@ -180,6 +186,7 @@ test('every call that has written when its lock is taken away succeeds, with a w
 		}
 		expected[`batch of 3${suffix}`] = [...lost(), ...lost(), ...lost()]
 		expected[`remove, nothing written${suffix}`] = []
+		expected[`entries together${suffix}`] = [...lost(), ...lost()]
 		for (const name of ['save', 'update', 'updateSync']) {
 			expected[`${name} lock-file${suffix}`] = lost('own.json')
 			expected[`${name} registry${suffix}`] = lost('shared.json')

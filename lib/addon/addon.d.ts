@@ -71,6 +71,8 @@ export interface AddonFailure {
 export interface AppliedOperations {
 	/** What came of each, as JSON; missing for one that was cancelled. */
 	outcomes: Array<string | undefined | null>
+	/** Whether each changed the registry. */
+	changed: Array<boolean>
 	/** The path at which the corrupt content that was replaced is kept. */
 	kept?: string
 	/** Why that content was corrupt; missing if no content was. */

@@ -24,6 +24,7 @@ const { isInside, refuseSync } = require('../locking/queue.js')
 const { updateSync } = require('../locking/sync-update.js')
 const { giveUpIfLeaving } = require('../locking/thread-state.js')
 const {
+	WATCH_OPTIONS,
 	checkCall,
 	checkFunction,
 	checkOptions,
@@ -194,7 +195,7 @@ class Document {
 	 * @returns {RegistryWatch<T>}
 	 */
 	watch(options = {}) {
-		checkOptions(this.path, options, ['signal', 'onWarning'])
+		checkOptions(this.path, options, WATCH_OPTIONS)
 		const { signal, onWarning = this.#writing.onWarning } = options
 		return watchFile(
 			prepareWatch(this.path, this.#codec, {

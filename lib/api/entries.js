@@ -106,12 +106,12 @@ const apply = async (first, members, settlements) => {
 			durable,
 			onCorrupt === 'fail',
 		)
-		const { outcomes, kept, reason, lockLost } = unwrap(await resultOf(applied))
+		const { outcomes, changed, kept, reason, lockLost } = unwrap(await resultOf(applied))
 		if (reason !== undefined) reportReplaced(call, reason, kept)
 		if (lockLost) {
-			const isDone = (/** @type {unknown} */ _, /** @type {number} */ index) =>
-				typeof outcomes[index] === 'string'
-			reportLost(members.filter(isDone).map((member) => member.call))
+			// The others have written nothing that could be lost.
+			const writers = members.filter((_, index) => changed[index])
+			reportLost(writers.map((member) => member.call))
 		}
 		for (const [index, member] of members.entries()) {
 			const outcome = outcomes[index]
@@ -273,7 +273,7 @@ const requestedEntry = (path, who) => {
 	const isNumber = (/** @type {unknown} */ value) => Number(value) >= 0
 	if (typeof id !== 'string' || !isNumber(pid) || !isNumber(startedAt)) {
 		const ways = 'by id, by claim (id, pid and startedAt) or by record'
-		throw invalidArgument(path, `whose entry is meant must be said ${ways}`)
+		throw invalidArgument(path, `name the entry ${ways}`)
 	}
 	return { claim: { id, pid: who.pid, startedAt: who.startedAt } }
 }

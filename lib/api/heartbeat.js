@@ -30,8 +30,10 @@ const { heartbeatWatcher, removeWatcher } = require('./entries.js')
 
 const { heartbeatJitter } = native.coreConstants()
 
-/** `signal` is one of them that has no effect. */
-const HEARTBEAT_OPTIONS = [...UPDATE_OPTIONS, 'intervalMs', 'onError', 'keepAlive']
+/** Without `signal`: an aborted one would only make all updates fail. To end the heartbeat there is `stop`. */
+const EACH_UPDATE_OPTIONS = UPDATE_OPTIONS.filter((name) => name !== 'signal')
+
+const HEARTBEAT_OPTIONS = [...EACH_UPDATE_OPTIONS, 'intervalMs', 'onError', 'keepAlive']
 
 /**
  * The default `onError`.
@@ -58,12 +60,9 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	// An update that starts the heartbeat may be over when the heartbeat updates. `stop` may be called
 	// from any context.
 	const context = runOutsideScopes(currentContext)
-	// To end the heartbeat there is `stop`: an aborted signal would only make all updates fail.
 	const update = /** @type {UpdateOptions} */ (
 		Object.fromEntries(
-			Object.entries(options).filter(
-				([name]) => name !== 'signal' && UPDATE_OPTIONS.includes(name),
-			),
+			Object.entries(options).filter(([name]) => EACH_UPDATE_OPTIONS.includes(name)),
 		)
 	)
 
@@ -120,10 +119,11 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	return {
 		stop: async (how) => {
 			checkOptions(file, how ?? {}, ['remove'])
+			const remove = flag(file, 'remove', how?.remove, false)
 			isStopped = true
 			stopTimer()
 			await beating
-			if (!how?.remove) return false
+			if (!remove) return false
 			try {
 				return await removeWatcher(file, await getRecord(), update)
 			} catch (error) {

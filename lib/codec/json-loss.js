@@ -3,72 +3,91 @@
 // What JSON does not hold of a value: `JSON.stringify` leaves it out or prints something else in its
 // place, so that an update would resolve that is not in the file.
 
+const { isPlain } = require('./registry-schema.js')
+
 /** @param {string | number} key */
 const step = (key) => {
 	if (typeof key === 'number') return `[${key}]`
 	return /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
 }
 
-/** @typedef {{ keys: (string | number)[], what: string }} Loss */
-
-/** @param {string} what @returns {Loss} */
-const lost = (what) => ({ keys: [], what })
-
-/** @param {string | number} key @param {Loss} loss @returns {Loss} */
-const within = (key, { keys, what }) => ({ keys: [key, ...keys], what })
-
-/** @param {unknown[]} list @returns {Loss | undefined} */
-const lossOfList = (list) => {
-	// By index: a hole is an item, too.
-	for (let index = 0; index < list.length; index += 1) {
-		const item = list[index]
-		const loss = item === undefined ? lost('undefined') : lossOf(item)
-		if (loss) return within(index, loss)
-	}
-	return undefined
-}
-
-/** @param {Record<string, unknown>} object @returns {Loss | undefined} */
-const lossOfProperties = (object) => {
-	for (const key of Object.keys(object)) {
-		const loss = lossOf(object[key])
-		if (loss) return within(key, loss)
-	}
-	return undefined
-}
-
-/** @param {object} value @returns {Loss | undefined} */
-const lossOfObject = (value) => {
-	// Such a value says itself what it is in JSON. A Date does.
-	if ('toJSON' in value && typeof value.toJSON === 'function') return undefined
-	if (Array.isArray(value)) return lossOfList(value)
-	const prototype = Object.getPrototypeOf(value)
-	const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null
-	if (isPlain) return lossOfProperties(/** @type {Record<string, unknown>} */ (value))
-	const name = prototype.constructor?.name
-	return lost(
-		typeof name === 'string' && name !== '' ? `an object of the class ${name}` : 'no plain object',
-	)
-}
+/**
+ * A value, and what it is within; the outermost one is within nothing.
+ *
+ * @typedef {{ value: unknown, key: string | number, outer: Nested | undefined }} Nested
+ */
 
 /**
- * The first thing in a value that JSON does not hold. An undefined property is left out, as everywhere.
+ * What JSON does not hold of a value itself; undefined if it holds the value, or the value is made of others.
+ * Properties that are undefined are left out, as everywhere, and items are not.
  *
- * @param {unknown} value
- * @returns {Loss | undefined}
+ * @param {Nested} nested
  */
-const lossOf = (value) => {
+const lossOf = ({ value, key }) => {
 	switch (typeof value) {
-		case 'object':
-			return value === null ? undefined : lossOfObject(value)
+		case 'undefined':
+			return typeof key === 'number' ? 'undefined' : undefined
 		case 'number':
-			return Number.isFinite(value) ? undefined : lost(String(value))
+			return Number.isFinite(value) ? undefined : String(value)
 		case 'function':
 		case 'symbol':
-			return lost(`a ${typeof value}`)
+			return `a ${typeof value}`
+		case 'object': {
+			if (value === null || Array.isArray(value) || isPlain(value) || speaksJson(value))
+				return undefined
+			const name = Object.getPrototypeOf(value).constructor?.name
+			return typeof name === 'string' && name !== ''
+				? `an object of the class ${name}`
+				: 'no plain object'
+		}
 		default:
 			return undefined
 	}
+}
+
+/** Whether an object says itself what it is in JSON, as a Date does. @param {object} value */
+const speaksJson = (value) => 'toJSON' in value && typeof value.toJSON === 'function'
+
+/**
+ * The values that a value is made of.
+ *
+ * @param {Nested} outer
+ * @returns {Nested[]}
+ */
+const partsOf = (outer) => {
+	const { value } = outer
+	if (typeof value !== 'object' || value === null || speaksJson(value)) return []
+	// By index: a hole is an item, too.
+	if (Array.isArray(value)) return Array.from(value, (item, key) => ({ value: item, key, outer }))
+	return Object.entries(value).map(([key, item]) => ({ value: item, key, outer }))
+}
+
+/**
+ * The path of a value within the outermost one.
+ *
+ * @param {Nested} nested
+ */
+const pathOf = (nested) => {
+	const steps = []
+	for (let { key, outer } = nested; outer; { key, outer } = outer) steps.push(step(key))
+	return steps.reverse().join('').replace(/^\./, '')
+}
+
+/**
+ * The first thing in a value that JSON does not hold, and what it is. Without recursion: JSON.stringify prints
+ * values that are nested deeper than this code could call itself.
+ *
+ * @param {unknown} value
+ */
+const firstLoss = (value) => {
+	/** @type {Nested[]} */
+	const left = [{ value, key: '', outer: undefined }]
+	for (let nested = left.pop(); nested; nested = left.pop()) {
+		const what = lossOf(nested)
+		if (what) return { nested, what }
+		for (const part of partsOf(nested).reverse()) left.push(part)
+	}
+	return undefined
 }
 
 /**
@@ -78,11 +97,9 @@ const lossOf = (value) => {
  * @param {unknown} value
  */
 const objectionToJson = (value) => {
-	const loss = lossOf(value)
+	const loss = firstLoss(value)
 	if (!loss) return undefined
-	const { keys, what } = loss
-	const where = keys.length === 0 ? 'it' : keys.map(step).join('').replace(/^\./, '')
-	return `${where} is ${what}, which JSON does not hold; give it a toJSON method, or make it of plain objects, arrays, strings and numbers`
+	return `${pathOf(loss.nested) || 'it'} is ${loss.what}, which JSON does not hold; give it a toJSON method, or make it of plain objects, arrays, strings and numbers`
 }
 
 module.exports = { objectionToJson }

@@ -8,11 +8,11 @@
 const NO_SHORT_INTEGER = /[\s:,[]-?(?:\d{16}|\d+[.eE]|0(?<=-0))/
 
 /** What may be such a number, or a part of a string. No number of up to 15 digits is. */
-const LONG = /[\s:,[]-?(?:\d{16}|[\d.]{17}|[\d.]+[eE][+-]?\d{3}|0(?<=-0)(?![\d.]))/
+const BEYOND_DOUBLE = /[\s:,[]-?(?:\d{16}|[\d.]{17}|[\d.]+[eE][+-]?\d{3}|0(?<=-0)(?![\d.]))/
 
 /** @param {string} text */
-const mayHaveLong = (text) =>
-	(NO_SHORT_INTEGER.test(text) && LONG.test(text)) || /^-?[\d.eE+-]+$/.test(text)
+const mayBeBeyondDouble = (text) =>
+	(NO_SHORT_INTEGER.test(text) && BEYOND_DOUBLE.test(text)) || /^-?[\d.eE+-]+$/.test(text)
 
 /**
  * The value of a number: its digits without zeros around them, and their exponent.
@@ -32,10 +32,13 @@ const exact = (token) => {
 /** What JavaScript prints of a number. @param {string} token */
 const printedAs = (token) => JSON.stringify(Number(token))
 
-/** Words, such as `null`, are left out. */
-const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[[\]{},:]/g
+const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[[\]{},:]|true|false|null/g
 
-/** A list or an object that the text is within. @typedef {{ path: string, index: number | undefined, key: string }} Frame */
+/**
+ * A list or an object that the text is within. `list`: the path of the outermost list around what is in it.
+ *
+ * @typedef {{ path: string, index: number | undefined, key: string, list: string | undefined }} Frame
+ */
 
 /**
  * The path of what comes next within a frame.
@@ -44,13 +47,19 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[[\]{},:]/g
  */
 const pathIn = (frame) => (frame ? `${frame.path}/${frame.index ?? frame.key}` : '')
 
+/** A string in one spelling, however the text escapes it. @param {string} string */
+const unescaped = (string) => (string.includes('\\') ? JSON.stringify(JSON.parse(string)) : string)
+
 /**
- * Calls back with each number of a JSON text: its token, its path, and where it stands.
+ * Calls back with each number of a JSON text: its token, its path, where it stands, and the path of the
+ * outermost list around it. Returns what JavaScript prints of each such list, without white space.
  *
  * @param {string} text
- * @param {(token: string, path: string, at: number) => void} callback
+ * @param {(token: string, path: string, at: number, list: string | undefined) => void} callback
  */
 const eachNumber = (text, callback) => {
+	/** @type {Map<string, string>} */
+	const lists = new Map()
 	/** @type {Frame[]} */
 	const frames = []
 	/** @type {Frame | undefined} */
@@ -58,9 +67,18 @@ const eachNumber = (text, callback) => {
 	/** The last string, which is a key if a colon follows. */
 	let string = ''
 	for (const { 0: token, index: at } of text.matchAll(TOKEN)) {
-		const [first] = token
+		const [first = ''] = token
+		const list = frame?.list
+		let print = token
 		if (first === '{' || first === '[') {
-			frame = { path: pathIn(frame), index: first === '[' ? 0 : undefined, key: '' }
+			const path = pathIn(frame)
+			const isList = first === '['
+			frame = {
+				path,
+				index: isList ? 0 : undefined,
+				key: '',
+				list: list ?? (isList ? path : undefined),
+			}
 			frames.push(frame)
 		} else if (first === '}' || first === ']') {
 			frames.pop()
@@ -68,11 +86,17 @@ const eachNumber = (text, callback) => {
 		} else if (first === ',') {
 			if (frame?.index !== undefined) frame.index += 1
 		} else if (first === ':') {
-			// In one spelling, however the text escapes it.
-			if (frame) frame.key = string.includes('\\') ? JSON.stringify(JSON.parse(string)) : string
-		} else if (first === '"') string = token
-		else callback(token, pathIn(frame), at)
+			if (frame) frame.key = string
+		} else if (first === '"') {
+			string = unescaped(token)
+			print = string
+		} else if (first === '-' || (first >= '0' && first <= '9')) {
+			print = printedAs(token)
+			callback(token, pathIn(frame), at, list)
+		}
+		if (list !== undefined) lists.set(list, (lists.get(list) ?? '') + print)
 	}
+	return lists
 }
 
 /**
@@ -83,23 +107,42 @@ const eachNumber = (text, callback) => {
  * @param {string} printed
  */
 const keepNumbers = (read, printed) => {
-	if (printed === read || !mayHaveLong(read)) return printed
+	if (printed === read || !mayBeBeyondDouble(read)) return printed
 	/** @type {Map<string, string>} */
 	const spellings = new Map()
-	eachNumber(read, (token, path) => {
-		if (exact(printedAs(token)) !== exact(token)) spellings.set(path, token)
+	/**
+	 * What the numbers in lists are, by what they print as; undefined if several differ.
+	 *
+	 * @type {Map<string, string | undefined>}
+	 */
+	const values = new Map()
+	const before = eachNumber(read, (token, path, _, list) => {
+		const [print, value] = [printedAs(token), exact(token)]
+		if (exact(print) !== value) spellings.set(path, token)
 		// Of two properties of one name the last one counts.
 		else spellings.delete(path)
+		if (list === undefined) return
+		const isOneValue = !values.has(print) || values.get(print) === value
+		values.set(print, isOneValue ? value : undefined)
 	})
 	if (spellings.size === 0) return printed
+	/** @type {{ token: string, spelling: string, at: number, list: string | undefined }[]} */
+	const found = []
+	const after = eachNumber(printed, (token, path, at, list) => {
+		const spelling = spellings.get(path)
+		if (spelling !== undefined && printedAs(spelling) === token)
+			found.push({ token, spelling, at, list })
+	})
 	let kept = ''
 	let end = 0
-	eachNumber(printed, (token, path, at) => {
-		const spelling = spellings.get(path)
-		if (spelling === undefined || printedAs(spelling) !== token) return
+	for (const { token, spelling, at, list } of found) {
+		// An updater that removes an item moves those behind it: then it can't be told which of several numbers
+		// that print alike this is.
+		const isMoved = list !== undefined && before.get(list) !== after.get(list)
+		if (isMoved && values.get(token) === undefined) continue
 		kept += printed.slice(end, at) + spelling
 		end = at + token.length
-	})
+	}
 	return kept + printed.slice(end)
 }
 

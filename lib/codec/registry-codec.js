@@ -11,21 +11,9 @@ const native = require('../addon/load.js')
 const { invalid, messageOf, registryError } = require('../errors.js')
 const { objectionToJson } = require('./json-loss.js')
 const { keepNumbers } = require('./number-spelling.js')
-const { REGISTRY_VERSION, createEmptyRegistry, isObject } = require('./registry-schema.js')
+const { REGISTRY_VERSION, createEmptyRegistry, isObject, isPlain } = require('./registry-schema.js')
 
 const keys = ['version', 'updatedAt', 'watchers']
-
-/**
- * Whether a value is an object that prints as what it is, of whatever realm. A Map, a Promise or an
- * instance of a class is an object too, and may print as `{}`.
- *
- * @param {unknown} value
- */
-const isPlain = (value) => {
-	if (!isObject(value)) return false
-	const prototype = Object.getPrototypeOf(value)
-	return prototype === null || Object.getPrototypeOf(prototype) === null
-}
 
 /**
  * Whether a property is printed: its own and enumerable.

@@ -30,4 +30,17 @@ const createEmptyRegistry = (now = Date.now()) => ({
  */
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-module.exports = { DEFAULT_TTL_MS, REGISTRY_VERSION, createEmptyRegistry, isObject }
+/**
+ * Whether a value is an object that prints as what it is, of whatever realm. A Map, a Promise or an
+ * instance of a class is an object too, and may print as `{}`.
+ *
+ * @param {unknown} value
+ * @returns {value is Record<string, unknown>}
+ */
+const isPlain = (value) => {
+	if (!isObject(value)) return false
+	const prototype = Object.getPrototypeOf(value)
+	return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+module.exports = { DEFAULT_TTL_MS, REGISTRY_VERSION, createEmptyRegistry, isObject, isPlain }

@@ -55,10 +55,13 @@ const takenWhileLeaving = new WeakSet()
 onLeaving(() => {
 	for (const each of [...unreleased.keys()]) {
 		if (takenWhileLeaving.has(each)) continue
-		unreleased.delete(each)
-		// A commit that is under way on another thread ends before the lock is released.
-		if (each instanceof native.Acquisition) each.cancel()
-		else each.release()
+		if (each instanceof native.Acquisition) {
+			unreleased.delete(each)
+			each.cancel()
+		} else {
+			// A commit that is under way on another thread ends before the lock is released.
+			release(each)
+		}
 	}
 })
 
@@ -71,7 +74,7 @@ onLeaving(() => {
 const givenUp = ({ path }) =>
 	new RegistryError(
 		'LOCK_LOST',
-		`the lock of ${path} was given up, because the process emitted \`exit\`; nothing was written`,
+		`the lock of ${path} was given up, because the process emitted \`exit\`; this change was not written`,
 		{ path },
 	)
 

@@ -1,4 +1,4 @@
-// The programs that users install npm packages with: how each is had, how it installs a package from a registry,
+// The programs that users install npm packages with: how each is installed, how it installs a package from a registry,
 // and how code and programs of the package are started afterwards.
 
 import { execFileSync } from 'node:child_process'

@@ -3,19 +3,21 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { root } from './paths.mjs'
 import { stage } from './stage.mjs'
+import { checkVersions } from './versions.mjs'
 
 const usage = `npm run release:publish -- [--dry-run] [--tag vVERSION]
 
 Lays out every npm package in target/release-packages, from the files in target/release-files, and publishes
-them to the registry that npm is configured for, the main package last. A package whose version is there
+them to the registry that npm is configured for, each package after those that it names. All manifests, and the
+files that can run here, have to be of one version. A package whose version is there
 already is left out, so that a run that was interrupted can be repeated. --tag fails if that git tag is not
 of this version, or if the changelog has no date for it. In a workflow npm attests where they were built.`
 
-/** Fails unless a git tag, the manifests and the changelog are of one version. */
-const checkTag = (tag) => {
-	const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+/** Fails unless a git tag and the changelog are of a version. */
+const checkTag = (tag, version) => {
 	if (tag !== `v${version}`) throw new Error(`the tag is ${tag}, and package.json has ${version}`)
 	const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8')
 	const heading = new RegExp(
@@ -32,10 +34,23 @@ const isPublished = ({ name, version }) =>
 		encoding: 'utf8',
 	}).stdout.trim() === version
 
+/** Throws for any other argument: one that was mistyped must not publish. */
+const parse = (args) =>
+	parseArgs({
+		args,
+		options: {
+			help: { type: 'boolean', default: false },
+			'dry-run': { type: 'boolean', default: false },
+			tag: { type: 'string' },
+		},
+	}).values
+
 const main = async (args) => {
-	if (args.includes('--help')) return console.log(usage)
-	const dryRun = args.includes('--dry-run')
-	if (args.includes('--tag')) checkTag(args[args.indexOf('--tag') + 1])
+	const { help, tag, 'dry-run': dryRun } = parse(args)
+	if (help) return console.log(usage)
+	const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+	if (tag !== undefined) checkTag(tag, version)
+	checkVersions(version)
 	for (const folder of await stage()) {
 		const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
 		const name = `${manifest.name}@${manifest.version}`

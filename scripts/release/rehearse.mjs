@@ -112,7 +112,7 @@ const runsProgram = (client, program, { folder, env }) => {
 	return cell(what, isRight && output.includes('registry.json'), output)
 }
 
-/** The error of a package whose optional package is left out: it has to name the cure. */
+/** The error of a package whose optional package is left out: it has to say how to install it. */
 const saysHowToInstall = (client, program, { folder, env }, code) => {
 	writeFileSync(join(folder, 'example.mjs'), code)
 	const { isRight, output } = run(client.runs(program)('example.mjs'), folder, env)

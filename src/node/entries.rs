@@ -204,6 +204,8 @@ pub fn entry_operation(path: String, text: String) -> AddonResult<EntryOperation
 pub struct AppliedOperations {
     /// What came of each, as JSON; missing for one that was cancelled.
     pub outcomes: Vec<Option<String>>,
+    /// Whether each changed the registry.
+    pub changed: Vec<bool>,
     /// The path at which the corrupt content that was replaced is kept.
     pub kept: Option<String>,
     /// Why that content was corrupt; missing if no content was.
@@ -279,6 +281,10 @@ fn apply(
     };
     let mut applied = AppliedOperations {
         outcomes: outcomes.iter().map(|outcome| outcome.as_ref().map(text)).collect(),
+        changed: outcomes
+            .iter()
+            .map(|outcome| outcome.as_ref().is_some_and(EntryOutcome::has_changed))
+            .collect(),
         kept: None,
         reason: None,
         lock_lost: false,
