@@ -2,7 +2,8 @@
 
 mod display;
 mod explained;
-pub(crate) mod hint;
+mod hint;
+pub(crate) mod shell;
 pub(crate) mod update_error;
 
 pub(crate) use explained::explain;

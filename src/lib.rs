@@ -144,7 +144,7 @@ pub use document::format::Toml;
 pub use document::format::{Format, Json};
 pub use document::lock::{LockFile, UnlockedReason};
 #[doc(hidden)]
-pub use error::hint::shell_command;
+pub use error::shell::{shell_command, shell_quoted};
 pub use error::update_error::UpdateError;
 pub use error::{Error, FormatError, LockKind, Result, MAX_CONTENT_BYTES};
 pub use files::default_path::{registry_path, system_registry_path};

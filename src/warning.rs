@@ -43,8 +43,8 @@ impl fmt::Debug for OnWarning {
 /// is `Fail`.
 ///
 /// A registry is written by programs only, and its watchers would go unseen until a person repaired it;
-/// their next heartbeats and announcements fill a new one. A document may hold what a person wrote, and a
-/// mistyped comma must not cost that person's settings.
+/// their next heartbeats and announcements fill a new one. A document may hold the
+/// settings that a person wrote, and a mistyped comma must not replace them by empty ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnCorrupt {
     /// The update starts from an empty registry, or from the document's

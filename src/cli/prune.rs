@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use argus_registry::{
-    prune_stale_watchers, remove_watcher, stale_watchers, LockOptions, OnCorrupt, PruneOptions,
-    UpdateOptions,
+    prune_stale_watchers, remove_watcher, stale_watchers, LockOptions, OnCorrupt, OnWarning,
+    PruneOptions, UpdateOptions,
 };
 use serde::Serialize;
 
@@ -62,6 +62,7 @@ fn update_options(wait: Duration) -> UpdateOptions {
         lock: LockOptions { timeout: Some(wait), ..LockOptions::default() },
         // The file may have become corrupt since it was read.
         on_corrupt: OnCorrupt::Fail,
+        on_warning: OnWarning::new(|warning| output::notice(warning)),
         ..UpdateOptions::default()
     }
 }

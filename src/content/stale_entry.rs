@@ -34,8 +34,8 @@ pub(crate) struct CallingProcess<'a> {
 }
 
 /// Whether a claim may replace an entry: that of a dead process, or one that can't be judged and is
-/// older than `ttl`. Without the latter, each new container would find the entries of those that are
-/// gone in its way. An entry that is not a watcher's is never replaced: nothing tells what it is for.
+/// older than `ttl`. Without the latter, each new container would find its id taken by the entry of
+/// a container that is gone. An entry that is not a watcher's is never replaced: nothing tells what it is for.
 pub(super) fn may_be_replaced(
     entry: &RawEntry<'_>,
     ttl: Duration,

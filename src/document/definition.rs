@@ -209,7 +209,7 @@ impl<T, F> Document<T, F> {
     }
 
     /// Sets what [`update`](Self::update) does about content that can't be parsed. Default
-    /// [`OnCorrupt::Fail`]: a mistyped comma in a settings file must not cost the settings.
+    /// [`OnCorrupt::Fail`]: a settings file with a mistyped comma must not be replaced by an empty one.
     /// [`OnCorrupt::Keep`] needs an [`empty`](Self::empty) value to start from; without one the update is
     /// refused nevertheless. [`save`](Self::save) replaces such content in either case, and keeps the bytes.
     #[must_use]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use crate::error::shell::shell_quoted;
 use crate::sys::{self, WriteBlock};
 
 /// An error of the operating system, its cause, and the step that removes it.
@@ -79,6 +80,9 @@ fn write_block(path: &Path) -> Option<String> {
         WriteBlock::Immutable => ("immutable", "i"),
         WriteBlock::AppendOnly => ("append-only", "a"),
     };
-    let place = place.display();
-    Some(format!("{place} is {name}; `chattr -{flag} {place}` ends that"))
+    Some(format!(
+        "{} is {name}; `chattr -{flag} {}` ends that",
+        place.display(),
+        shell_quoted(place)
+    ))
 }

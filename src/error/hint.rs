@@ -1,7 +1,6 @@
 //! The recovery step for an error, with the command of the program that helps.
 
-use std::path::Path;
-
+use crate::error::shell::shell_command;
 use crate::error::Error;
 
 impl Error {
@@ -34,8 +33,8 @@ impl Error {
             }
             Error::InvalidValue { .. } => "check the path".to_owned(),
             Error::Corrupt { .. } => {
-                "look into it; the next update would keep its bytes under another name, and begin \
-                 a new registry"
+                "look into it; an update that is not told to fail keeps its bytes under another name and \
+                 begins a new registry"
                     .to_owned()
             }
             Error::Parse { .. } => "look at the place that the message names".to_owned(),
@@ -58,30 +57,5 @@ impl Error {
             | Error::ReEntrant { .. }
             | Error::Aborted { .. } => return None,
         })
-    }
-}
-
-/// A command of the program `argus-registry` with a path, quoted so that it can be pasted into a shell.
-#[doc(hidden)]
-#[must_use]
-pub fn shell_command(words: &[&str], path: &Path) -> String {
-    let path = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%\\".contains(c);
-    let path = match path.chars().all(is_plain) && !path.is_empty() {
-        true => path,
-        false => format!("'{}'", path.replace('\'', r"'\''")),
-    };
-    format!("`argus-registry {} {path}`", words.join(" "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_can_be_pasted_into_a_shell() {
-        let command = |path: &str| shell_command(&["status"], Path::new(path));
-        assert_eq!(command("/a/b.json"), "`argus-registry status /a/b.json`");
-        assert_eq!(command("/it's"), r"`argus-registry status '/it'\''s'`");
     }
 }

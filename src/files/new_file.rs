@@ -20,11 +20,12 @@ pub(crate) fn create(path: &Path, mode: Option<u32>) -> io::Result<File> {
     let folder = folder_of(path);
     // The system applies a default ACL within the mode that is asked for.
     let default_mode = || if sys::has_default_acl(folder) { 0o666 } else { DEFAULT_MODE };
+    let owner = fs::metadata(folder)?;
     let file = sys::create_new(path, mode.unwrap_or_else(default_mode))?;
-    let folder = fs::metadata(folder)?;
-    sys::give_to_owner_of(&folder, &file);
-    if mode.is_none() && sys::is_shared_by_group(&folder) {
-        sys::open_to_group(&file)?;
+    sys::give_to_owner_of(&owner, &file);
+    if mode.is_none() && sys::is_shared_by_group(&owner) {
+        // A call that fails leaves no trace.
+        sys::open_to_group(&file).inspect_err(|_| _ = sys::remove_if_there(path))?;
     }
     Ok(file)
 }

@@ -107,7 +107,8 @@ impl FilePaths {
     /// folder than the caller's, as beside the target of a link, is returned as it is.
     pub(crate) fn as_given(&self, path: &Path) -> PathBuf {
         let Some(given) = &self.given else { return path.to_path_buf() };
-        if path == self.target {
+        // Also for an error that names the file as its caller does already.
+        if path == self.target || path == given {
             return given.clone();
         }
         // If the caller's path is itself a link, its target's name or folder is another.

@@ -208,7 +208,7 @@ pub(crate) fn make_durable(paths: &FilePaths, found: Option<&FileContent>) -> Re
     let sync = || {
         match &found.file {
             Some(file) => sys::sync_opened(file)?,
-            None => sys::sync_opened(&sys::open_existing(&paths.target)?)?,
+            None => sys::sync_file(&paths.target)?,
         }
         sys::sync_folder(&paths.folder)
     };

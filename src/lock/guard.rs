@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::error::shell::shell_quoted;
 use crate::error::{self, Error, Result};
 use crate::files::new_file;
 use crate::files::paths::{self, FilePaths};
@@ -224,7 +225,7 @@ fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<(File, Metadata)> {
                     let reason = format!(
                         "it was made when fewer users might write the registry; its owner opens it by \
                          `chmod g+w {}`, or by the next update",
-                        paths.guard.display()
+                        shell_quoted(&paths.guard)
                     );
                     error::explain(source, reason)
                 }

@@ -84,7 +84,7 @@ impl RegistryLock {
     /// Like [`acquire`](Self::acquire), for a path that is already resolved, as the wait's policy
     /// allows.
     pub(crate) fn acquire_at(paths: &FilePaths, wait: &Wait) -> Result<Self> {
-        if !wait.may_block() && !sweep::was_held(paths) {
+        if !wait.may_block() && (sys::OPENING_MAY_WAIT || !sweep::was_held(paths)) {
             return Err(wait.would_block_error(paths));
         }
         let acquired = Self::acquire_by(paths, wait);

@@ -123,8 +123,8 @@ impl Wait {
     }
 
     /// Until the result is dropped, calls of this thread about a file that another program uses are
-    /// repeated until this wait's deadline. One try is one try to get the lock: a caller that has got it has
-    /// as much patience with other programs as a caller that names no timeout.
+    /// repeated until this wait's deadline. One try is one try to get the lock: a caller that has got it
+    /// waits for other programs as long as a caller that names no timeout.
     pub(crate) fn busy_scope(&self) -> BusyScope {
         let deadline = match self.one_try {
             true => self.started.checked_add(DEFAULT_TIMEOUT),

@@ -82,6 +82,7 @@ pub struct LoadedText {
 fn load(request: &AcquireRequest, options: &LockOptions) -> Result<LoadedText> {
     let file = request.file()?;
     let wait = Wait::start_with(options, policy(WaitPolicy::Block));
+    let _busy = wait.busy_scope();
     let (content, unlocked) = load_content(&file.request(), &wait)?;
     Ok(LoadedText { text: FileText::from(Some(&content)).text, locked: unlocked.is_none() })
 }

@@ -296,7 +296,7 @@ fn apply(
                 applied.kept = kept.map(|path| path.to_string_lossy().into_owned());
             }
             Warning::LockLost { .. } => applied.lock_lost = true,
-            Warning::ReplacedEmpty { .. } => applied.reason = Some(warning.to_string()),
+            Warning::ReplacedEmpty { .. } => applied.reason = Some("it is empty".to_owned()),
             Warning::Missing { .. } | Warning::UnsupportedVersion { .. } => {}
         }
     }

@@ -13,13 +13,13 @@ use crate::util::cancel::CancelToken;
 /// For how long a call is repeated at least, even for a caller that wants one try: as long as a virus
 /// scanner has a file open that was just written, and as long as a refusal may come from something other
 /// than missing rights.
-const MIN_PATIENCE: Duration = Duration::from_millis(200);
+const MIN_RETRY_TIME: Duration = Duration::from_millis(200);
 /// For how long a call is repeated if its caller has named no time, as readers do: the default timeout of
 /// a lock.
-const DEFAULT_PATIENCE: Duration = Duration::from_secs(2);
-/// The pause before a repetition, during [`MIN_PATIENCE`] and afterwards.
-const SHORT_PAUSE: Duration = Duration::from_millis(5);
-const LONG_PAUSE: Duration = Duration::from_millis(25);
+const DEFAULT_RETRY_TIME: Duration = Duration::from_secs(2);
+/// The pause before a repetition, during [`MIN_RETRY_TIME`] and afterwards.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LATER_PAUSE: Duration = Duration::from_millis(25);
 
 thread_local! {
     static LIMIT: RefCell<Option<BusyLimit>> = const { RefCell::new(None) };
@@ -96,26 +96,26 @@ impl Retries {
     fn start() -> Self {
         let started = Instant::now();
         let limit = LIMIT.with_borrow(Clone::clone).unwrap_or_else(|| BusyLimit {
-            deadline: Some(started + DEFAULT_PATIENCE),
+            deadline: Some(started + DEFAULT_RETRY_TIME),
             token: CancelToken::new(),
         });
         Retries { started, limit }
     }
 
     fn is_past_minimum(&self) -> bool {
-        self.started.elapsed() >= MIN_PATIENCE
+        self.started.elapsed() >= MIN_RETRY_TIME
     }
 
     /// Sleeps before the next try. False if there is to be none: the time is over, or the caller has
     /// cancelled its call.
     fn pause(&self) -> bool {
         let now = Instant::now();
-        let minimum = self.started + MIN_PATIENCE;
+        let minimum = self.started + MIN_RETRY_TIME;
         let is_over = self.limit.deadline.is_some_and(|deadline| deadline.max(minimum) <= now);
         if is_over || self.limit.token.is_cancelled() {
             return false;
         }
-        let pause = if now < minimum { SHORT_PAUSE } else { LONG_PAUSE };
+        let pause = if now < minimum { FIRST_PAUSE } else { LATER_PAUSE };
         self.limit.token.sleep_until(now + pause);
         true
     }

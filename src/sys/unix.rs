@@ -122,6 +122,9 @@ pub(crate) fn id_of(_file: &File, metadata: &Metadata) -> io::Result<FileId> {
     Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
 }
 
+/// Whether opening any file may have to wait for another program.
+pub(crate) const OPENING_MAY_WAIT: bool = false;
+
 /// Whether a file is on a file system of this machine, whose calls depend on no network and on no
 /// other program. False for file system types that this function does not know.
 #[cfg(target_os = "linux")]

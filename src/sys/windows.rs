@@ -63,8 +63,12 @@ pub(crate) fn user_home() -> Option<PathBuf> {
     std::env::home_dir()
 }
 
-/// Makes the content of a file durable, not following a symbolic link. Windows asks for the right to write.
+/// Makes the content of a file durable, not following a symbolic link. Windows asks for the right to write,
+/// so it can't be asked to write a read-only file to the disk; it does so in its own time.
 pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.permissions().readonly() {
+        return Ok(());
+    }
     sync_opened(&open_existing(path)?)
 }
 
@@ -89,6 +93,9 @@ pub(crate) fn id_of(file: &File, _metadata: &Metadata) -> io::Result<FileId> {
 pub(crate) fn metadata_without_links(_path: &Path) -> Option<Metadata> {
     None
 }
+
+/// Whether opening any file may have to wait for another program.
+pub(crate) const OPENING_MAY_WAIT: bool = true;
 
 /// Always false: on Windows other programs, such as virus scanners, may examine every file that is
 /// opened, so no call is known to return without delay.
@@ -158,11 +165,6 @@ pub(crate) fn is_shared_by_group(_folder: &Metadata) -> bool {
 }
 
 /// On Windows a file's permissions come from its folder.
-pub(crate) fn must_give_to_owner_of(_folder: &Metadata) -> bool {
-    false
-}
-
-/// On Windows a file's permissions come from its folder.
 pub(crate) fn give_to_owner_of(_folder: &Metadata, _file: &File) {}
 
 /// On Windows a file's permissions come from its folder.
@@ -198,11 +200,6 @@ pub(crate) fn copy_mode_and_owner(_file: &File, _like: &Metadata) -> io::Result<
 /// Always `None`: on Windows a file's permissions come from its folder.
 pub(crate) fn acl_of(_file: &File) -> Option<Vec<u8>> {
     None
-}
-
-/// Does nothing: no list is ever read.
-pub(crate) fn set_acl(_file: &File, _acl: &[u8], _like: &Metadata) -> io::Result<()> {
-    Ok(())
 }
 
 /// On Windows a file's permissions come from its folder, also those of a file that replaces

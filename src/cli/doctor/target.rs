@@ -4,7 +4,7 @@ use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use argus_registry::{canonicalize, MAX_CONTENT_BYTES};
+use argus_registry::{canonicalize, shell_quoted, MAX_CONTENT_BYTES};
 
 use super::report::DoctorCheck;
 use crate::exit::hint;
@@ -113,7 +113,7 @@ impl DoctorTarget {
                      fail",
                     lock.display()
                 );
-                let next = format!("run `chmod --reference={shown} {}`", lock.display());
+                let next = format!("run `chmod {} {}`", mode_of(file), shell_quoted(&lock));
                 checks.push(DoctorCheck::warn("access", message).next(next));
             }
         }
@@ -161,9 +161,9 @@ fn write_hindrance(file: &Path) -> Option<DoctorCheck> {
     [Some(file), file.parent()].into_iter().flatten().find_map(|path| {
         let found = attributes(path);
         let (_, name, flag) = blocks.iter().find(|(block, ..)| found.contains(*block))?;
-        let path = path.display();
-        let message = format!("{path} is {name}, so every update fails");
-        Some(DoctorCheck::fail("access", message).next(format!("run `chattr -{flag} {path}`")))
+        let message = format!("{} is {name}, so every update fails", path.display());
+        let next = format!("run `chattr -{flag} {}`", shell_quoted(path));
+        Some(DoctorCheck::fail("access", message).next(next))
     })
 }
 
@@ -179,6 +179,20 @@ fn is_less_open(lock: &Path, file: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let writers = |path| fs::metadata(path).map(|found| found.mode() & 0o022);
     matches!((writers(lock), writers(file)), (Ok(lock), Ok(file)) if file & !lock != 0)
+}
+
+/// A file's mode, as `chmod` takes it.
+#[cfg(unix)]
+fn mode_of(file: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(file)
+        .map_or_else(|_| "u+rw".to_owned(), |found| format!("{:o}", found.mode() & 0o777))
+}
+
+/// Not asked for: no lock file counts as less open there.
+#[cfg(not(unix))]
+fn mode_of(_file: &Path) -> String {
+    String::new()
 }
 
 /// Always false: on Windows a file's permissions come from its folder.

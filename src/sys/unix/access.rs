@@ -34,7 +34,7 @@ pub(crate) fn is_shared_by_group(folder: &Metadata) -> bool {
 }
 
 /// Whether this process is root's, and the folder is another user's.
-pub(crate) fn must_give_to_owner_of(folder: &Metadata) -> bool {
+fn must_give_to_owner_of(folder: &Metadata) -> bool {
     rustix::process::geteuid().is_root() && folder.uid() != 0
 }
 

@@ -37,8 +37,8 @@ pub(crate) fn set_acl(file: &File, acl: &[u8], like: &Metadata) -> io::Result<()
 }
 
 /// Gives a new file the access control list, the extended attributes of users and the labels of the
-/// file that it replaces. Fails if a list or an attribute can't be set: access would be another than
-/// before without a word. Other attributes, such as capabilities and checksums of the content, belong
+/// file that it replaces. Fails if a list or an attribute can't be set: the access rights would
+/// change, and no error would tell. Other attributes, such as capabilities and checksums of the content, belong
 /// to the old content.
 pub(crate) fn copy_attributes(old: &File, like: &Metadata, new: &File) -> io::Result<()> {
     let (old_names, new_names) = (names(old)?, names(new)?);

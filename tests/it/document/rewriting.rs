@@ -101,6 +101,22 @@ fn a_byte_order_mark_is_no_defect_and_stays() {
     assert_eq!(text(&path), format!("\u{feff}{JSON}").replace("\"r\"", "\"s\""));
 }
 
+/// The type ignores such a member without taking it apart, so its depth is not bounded by the parser.
+#[test]
+fn a_member_that_the_type_does_not_know_may_be_nested_to_any_depth() {
+    let (_dir, path) = document_path();
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let depth = 200_000;
+        let deep = format!("{}0{}", open.repeat(depth), close.repeat(depth));
+        put(&path, &JSON.replacen('{', &format!("{{\n  \"deep\": {deep},"), 1));
+        update(&Document::<Exceptions>::json(&path), |entries| entries[0].reason = "s".to_owned());
+        let kept = text(&path);
+        assert!(kept.contains("\"reason\": \"s\""));
+        let kept: String = kept.chars().filter(|c| !c.is_whitespace()).collect();
+        assert!(kept.contains(&deep));
+    }
+}
+
 /// A format whose texts can't be changed in place, and one that returns another value's text.
 #[derive(Clone)]
 struct Wrong;
