@@ -109,7 +109,7 @@ export type RegistryErrorCode =
 	 * {@link withRegistryLock} and {@link Document.withLock} it can come after a `write`: the message says so.
 	 */
 	| 'LOCK_LOST'
-	/** A living watcher has the id that was claimed, and `suffix` is false. */
+	/** The id that was claimed has an entry that may not be replaced, and `suffix` is false. */
 	| 'ID_TAKEN'
 	/** A heartbeat's entry was removed, or is another watcher's by now; it was not renewed. */
 	| 'ENTRY_LOST'
@@ -350,8 +350,8 @@ export interface RegistryWatch<T = RegistryV1> extends AsyncIterableIterator<T> 
  *
  * @param path The registry. A relative path counts from the working directory of this moment.
  * @throws {RegistryError} `INVALID_VALUE`, at the call. From `next()`: `ABORTED` once `signal` is
- * aborted; `PERMISSION_DENIED` or `IO` if the file is there and can't be read or its folder can't
- * be watched, also at a limit of the system, which the message names.
+ * aborted; `PERMISSION_DENIED`, `TOO_LARGE` or `IO` if the file is there and can't be read or its
+ * folder can't be watched, also at a limit of the system, which the message names.
  */
 export function watchRegistry(path: string | URL, options?: WatchOptions): RegistryWatch
 

@@ -61,7 +61,8 @@ pub enum Error {
         /// The kind of the other lock.
         kind: LockKind,
     },
-    /// A watcher claimed the id of a living watcher, and its caller allowed no suffix.
+    /// A watcher claimed an id whose entry may not be replaced, and its caller allowed no suffix: the entry is
+    /// of a watcher that is alive, of another host, or that can't be judged and has not expired.
     IdTaken {
         /// The registry.
         path: PathBuf,

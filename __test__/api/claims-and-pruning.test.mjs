@@ -85,7 +85,7 @@ test('without a suffix a claim gets the id, or fails', async (t) => {
 		name: 'RegistryError',
 		code: 'ID_TAKEN',
 		path: at.path,
-		message: `the id 'app' is another watcher's in ${at.path} (process ${process.pid}); choose another id, or wait until that watcher has removed its entry`,
+		message: `the id 'app' is another watcher's in ${at.path} (process ${process.pid}); choose another id, or wait until that watcher has ended or its entry has expired`,
 	})
 	assert.equal(at.text(), text)
 	await announceWatcher(at.path, record('app', { pid: await deadPid() }))
@@ -93,7 +93,7 @@ test('without a suffix a claim gets the id, or fails', async (t) => {
 	at.put(print({ ...EMPTY, watchers: { app: null } }))
 	await assert.rejects(claimWatcher(at.path, watcher, options), {
 		code: 'ID_TAKEN',
-		message: `the id 'app' is another watcher's in ${at.path}; choose another id, or wait until that watcher has removed its entry`,
+		message: `the id 'app' is another watcher's in ${at.path}; choose another id, or wait until that watcher has ended or its entry has expired`,
 	})
 })
 

@@ -72,7 +72,7 @@ impl fmt::Display for Error {
                 if let Some(pid) = pid {
                     write!(f, " (process {pid})")?;
                 }
-                f.write_str("; choose another id, or wait until that watcher has removed its entry")
+                f.write_str("; choose another id, or wait until that watcher has ended or its entry has expired")
             }
             Error::EntryLost { id, .. } => write!(
                 f,
