@@ -227,7 +227,7 @@ test('bad arguments are refused before anything is done', async (t) => {
 		{ ...claim, pid: -1 },
 		{ ...claim, startedAt: -1 },
 	]) {
-		const unnamed = { ...refused, message: /name the entry by id, by claim/ }
+		const unnamed = { ...refused, message: /; name the entry by id, by claim/ }
 		await assert.rejects(heartbeatWatcher(at.path, bad), unnamed)
 		await assert.rejects(removeWatcher(at.path, bad), unnamed)
 	}
