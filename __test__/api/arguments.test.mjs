@@ -25,11 +25,11 @@ import {
 	withRegistryLock,
 	writeRegistry,
 } from '../../index.js'
+import { failureOf } from '../support/failures.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { run } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
-
-const same = (value) => value
+import { same } from '../support/updaters.mjs'
 
 /** Every call with options, and its options. */
 const UPDATE = ['timeoutMs', 'staleMs', 'durable', 'onCorrupt', 'signal', 'onWarning']
@@ -83,16 +83,6 @@ const withOptions = {
 	],
 	withLock: [(path, options) => new Document(path).withLock(() => 0, options), CALL],
 	watch: [(path, options) => new Document(path).watch(options).return(), ['signal', 'onWarning']],
-}
-
-/** What a call throws, or rejects with. */
-const failureOf = async (call) => {
-	try {
-		await call()
-	} catch (error) {
-		return error
-	}
-	return undefined
 }
 
 test('a heartbeat takes no signal, and no values of other kinds', async (t) => {

@@ -8,9 +8,11 @@ import { createRequire } from 'node:module'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { failureOf } from '../support/failures.mjs'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { held, leaveOldLockfile } from '../support/locks.mjs'
 import { run } from '../support/script.mjs'
+import { same } from '../support/updaters.mjs'
 
 const lib = fileURLToPath(new URL('../../lib/', import.meta.url))
 const require = createRequire(import.meta.url)
@@ -18,8 +20,6 @@ const require = createRequire(import.meta.url)
 const registry = require('../../lib/index.js')
 const { containPanics } = require('../../lib/addon/panics.js')
 const { Document, updateRegistry, updateRegistrySync, withRegistryLock } = registry
-
-const same = (value) => value
 
 /** The functions that make an error for their callers. */
 const MAKERS = ['invalid', 'invalidArgument', 'wrongArgument', 'reEntrant']
@@ -57,15 +57,6 @@ const placeOf = ({ stack }) => {
 		return `${relative(lib, file).replaceAll('\\', '/')}:${line}`
 	}
 	return undefined
-}
-
-const failureOf = async (call, ...args) => {
-	try {
-		await call(...args)
-	} catch (error) {
-		return error
-	}
-	return assert.fail(`no failure of ${call}`)
 }
 
 const circular = { id: 'a' }

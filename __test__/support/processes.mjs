@@ -84,3 +84,10 @@ export const script = (
 		line: async () => (await Promise.race([once(lines, 'line'), gone]))[0],
 	}
 }
+
+/** The pid of a process that is gone. */
+export const deadPid = async () => {
+	const child = spawn(process.execPath, ['--version'], { stdio: 'ignore' })
+	await once(child, 'exit')
+	return child.pid
+}
