@@ -146,6 +146,8 @@ pub use document::format::Toml;
 pub use document::format::{Format, Json};
 pub use document::lock::{LockFile, UnlockedReason};
 #[doc(hidden)]
+pub use error::explained::{write_obstacle, WriteObstacle};
+#[doc(hidden)]
 pub use error::shell::{shell_command, shell_quoted};
 pub use error::update_error::UpdateError;
 pub use error::{Error, FormatError, LockKind, Result, MAX_CONTENT_BYTES};
@@ -172,6 +174,8 @@ pub use registry::read::read_registry;
 pub use registry::update::{update_registry, with_registry_lock, write_registry, UpdateOptions};
 #[doc(hidden)]
 pub use sys::canonicalize;
+#[doc(hidden)]
+pub use util::age::age_in_words;
 pub use util::backoff::Backoff;
 pub use util::cancel::CancelToken;
 pub use warning::{OnCorrupt, OnWarning, Warning};
