@@ -5,6 +5,7 @@ import { on } from 'node:events'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { inspectLock, updateRegistry } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { addonPath } from '../support/install.mjs'
 import { UP_TO_A_MINUTE } from '../support/options.mjs'
@@ -27,7 +28,7 @@ const start = (t, text, path, first = '') => {
 		end ??= thread.terminate()
 		return end
 	}
-	t.after(terminate)
+	cleanUp(t, terminate)
 	const messages = on(thread, 'message')
 	return { thread, terminate, next: async () => (await messages.next()).value[0] }
 }

@@ -184,11 +184,10 @@ test('every function refuses other URLs, URLs as strings, and what is no path', 
 	assert.deepEqual(at.others(), [])
 })
 
-test(
-	'a relative path is refused where the working folder was deleted',
-	skipIf(process.platform === 'win32', 'Windows does not delete a working folder'),
-	() => {
-		const failures = run(`
+test('a relative path is refused where the working folder was deleted', {
+	skip: skipIf(process.platform === 'win32', 'Windows does not delete a working folder'),
+}, () => {
+	const failures = run(`
 			import { mkdtempSync, rmSync } from 'node:fs'
 			import { tmpdir } from 'node:os'
 			const dir = mkdtempSync(tmpdir() + '/argus-registry-')
@@ -217,9 +216,8 @@ test(
 			}
 			console.log(JSON.stringify(failures))
 		`)
-		for (const [call, name, code, path, message] of failures) {
-			assert.deepEqual([name, code, path], ['RegistryError', 'NOT_FOUND', 'r.json'], call)
-			assert.match(message, /the working folder, from which this path counts, was deleted/, call)
-		}
-	},
-)
+	for (const [call, name, code, path, message] of failures) {
+		assert.deepEqual([name, code, path], ['RegistryError', 'NOT_FOUND', 'r.json'], call)
+		assert.match(message, /the working folder, from which this path counts, was deleted/, call)
+	}
+})

@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { announceWatcher, claimWatcher, DEFAULT_TTL_MS, pruneStaleWatchers } from '../../index.js'
+import { cleanUp, killed } from '../support/cleanup.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { UP_TO_TWO_MINUTES } from '../support/options.mjs'
 import { deadPid, puppets, rustExample } from '../support/processes.mjs'
@@ -22,7 +23,7 @@ test('100 processes, Node and Rust, that claim one id at once get 100', {
 		const child = spawn(claim, [at.path, 'app'], {
 			stdio: ['pipe', 'pipe', 'inherit'],
 		})
-		t.after(() => child.kill('SIGKILL'))
+		cleanUp(t, () => killed(child))
 		return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() }
 	})
 	for (const { lines } of rust) assert.equal((await lines.next()).value, 'ready')

@@ -13,6 +13,7 @@ import {
 	withRegistryLock,
 	writeRegistry,
 } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import { EMPTY, folder, record } from '../support/folder.mjs'
 import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { skipIf } from '../support/skip.mjs'
@@ -187,7 +188,7 @@ test('what onWarning throws is a warning of the process in the context of its ca
 	const at = folder(t)
 	const storage = new AsyncLocalStorage()
 	const emitWarning = process.emitWarning
-	t.after(() => {
+	cleanUp(t, () => {
 		process.emitWarning = emitWarning
 	})
 	const seen = []
@@ -252,7 +253,7 @@ test('a watch warns in the context in which it was made, whichever calls next', 
 	const onWarning = () => seen.push(storage.getStore())
 	at.put('no registry')
 	const watch = storage.run('made', () => watchRegistry(at.path, { onWarning }))
-	t.after(() => watch.return())
+	cleanUp(t, () => watch.return())
 	await storage.run('next', async () => {
 		await watch.next()
 		assert.equal(storage.getStore(), 'next')
@@ -290,29 +291,30 @@ test('a heartbeat calls getWatcher and onError in the context in which it was st
 	assert.deepEqual([...seen].sort(), ['getWatcher: started', 'onError: started'])
 })
 
-test(
-	'users of domains and of async hooks see their own',
-	skipIf(process.versions.bun || process.versions.deno, 'only Node has domains and async hooks'),
-	async (t) => {
-		const { default: domain } = await import('node:domain')
-		const at = folder(t)
-		const seen = []
-		const resources = new Set()
-		const note = (registry) => {
-			seen.push(process.domain?.name)
-			resources.add(executionAsyncResource())
-			return registry
-		}
-		await together(lockOf(at.path), () =>
-			['a', 'b', 'c'].map((name) => {
-				const own = Object.assign(domain.create(), { name })
-				return own.run(() => updateRegistry(at.path, note, UP_TO_A_MINUTE))
-			}),
-		)
-		assert.deepEqual(seen, ['a', 'b', 'c'])
-		assert.equal(resources.size, 3)
-	},
-)
+test('users of domains and of async hooks see their own', {
+	skip: skipIf(
+		process.versions.bun || process.versions.deno,
+		'only Node has domains and async hooks',
+	),
+}, async (t) => {
+	const { default: domain } = await import('node:domain')
+	const at = folder(t)
+	const seen = []
+	const resources = new Set()
+	const note = (registry) => {
+		seen.push(process.domain?.name)
+		resources.add(executionAsyncResource())
+		return registry
+	}
+	await together(lockOf(at.path), () =>
+		['a', 'b', 'c'].map((name) => {
+			const own = Object.assign(domain.create(), { name })
+			return own.run(() => updateRegistry(at.path, note, UP_TO_A_MINUTE))
+		}),
+	)
+	assert.deepEqual(seen, ['a', 'b', 'c'])
+	assert.equal(resources.size, 3)
+})
 
 /**
  * What two updates of one registry need that run in one batch, one of which is called within an update

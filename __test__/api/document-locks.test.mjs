@@ -29,6 +29,7 @@ import {
 	withRegistryLock,
 	writeRegistry,
 } from '../../index.js'
+import { cleanUp, killed } from '../support/cleanup.mjs'
 import {
 	documentFolder,
 	documentIn,
@@ -79,7 +80,7 @@ const counting = (t, at, lock, times, marker) => {
 	const flags = lock === 'registry' ? ['--registry-lock'] : []
 	const args = [at.path, String(times), ...(marker ? [marker] : []), ...flags]
 	const child = spawn(rustExample('count_document'), args, { stdio: ['pipe', 'pipe', 'inherit'] })
-	t.after(() => child.kill('SIGKILL'))
+	cleanUp(t, () => killed(child))
 	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
 	const exited = once(child, 'exit')
 	const line = async () => (await lines.next()).value

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { tryLockExclusive } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import { documentFolder, documentIn, LOCKS, lists, push } from '../support/documents.mjs'
 import { folder, print } from '../support/folder.mjs'
 import { DOCUMENT_UP_TO_A_MINUTE } from '../support/options.mjs'
@@ -39,7 +40,7 @@ for (const lock of LOCKS) {
 				),
 			),
 		)
-		t.after(() => Promise.all(threads.map((thread) => thread.terminate())))
+		cleanUp(t, () => Promise.all(threads.map((thread) => thread.terminate())))
 		const seen = threads.map((thread) => once(thread, 'message'))
 		for (const thread of threads) thread.postMessage('go')
 		const document = at.document()
@@ -141,7 +142,7 @@ test('a lock file that a thread of this process holds is busy for the others', a
 		})`,
 		at.path,
 	)
-	t.after(() => thread.terminate())
+	cleanUp(t, () => thread.terminate())
 	const told = once(thread, 'message')
 	thread.postMessage('go')
 	assert.deepEqual(await told, [['LOCK_BUSY', 'LOCK_BUSY', 'LOCK_TIMEOUT', 'LOCK_TIMEOUT']])

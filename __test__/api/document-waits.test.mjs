@@ -426,7 +426,10 @@ for (const lock of LOCKS) {
 		at.put(print([]))
 		const document = at.document()
 		const settle = await heldHere(document)
-		const told = { ...reEntrant, message: /, in an asynchronous update; await or abort that first$/ }
+		const told = {
+			...reEntrant,
+			message: /, in an asynchronous update; await or abort that first$/,
+		}
 		assert.throws(() => document.updateSync(same, DOCUMENT_UP_TO_A_MINUTE), told)
 		assert.throws(() => document.updateSync(same, ONE_TRY), told)
 		if (lock === 'lock-file') {

@@ -5,6 +5,7 @@ import { mkdirSync, symlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Document } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import {
 	documentFolder,
 	filesOf,
@@ -23,7 +24,7 @@ import { replace } from '../support/watching.mjs'
 /** A watch, closed with the test, and how to get its next value. */
 const watching = (t, document, options) => {
 	const watch = document.watch(options)
-	t.after(() => watch.return())
+	cleanUp(t, () => watch.return())
 	return async () => {
 		const { done, value } = await watch.next()
 		assert.equal(done, false)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Document, RegistryError, updateRegistry } from '../../index.js'
 import native from '../../lib/addon/load.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import {
 	documentFolder,
 	documentIn,
@@ -135,7 +136,8 @@ for (const lock of LOCKS) {
 	test(`${lock}: a name of any characters, as long as it may be, and in a folder that is missing`, async (t) => {
 		const at = folder(t)
 		// Less than 255 bytes, which leaves room for the names of temp files.
-		for (const name of ['ключ 🔑 "x"\n.json', `${'é'.repeat(104)}.json`, 'a.b.c', ' .']) {
+		const unusual = isWindows ? ['ключ 🔑.json'] : ['ключ 🔑 "x"\n.json', ' .']
+		for (const name of [...unusual, `${'é'.repeat(104)}.json`, 'a.b.c']) {
 			const path = join(at.dir, 'not', 'yet', name)
 			const document = documentIn({ path }, lock, lists)
 			for (const update of Object.values(updates)) await update(document, push(name))
@@ -327,7 +329,7 @@ for (const lock of LOCKS) {
 	}, async (t) => {
 		const at = documentFolder(t, lock)
 		const before = process.umask(0o027)
-		t.after(() => process.umask(before))
+		cleanUp(t, () => process.umask(before))
 		for (const [newFileMode, mode] of [
 			[undefined, 0o640],
 			[0o666, 0o640],
@@ -351,7 +353,7 @@ for (const lock of LOCKS) {
 		const at = folder(t)
 		const asked = []
 		const { commit, commitSync } = native.LockHandle.prototype
-		t.after(() => Object.assign(native.LockHandle.prototype, { commit, commitSync }))
+		cleanUp(t, () => Object.assign(native.LockHandle.prototype, { commit, commitSync }))
 		Object.assign(native.LockHandle.prototype, {
 			commit(request) {
 				asked.push(request.durable)

@@ -17,6 +17,7 @@ import {
 	updateRegistrySync,
 	withRegistryLock,
 } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import { held } from '../support/entries.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { addonPath } from '../support/install.mjs'
@@ -73,7 +74,7 @@ const callsOf = (t) => {
 		calls.push({ count: operations.length, elapsedMs, durable })
 		return applyEntries(...args)
 	}
-	t.after(() => {
+	cleanUp(t, () => {
 		native.applyEntries = applyEntries
 	})
 	return calls
@@ -168,7 +169,7 @@ test('no JavaScript runs while an operation holds the lock: a blocked event loop
 		Atomics.notify(new Int32Array(flag), 0)`,
 		{ eval: true, workerData: { packageFile, path: at.path, flag } },
 	)
-	t.after(() => worker.terminate())
+	cleanUp(t, () => worker.terminate())
 	await once(worker, 'message')
 	const announced = announceWatcher(at.path, record('app'), UP_TO_TWO_MINUTES)
 	// Until here only this thread could have gone on; from here it can't.

@@ -15,6 +15,7 @@ import {
 	updateRegistry,
 	withRegistryLock,
 } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet } from '../support/processes.mjs'
@@ -32,7 +33,7 @@ const warningsOf = (t) => {
 	const warnings = []
 	const onWarning = ({ message }) => warnings.push(message)
 	process.on('warning', onWarning)
-	t.after(() => process.off('warning', onWarning))
+	cleanUp(t, () => process.off('warning', onWarning))
 	return warnings
 }
 
@@ -89,7 +90,7 @@ test('the first renewal comes after an interval, and pauses vary', async (t) => 
 	assert.ok(Math.max(...pauses) - Math.min(...pauses) > 100, 'they vary')
 	assert.equal(new Set(pauses).size, pauses.length)
 	const { random } = Math
-	t.after(() => {
+	cleanUp(t, () => {
 		Math.random = random
 	})
 	Math.random = () => 0
@@ -174,7 +175,7 @@ test('another working folder does not keep a heartbeat from its registry', async
 	const watcher = record('app', { updatedAt: 1 })
 	await announceWatcher(at.path, watcher, UP_TO_A_MINUTE)
 	const before = process.cwd()
-	t.after(() => process.chdir(before))
+	cleanUp(t, () => process.chdir(before))
 	process.chdir(at.dir)
 	const errors = []
 	const heartbeat = startRegistryHeartbeat('registry.json', () => watcher, {

@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { announceWatcher, updateRegistry } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import { documentIn, LOCKS, lists, push } from '../support/documents.mjs'
 import { folder, record } from '../support/folder.mjs'
 import { DOCUMENT_UP_TO_A_MINUTE } from '../support/options.mjs'
@@ -99,7 +100,7 @@ test('several processes together keep no more copies, and each content once', {
 				const options = { timeoutMs: 60_000, durable: false, onWarning: () => {} }
 				await registry.updateRegistry(path, (value) => ({ ...value, updatedAt: n }), options)
 			}`)
-		t.after(remove)
+		cleanUp(t, remove)
 		return spawn(command[0], command.slice(1), { stdio: ['ignore', 'ignore', 'inherit'] })
 	})
 	const ends = await Promise.all(children.map((child) => once(child, 'exit')))

@@ -7,6 +7,7 @@ import { mkdirSync, readdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { RegistryError, updateRegistry, watchRegistry } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import { folder } from '../support/folder.mjs'
 import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet, script } from '../support/processes.mjs'
@@ -25,7 +26,7 @@ test('content that is no registry, or a newer one, is an empty registry with a w
 	const complaints = []
 	const complain = (warning) => complaints.push(warning.message)
 	process.on('warning', complain)
-	t.after(() => process.off('warning', complain))
+	cleanUp(t, () => process.off('warning', complain))
 	const { next } = watching(t, at.path, { onWarning })
 	isEmpty(await next())
 	for (const text of ['[]', '{"version":2}', count(1), '{']) {

@@ -215,17 +215,21 @@ test('a registry’s entries that JSON does not hold are refused, and long numbe
 	)
 })
 
+/** Deeper than code without recursion could call itself; the engine's frames are larger on Windows. */
+const LEVELS = process.platform === 'win32' ? 1_500 : 3_000
+
 test('a value that is nested as deeply as JavaScript can print it is written', async (t) => {
 	const at = folder(t)
 	let deep = { here: 1 }
-	for (let level = 0; level < 3_000; level += 1) deep = { deep }
+	for (let level = 0; level < LEVELS; level += 1) deep = { deep }
 	const document = documentIn(at, 'lock-file', {})
 	await document.save(deep)
 	assert.equal(at.text(), print(deep))
 	await announceWatcher(at.path.replace('.json', '2.json'), record('app', { match: deep }))
 	let lost = { here: Number.NaN }
-	for (let level = 0; level < 3_000; level += 1) lost = { lost }
-	assert.match((await caught(document.save(lost))).message, /(?:lost\.){3000}here is NaN, which/)
+	for (let level = 0; level < LEVELS; level += 1) lost = { lost }
+	const place = `${'lost.'.repeat(LEVELS)}here is NaN, which`
+	assert.ok((await caught(document.save(lost))).message.includes(place))
 })
 
 test('a watcher that JSON does not hold is refused by the operations on entries', async (t) => {

@@ -59,6 +59,9 @@ const pathOfUrl = (url, name) => {
 	}
 }
 
+/** On Windows `file:` before a drive, too: there no path has it, since a colon names a stream of a file. */
+const URL_AS_TEXT = process.platform === 'win32' ? /^file:(?:[\\/]|[a-z]:)/i : /^file:\//i
+
 /**
  * A path as a string.
  *
@@ -70,7 +73,7 @@ const checkPath = (given, name = 'path') => {
 	if (typeof path !== 'string' || path === '' || path.includes('\0')) {
 		throw wrongArgument(given, name, given, 'a string or a file: URL that names a file')
 	}
-	if (/^file:\//i.test(path)) {
+	if (URL_AS_TEXT.test(path)) {
 		const instead = `new URL(${JSON.stringify(path)})`
 		throw invalidArgument(
 			given,
