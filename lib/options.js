@@ -53,13 +53,12 @@
  * }} LockCall
  */
 
-const { inspect } = require('node:util')
 const native = require('./addon/load.js')
 const { monotonicMs } = require('./clock.js')
 const { runIn } = require('./context.js')
 const { emitProcessWarning, messageOf, propertyOf, unwrap } = require('./errors.js')
 const { checkOptions } = require('./options/names.js')
-const { checkPath, invalidArgument } = require('./options/paths.js')
+const { checkPath, invalidArgument, wrongArgument } = require('./options/paths.js')
 
 const constants = native.coreConstants()
 
@@ -80,8 +79,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 const milliseconds = (path, name, value, fallback) => {
 	if (value === undefined) return fallback
 	if (typeof value !== 'number' || !(value >= 0)) {
-		const what = 'a number of milliseconds, 0 or more'
-		throw invalidArgument(path, `${name} must be ${what}, not ${inspect(value)}`)
+		throw wrongArgument(path, name, value, 'a number of milliseconds, 0 or more')
 	}
 	return value
 }
@@ -94,7 +92,7 @@ const milliseconds = (path, name, value, fallback) => {
  */
 const flag = (path, name, value, fallback) => {
 	if (value === undefined) return fallback
-	if (typeof value !== 'boolean') throw invalidArgument(path, `${name} must be true or false`)
+	if (typeof value !== 'boolean') throw wrongArgument(path, name, value, 'true or false')
 	return value
 }
 
@@ -105,7 +103,7 @@ const flag = (path, name, value, fallback) => {
  * @param {F} value
  */
 const checkFunction = (path, name, value) => {
-	if (typeof value !== 'function') throw invalidArgument(path, `${name} must be a function`)
+	if (typeof value !== 'function') throw wrongArgument(path, name, value, 'a function')
 	return value
 }
 
@@ -129,7 +127,7 @@ const optionalFunction = (path, name, value) =>
 const choice = (path, name, value, choices) => {
 	if (value === undefined) return choices[0]
 	if (choices.includes(value)) return value
-	throw invalidArgument(path, `${name} must be ${choices.map((each) => `'${each}'`).join(' or ')}`)
+	throw wrongArgument(path, name, value, choices.map((each) => `'${each}'`).join(' or '))
 }
 
 /**
@@ -144,7 +142,7 @@ const checkSignal = (path, signal) => {
 		methods.every((method) => typeof propertyOf(signal, method) === 'function')
 	// A value that only looks like a signal would fail later, in the middle of other callers'
 	// updates.
-	if (!isSignal) throw invalidArgument(path, 'signal must be an AbortSignal')
+	if (!isSignal) throw wrongArgument(path, 'signal', signal, 'an AbortSignal')
 	return signal
 }
 
@@ -158,8 +156,7 @@ const checkSignal = (path, signal) => {
 const instant = (path, name, value) => {
 	// As far as a Date goes: JavaScript spells greater numbers in another way than Rust.
 	if (value !== undefined && !(typeof value === 'number' && value >= 0 && value <= 8.64e15)) {
-		const what = 'a time in milliseconds since 1970'
-		throw invalidArgument(path, `${name} must be ${what}, not ${inspect(value)}`)
+		throw wrongArgument(path, name, value, 'a time in milliseconds since 1970')
 	}
 	return value
 }
@@ -173,7 +170,7 @@ const instant = (path, name, value) => {
 const interval = (path, value) => {
 	if (value !== undefined && !(typeof value === 'number' && value > 0 && value <= MAX_TIMER_MS)) {
 		const what = `a number of milliseconds, above 0, at most ${MAX_TIMER_MS}`
-		throw invalidArgument(path, `intervalMs must be ${what}, not ${inspect(value)}`)
+		throw wrongArgument(path, 'intervalMs', value, what)
 	}
 	return value ?? constants.heartbeatIntervalMs
 }
@@ -318,4 +315,5 @@ module.exports = {
 	prepareRead,
 	prepareWatch,
 	remainingMs,
+	wrongArgument,
 }

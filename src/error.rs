@@ -1,7 +1,7 @@
 //! The crate's error type. Every variant names a path, and [`Error::code`] is stable.
 
 mod display;
-mod explained;
+pub(crate) mod explained;
 mod hint;
 pub(crate) mod shell;
 pub(crate) mod update_error;

@@ -97,7 +97,9 @@
 //!   know, are lost, unless the type keeps the fields with `#[serde(flatten)]`. [`Document::update`] keeps
 //!   them in JSON and TOML, and a registry keeps its unknown fields.
 //! - A file has at most [`MAX_CONTENT_BYTES`]: a larger one is neither read nor written.
-//! - Access control lists, `user.*` attributes and labels of a replaced file are carried over on Linux only.
+//! - The access control list, the attributes of users and the labels of a replaced file are carried over on Linux
+//!   and macOS, not on Windows. On macOS the guard gets the registry's list when it is made, and not what is
+//!   added to that list later.
 //! - A lock that is leaked (`std::mem::forget`) is held until the process ends.
 //!
 //! ARCHITECTURE.md describes the protocol, and what a crash leaves behind at each of its steps.
@@ -144,6 +146,8 @@ pub use document::format::Toml;
 pub use document::format::{Format, Json};
 pub use document::lock::{LockFile, UnlockedReason};
 #[doc(hidden)]
+pub use error::explained::{write_obstacle, WriteObstacle};
+#[doc(hidden)]
 pub use error::shell::{shell_command, shell_quoted};
 pub use error::update_error::UpdateError;
 pub use error::{Error, FormatError, LockKind, Result, MAX_CONTENT_BYTES};
@@ -170,6 +174,8 @@ pub use registry::read::read_registry;
 pub use registry::update::{update_registry, with_registry_lock, write_registry, UpdateOptions};
 #[doc(hidden)]
 pub use sys::canonicalize;
+#[doc(hidden)]
+pub use util::age::age_in_words;
 pub use util::backoff::Backoff;
 pub use util::cancel::CancelToken;
 pub use warning::{OnCorrupt, OnWarning, Warning};

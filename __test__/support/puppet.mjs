@@ -2,8 +2,8 @@
 
 import { closeSync, openSync, unlinkSync } from 'node:fs'
 import { claimWatcher, Document, updateRegistry, updateRegistrySync } from '../../index.js'
-import { LONG } from './documents.mjs'
 import { updateWithOlderArgusLock } from './older-argus-lock.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from './options.mjs'
 
 const say = (event, value) => process.send({ event, value })
 
@@ -40,12 +40,12 @@ const tasks = {
 	incrementNumber: async ({ path, times, marker, options }) => {
 		const document = new Document(path, { ...options, empty: () => 0 })
 		const next = (number) => witnessed(marker, () => number + 1)
-		for (let i = 0; i < times; i += 1) await document.update(next, LONG)
+		for (let i = 0; i < times; i += 1) await document.update(next, DOCUMENT_UP_TO_A_MINUTE)
 	},
 	incrementForEver: async ({ path, options }) => {
 		const document = new Document(path, { ...options, empty: () => 0 })
 		for (;;) {
-			await document.update((number) => number + 1, LONG)
+			await document.update((number) => number + 1, DOCUMENT_UP_TO_A_MINUTE)
 			say('updated')
 		}
 	},
@@ -58,8 +58,8 @@ const tasks = {
 		say('ready')
 		await told()
 		for (let i = 0; i < times; i += 1) {
-			if (i % 4 === 3) document.updateSync(next, LONG)
-			else await document.update(next, LONG)
+			if (i % 4 === 3) document.updateSync(next, DOCUMENT_UP_TO_A_MINUTE)
+			else await document.update(next, DOCUMENT_UP_TO_A_MINUTE)
 		}
 	},
 	/** Holds the lock of a document until it is told to settle; then adds to its list. */
@@ -69,7 +69,7 @@ const tasks = {
 			say('holding')
 			await told()
 			return [...list, 'held']
-		}, LONG)
+		}, DOCUMENT_UP_TO_A_MINUTE)
 	},
 	incrementWithOlderArgusLock: async ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) await updateWithOlderArgusLock(path, bump(marker), options)

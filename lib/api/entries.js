@@ -34,7 +34,14 @@ const { checkSize } = require('../codec/content.js')
 const { objectionToJson } = require('../codec/json-loss.js')
 const { registryCodec } = require('../codec/registry-codec.js')
 const { DEFAULT_TTL_MS } = require('../codec/registry-schema.js')
-const { RegistryError, messageOf, propertyOf, registryError, unwrap } = require('../errors.js')
+const {
+	RegistryError,
+	messageOf,
+	propertyOf,
+	registryError,
+	shown,
+	unwrap,
+} = require('../errors.js')
 const { updateAborted } = require('../locking/abort-signal.js')
 const { BatchMember, submit } = require('../locking/batch-member.js')
 const { isTurnDue, letLoopTurn } = require('../locking/event-loop.js')
@@ -48,6 +55,7 @@ const {
 	acquireRequest,
 	milliseconds,
 	prepare,
+	wrongArgument,
 } = require('../options.js')
 
 /** The number of operations that are done under one lock: other processes wait for it, too. */
@@ -218,16 +226,16 @@ const watcherOf = (operation) => {
  * @param {number | undefined} now
  */
 const serializeOperation = (path, operation, now) => {
-	const must = 'a watcher must be a value that JSON can hold'
+	const what = 'the record of a watcher must be what JSON holds'
 	/** @type {string} */
 	let text
 	try {
 		text = JSON.stringify({ operation, now })
 	} catch (error) {
-		throw invalidArgument(path, `${must}: ${messageOf(error)}`)
+		throw invalidArgument(path, `${what}, and is not: ${messageOf(error)}; correct it`, error)
 	}
 	const loss = objectionToJson(watcherOf(operation))
-	if (loss !== undefined) throw invalidArgument(path, `${must}: ${loss}`)
+	if (loss !== undefined) throw invalidArgument(path, `${what}, and ${loss}`)
 	return text
 }
 
@@ -256,7 +264,7 @@ const submitOperation = (call, operation, options) =>
 /** @param {string} path @param {WatcherRecord} watcher */
 const checkWatcher = (path, watcher) => {
 	if (typeof watcher === 'object' && watcher !== null) return watcher
-	throw invalidArgument(path, 'a watcher must be an object')
+	throw wrongArgument(path, 'watcher', watcher, 'a record')
 }
 
 /**
@@ -273,7 +281,7 @@ const requestedEntry = (path, who) => {
 	const isNumber = (/** @type {unknown} */ value) => Number(value) >= 0
 	if (typeof id !== 'string' || !isNumber(pid) || !isNumber(startedAt)) {
 		const ways = 'by id, by claim (id, pid and startedAt) or by record'
-		throw invalidArgument(path, `name the entry ${ways}`)
+		throw invalidArgument(path, `entry is ${shown(who)}; name the entry ${ways}`)
 	}
 	return { claim: { id, pid: who.pid, startedAt: who.startedAt } }
 }

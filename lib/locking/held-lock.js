@@ -74,7 +74,7 @@ onLeaving(() => {
 const givenUp = ({ path }) =>
 	new RegistryError(
 		'LOCK_LOST',
-		`the lock of ${path} was given up, because the process emitted \`exit\`; this change was not written`,
+		`the lock of ${path} was given up, because the process emitted \`exit\`, so that this change was not written; run the update again`,
 		{ path },
 	)
 

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use argus_registry::{watch_registry, Error, RegistryV1, RegistryWatch, Warning, WatcherRecord};
+use argus_registry::{
+    age_in_words, watch_registry, Error, RegistryV1, RegistryWatch, Warning, WatcherRecord,
+};
 use serde::Serialize;
 
 use crate::args::ListArgs;
@@ -162,7 +164,7 @@ impl ListedWatcher {
             self.id.clone(),
             self.pid.to_string(),
             alive.to_owned(),
-            output::age(Duration::from_millis(self.age_ms)),
+            age_in_words(Duration::from_millis(self.age_ms)),
             if self.expired { "expired" } else { "fresh" }.to_owned(),
             format!("{}:{}", self.host, self.port),
         ]

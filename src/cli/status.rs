@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use argus_registry::{
-    inspect_lock, inspect_lock_file, Guarantee, Holder, LockFileState, LockOptions, LockState,
+    age_in_words, inspect_lock, inspect_lock_file, Guarantee, Holder, LockFileState, LockOptions,
+    LockState,
 };
 use serde::Serialize;
 
@@ -163,7 +164,7 @@ impl HolderReport {
             None => ", alive or not can't be told from here",
         });
         if let (Some(since), Some(held_for)) = (&since, held_for) {
-            text.push_str(&format!(", since {since} ({})", output::age(held_for)));
+            text.push_str(&format!(", since {since} ({})", age_in_words(held_for)));
         }
         HolderReport {
             pid: holder.pid,

@@ -87,7 +87,7 @@ fn parse(path: &Path, text: &str) -> Result<EntryRequest> {
         let reason = error.to_string();
         // The position in the text means nothing to the caller, which has not seen the text.
         let reason = reason.split(" at line ").next().unwrap_or_default();
-        let reason = format!("not a watcher's record: {reason}");
+        let reason = format!("not a watcher's record: {reason}; pass a whole record");
         Error::InvalidValue { path: path.to_path_buf(), reason }
     })?;
     let operation = match request.operation {

@@ -12,16 +12,26 @@ use rustix::io::Errno;
 use super::types::FileId;
 
 mod access;
-#[cfg_attr(not(target_os = "linux"), path = "unix/no_attributes.rs")]
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+#[cfg_attr(target_os = "macos", path = "unix/macos_access_list.rs")]
+mod access_list;
+#[cfg_attr(not(any(target_os = "linux", target_os = "macos")), path = "unix/no_attributes.rs")]
 mod attributes;
 #[cfg(any(test, not(target_os = "linux")))]
 mod full_sync;
+#[cfg(any(test, target_os = "macos"))]
+mod macos_acl;
 mod processes;
 mod unsupported;
+#[cfg_attr(not(target_os = "linux"), path = "unix/no_write_blocks.rs")]
+mod write_blocks;
 pub(crate) use access::*;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+pub(crate) use access_list::{acl_of, set_acl};
 pub(crate) use attributes::*;
 pub(crate) use processes::*;
 use unsupported::is_unsupported;
+pub(crate) use write_blocks::*;
 
 /// Whether a program can read a file that another one has locked. Kernel locks are advisory here,
 /// so the guard itself can be the lockfile, under a second name.
