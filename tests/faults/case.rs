@@ -39,11 +39,18 @@ impl Programs {
             node_script: root.join("tests/faults/programs/one_operation.mjs"),
             // In memory, where there is such a folder: the kernel's calls are the same ones, and a sync
             // costs nothing.
-            folder: ["/dev/shm"].map(PathBuf::from).into_iter().find(|f| f.is_dir()).unwrap_or(env::temp_dir()),
+            folder: ["/dev/shm"]
+                .map(PathBuf::from)
+                .into_iter()
+                .find(|f| f.is_dir())
+                .unwrap_or(env::temp_dir()),
         };
         for program in [&programs.rust, &programs.cli, &root.join("index.js")] {
             if !program.exists() {
-                return Err(format!("{} is not built: npm run test:faults does that", program.display()));
+                return Err(format!(
+                    "{} is not built: npm run test:faults does that",
+                    program.display()
+                ));
             }
         }
         Ok(programs)
@@ -80,6 +87,7 @@ pub(crate) struct Case<'a> {
 }
 
 /// What a case has shown.
+#[derive(Default)]
 pub(crate) struct Outcome {
     /// The call that the fault happened to, and its file; none if the operation has fewer calls.
     pub(crate) hit: Option<(&'static str, String)>,
@@ -96,19 +104,28 @@ struct Injector<'a> {
     seen: usize,
     hit: Option<(&'static str, String)>,
     calls: BTreeMap<&'static str, usize>,
-    /// A program is counted from the first call about this folder: before, the system loads it.
     folder: PathBuf,
-    is_counting: bool,
     is_over: bool,
     checks: &'a RefCell<Checks>,
 }
 
 impl Injector<'_> {
+    /// Of a program, calls about this folder are counted: the others load it. The doctor tries out in a
+    /// folder of its own what the system does, as often as the time allows; that is not counted either,
+    /// but for the folder itself and the record in it.
+    fn is_of_the_program(&self, target: &Path) -> bool {
+        let Ok(inside) = target.strip_prefix(&self.folder) else { return false };
+        let mut parts = inside.iter().map(|part| part.to_string_lossy());
+        let is_probe = parts.next().is_some_and(|name| name.starts_with(".argus-registry-probe-"));
+        !is_probe || parts.next().is_none_or(|name| name == "owner")
+    }
+
     fn counts(&mut self, call: &Call) -> bool {
-        if !self.is_counting {
-            self.is_counting = call.target().starts_with(&self.folder);
+        if self.is_over || !is_counted(call) {
+            return false;
         }
-        self.is_counting && !self.is_over && is_counted(call)
+        let Program::Cli(_) = self.operation.program else { return true };
+        call.is_of_main_process() && self.is_of_the_program(&call.target())
     }
 }
 
@@ -153,11 +170,16 @@ impl Observer for Injector<'_> {
 impl Case<'_> {
     pub(crate) fn run(&self) -> Outcome {
         let folder = TempDir::with_prefix_in("argus-faults-", &self.programs.folder).unwrap();
-        // A folder of its own, which an operation may find missing.
-        let inner = fs::canonicalize(folder.path()).unwrap().join("folder");
-        fs::create_dir(&inner).unwrap();
-        let path = inner.join(self.operation.kind.file_name());
-        (self.operation.prepare)(&path);
+        let path = self.prepare(&fs::canonicalize(folder.path()).unwrap());
+        let inner = path.parent().unwrap().to_path_buf();
+        let traced = match self.start(&path) {
+            Ok(traced) => traced,
+            Err(error) => {
+                let violations = vec![format!("it could not be started: {error}")];
+                return Outcome { violations, ..Outcome::default() };
+            }
+        };
+        // A process that has said that it is ready may have made an update before.
         let checks = RefCell::new(Checks::new(self.operation, &path));
         let mut injector = Injector {
             operation: self.operation,
@@ -167,18 +189,18 @@ impl Case<'_> {
             hit: None,
             calls: BTreeMap::new(),
             folder: inner.clone(),
-            is_counting: !matches!(self.operation.program, Program::Cli(_)),
             is_over: false,
             checks: &checks,
         };
-        let ended = self.trace(&path, &mut injector);
+        let ended = traced.run(&mut injector, HANGS_AFTER);
         let Injector { hit, calls, .. } = injector;
         let mut checks = checks.into_inner();
         let outcome = |mut violations: Vec<String>, answer: &str| {
             let mut exceptions = Vec::new();
             if let Some((name, target)) = &hit {
                 violations.retain(|violation| {
-                    let found = exceptions::find(self.operation, self.fault, name, target, violation);
+                    let found =
+                        exceptions::find(self.operation, self.fault, name, target, violation);
                     exceptions.extend(found);
                     found.is_none()
                 });
@@ -199,10 +221,22 @@ impl Case<'_> {
         }
     }
 
-    fn trace(&self, path: &Path, injector: &mut Injector) -> std::io::Result<Ended> {
+    /// Makes what the operation finds. This process did so under another path: it is a process that has
+    /// not had the lock before when it makes the next update, so that it looks for what is left.
+    fn prepare(&self, folder: &Path) -> PathBuf {
+        let [prepared, inner] = ["prepared", "folder"].map(|name| folder.join(name));
+        fs::create_dir(&prepared).unwrap();
+        (self.operation.prepare)(&prepared.join(self.operation.kind.file_name()));
+        if prepared.exists() {
+            fs::rename(prepared, &inner).unwrap();
+        }
+        inner.join(self.operation.kind.file_name())
+    }
+
+    fn start(&self, path: &Path) -> std::io::Result<Traced> {
         let mut command = self.programs.command(self.operation, path);
         let says_outcome = !matches!(self.operation.program, Program::Cli(_));
-        Traced::start(&mut command, says_outcome)?.run(injector, HANGS_AFTER)
+        Traced::start(&mut command, says_outcome)
     }
 
     /// Another process makes an update where the same calls are missing.

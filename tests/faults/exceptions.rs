@@ -14,7 +14,43 @@ pub(crate) struct Exception {
 type Applies = fn(&Operation, Fault, &str, &str, &str) -> bool;
 
 /// The exception, and whether it is met: by operation, fault, call, the call's file and the violation.
-pub(crate) const EXCEPTIONS: &[(Exception, Applies)] = &[];
+pub(crate) const EXCEPTIONS: &[(Exception, Applies)] = &[
+    (
+        Exception {
+            name: "an empty lockfile without hard links",
+            reason: "killed after the lockfile was made and before its record was in it: it looks like one \
+                     of an older argus until it is stale",
+        },
+        |operation, fault, call, target, _| {
+            operation.name.contains("no hard links")
+                && fault.kills()
+                && call == "pwrite64"
+                && target.ends_with(".lock")
+        },
+    ),
+    (
+        Exception {
+            name: "a young temp file without kernel locks",
+            reason: "without a kernel lock a live process may still be writing it, so it is removed when it \
+                     is older than the stale threshold",
+        },
+        |operation, _, _, _, violation| {
+            operation.name.contains("no kernel locks") && violation.starts_with("litter: {\".registry")
+        },
+    ),
+    (
+        Exception {
+            name: "the claim of a process that was killed, without kernel locks",
+            reason: "only its maker removes the claim on a dead holder's lockfile while it is young: without \
+                     a kernel lock it can't be known to be dead",
+        },
+        |operation, fault, _, _, violation| {
+            operation.name == "update: no kernel locks, lockfile of a dead holder"
+                && (fault.kills() || violation.starts_with("litter: {\".registry"))
+                && (violation.contains("LOCK_BUSY") || violation.starts_with("litter: {\".registry"))
+        },
+    ),
+];
 
 pub(crate) fn find(
     operation: &Operation,
@@ -23,6 +59,7 @@ pub(crate) fn find(
     target: &str,
     violation: &str,
 ) -> Option<Exception> {
-    let met = EXCEPTIONS.iter().find(|(_, applies)| applies(operation, fault, call, target, violation));
+    let met =
+        EXCEPTIONS.iter().find(|(_, applies)| applies(operation, fault, call, target, violation));
     met.map(|(exception, _)| *exception)
 }

@@ -47,32 +47,71 @@ pub(crate) const NOT_COUNTED: [(&str, &[&str]); 6] = [
     (
         "waiting, and the threads of a process among themselves",
         &[
-            "clock_nanosleep", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait",
-            "eventfd2", "futex", "membarrier", "nanosleep", "poll", "ppoll", "restart_syscall",
-            "sched_yield", "wait4", "waitid",
+            "clock_nanosleep",
+            "epoll_create1",
+            "epoll_ctl",
+            "epoll_pwait",
+            "epoll_wait",
+            "eventfd2",
+            "futex",
+            "membarrier",
+            "nanosleep",
+            "poll",
+            "ppoll",
+            "restart_syscall",
+            "sched_yield",
+            "wait4",
+            "waitid",
         ],
     ),
     (
         "what a new thread sets up for itself",
         &[
-            "arch_prctl", "prctl", "rseq", "sched_getaffinity", "sched_getparam",
-            "sched_getscheduler", "sched_setaffinity", "sched_setscheduler", "set_robust_list",
-            "set_tid_address", "sigaltstack",
+            "arch_prctl",
+            "prctl",
+            "rseq",
+            "sched_getaffinity",
+            "sched_getparam",
+            "sched_getscheduler",
+            "sched_setaffinity",
+            "sched_setscheduler",
+            "set_robust_list",
+            "set_tid_address",
+            "sigaltstack",
         ],
     ),
     (
         "questions about the process, the machine and the time, which can't fail",
         &[
-            "clock_getres", "clock_gettime", "getegid", "geteuid", "getgid", "getpid", "getppid",
-            "getpriority", "getrusage", "gettid", "gettimeofday", "getuid", "prlimit64",
-            "sysinfo", "umask", "uname",
+            "clock_getres",
+            "clock_gettime",
+            "getegid",
+            "geteuid",
+            "getgid",
+            "getpid",
+            "getppid",
+            "getpriority",
+            "getrusage",
+            "gettid",
+            "gettimeofday",
+            "getuid",
+            "prlimit64",
+            "sysinfo",
+            "umask",
+            "uname",
         ],
     ),
     (
         "signals and ends",
         &[
-            "exit", "exit_group", "kill", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
-            "rt_sigtimedwait", "tgkill",
+            "exit",
+            "exit_group",
+            "kill",
+            "rt_sigaction",
+            "rt_sigprocmask",
+            "rt_sigreturn",
+            "rt_sigtimedwait",
+            "tgkill",
         ],
     ),
     ("random numbers: a system without them starts no process", &["getrandom"]),
@@ -114,13 +153,12 @@ pub(crate) fn errors_of(call: &Call) -> &'static [Errno] {
         "fsync" | "fdatasync" => &[EIO, ENOSPC, EDQUOT, EINTR, ESTALE],
         "close" => &[EIO, ENOSPC, EDQUOT, EINTR],
         "flock" => &[EIO, ENOLCK, EINTR, ESTALE],
-        "rename" | "renameat" | "renameat2" | "link" | "linkat" | "symlink" | "symlinkat" | "mkdir"
-        | "mkdirat" => &[EIO, ENOSPC, EDQUOT, EACCES, ESTALE, EROFS],
+        "rename" | "renameat" | "renameat2" | "link" | "linkat" | "symlink" | "symlinkat"
+        | "mkdir" | "mkdirat" => &[EIO, ENOSPC, EDQUOT, EACCES, ESTALE, EROFS],
         "unlink" | "unlinkat" | "rmdir" => &[EIO, EACCES, ESTALE, EROFS],
-        "stat" | "lstat" | "fstat" | "newfstatat" | "statx" | "readlink" | "readlinkat" | "access"
-        | "faccessat" | "faccessat2" | "getdents64" | "getcwd" | "statfs" | "fstatfs" => {
-            &[EIO, EACCES, ESTALE]
-        }
+        "stat" | "lstat" | "fstat" | "newfstatat" | "statx" | "readlink" | "readlinkat"
+        | "access" | "faccessat" | "faccessat2" | "getdents64" | "getcwd" | "statfs"
+        | "fstatfs" => &[EIO, EACCES, ESTALE],
         "getxattr" | "fgetxattr" | "lgetxattr" | "listxattr" | "flistxattr" => {
             &[EIO, EACCES, ESTALE]
         }
@@ -185,7 +223,8 @@ impl Fault {
             Fault::Kill => true,
             Fault::Once(error) | Fault::FromThenOn(error) => errors_of(call).contains(&error),
             Fault::AfterEffect(error) => {
-                let changes = ["rename", "renameat", "renameat2", "link", "linkat", "unlink", "mkdir"];
+                let changes =
+                    ["rename", "renameat", "renameat2", "link", "linkat", "unlink", "mkdir"];
                 changes.contains(&call.name) && errors_of(call).contains(&error)
             }
             Fault::Short => is_transfer(call, &["read", "pread64", "write", "pwrite64"]),

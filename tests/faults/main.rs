@@ -95,7 +95,8 @@ fn run(arguments: &Arguments) -> Result<Report, String> {
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                while let Some((operation, fault)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some((operation, fault)) = jobs.get(next.fetch_add(1, Ordering::Relaxed))
+                {
                     series(&programs, operation, *fault, arguments.call, &report);
                 }
             });
@@ -121,5 +122,9 @@ fn main() -> ExitCode {
         }
     };
     report.print(arguments.calls, started.elapsed());
-    if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

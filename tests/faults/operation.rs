@@ -157,7 +157,7 @@ fn with_link(path: &Path) {
     fs::create_dir(&elsewhere).unwrap();
     let target = elsewhere.join("registry.json");
     registry(&target);
-    std::os::unix::fs::symlink(target, path).unwrap();
+    std::os::unix::fs::symlink("elsewhere/registry.json", path).unwrap();
 }
 
 fn without_folder(path: &Path) {
@@ -285,17 +285,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     document("document: first", nothing),
     document("document: with its lock file", json_with_lock_file),
     Operation { kind: Kind::Toml, ..document("document-toml", toml) },
-    Operation {
-        kind: Kind::DocumentUnderRegistryLock,
-        ..document("document-registry-lock", json)
-    },
+    Operation { kind: Kind::DocumentUnderRegistryLock, ..document("document-registry-lock", json) },
     doing(is_unchanged, document("lock-file", json)),
     Operation {
         program: Program::Cli(&["doctor", "--fix"]),
         ..doing(is_unchanged, rust("doctor --fix", with_leftover_temp_file))
     },
     Operation {
-        program: Program::Cli(&["prune"]),
+        program: Program::Cli(&["prune", "--registry"]),
         ..doing(|_, after| !has(after, "stale"), rust("prune, by the program", with_stale_entry))
     },
     short(node("updateRegistry", registry)),
@@ -322,5 +319,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation { kind: Kind::Document, is_done: is_unchanged, ..node("Document.load", json) },
     Operation { kind: Kind::Document, is_done: is_counted, ..node("Document.save", json) },
     Operation { kind: Kind::Document, is_done: is_counted, ..node("Document.update", json) },
-    Operation { kind: Kind::Document, is_done: is_counted, ..node("Document.update: first", nothing) },
+    Operation {
+        kind: Kind::Document,
+        is_done: is_counted,
+        ..node("Document.update: first", nothing)
+    },
 ];

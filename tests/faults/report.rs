@@ -25,7 +25,13 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn add(&mut self, operation: &Operation, fault: Fault, call: usize, outcome: Outcome) {
+    pub(crate) fn add(
+        &mut self,
+        operation: &Operation,
+        fault: Fault,
+        call: usize,
+        outcome: Outcome,
+    ) {
         let row = self.rows.entry(operation.name).or_default();
         row.cases += 1;
         for (name, count) in outcome.calls {

@@ -17,7 +17,7 @@ const enter = (id) => (registry) => {
 	registry.watchers[id] = watcher(id)
 	return registry
 }
-const document = new argus.Document(path, { empty: () => ({ count: 0 }), ...options })
+const document = new argus.Document(path, { empty: () => ({ count: 0 }) })
 const countUp = (value) => {
 	value.count += 1
 	return value
@@ -106,4 +106,4 @@ readLine()
 await report(operations[name])
 const order = readLine()
 if (order === 'again registry\n') await report(() => argus.updateRegistry(path, enter('again'), fast))
-if (order === 'again document\n') await report(() => document.update(countUp, fast))
+if (order === 'again document\n') await report(() => document.update(countUp, options))

@@ -88,6 +88,11 @@ impl Call {
         self.name == "write" && self.arguments[0] == STANDARD_OUTPUT
     }
 
+    /// Whether the process makes it that was traced first, and not one that it has started.
+    pub(crate) fn is_of_main_process(&self) -> bool {
+        Path::new(&format!("/proc/{}/task/{}", self.pid, self.thread)).exists()
+    }
+
     /// The text that an argument points to.
     pub(crate) fn path(&self, argument: usize) -> PathBuf {
         let bytes = self.memory(self.arguments[argument], LONGEST_PATH);
@@ -106,15 +111,15 @@ impl Call {
 
     /// What an open descriptor stands for: a path, or a name such as `anon_inode:[eventfd]`.
     pub(crate) fn descriptor(&self, number: u64) -> PathBuf {
-        fs::read_link(format!("/proc/{}/fd/{number}", self.pid)).unwrap_or_default()
+        fs::read_link(format!("/proc/{}/fd/{number}", self.thread)).unwrap_or_default()
     }
 
     /// The file that the call is about, to be printed.
     pub(crate) fn target(&self) -> PathBuf {
         match self.name {
-            "open" | "stat" | "lstat" | "readlink" | "unlink" | "rmdir" | "mkdir" | "chmod" | "access"
-            | "chown" | "getxattr" | "lgetxattr" | "listxattr" | "setxattr" | "truncate"
-            | "statfs" | "symlink" | "execve" => self.path(0),
+            "open" | "stat" | "lstat" | "readlink" | "unlink" | "rmdir" | "mkdir" | "chmod"
+            | "access" | "chown" | "getxattr" | "lgetxattr" | "listxattr" | "setxattr"
+            | "truncate" | "statfs" | "symlink" | "execve" => self.path(0),
             "rename" | "link" | "openat" | "openat2" | "newfstatat" | "statx" | "readlinkat"
             | "unlinkat" | "mkdirat" | "faccessat" | "faccessat2" | "fchmodat" | "fchownat"
             | "utimensat" | "inotify_add_watch" => self.named(1),
@@ -126,6 +131,10 @@ impl Call {
     /// A path argument; of one that is empty, the descriptor in the first argument.
     fn named(&self, argument: usize) -> PathBuf {
         let path = self.path(argument);
-        if path == Path::new("") { self.descriptor(self.arguments[0]) } else { path }
+        if path == Path::new("") {
+            self.descriptor(self.arguments[0])
+        } else {
+            path
+        }
     }
 }

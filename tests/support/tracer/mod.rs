@@ -92,6 +92,7 @@ impl Traced {
     pub(crate) fn start(command: &mut Command, says_outcome: bool) -> io::Result<Self> {
         let mut child = command
             .process_group(0)
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -168,7 +169,9 @@ impl Traced {
                 Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.pid => {
                     how = Some(Err(signal));
                 }
-                Err(Errno::ECHILD) => return how.ok_or_else(|| io::Error::other("it was not seen to end")),
+                Err(Errno::ECHILD) => {
+                    return how.ok_or_else(|| io::Error::other("it was not seen to end"))
+                }
                 Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => {}
                 Ok(WaitStatus::PtraceSyscall(thread)) => {
                     let stopped = self.syscall_stop(thread, observer);
