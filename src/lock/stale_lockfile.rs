@@ -288,10 +288,11 @@ fn remove_stale_without_guard(
         }
         Err(error) => return Err(io_error("claim", error)),
     }
-    let claimed = LockfileIdentity::at(&claim).map_err(|error| io_error("look at", error))?;
-    let cleared = match claimed == Some(found.identity) {
-        true => remove_stale(paths, found),
-        false => Ok(false),
+    // Whatever comes of it, the claim is removed: it would keep all others from clearing until it is stale.
+    let cleared = match LockfileIdentity::at(&claim) {
+        Ok(claimed) if claimed == Some(found.identity) => remove_stale(paths, found),
+        Ok(_) => Ok(false),
+        Err(error) => Err(io_error("look at", error)),
     };
     if let (Ok(true), Some(record)) = (&cleared, &found.record) {
         // Only the temp file of the lockfile's owner: those of other processes may be in use.

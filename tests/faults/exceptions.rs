@@ -18,12 +18,12 @@ pub(crate) const EXCEPTIONS: &[(Exception, Applies)] = &[
     (
         Exception {
             name: "an empty lockfile without hard links",
-            reason: "killed after the lockfile was made and before its record was in it: it looks like one \
-                     of an older argus until it is stale",
+            reason: "killed after the lockfile was made and before its record was in it, or not able to \
+                     remove it: it looks like one of an older argus until it is stale",
         },
         |operation, fault, call, target, _| {
             operation.name.contains("no hard links")
-                && fault.kills()
+                && (fault.kills() || matches!(fault, Fault::FromThenOn(_)))
                 && call == "pwrite64"
                 && target.ends_with(".lock")
         },
@@ -40,14 +40,14 @@ pub(crate) const EXCEPTIONS: &[(Exception, Applies)] = &[
     ),
     (
         Exception {
-            name: "the claim of a process that was killed, without kernel locks",
-            reason: "only its maker removes the claim on a dead holder's lockfile while it is young: without \
-                     a kernel lock it can't be known to be dead",
+            name: "a claim that its maker could not remove, without kernel locks",
+            reason: "killed, failing from then on, or told that the claim was not made: while it is young no \
+                     other process removes it, because its maker can't be known to be dead",
         },
         |operation, fault, _, _, violation| {
             operation.name == "update: no kernel locks, lockfile of a dead holder"
-                && (fault.kills() || violation.starts_with("litter: {\".registry"))
-                && (violation.contains("LOCK_BUSY") || violation.starts_with("litter: {\".registry"))
+                && violation.contains("LOCK_BUSY")
+                && !matches!(fault, Fault::Once(_) | Fault::Short)
         },
     ),
 ];
