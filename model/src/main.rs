@@ -1,0 +1,3 @@
+//! Checks a model of the protocol.
+
+fn main() {}
