@@ -114,6 +114,9 @@ impl Actor<'_> {
             OlderCreate => match self.state.fs.create(Name::Lockfile, Content::Empty) {
                 Some(ino) => {
                     self.fs().inode_mut(ino).lockfile_of = Some(pid);
+                    if self.one_of_older_is_aside() {
+                        self.note(Limit::MovedAside);
+                    }
                     self.go(OlderRead);
                 }
                 None => self.go(OlderLook),
@@ -144,11 +147,11 @@ impl Actor<'_> {
             }
             OlderRename => {
                 let before = self.state.fs.registry();
-                let is_held = self.older_holds();
+                let is_held = self.older_holds() && !self.state.has(Limit::MovedAside);
                 self.fs().rename(Name::OlderTemp(pid), Name::Registry);
                 let after = self.state.fs.registry();
                 if !is_held {
-                    if before & !after != 0 {
+                    if before & !after != 0 && !self.state.has(Limit::MovedAside) {
                         self.note(Limit::OlderHasNoFence);
                     }
                     let batch = self.this().batch;
@@ -167,6 +170,13 @@ impl Actor<'_> {
             }
             _ => unreachable!("not a step of an older argus"),
         }
+    }
+
+    fn one_of_older_is_aside(&self) -> bool {
+        let fs = &self.state.fs;
+        fs.names().iter().any(|(name, ino)| {
+            matches!(name, Name::Aside(_)) && fs.inode(*ino).lockfile_of.is_some()
+        })
     }
 
     fn older_holds(&self) -> bool {

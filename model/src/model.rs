@@ -345,6 +345,11 @@ impl Configuration {
         if state.has(Limit::ReleaseWindow) {
             return true;
         }
+        let guard = state.processes[usize::from(actor)].guard;
+        if self.files.kernel_locks && self.mutation.is_none() && guard != state.fs.at(Name::Guard) {
+            state.note(Limit::GuardDeleted);
+            return true;
+        }
         if self.files.kernel_locks || self.mutation.is_some() {
             return false;
         }
@@ -386,7 +391,8 @@ impl Configuration {
         let waits = |process: &crate::state::Process| {
             !process.has_ended() && process.step != Step::Reboot
         };
-        if !state.processes.iter().any(waits) {
+        let can_go_on = |pid| self.can_step(state, pid) || self.queue_can_step(state, pid);
+        if !state.processes.iter().any(waits) || self.pids().any(can_go_on) {
             return false;
         }
         let mut actions = Vec::new();
@@ -477,7 +483,7 @@ impl Model for Configuration {
         if self.mutation.is_none() {
             let limits = limits![
                 CommitWindow ReleaseWindow LeftoverDeleted MovedAside OlderHasNoFence JudgedByAge
-                ClearedTwice LockFileDeleted TwoKinds
+                ClearedTwice LockFileDeleted GuardDeleted TwoKinds
             ];
             properties.extend(limits);
         }

@@ -79,12 +79,6 @@ impl Actor<'_> {
 
     /// The lockfile is tried again at once: `took_over` says that a stale one was removed.
     fn free(&mut self, took_over: bool) {
-        let at_name = self.identity(Name::Lockfile);
-        let found = self.this().found;
-        let unchanged = found.is_some_and(|found| at_name == Some((found.ino, found.modified)));
-        if !took_over && unchanged {
-            self.state.violate(Violation::BusyLoop);
-        }
         self.me().took_over |= took_over;
         if let Some(found) = &mut self.me().found {
             found.opened = false;
@@ -196,9 +190,13 @@ impl Actor<'_> {
                 let (ino, modified) = self.judged();
                 let claim = Name::Claim(ino, modified);
                 // By the time of the link, which this model does not tell from the file's own.
-                if self.identity(claim).is_some_and(|(_, at)| self.state.fs.is_old(at)) {
-                    self.fs().set(claim, None);
-                    self.me().found.as_mut().expect("it was found").modified = Time::MIN;
+                match self.identity(claim) {
+                    Some((_, at)) if self.state.fs.is_old(at) => self.fs().set(claim, None),
+                    // Its process is gone, and nothing will change until it is old.
+                    Some(_) if !self.claim_is_in_use(claim) => {
+                        self.state.violate(Violation::BusyLoop);
+                    }
+                    _ => {}
                 }
                 self.free(false);
             }
@@ -247,27 +245,50 @@ impl Actor<'_> {
 
     /// Another process has created a third lockfile meanwhile.
     fn not_put_back(&mut self) {
-        self.note(Limit::MovedAside);
+        let aside = Name::Aside(self.pid);
+        let is_of_older = self
+            .state
+            .fs
+            .at(aside)
+            .is_some_and(|ino| self.state.fs.inode(ino).lockfile_of.is_some());
+        if is_of_older {
+            self.note(Limit::MovedAside);
+        }
+    }
+
+    fn claim_is_in_use(&self, claim: Name) -> bool {
+        self.state.processes.iter().any(|process| {
+            let names = |found: Found| Name::Claim(found.ino, found.modified) == claim;
+            let is_clearing = matches!(
+                process.step,
+                Step::LookAtClaim
+                    | Step::LookAtStale
+                    | Step::MoveAside
+                    | Step::LookAside
+                    | Step::LinkBack
+                    | Step::RemoveAside
+                    | Step::RemoveOwnersTemp
+                    | Step::RemoveClaim
+            );
+            process.alive && is_clearing && process.found.is_some_and(names)
+        })
     }
 
     fn remove_aside(&mut self) {
         let pid = self.pid;
-        let removed = self.this().linked;
+        let removed = self.this().linked || self.without(Mutation::MovedAside);
         if let Some(ino) = self.state.fs.at(Name::Aside(pid)) {
             let inode = self.state.fs.inode(ino);
             let is_fresh = !self.state.fs.is_old(inode.modified);
-            let has_other_name =
-                self.state.fs.names().iter().filter(|(_, named)| *named == ino).count() > 1;
             let is_of_a_live_one = inode.lockfile_of.is_some_and(|older| {
                 self.state.processes.get(usize::from(older)).is_some_and(|process| process.alive)
             });
-            let is_excused = self.state.has(Limit::MovedAside) || self.clock_was_set_back();
-            if is_fresh && is_of_a_live_one && !has_other_name && !is_excused {
+            if removed && is_fresh && is_of_a_live_one && !self.clock_was_set_back() {
                 self.state.violate(Violation::FreshLockfileRemoved);
             }
             self.fs().set(Name::Aside(pid), None);
         }
-        self.cleared(removed || self.without(Mutation::MovedAside));
+        self.cleared(removed);
     }
 
     fn clock_was_set_back(&self) -> bool {

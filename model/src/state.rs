@@ -172,6 +172,9 @@ pub enum Limit {
     ClearedTwice,
     /// A document's lock file is deleted between the last check and the rename.
     LockFileDeleted,
+    /// The guard is deleted while a process holds it that has no lockfile yet. That process and the
+    /// holder of the next guard both decide about lockfiles then.
+    GuardDeleted,
     /// A registry call and a document call with a lock file of another name both go on.
     TwoKinds,
 }
@@ -186,6 +189,7 @@ impl Limit {
         Limit::JudgedByAge,
         Limit::ClearedTwice,
         Limit::LockFileDeleted,
+        Limit::GuardDeleted,
         Limit::TwoKinds,
     ];
 
