@@ -41,7 +41,7 @@ pub fn all() -> Vec<Configuration> {
     let crash = Budget { crashes: 1, ..NOTHING };
     let crash_and_clock = Budget { crashes: 1, clock_forward: 1, ..NOTHING };
     let older_limits =
-        vec![Limit::CommitWindow, Limit::ReleaseWindow, Limit::LeftoverDeleted, Limit::OlderHasNoFence];
+        vec![Limit::CommitWindow, Limit::ReleaseWindow, Limit::LeftoverDeleted, Limit::MovedAside, Limit::OlderHasNoFence];
     vec![
         Configuration {
             starts: vec![Unused, Used, KilledHolder, AbandonedByOlder],
@@ -76,10 +76,12 @@ pub fn all() -> Vec<Configuration> {
         },
         Configuration {
             starts: vec![Unused, Used, KilledHolder],
+            updates: 1,
+            limits: vec![Limit::GuardDeleted],
             budget: Budget { deletions: 1, ..crash_and_clock },
             ..of(
                 "deleted guard",
-                "2 sync; another program deletes the guard; a kill, clock forward",
+                "2 sync, 1 update each; another program deletes the guard; a kill, clock forward",
                 Files::HARD_LINK,
                 &[Sync, Sync],
             )
@@ -87,6 +89,8 @@ pub fn all() -> Vec<Configuration> {
         Configuration {
             starts: vec![Unused, KilledHolder],
             updates: 1,
+            long_only: true,
+            limits: vec![Limit::GuardDeleted],
             budget: Budget { deletions: 1, ..crash },
             ..of(
                 "deleted guard, three processes",
@@ -180,6 +184,7 @@ pub fn all() -> Vec<Configuration> {
         },
         Configuration {
             starts: vec![Used, KilledHolder, AbandonedByOlder],
+            updates: 1,
             budget: crash_and_clock,
             ..of(
                 "no kernel locks",

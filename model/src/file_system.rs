@@ -72,6 +72,8 @@ pub struct Inode {
     /// Whether the content would survive a power failure.
     pub is_synced: bool,
     pub modified: Time,
+    /// When it got its latest name.
+    pub linked: Time,
     /// Which process has its kernel lock.
     pub locked_by: Option<Pid>,
     /// The older argus whose lockfile this is.
@@ -120,6 +122,7 @@ impl FileSystem {
             content,
             is_synced: false,
             modified: self.now,
+            linked: self.now,
             locked_by: None,
             lockfile_of: None,
         });
@@ -145,6 +148,8 @@ impl FileSystem {
             return false;
         }
         self.set(name, Some(ino));
+        let now = self.now;
+        self.inode_mut(ino).linked = now;
         true
     }
 

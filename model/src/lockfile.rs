@@ -3,6 +3,7 @@
 use crate::configuration::Mutation;
 use crate::file_system::{Content, Name};
 use crate::process::Actor;
+use crate::state::Limit;
 use crate::step::Step;
 
 impl Actor<'_> {
@@ -99,7 +100,7 @@ impl Actor<'_> {
                 let min_age = !self.configuration.files.kernel_locks;
                 let fs = &self.state.fs;
                 let temps = fs.names().iter().filter(|(name, ino)| {
-                    let is_young = min_age && !fs.is_old(fs.inode(*ino).modified);
+                    let is_young = min_age && !fs.is_old(fs.inode(*ino).linked);
                     name.is_temp() && (!is_young || self.without(Mutation::SweepAge))
                 });
                 let temps = temps.map(|(name, _)| *name).collect();
@@ -108,10 +109,27 @@ impl Actor<'_> {
             }
             RemoveTemp => {
                 let temp = self.me().temps.remove(0);
+                self.notice_swept(temp);
                 self.fs().set(temp, None);
                 self.swept();
             }
             _ => unreachable!("not a step of the lockfile"),
+        }
+    }
+
+    /// Two processes hold the lock, by a known limit: one removes the other's temp file, and the
+    /// other's update runs again.
+    fn notice_swept(&mut self, temp: Name) {
+        let Name::ContentTemp(pid, _) = temp else { return };
+        let is_known = self.state.has(Limit::TwoKinds)
+            || self.state.has(Limit::JudgedByAge)
+            || self.state.has(Limit::ClearedTwice);
+        let is_deleted = !self.has_lock() && self.this().is_taken;
+        if !is_known && !is_deleted || pid == self.pid {
+            return;
+        }
+        if let Some(owner) = self.state.processes.get_mut(usize::from(pid)) {
+            owner.is_taken = true;
         }
     }
 

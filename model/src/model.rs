@@ -342,7 +342,7 @@ impl Configuration {
 
     /// Whether a process of this library may have taken a live one's lockfile by a known limit.
     fn is_known_to_be_taken(&self, state: &mut State, actor: Pid) -> bool {
-        if state.has(Limit::ReleaseWindow) {
+        if state.has(Limit::ReleaseWindow) || state.has(Limit::JudgedByAge) {
             return true;
         }
         let guard = state.processes[usize::from(actor)].guard;

@@ -189,11 +189,18 @@ impl Actor<'_> {
             RemoveAbandonedClaim => {
                 let (ino, modified) = self.judged();
                 let claim = Name::Claim(ino, modified);
-                // By the time of the link, which this model does not tell from the file's own.
-                match self.identity(claim) {
-                    Some((_, at)) if self.state.fs.is_old(at) => self.fs().set(claim, None),
+                let claimed = self.state.fs.at(claim);
+                let linked = claimed.map(|ino| self.state.fs.inode(ino).linked);
+                let in_use = self.claim_is_in_use(claim);
+                match linked {
+                    Some(at) if self.state.fs.is_old(at) => {
+                        if in_use {
+                            self.note(Limit::JudgedByAge);
+                        }
+                        self.fs().set(claim, None);
+                    }
                     // Its process is gone, and nothing will change until it is old.
-                    Some(_) if !self.claim_is_in_use(claim) => {
+                    Some(_) if !in_use && self.identity(Name::Lockfile) == Some(self.judged()) => {
                         self.state.violate(Violation::BusyLoop);
                     }
                     _ => {}

@@ -203,7 +203,7 @@ impl Limit {
             Limit::CommitWindow => {
                 causes(&[self, Limit::LeftoverDeleted]) && state.missing() != 0
             }
-            Limit::OlderHasNoFence | Limit::LockFileDeleted | Limit::TwoKinds => {
+            Limit::OlderHasNoFence | Limit::LockFileDeleted => {
                 causes(&[self, Limit::LockFileDeleted]) && state.missing() != 0
             }
             _ => causes(&[self]),
