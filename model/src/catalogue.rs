@@ -77,11 +77,22 @@ pub fn all() -> Vec<Configuration> {
         Configuration {
             starts: vec![Unused, Used, KilledHolder],
             updates: 1,
-            limits: vec![Limit::GuardDeleted],
             budget: Budget { deletions: 1, ..crash_and_clock },
             ..of(
                 "deleted guard",
                 "2 sync, 1 update each; another program deletes the guard; a kill, clock forward",
+                Files::HARD_LINK,
+                &[Sync, Sync],
+            )
+        },
+        Configuration {
+            starts: vec![Unused, KilledHolder],
+            long_only: true,
+            limits: vec![Limit::GuardDeleted],
+            budget: Budget { deletions: 1, ..crash_and_clock },
+            ..of(
+                "deleted guard, two updates each",
+                "2 sync; another program deletes the guard; a kill, clock forward",
                 Files::HARD_LINK,
                 &[Sync, Sync],
             )
@@ -184,11 +195,22 @@ pub fn all() -> Vec<Configuration> {
         },
         Configuration {
             starts: vec![Used, KilledHolder, AbandonedByOlder],
-            updates: 1,
-            budget: crash_and_clock,
+            budget: crash,
             ..of(
                 "no kernel locks",
-                "2 sync on one host; a kill, clock forward",
+                "2 sync on one host; a kill",
+                Files::NO_LOCKS,
+                &[Sync, Sync],
+            )
+        },
+        Configuration {
+            starts: vec![Used, KilledHolder, AbandonedByOlder],
+            updates: 1,
+            budget: crash_and_clock,
+            limits: vec![Limit::JudgedByAge],
+            ..of(
+                "no kernel locks, frozen",
+                "2 sync on one host, 1 update each; a kill, clock forward (or frozen)",
                 Files::NO_LOCKS,
                 &[Sync, Sync],
             )

@@ -161,7 +161,8 @@ impl Actor<'_> {
         let held: Vec<bool> = held
             .map(|(other, _)| self.configuration.role(other as u8).is_document())
             .collect();
-        for other_is_document in held {
+        let is_taken = self.this().is_taken;
+        for other_is_document in held.into_iter().filter(|_| !is_taken) {
             match (other_is_document == is_document, self.knows_lock_file()) {
                 (true, _) => self.state.violate(Violation::TwoHolders),
                 (false, true) => self.state.violate(Violation::TwoKinds),

@@ -81,6 +81,7 @@ impl Actor<'_> {
                 None => self.retry_lockfile(),
                 found => {
                     self.me().lockfile = found;
+                    self.me().is_taken = false;
                     self.go(ReadCreated);
                 }
             },

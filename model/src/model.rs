@@ -325,8 +325,12 @@ impl Configuration {
             if !process.alive || process.lockfile.is_none() || process.is_taken {
                 continue;
             }
-            let before = if self.role(pid).is_document() { lock_file } else { lockfile };
-            if before != process.lockfile || actor == Some(pid) || has_lock(self, state, pid) {
+            let (name, before) = match self.role(pid).is_document() {
+                true => (Name::LockFile, lock_file),
+                false => (Name::Lockfile, lockfile),
+            };
+            let is_unchanged = state.fs.at(name) == before;
+            if is_unchanged || before != process.lockfile || actor == Some(pid) {
                 continue;
             }
             let by_another = match actor {
@@ -388,6 +392,10 @@ impl Configuration {
 
     /// Whether every process has come to its end, or still can.
     fn is_stuck(&self, state: &State) -> bool {
+        // A lockfile that was put back after its holder had given it up (known limits).
+        if state.has(Limit::JudgedByAge) {
+            return false;
+        }
         let waits = |process: &crate::state::Process| {
             !process.has_ended() && process.step != Step::Reboot
         };

@@ -201,8 +201,9 @@ impl Limit {
         };
         match self {
             Limit::CommitWindow => {
-                causes(&[self, Limit::LeftoverDeleted]) && state.missing() != 0
+                causes(&[self, Limit::LeftoverDeleted, Limit::JudgedByAge]) && state.missing() != 0
             }
+            Limit::ReleaseWindow => causes(&[self, Limit::LeftoverDeleted, Limit::JudgedByAge]),
             Limit::OlderHasNoFence | Limit::LockFileDeleted => {
                 causes(&[self, Limit::LockFileDeleted]) && state.missing() != 0
             }
