@@ -76,18 +76,17 @@ pub enum Mutation {
     Nonce,
     LockfileKeptOpen,
     GuardName,
-    GuardLock,
     SweepUnderLock,
     SweepAge,
     ReleaseOwner,
     MovedAside,
     Claim,
+    ClaimPause,
     OtherGuardsLock,
     FileSync,
     FolderSync,
     FirstUse,
     DocumentCheck,
-    QueueUnlock,
 }
 
 #[derive(Clone, Debug)]

@@ -156,6 +156,7 @@ impl Actor<'_> {
             *other != usize::from(self.pid)
                 && process.alive
                 && process.lockfile.is_some()
+                && process.step >= Step::ListTemps
                 && !process.is_taken
         });
         let held: Vec<bool> = held

@@ -78,7 +78,10 @@ impl Actor<'_> {
                 self.go(OpenCreated);
             }
             OpenCreated => match self.state.fs.at(Name::Lockfile) {
-                None => self.retry_lockfile(),
+                None => {
+                    self.me().nonce += 1;
+                    self.retry_lockfile();
+                }
                 found => {
                     self.me().lockfile = found;
                     self.me().is_taken = false;
@@ -94,6 +97,7 @@ impl Actor<'_> {
                     self.acquired();
                 } else {
                     self.me().lockfile = None;
+                    self.me().nonce += 1;
                     self.retry_lockfile();
                 }
             }

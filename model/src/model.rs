@@ -2,7 +2,7 @@
 
 use stateright::{Model, Property};
 
-use crate::configuration::{Configuration, Mutation, Role};
+use crate::configuration::{Configuration, Role};
 use crate::file_system::{Content, Ino, Name, Pid};
 use crate::process::{has_lock, Actor};
 use crate::state::{Disk, Limit, QueueThread, State, Violation, NO_FILE};
@@ -172,7 +172,10 @@ impl Configuration {
             process.alive && matches!(process.step, Step::PollLockfile | Step::OlderCreate)
         };
         let lockfile = state.fs.at(Name::Lockfile);
-        let is_fresh = lockfile.is_some_and(|ino| !state.fs.is_old(state.fs.inode(ino).modified));
+        let is_fresh = lockfile.is_some_and(|ino| {
+            let inode = state.fs.inode(ino);
+            !state.fs.is_old(inode.modified) || !state.fs.is_old(inode.linked)
+        });
         is_fresh && self.pids().any(waits)
     }
 
@@ -495,7 +498,6 @@ impl Model for Configuration {
             ];
             properties.extend(limits);
         }
-        debug_assert!(self.mutation != Some(Mutation::QueueUnlock));
         properties
     }
 }

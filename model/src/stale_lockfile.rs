@@ -63,6 +63,10 @@ pub fn poll_finds_news(configuration: &Configuration, state: &State, pid: Pid) -
         return true;
     }
     let modified = state.fs.inode(ino).modified;
+    let claim = state.fs.at(Name::Claim(ino, modified)).map(|claim| state.fs.inode(claim).linked);
+    if !configuration.files.kernel_locks && claim.is_some_and(|linked| !state.fs.is_old(linked)) {
+        return false;
+    }
     judge(configuration, state, guard, Some(ino), modified) != Verdict::Held
 }
 
@@ -199,11 +203,11 @@ impl Actor<'_> {
                         }
                         self.fs().set(claim, None);
                     }
-                    // Its process is gone, and nothing will change until it is old.
-                    Some(_) if !in_use && self.identity(Name::Lockfile) == Some(self.judged()) => {
-                        self.state.violate(Violation::BusyLoop);
+                    Some(_) if !self.without(Mutation::ClaimPause) => {
+                        return self.go(PollLockfile);
                     }
-                    _ => {}
+                    Some(_) => self.state.violate(Violation::BusyLoop),
+                    None => {}
                 }
                 self.free(false);
             }
