@@ -12,6 +12,8 @@ const model = (...args) => [
 	...args,
 ]
 
+const node = (...args) => [process.execPath, ...args]
+
 /**
  * What is run, in this order. `short` is what the gate runs and `long` is all of it: each a list of
  * commands, every one an array of a program and its arguments.
@@ -27,6 +29,24 @@ const parts = [
 		covers: 'every order of the steps of 2 and 3 processes, in a model',
 		short: [model('check')],
 		long: [model('check', '--long')],
+	},
+	{
+		name: 'faults',
+		covers: 'each operation, killed and failed at every one of its system calls',
+		short: [node('scripts/faults.mjs', 'faults', '--short')],
+		long: [node('scripts/faults.mjs', 'faults')],
+	},
+	{
+		name: 'power',
+		covers: 'every state of the disk that a crash of a durable operation can leave',
+		short: [node('scripts/faults.mjs', 'power')],
+		long: [node('scripts/faults.mjs', 'power')],
+	},
+	{
+		name: 'histories',
+		covers: 'what processes of every kind were told, under kills, freezes and clock steps',
+		short: [node('tests/histories/run.mjs')],
+		long: [node('tests/histories/run.mjs', '--long')],
 	},
 ]
 

@@ -40,8 +40,13 @@ pub fn all() -> Vec<Configuration> {
     use Start::*;
     let crash = Budget { crashes: 1, ..NOTHING };
     let crash_and_clock = Budget { crashes: 1, clock_forward: 1, ..NOTHING };
-    let older_limits =
-        vec![Limit::CommitWindow, Limit::ReleaseWindow, Limit::LeftoverDeleted, Limit::MovedAside, Limit::OlderHasNoFence];
+    let older_limits = vec![
+        Limit::CommitWindow,
+        Limit::ReleaseWindow,
+        Limit::LeftoverDeleted,
+        Limit::MovedAside,
+        Limit::OlderHasNoFence,
+    ];
     vec![
         Configuration {
             starts: vec![Unused, Used, KilledHolder, AbandonedByOlder],

@@ -140,8 +140,7 @@ impl Actor<'_> {
 
     fn swept(&mut self) {
         let is_done = self.this().temps.is_empty();
-        let is_early =
-            self.without(Mutation::SweepUnderLock) && self.this().lockfile.is_none();
+        let is_early = self.without(Mutation::SweepUnderLock) && self.this().lockfile.is_none();
         let next = match (is_done, is_early) {
             (false, _) => Step::RemoveTemp,
             (true, true) => Step::OpenGuard,

@@ -17,19 +17,34 @@ mod step;
 fn main() {
     let only = std::env::args().nth(1);
     for configuration in catalogue::all() {
-        if only.as_ref().is_some_and(|only| only != configuration.name) || (only.is_none() && configuration.long_only) { continue; }
+        if only.as_ref().is_some_and(|only| only != configuration.name)
+            || (only.is_none() && configuration.long_only)
+        {
+            continue;
+        }
         let found = explore::explore(&configuration, 2);
-        println!("{}: {} states, depth {}, {:?}: {:?}", configuration.name, found.states, found.depth, found.time, found.surprises(&configuration));
+        println!(
+            "{}: {} states, depth {}, {:?}: {:?}",
+            configuration.name,
+            found.states,
+            found.depth,
+            found.time,
+            found.surprises(&configuration)
+        );
         for (name, trace) in &found.broken {
             println!("  {name}: start {:?}", trace.start.fs.names());
-            for action in &trace.actions { println!("     {action:?}"); }
-        println!("    end {:?}", trace.end);
+            for action in &trace.actions {
+                println!("     {action:?}");
+            }
+            println!("    end {:?}", trace.end);
         }
         if only.is_some() {
-        for (name, trace) in &found.limits {
-            println!("  {name:?}: start {:?}", trace.start.fs.names());
-            for action in &trace.actions { println!("     {action:?}"); }
-        }
+            for (name, trace) in &found.limits {
+                println!("  {name:?}: start {:?}", trace.start.fs.names());
+                for action in &trace.actions {
+                    println!("     {action:?}");
+                }
+            }
         }
     }
 }

@@ -124,7 +124,10 @@ impl Checks {
             (_, Some(text)) => serde_json::from_str::<serde_json::Value>(text).is_ok(),
         };
         let is_done = (self.operation.is_done)(self.before.as_deref(), after.as_deref());
-        self.require(is_old || (is_whole && is_done), || format!("neither old nor new: {after:?}"));
+        let may_be = (self.operation.may_be)(self.before.as_deref(), after.as_deref());
+        self.require(is_old || (is_whole && (is_done || may_be)), || {
+            format!("neither old nor new: {after:?}")
+        });
         if self.is_corrupt_before() && !is_old {
             let kept = self.kept_copies();
             self.require(kept == 1, || format!("{kept} copies of what was corrupt"));

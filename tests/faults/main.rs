@@ -20,9 +20,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::time::Instant;
 
+use nix::errno::Errno;
+
 use crate::case::{Case, Programs};
 use crate::fault::Fault;
-use crate::operation::{Operation, Program, OPERATIONS};
+use crate::operation::{Operation, Program, BROKEN, OPERATIONS};
 use crate::report::Report;
 
 #[derive(Default)]
@@ -72,8 +74,19 @@ fn series(
     }
 }
 
+/// A program that writes in place has to be found out: else these cases show nothing.
+fn finds_what_is_broken(programs: &Programs) -> bool {
+    [Fault::Kill, Fault::ShortAndKill, Fault::Once(Errno::ENOSPC)].into_iter().all(|fault| {
+        let cases = (1..).map(|call| Case { programs, operation: &BROKEN, fault, call }.run());
+        cases.take_while(|case| case.hit.is_some()).any(|case| !case.violations.is_empty())
+    })
+}
+
 fn run(arguments: &Arguments) -> Result<Report, String> {
     let programs = Programs::find()?;
+    if !finds_what_is_broken(&programs) {
+        return Err("a program that writes in place was not found out".to_owned());
+    }
     let faults = if arguments.short { Fault::short() } else { Fault::all() };
     let chosen = |operation: &&Operation| match &arguments.only {
         Some(name) => operation.name.starts_with(name.as_str()),

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::case::Outcome;
 use crate::exceptions::Exception;
 use crate::fault::{Fault, NOT_COUNTED};
@@ -77,12 +79,20 @@ impl Report {
             println!("expected, {count} times: {} ({})", exception.name, exception.reason);
         }
         let cases: usize = self.rows.values().map(|row| row.cases).sum();
-        println!(
-            "{} operations, {} faults, {cases} cases, {} violations, {:.0} s",
+        let what = format!(
+            "{} operations, each call of theirs with {} faults",
             self.rows.len(),
-            self.faults.len(),
-            self.violations.len(),
-            took.as_secs_f64()
+            self.faults.len()
         );
+        let row = json!({
+            "what": what,
+            "size": format!("{cases} cases"),
+            "seconds": took.as_secs_f64(),
+            "violations": self.violations.len(),
+            "detail": self.violations.join("; "),
+        });
+        println!("{what}: {cases} cases, {} violations", self.violations.len());
+        // For the table of scripts/proof.mjs.
+        println!("proof: {row}");
     }
 }

@@ -8,6 +8,7 @@
 mod check;
 mod recorder;
 mod states;
+#[allow(dead_code, reason = "tests/faults/ uses the rest of it")]
 #[path = "../support/tracer/mod.rs"]
 mod tracer;
 
@@ -16,6 +17,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use crate::recorder::{Event, Recorder, Recording};
 use crate::states::FileSystem;
@@ -151,14 +154,21 @@ fn main() -> ExitCode {
     for (reason, count) in found.expected {
         println!("expected, {count} times: {reason}");
     }
-    println!(
-        "{} operations, {} kinds of disk, {} states, {} violations, {:.0} s",
+    let what = format!(
+        "power failures in {} operations, on {} kinds of disk",
         SCENARIOS.len(),
-        FileSystem::ALL.len(),
-        found.states,
-        found.violations.len(),
-        started.elapsed().as_secs_f64()
+        FileSystem::ALL.len()
     );
+    println!("{what}: {} states, {} violations", found.states, found.violations.len());
+    let row = json!({
+        "what": what,
+        "size": format!("{} states", found.states),
+        "seconds": started.elapsed().as_secs_f64(),
+        "violations": found.violations.len(),
+        "detail": found.violations.join("; "),
+    });
+    // For the table of scripts/proof.mjs.
+    println!("proof: {row}");
     if found.violations.is_empty() {
         ExitCode::SUCCESS
     } else {

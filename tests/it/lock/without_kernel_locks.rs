@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use argus_registry::{
-    inspect_lock, read_registry, try_lock_exclusive, update_registry, Error, Guarantee, LockOptions,
-    LockState, RegistryLock,
+    inspect_lock, read_registry, try_lock_exclusive, update_registry, Error, Guarantee,
+    LockOptions, LockState, RegistryLock,
 };
 use rustix::time::{clock_gettime, ClockId};
 
