@@ -6,7 +6,7 @@ use std::io;
 use std::path::{self, Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::sys;
+use crate::sys::{self, ListedKind};
 use crate::util::panic_test::panic_if_asked;
 
 /// The longest name of a shared file. File systems limit a name to 255 bytes, and a temp file's
@@ -200,15 +200,9 @@ impl FilePaths {
     /// The regular files in the folder whose names match. Anything else with such a name was not
     /// made by this crate.
     fn siblings(&self, matches: impl Fn(&OsStr) -> bool) -> io::Result<Vec<PathBuf>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file());
-            if matches(entry.file_name().as_os_str()) && is_file() {
-                found.push(entry.path());
-            }
-        }
-        Ok(found)
+        let names = sys::names_in(&self.folder)?.into_iter();
+        let files = names.filter(|entry| entry.kind == ListedKind::File && matches(&entry.name));
+        Ok(files.map(|entry| self.folder.join(entry.name)).collect())
     }
 
     fn name(&self) -> &OsStr {

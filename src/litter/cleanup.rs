@@ -2,7 +2,6 @@
 //! that no process needs.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -97,9 +96,8 @@ impl SearchScope {
             return Ok(SearchScope { files: Vec::new(), probe_folders: vec![folder] });
         }
         let mut names = BTreeSet::new();
-        for entry in fs::read_dir(&folder).map_err(fail)? {
-            let name = entry.map_err(fail)?.file_name();
-            names.extend(name.to_str().and_then(paths::target_name_of).map(str::to_owned));
+        for entry in sys::names_in(&folder).map_err(fail)? {
+            names.extend(entry.name.to_str().and_then(paths::target_name_of).map(str::to_owned));
         }
         // A folder of such a name, or a link that leads elsewhere, is not a file of this folder.
         let files = names.iter().filter_map(|name| FilePaths::resolve(&folder.join(name)).ok());

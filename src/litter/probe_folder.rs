@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::files::new_file;
 use crate::files::paths;
 use crate::lock::owner_record::{Liveness, OwnerRecord, RECORD_SIZE};
-use crate::sys;
+use crate::sys::{self, ListedKind, ListedName};
 
 /// The beginning of a probe folder's name.
 const FOLDER_PREFIX: &str = ".argus-registry-probe-";
@@ -91,14 +91,9 @@ impl Drop for ProbeFolder {
 /// The probe folders in a folder.
 pub(crate) fn all_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let fail = |error| Error::from_io(folder, "list", error);
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(fail)? {
-        let entry = entry.map_err(fail)?;
-        if is_one(&entry.path()) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
+    let names = sys::names_in(folder).map_err(fail)?.into_iter();
+    let folders = names.filter(|entry| entry.kind == ListedKind::Folder);
+    Ok(folders.map(|entry| folder.join(entry.name)).filter(|path| is_one(path)).collect())
 }
 
 /// Whether a folder has the name of a probe folder.
@@ -140,22 +135,20 @@ pub(crate) fn judge(path: &Path) -> Option<(bool, String)> {
 pub(crate) fn remove(path: &Path) -> Result<()> {
     let fail = |error| Error::from_io(path, "remove", error);
     let mut files = Vec::new();
-    let listed = match fs::read_dir(path) {
+    let listed = match sys::names_in(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         listed => listed.map_err(fail)?,
     };
-    for entry in listed {
-        let entry = entry.map_err(fail)?;
-        let name = entry.file_name();
+    for ListedName { name, kind } in listed {
         let belongs = name
             .to_str()
             .is_some_and(|name| name == OWNER_FILE || name.starts_with(PROBE_FILE_PREFIX));
-        if !belongs || !entry.file_type().map_err(fail)?.is_file() {
+        if !belongs || kind != ListedKind::File {
             let name = name.to_string_lossy();
             let reason = format!("{name} in it is not a probe's file; move it away");
             return Err(fail(io::Error::other(reason)));
         }
-        files.push(entry.path());
+        files.push(path.join(name));
     }
     // The owner record last: if this process is killed in between, the rest still names its owner.
     files.sort_by_key(|file| file.ends_with(OWNER_FILE));

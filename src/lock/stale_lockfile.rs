@@ -218,7 +218,12 @@ pub(crate) fn clear_if_stale(
     }
     let took_over = match guard {
         Some(_) => remove_stale(paths, &found)?,
-        None => remove_stale_without_guard(paths, &found, stale_after)?,
+        None => match remove_stale_without_guard(paths, &found, stale_after)? {
+            Some(took_over) => took_over,
+            // Nothing changes until that process has removed the lockfile, or its claim is old. So the
+            // caller has to pause before it tries again, or it would keep a processor busy.
+            None => return Ok(ClearOutcome::Held(found.holder())),
+        },
     };
     Ok(ClearOutcome::Free { took_over })
 }
@@ -269,43 +274,46 @@ fn remove_stale(paths: &FilePaths, found: &FoundLockfile) -> Result<bool> {
 /// the fresh lockfile of the first. So each claims the lockfile first, by a hard link whose name
 /// only one of them can create. If the claim turns out to be a link to another lockfile than the
 /// judged one, it is removed, and nothing else is touched.
+///
+/// `None`: another process has claimed it.
 fn remove_stale_without_guard(
     paths: &FilePaths,
     found: &FoundLockfile,
     stale_after: Duration,
-) -> Result<bool> {
+) -> Result<Option<bool>> {
     let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
     let claim = paths.temp(&found.identity.nonce());
     match sys::hard_link(&paths.lockfile, &claim) {
         Ok(()) => {}
         // Files can't have two names here either, so that the check by `remove_stale` has to
         // suffice.
-        Err(error) if sys::links_unsupported(&error) => return remove_stale(paths, found),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if sys::links_unsupported(&error) => {
+            return remove_stale(paths, found).map(Some)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(false)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            remove_abandoned_claim(&claim, stale_after);
-            return Ok(false);
+            return Ok(remove_abandoned_claim(&claim, stale_after).then_some(false));
         }
         Err(error) => return Err(io_error("claim", error)),
     }
-    let claimed = LockfileIdentity::at(&claim).map_err(|error| io_error("look at", error))?;
-    let cleared = match claimed == Some(found.identity) {
-        true => remove_stale(paths, found),
-        false => Ok(false),
+    // Whatever comes of it, the claim is removed: it would keep all others from clearing until it is stale.
+    let cleared = match LockfileIdentity::at(&claim) {
+        Ok(claimed) if claimed == Some(found.identity) => remove_stale(paths, found),
+        Ok(_) => Ok(false),
+        Err(error) => Err(io_error("look at", error)),
     };
     if let (Ok(true), Some(record)) = (&cleared, &found.record) {
         // Only the temp file of the lockfile's owner: those of other processes may be in use.
         let _ = sys::remove_if_there(&paths.temp(&record.nonce));
     }
     let _ = sys::remove_if_there(&claim);
-    cleared
+    cleared.map(Some)
 }
 
 /// Removes a claim whose process died before it could: one that is older than the stale threshold.
-fn remove_abandoned_claim(claim: &Path, stale_after: Duration) {
+/// Returns whether it did.
+fn remove_abandoned_claim(claim: &Path, stale_after: Duration) -> bool {
     let created = sys::link_time(claim);
     let age = created.and_then(|created| SystemTime::now().duration_since(created).ok());
-    if age.is_some_and(|age| age > stale_after) {
-        let _ = sys::remove_if_there(claim);
-    }
+    age.is_some_and(|age| age > stale_after) && sys::remove_if_there(claim).is_ok()
 }

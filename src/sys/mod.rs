@@ -8,6 +8,7 @@
 #[cfg(target_os = "linux")]
 mod acl;
 mod busy;
+mod listing;
 #[cfg_attr(not(target_os = "linux"), path = "no_pid_namespaces.rs")]
 mod pid_namespaces;
 #[cfg_attr(windows, path = "windows_sharing.rs")]
@@ -16,6 +17,7 @@ mod sharing;
 mod sysinfo_processes;
 mod types;
 pub(crate) use busy::{retry_while_busy, BusyLimit, BusyScope};
+pub(crate) use listing::{names_in, ListedKind, ListedName};
 pub(crate) use pid_namespaces::*;
 pub(crate) use sharing::is_sharing_violation;
 pub(crate) use types::{FileId, NestedProcess, ProcessLocation, ProcessState, WriteBlock};

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::listing::names_in;
 use super::types::NestedProcess;
 
 pub(crate) const HAS_PID_NAMESPACES: bool = true;
@@ -35,8 +36,8 @@ pub(crate) fn nested_processes() -> Option<Vec<NestedProcess>> {
     // Root's first process is hidden from every process that any is hidden from.
     fs::read_to_string("/proc/1/status").ok()?;
     let mut nested = Vec::new();
-    for entry in fs::read_dir("/proc").ok()? {
-        let Ok(pid) = entry.ok()?.file_name().to_string_lossy().parse() else { continue };
+    for entry in names_in(Path::new("/proc")).ok()? {
+        let Ok(pid) = entry.name.to_string_lossy().parse() else { continue };
         match fs::read_to_string(format!("/proc/{pid}/status")) {
             Ok(status) => {
                 let inner_pid = innermost_pid(&status)?;

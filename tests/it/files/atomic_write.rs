@@ -4,9 +4,11 @@ use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use argus_registry::{
-    remove_watcher, update_registry, Error, LockOptions, RegistryLock, RegistryV1, UpdateOptions,
+    clear_litter, remove_watcher, update_registry, Error, LockOptions, RegistryLock, RegistryV1,
+    UpdateOptions,
 };
 
 use crate::support::altered_calls::{durable_one_try, touch, AlteredCalls};
@@ -96,6 +98,18 @@ fn a_folder_that_cannot_be_opened_fails_a_durable_update_before_anything_is_writ
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious {");
     let names = names_in(Path::new(&path).parent().unwrap());
     assert!(!names.iter().any(|name| name.contains("corrupt") || name.ends_with(".tmp")));
+}
+
+/// The standard library's listing of a folder panics when it can't close that folder. Each process lists the
+/// folder when it first has the lock.
+#[test]
+fn a_folder_that_cannot_be_closed_fails_no_update() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["FOLDERS_CANNOT_BE_CLOSED"]).again(this_test!());
+    };
+    touch(path.as_ref()).unwrap();
+    assert!(Path::new(&path).exists());
+    clear_litter(Path::new(&path).parent().unwrap(), Duration::from_secs(10)).unwrap();
 }
 
 #[test]

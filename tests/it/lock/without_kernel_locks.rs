@@ -3,14 +3,15 @@
 use std::env;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use argus_registry::{
-    inspect_lock, read_registry, try_lock_exclusive, update_registry, Error, Guarantee, LockState,
-    RegistryLock,
+    inspect_lock, read_registry, try_lock_exclusive, update_registry, Error, Guarantee,
+    LockOptions, LockState, RegistryLock,
 };
+use rustix::time::{clock_gettime, ClockId};
 
 use crate::support::altered_calls::{durable_one_try, touch, AlteredCalls};
 use crate::support::files::put;
@@ -71,7 +72,41 @@ fn a_takeover_removes_the_dead_holders_litter_and_no_other_without_kernel_locks(
     assert!(others.exists());
 }
 
-/// A process was killed between claiming a dead holder's lockfile and dropping the claim.
+/// Leaves what a process leaves that was killed between claiming a dead holder's lockfile and dropping the
+/// claim.
+fn leave_a_claim(registry: &Path) -> PathBuf {
+    let lockfile = registry.with_extension("json.lock");
+    let found = fs::metadata(&lockfile).unwrap();
+    let nanos = found.mtime() * 1_000_000_000 + found.mtime_nsec();
+    let claim = format!(".registry.json.{:016x}{nanos:016x}.tmp", found.ino());
+    let claim = lockfile.with_file_name(claim);
+    #[allow(clippy::disallowed_methods, reason = "a crash's leftover is made by hand")]
+    fs::hard_link(&lockfile, &claim).unwrap();
+    claim
+}
+
+/// The model of the protocol found this one: a process that met the claim of a killed one tried again
+/// without a pause, and kept a processor busy until its timeout.
+#[test]
+fn a_process_that_waits_for_the_claim_of_a_dead_one_burns_no_cpu() {
+    let Ok(path) = env::var(PART) else {
+        let altered = AlteredCalls::new(&["NO_KERNEL_LOCKS"]);
+        altered.leave_a_dead_holders_lockfile();
+        return altered.again(this_test!());
+    };
+    leave_a_claim(path.as_ref());
+    let used = || {
+        let now = clock_gettime(ClockId::ProcessCPUTime);
+        Duration::new(now.tv_sec.try_into().unwrap(), now.tv_nsec.try_into().unwrap())
+    };
+    let before = used();
+    let timeout = Duration::from_secs(1);
+    let waited = RegistryLock::acquire(&path, &LockOptions::within(timeout)).unwrap_err();
+    assert_eq!(waited.code(), "LOCK_TIMEOUT");
+    let used = used() - before;
+    assert!(used < timeout / 10, "{used:?}");
+}
+
 #[test]
 fn the_claim_of_a_dead_process_keeps_others_off_until_it_is_stale_and_no_longer() {
     let Ok(path) = env::var(PART) else {
@@ -79,13 +114,7 @@ fn the_claim_of_a_dead_process_keeps_others_off_until_it_is_stale_and_no_longer(
         altered.leave_a_dead_holders_lockfile();
         return altered.again(this_test!());
     };
-    let lockfile = Path::new(&path).with_extension("json.lock");
-    let found = fs::metadata(&lockfile).unwrap();
-    let nanos = found.mtime() * 1_000_000_000 + found.mtime_nsec();
-    let claim = format!(".registry.json.{:016x}{nanos:016x}.tmp", found.ino());
-    let claim = lockfile.with_file_name(claim);
-    #[allow(clippy::disallowed_methods, reason = "a crash's leftover is made by hand")]
-    fs::hard_link(&lockfile, &claim).unwrap();
+    let claim = leave_a_claim(path.as_ref());
     assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_BUSY");
     let mut impatient = durable_one_try();
     impatient.lock.timeout = None;

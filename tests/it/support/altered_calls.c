@@ -210,6 +210,16 @@ int open64(const char *path, int flags, ...) {
     return real(path, flags, mode);
 }
 #endif
+#ifdef FOLDERS_CANNOT_BE_CLOSED
+/* A file system that reports a failure when a folder is closed, as a network file system may. */
+#include <dirent.h>
+int closedir(DIR *folder) {
+    int (*real)(DIR *) = dlsym(RTLD_NEXT, "closedir");
+    real(folder);
+    errno = EIO;
+    return -1;
+}
+#endif
 #ifdef LINK_TAKES_EFFECT_AND_FAILS
 /* A network file system that loses the answer to a hard link, and repeats the call. */
 int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {

@@ -1,0 +1,309 @@
+//! The steps of `src/lock/stale_lockfile.rs`, and the wait for a lockfile that is held.
+
+use crate::configuration::{Configuration, Mutation};
+use crate::file_system::{Content, Ino, Name, Pid, Record, Time};
+use crate::process::Actor;
+use crate::state::{Found, Limit, State, Violation};
+use crate::step::Step;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Held,
+    Stale,
+    FromTheFuture,
+}
+
+/// Whether the process that wrote a record still runs; `None` if this process can't tell.
+fn is_alive(configuration: &Configuration, state: &State, record: Record) -> Option<bool> {
+    if configuration.other_hosts || record.boot != state.boot {
+        return None;
+    }
+    let process = state.processes.get(usize::from(record.pid));
+    Some(process.is_some_and(|process| process.alive))
+}
+
+/// Judges a lockfile as `clear_if_stale` does. `guard` is the one that the judging process holds.
+pub fn judge(
+    configuration: &Configuration,
+    state: &State,
+    guard: Option<Ino>,
+    ino: Option<Ino>,
+    modified: Time,
+) -> Verdict {
+    let content = ino.map(|ino| &state.fs.inode(ino).content);
+    let is_locked = ino.is_some_and(|ino| state.fs.inode(ino).locked_by.is_some());
+    let record = match content {
+        Some(Content::Record(record)) => Some(*record),
+        _ => None,
+    };
+    let by_proof = match record {
+        Some(record) if guard.is_some() && record.guard == guard => return Verdict::Stale,
+        Some(_) if configuration.without(Mutation::OtherGuardsLock) => return Verdict::Stale,
+        // The second name of another guard: its kernel lock tells.
+        Some(record) if record.guard.is_some() && record.guard == ino => Some(is_locked),
+        Some(record) => is_alive(configuration, state, record),
+        None if is_locked => Some(true),
+        None => None,
+    };
+    let ahead = modified - state.fs.now;
+    match by_proof {
+        Some(true) => Verdict::Held,
+        Some(false) => Verdict::Stale,
+        None if ahead < 0 => Verdict::Stale,
+        None if ahead > 0 => Verdict::FromTheFuture,
+        None => Verdict::Held,
+    }
+}
+
+/// Whether a look at the lockfile would find out something new.
+pub fn poll_finds_news(configuration: &Configuration, state: &State, pid: Pid) -> bool {
+    let guard = state.processes[usize::from(pid)].guard;
+    let Some(ino) = state.fs.at(Name::Lockfile) else { return true };
+    if guard == Some(ino) {
+        return true;
+    }
+    let modified = state.fs.inode(ino).modified;
+    let claim = state.fs.at(Name::Claim(ino, modified)).map(|claim| state.fs.inode(claim).linked);
+    if !configuration.files.kernel_locks && claim.is_some_and(|linked| !state.fs.is_old(linked)) {
+        return false;
+    }
+    judge(configuration, state, guard, Some(ino), modified) != Verdict::Held
+}
+
+impl Actor<'_> {
+    fn identity(&self, name: Name) -> Option<(Ino, Time)> {
+        let ino = self.state.fs.at(name)?;
+        Some((ino, self.state.fs.inode(ino).modified))
+    }
+
+    fn judged(&self) -> (Ino, Time) {
+        let found = self.this().found.expect("a lockfile was found");
+        (found.ino, found.modified)
+    }
+
+    /// The lockfile is tried again at once: `took_over` says that a stale one was removed.
+    fn free(&mut self, took_over: bool) {
+        self.me().took_over |= took_over;
+        if let Some(found) = &mut self.me().found {
+            found.opened = false;
+        }
+        self.retry_lockfile();
+    }
+
+    pub fn stale_lockfile_step(&mut self) {
+        use Step::*;
+        let (pid, files) = (self.pid, self.configuration.files);
+        match self.this().step {
+            FindLockfile => match self.identity(Name::Lockfile) {
+                None => self.free(false),
+                Some((ino, modified)) => {
+                    let found = Found { ino, modified, opened: false, record: None };
+                    self.me().found = Some(found);
+                    self.go(OpenFound);
+                }
+            },
+            OpenFound => {
+                let is_same = self.state.fs.at(Name::Lockfile) == Some(self.judged().0);
+                self.me().found.as_mut().expect("it was found").opened = is_same;
+                self.go(JudgeFound);
+            }
+            JudgeFound => self.judge_found(),
+            DateFound => {
+                let found = self.this().found.expect("it was found");
+                let now = self.state.fs.now;
+                if found.opened {
+                    self.fs().inode_mut(found.ino).modified = now;
+                }
+                self.go(PollLockfile);
+            }
+            PollLockfile => {
+                if let Some(found) = &mut self.me().found {
+                    found.opened = false;
+                }
+                self.retry_lockfile();
+            }
+            LookAtStale => match self.identity(Name::Lockfile) == Some(self.judged()) {
+                true => self.go(MoveAside),
+                false => self.cleared(false),
+            },
+            MoveAside => match self.fs().rename(Name::Lockfile, Name::Aside(pid)) {
+                true => self.go(LookAside),
+                false => self.cleared(false),
+            },
+            LookAside => {
+                let is_judged = self.identity(Name::Aside(pid)) == Some(self.judged());
+                self.me().linked = is_judged;
+                let next =
+                    match (is_judged || self.without(Mutation::MovedAside), files.second_names) {
+                        (true, _) => RemoveAside,
+                        (false, true) => LinkBack,
+                        (false, false) => LookBeforeRenameBack,
+                    };
+                self.go(next);
+            }
+            LinkBack => {
+                let aside = self.state.fs.at(Name::Aside(pid));
+                if !aside.is_some_and(|ino| self.fs().link(ino, Name::Lockfile)) {
+                    self.not_put_back();
+                }
+                self.go(RemoveAside);
+            }
+            LookBeforeRenameBack => match self.state.fs.at(Name::Lockfile) {
+                None => self.go(RenameBack),
+                Some(_) => {
+                    self.not_put_back();
+                    self.go(RemoveAside);
+                }
+            },
+            RenameBack => {
+                if self.state.fs.at(Name::Lockfile).is_some() {
+                    self.note(Limit::MovedAside);
+                }
+                self.fs().rename(Name::Aside(pid), Name::Lockfile);
+                self.go(RemoveAside);
+            }
+            RemoveAside => self.remove_aside(),
+            Claim => {
+                let (ino, modified) = self.judged();
+                let name = Name::Claim(ino, modified);
+                match self.state.fs.at(Name::Lockfile) {
+                    None => self.free(false),
+                    Some(now) => match self.fs().link(now, name) {
+                        true => self.go(LookAtClaim),
+                        false => self.go(RemoveAbandonedClaim),
+                    },
+                }
+            }
+            LookAtClaim => {
+                let (ino, modified) = self.judged();
+                let is_judged = self.identity(Name::Claim(ino, modified)) == Some((ino, modified));
+                self.go(if is_judged { LookAtStale } else { RemoveClaim });
+            }
+            RemoveOwnersTemp => {
+                if let Some(record) = self.this().found.and_then(|found| found.record) {
+                    self.fs().set(Name::ContentTemp(record.pid, record.nonce), None);
+                }
+                self.go(RemoveClaim);
+            }
+            RemoveClaim => {
+                let (ino, modified) = self.judged();
+                self.fs().set(Name::Claim(ino, modified), None);
+                let took_over = self.this().linked;
+                self.free(took_over);
+            }
+            RemoveAbandonedClaim => {
+                let (ino, modified) = self.judged();
+                let claim = Name::Claim(ino, modified);
+                let claimed = self.state.fs.at(claim);
+                let linked = claimed.map(|ino| self.state.fs.inode(ino).linked);
+                let in_use = self.claim_is_in_use(claim);
+                match linked {
+                    Some(at) if self.state.fs.is_old(at) => {
+                        if in_use {
+                            self.note(Limit::JudgedByAge);
+                        }
+                        self.fs().set(claim, None);
+                    }
+                    Some(_) if !self.without(Mutation::ClaimPause) => {
+                        return self.go(PollLockfile);
+                    }
+                    Some(_) => self.state.violate(Violation::BusyLoop),
+                    None => {}
+                }
+                self.free(false);
+            }
+            _ => unreachable!("not a step about another lockfile"),
+        }
+    }
+
+    fn judge_found(&mut self) {
+        let mut found = self.this().found.expect("it was found");
+        let ino = found.opened.then_some(found.ino);
+        found.record = ino.and_then(|ino| self.state.fs.record(ino));
+        self.me().found = Some(found);
+        let guard = self.this().guard;
+        let verdict = judge(self.configuration, self.state, guard, ino, found.modified);
+        let is_dead = |record| is_alive(self.configuration, self.state, record) == Some(false);
+        let is_locked = ino.is_some_and(|ino| self.state.fs.inode(ino).locked_by.is_some());
+        if verdict == Verdict::Held && !is_locked && found.record.is_some_and(is_dead) {
+            self.state.violate(Violation::DeadHolderWaitedFor);
+        }
+        let files = self.configuration.files;
+        let claims = !files.kernel_locks && files.second_names;
+        self.me().linked = false;
+        match verdict {
+            Verdict::Held if self.role() == crate::configuration::Role::Doctor => {
+                self.me().is_over = true;
+                self.go(Step::UnlockGuard);
+            }
+            Verdict::Held => self.go(Step::PollLockfile),
+            Verdict::FromTheFuture => self.go(Step::DateFound),
+            Verdict::Stale if claims && !self.without(Mutation::Claim) => self.go(Step::Claim),
+            Verdict::Stale => self.go(Step::LookAtStale),
+        }
+    }
+
+    /// `remove_stale` returns whether it removed the judged lockfile.
+    fn cleared(&mut self, removed: bool) {
+        self.me().linked = removed;
+        let files = self.configuration.files;
+        let has_claim = !files.kernel_locks && files.second_names && !self.without(Mutation::Claim);
+        match (has_claim, removed) {
+            (true, true) => self.go(Step::RemoveOwnersTemp),
+            (true, false) => self.go(Step::RemoveClaim),
+            (false, _) => self.free(removed),
+        }
+    }
+
+    /// Another process has created a third lockfile meanwhile.
+    fn not_put_back(&mut self) {
+        let aside = Name::Aside(self.pid);
+        let is_of_older = self
+            .state
+            .fs
+            .at(aside)
+            .is_some_and(|ino| self.state.fs.inode(ino).lockfile_of.is_some());
+        if is_of_older {
+            self.note(Limit::MovedAside);
+        }
+    }
+
+    fn claim_is_in_use(&self, claim: Name) -> bool {
+        self.state.processes.iter().any(|process| {
+            let names = |found: Found| Name::Claim(found.ino, found.modified) == claim;
+            let is_clearing = matches!(
+                process.step,
+                Step::LookAtClaim
+                    | Step::LookAtStale
+                    | Step::MoveAside
+                    | Step::LookAside
+                    | Step::LinkBack
+                    | Step::RemoveAside
+                    | Step::RemoveOwnersTemp
+                    | Step::RemoveClaim
+            );
+            process.alive && is_clearing && process.found.is_some_and(names)
+        })
+    }
+
+    fn remove_aside(&mut self) {
+        let pid = self.pid;
+        let removed = self.this().linked || self.without(Mutation::MovedAside);
+        if let Some(ino) = self.state.fs.at(Name::Aside(pid)) {
+            let inode = self.state.fs.inode(ino);
+            let is_fresh = !self.state.fs.is_old(inode.modified);
+            let is_of_a_live_one = inode.lockfile_of.is_some_and(|older| {
+                self.state.processes.get(usize::from(older)).is_some_and(|process| process.alive)
+            });
+            if removed && is_fresh && is_of_a_live_one && !self.clock_was_set_back() {
+                self.state.violate(Violation::FreshLockfileRemoved);
+            }
+            self.fs().set(Name::Aside(pid), None);
+        }
+        self.cleared(removed);
+    }
+
+    fn clock_was_set_back(&self) -> bool {
+        self.state.budget.clock_back < self.configuration.budget.clock_back
+    }
+}

@@ -1,0 +1,65 @@
+//! What is expected to be otherwise, by name and with its reason. Each is counted, and one that no case
+//! meets is reported by a full run: it is no exception any more.
+
+use crate::fault::Fault;
+use crate::operation::Operation;
+
+/// An expected exception.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Exception {
+    pub(crate) name: &'static str,
+    pub(crate) reason: &'static str,
+}
+
+type Applies = fn(&Operation, Fault, &str, &str, &str) -> bool;
+
+/// The exception, and whether it is met: by operation, fault, call, the call's file and the violation.
+pub(crate) const EXCEPTIONS: &[(Exception, Applies)] = &[
+    (
+        Exception {
+            name: "an empty lockfile without hard links",
+            reason: "killed after the lockfile was made and before its record was in it, or not able to \
+                     remove it: it looks like one of an older argus until it is stale",
+        },
+        |operation, fault, call, target, _| {
+            operation.name.contains("no hard links")
+                && (fault.kills() || matches!(fault, Fault::FromThenOn(_)))
+                && call == "pwrite64"
+                && target.ends_with(".lock")
+        },
+    ),
+    (
+        Exception {
+            name: "a young temp file without kernel locks",
+            reason: "without a kernel lock a live process may still be writing it, so it is removed when it \
+                     is older than the stale threshold",
+        },
+        |operation, _, _, _, violation| {
+            operation.name.contains("no kernel locks") && violation.starts_with("litter: {\".registry")
+        },
+    ),
+    (
+        Exception {
+            name: "a claim that its maker could not remove, without kernel locks",
+            reason: "killed, failing from then on, or told that the claim was not made: while it is young no \
+                     other process removes it, because its maker can't be known to be dead",
+        },
+        |operation, fault, _, _, violation| {
+            operation.name == "update: no kernel locks, lockfile of a dead holder"
+                && violation.contains("LOCK_BUSY")
+                && !matches!(fault, Fault::Once(_) | Fault::Short)
+        },
+    ),
+];
+
+pub(crate) fn find(
+    operation: &Operation,
+    fault: Fault,
+    call: &str,
+    target: &str,
+    violation: &str,
+) -> Option<Exception> {
+    let met =
+        EXCEPTIONS.iter().find(|(_, applies)| applies(operation, fault, call, target, violation));
+    met.map(|(exception, _)| *exception)
+}

@@ -1,0 +1,109 @@
+// One operation of the package, for tests that kill it or fail its calls: `one_operation.mjs NAME PATH`.
+// tests/fixtures/one_operation.rs is the same for Rust, and says how it is spoken to.
+
+import { readSync, writeSync } from 'node:fs'
+import * as argus from '../../../index.js'
+
+const [name, path] = process.argv.slice(2)
+const [STDIN, STDOUT] = [0, 1]
+
+/** No other process has the lock, so what waits longer than this waits for nothing. */
+const options = { timeoutMs: 500 }
+const fast = { ...options, durable: false }
+const ownPid = { pid: process.pid, startedAt: Date.now() }
+const watcher = (id) => ({ id, host: '127.0.0.1', port: 9222, ...ownPid, updatedAt: Date.now() })
+
+const enter = (id) => (registry) => {
+	registry.watchers[id] = watcher(id)
+	return registry
+}
+const document = new argus.Document(path, { empty: () => ({ count: 0 }) })
+const countUp = (value) => {
+	value.count += 1
+	return value
+}
+const entryOf = (id) => argus.readRegistrySync(path).registry.watchers[id]
+const must = (isTrue, what) => {
+	if (!isTrue) throw new Error(what)
+}
+// What is kept of bad content is looked for in the folder.
+process.on('warning', () => {})
+
+/** What a process has done before, for operations that are not its first. */
+const warmUp = async () => {
+	if (!name.endsWith('-warm')) return
+	for (let round = 0; round < 3; round += 1) await argus.updateRegistry(path, enter('warm'), fast)
+}
+
+/** Rejects with the first failure, when all have ended. */
+const all = async (calls) => {
+	const settled = await Promise.allSettled(calls)
+	for (const { status, reason } of settled) if (status === 'rejected') throw reason
+}
+
+const operations = {
+	updateRegistry: () => argus.updateRegistry(path, enter('new'), options),
+	'updateRegistry-warm': () => argus.updateRegistry(path, enter('new'), options),
+	'updateRegistry-fast': () => argus.updateRegistry(path, enter('new'), fast),
+	'updateRegistry-async-updater': () =>
+		argus.updateRegistry(path, async (registry) => enter('new')(registry), options),
+	'updateRegistry-batch': () =>
+		all(['new-1', 'new-2', 'new'].map((id) => argus.updateRegistry(path, enter(id), options))),
+	updateRegistrySync: () => argus.updateRegistrySync(path, enter('new'), options),
+	'updateRegistrySync-warm': () => argus.updateRegistrySync(path, enter('new'), options),
+	announceWatcher: () => argus.announceWatcher(path, watcher('new'), options),
+	'announceWatcher-warm': () => argus.announceWatcher(path, watcher('new'), options),
+	claimWatcher: async () => {
+		const claimed = await argus.claimWatcher(path, watcher('old'), options)
+		must(claimed.claim.id === 'old-2', `claimed ${claimed.claim.id}`)
+	},
+	heartbeatWatcher: async () =>
+		must(await argus.heartbeatWatcher(path, entryOf('old'), options), 'the entry is gone'),
+	removeWatcher: async () =>
+		must(await argus.removeWatcher(path, 'old', options), 'there was no entry'),
+	pruneStaleWatchers: async () => {
+		const pruned = await argus.pruneStaleWatchers(path, options)
+		must(pruned.length === 1, `pruned ${pruned.length}`)
+	},
+	writeRegistry: async () => {
+		const { registry } = await argus.readRegistry(path)
+		enter('new')(registry)
+		await argus.writeRegistry(path, registry, options)
+	},
+	readRegistry: () => argus.readRegistry(path),
+	inspectLock: () => argus.inspectLock(path),
+	withRegistryLock: () => argus.withRegistryLock(path, () => {}, options),
+	watchRegistry: async () => {
+		const watch = argus.watchRegistry(path)
+		await watch.next()
+		await watch.return()
+	},
+	'Document.load': () => document.load(options),
+	'Document.save': () => document.save({ count: 2 }, options),
+	'Document.update': () => document.update(countUp, options),
+}
+
+const say = (line) => writeSync(STDOUT, `${line.replaceAll('\n', ' ')}\n`)
+
+const readLine = () => {
+	const bytes = Buffer.alloc(100)
+	return bytes.toString('utf8', 0, readSync(STDIN, bytes))
+}
+
+const report = async (operate) => {
+	try {
+		await operate()
+	} catch (error) {
+		const code = error instanceof argus.RegistryError ? error.code : 'UNTYPED'
+		return say(`failed ${code} ${error.message}`)
+	}
+	return say('ok')
+}
+
+await warmUp()
+say('ready')
+readLine()
+await report(operations[name])
+const order = readLine()
+if (order === 'again registry\n') await report(() => argus.updateRegistry(path, enter('again'), fast))
+if (order === 'again document\n') await report(() => document.update(countUp, options))
