@@ -123,6 +123,7 @@ mod content;
 mod document;
 mod error;
 mod files;
+mod folder;
 mod holder;
 mod litter;
 mod lock;
@@ -130,6 +131,7 @@ mod lock;
 #[allow(unreachable_pub, reason = "items that #[napi] exports must be pub")]
 mod node;
 mod registry;
+mod store;
 mod sys;
 mod util;
 mod warning;
@@ -159,19 +161,25 @@ pub use litter::types::{Litter, LitterKind};
 pub use lock::file_lock::{
     lock_exclusive, lock_shared, try_lock_exclusive, try_lock_shared, KernelLock,
 };
-pub use lock::inspect::{inspect_lock, Guarantee, LockState, LockStatus};
+pub use lock::inspect::{Guarantee, LockState, LockStatus};
 pub use lock::inspect_lock_file::{
     inspect_lock_file, LockFileHolder, LockFileState, LockFileStatus,
 };
 pub use lock::registry_lock::RegistryLock;
 pub use lock::wait::LockOptions;
-pub use registry::entries::{
-    announce_watcher, claim_watcher, heartbeat_watcher, prune_stale_watchers, remove_watcher,
-    stale_watchers, ClaimOptions, PruneOptions, DEFAULT_TTL_MS,
+pub use registry::entries::{stale_watchers, ClaimOptions, PruneOptions, DEFAULT_TTL_MS};
+pub use registry::update::UpdateOptions;
+#[cfg(feature = "watch")]
+pub use store::calls::watch_registry;
+pub use store::calls::{
+    announce_watcher, claim_watcher, heartbeat_watcher, inspect_lock, open_store,
+    prune_stale_watchers, read_registry, remove_watcher, start_registry_heartbeat, update_registry,
+    with_registry_lock, write_registry,
 };
-pub use registry::heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
-pub use registry::read::read_registry;
-pub use registry::update::{update_registry, with_registry_lock, write_registry, UpdateOptions};
+pub use store::file_store::FileStore;
+pub use store::folder_store::FolderStore;
+pub use store::heartbeat::{start_heartbeat, Heartbeat, HeartbeatOptions, OnError};
+pub use store::registry_store::{update_store, RegistryStore};
 #[doc(hidden)]
 pub use sys::canonicalize;
 #[doc(hidden)]
@@ -180,4 +188,4 @@ pub use util::backoff::Backoff;
 pub use util::cancel::CancelToken;
 pub use warning::{OnCorrupt, OnWarning, Warning};
 #[cfg(feature = "watch")]
-pub use watch::registry_watch::{watch_registry, RegistryWatch};
+pub use watch::registry_watch::RegistryWatch;

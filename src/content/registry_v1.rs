@@ -115,6 +115,26 @@ impl RegistryV1 {
         RegistryV1::parse(Path::new(""), text.as_bytes()).ok()
     }
 
+    /// A registry of these entries, whose keys are JSON strings that all differ.
+    pub(crate) fn of_entries(
+        updated_at: u64,
+        entries: impl IntoIterator<Item = (Box<RawValue>, Box<RawValue>)>,
+    ) -> Self {
+        let watchers = RawObject::from_members(entries);
+        RegistryV1 { watchers, ..RegistryV1::empty_at(updated_at) }
+    }
+
+    /// All entries, with their keys as they are written: a key may be no Rust string.
+    pub(crate) fn raw_entries(&self) -> impl Iterator<Item = (&RawValue, &RawValue)> {
+        self.watchers.raw_members()
+    }
+
+    /// The names of the members that a registry need not have.
+    pub(crate) fn other_members(&self) -> impl Iterator<Item = &str> {
+        let is_other = |name: &&str| !["version", "updatedAt", "watchers"].contains(name);
+        self.members.names().filter(is_other)
+    }
+
     /// `updatedAt` as JSON, in its spelling.
     pub(crate) fn raw_updated_at(&self) -> &str {
         self.members.get("updatedAt").expect("every registry has updatedAt").get()

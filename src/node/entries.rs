@@ -297,7 +297,9 @@ fn apply(
             }
             Warning::LockLost { .. } => applied.lock_lost = true,
             Warning::ReplacedEmpty { .. } => applied.reason = Some("it is empty".to_owned()),
-            Warning::Missing { .. } | Warning::UnsupportedVersion { .. } => {}
+            Warning::Missing { .. }
+            | Warning::DamagedEntry { .. }
+            | Warning::UnsupportedVersion { .. } => {}
         }
     }
     Ok(applied)

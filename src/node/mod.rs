@@ -33,10 +33,10 @@ use crate::files::default_path;
 use crate::files::paths::FilePaths;
 use crate::files::shared_file;
 use crate::lock::file_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
-use crate::lock::inspect::{inspect_lock, Guarantee, LockState};
+use crate::lock::inspect::{inspect_file_lock, Guarantee, LockState};
 use crate::lock::wait::LockOptions;
 use crate::registry::entries::DEFAULT_TTL_MS;
-use crate::registry::heartbeat::{HeartbeatOptions, MAX_JITTER};
+use crate::store::heartbeat::{HeartbeatOptions, MAX_JITTER};
 use crate::util::byte_order_mark::split_mark;
 use crate::util::inline_budget::INLINE_SIZE_LIMIT;
 use convert::{addon_result, millis, AddonResult, HolderInfo};
@@ -109,8 +109,12 @@ pub struct FileText {
 impl FileText {
     /// Without a byte order mark, which `JSON.parse` refuses. A commit puts it back.
     fn from(content: Option<&shared_file::FileContent>) -> Self {
-        let text = content.and_then(|content| {
-            let bytes = split_mark(&content.bytes).1;
+        FileText::of_bytes(content.map(|content| &*content.bytes))
+    }
+
+    fn of_bytes(content: Option<&[u8]>) -> Self {
+        let text = content.and_then(|bytes| {
+            let bytes = split_mark(bytes).1;
             std::str::from_utf8(bytes).ok()
         });
         FileText { text: text.map(str::to_owned), exists: content.is_some() }
@@ -152,7 +156,7 @@ fn utf8_path(path: PathBuf) -> Result<String, Error> {
 /// The holder of a registry's lock; `null` if the lock is free or its holder can't be found out.
 #[napi(catch_unwind)]
 pub fn holder_now(path: String) -> Option<HolderInfo> {
-    inspect_lock(path, Duration::MAX).ok()?.holder.as_ref().map(HolderInfo::from)
+    inspect_file_lock(&path, Duration::MAX).ok()?.holder.as_ref().map(HolderInfo::from)
 }
 
 /// Where argus keeps its registry, with these variables. JavaScript's environment need not be the
@@ -187,7 +191,7 @@ pub fn inspect(
 ) -> napi::Result<Background<'_, AddonResult<LockReport>>> {
     in_background(env, WorkerPool::FileWork, move || {
         let stale_after = millis(stale_ms).unwrap_or(Duration::MAX);
-        addon_result(inspect_lock(&path, stale_after), |status| LockReport {
+        addon_result(inspect_file_lock(&path, stale_after), |status| LockReport {
             path: status.path.to_string_lossy().into_owned(),
             state: match status.state {
                 LockState::Free => "free",

@@ -11,7 +11,7 @@ use super::thread_end::ThreadEndGuard;
 use super::threads::{in_background, Background, WorkerPool};
 use super::FileText;
 use crate::util::cancel::CancelToken;
-use crate::watch::registry_watch::{watch_registry, RegistryWatch};
+use crate::watch::registry_watch::{watch_file, RegistryWatch};
 
 /// Empty while a thread waits for the next content, and once the watch is closed.
 type WatchSlot = Arc<Mutex<Option<RegistryWatch>>>;
@@ -55,7 +55,7 @@ impl WatchHandle {
             }
             match next {
                 None => Either::A(None),
-                Some(Ok(content)) => Either::A(Some(FileText::from(content.as_ref()))),
+                Some(Ok(content)) => Either::A(Some(FileText::of_bytes(content.bytes.as_deref()))),
                 Some(Err(error)) => Either::B(error.into()),
             }
         })
@@ -83,5 +83,5 @@ impl Drop for WatchHandle {
 /// Watches a registry.
 #[napi(catch_unwind)]
 pub fn watch(path: String) -> AddonResult<WatchHandle> {
-    addon_result(watch_registry(path), WatchHandle::new)
+    addon_result(watch_file(path.as_ref()), WatchHandle::new)
 }

@@ -6,7 +6,7 @@ use crate::content::pid_scope::PidScope;
 use crate::sys;
 
 /// Where the pid of this process names a process.
-pub(super) fn own_scope() -> PidScope {
+pub(crate) fn own_scope() -> PidScope {
     static LAST: Mutex<Option<PidScope>> = Mutex::new(None);
     let pid = std::process::id();
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
