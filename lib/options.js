@@ -38,6 +38,7 @@
  * - `lockFile`: the lock file of a document. Without it the lock is a registry's.
  * - `newFileMode`: the permission bits of a file that is new.
  * - `mustExist`: whether a missing file is an error.
+ * - `folder`: whether the registry is a folder.
  *
  * @template T
  * @typedef {WatchCall<T> & {
@@ -50,9 +51,11 @@
  *   lockFile?: string,
  *   newFileMode?: number,
  *   mustExist?: boolean,
+ *   folder?: boolean,
  * }} LockCall
  */
 
+const { isAbsolute, sep } = require('node:path')
 const native = require('./addon/load.js')
 const { monotonicMs } = require('./clock.js')
 const { runIn } = require('./context.js')
@@ -247,7 +250,9 @@ const checkCall = (given, codec, options = {}, known = UPDATE_OPTIONS) => {
 }
 
 /**
- * Like `checkCall`, with the one name of the file: two names of one file have one lock.
+ * Like `checkCall`, with the one name of the file or folder: two names of one file have one lock. A folder's
+ * path stays as the caller gave it, if that is absolute: by its spelling a heartbeat finds the claims that
+ * this process holds.
  *
  * @template T
  * @param {string | URL} path
@@ -258,8 +263,10 @@ const checkCall = (given, codec, options = {}, known = UPDATE_OPTIONS) => {
  */
 const prepare = (path, codec, options, known) => {
 	const call = checkCall(path, codec, options, known)
-	call.path = unwrap(native.resolve(call.path))
-	call.lockName = call.path
+	const name = unwrap(native.resolve(call.path))
+	call.folder = name.endsWith(sep)
+	if (!call.folder || !isAbsolute(call.path)) call.path = name
+	call.lockName = name
 	return call
 }
 
@@ -291,6 +298,7 @@ const acquireRequest = (call) => ({
 	...(call.lockFile !== undefined && { lockFile: call.lockFile }),
 	...(call.newFileMode !== undefined && { newFileMode: call.newFileMode }),
 	...(call.mustExist && { mustExist: true }),
+	...(call.folder && { folder: true }),
 })
 
 module.exports = {

@@ -39,6 +39,8 @@ pub(crate) struct FolderCall<'a> {
     options: &'a UpdateOptions,
     policy: ThreadPolicy,
     now: u64,
+    /// The time that a heartbeat dates its entry with.
+    renewed_at: SystemTime,
 }
 
 /// Performs an operation on the entries of a folder.
@@ -49,7 +51,8 @@ pub(crate) fn apply(
     policy: ThreadPolicy,
 ) -> Result<EntryOutcome> {
     let now = request.now.unwrap_or_else(sys::now_ms);
-    let call = FolderCall { paths, options, policy, now };
+    let renewed_at = request.renewed_at();
+    let call = FolderCall { paths, options, policy, now, renewed_at };
     match &request.operation {
         Operation::Announce(record) => {
             call.announce(WatcherRecord::clone(record)).map(|()| EntryOutcome::Announced)
@@ -284,7 +287,7 @@ impl FolderCall<'_> {
 
     fn heartbeat(&self, watcher: &WatcherRef) -> Result<bool> {
         let fail = |error| self.paths.error("renew an entry of", error);
-        if let Some(renewed) = held::renew(&self.paths.root, watcher) {
+        if let Some(renewed) = held::renew(&self.paths.root, watcher, self.renewed_at) {
             return renewed.map(|()| true).map_err(fail);
         }
         let name = EntryId::from(watcher.id()).file_name();
@@ -311,7 +314,7 @@ impl FolderCall<'_> {
             if sys::id_of(&file, &metadata).map_err(fail)? != entry.file {
                 continue;
             }
-            sys::set_modified(&file, SystemTime::now()).map_err(fail)?;
+            sys::set_modified(&file, self.renewed_at).map_err(fail)?;
             if !sys::has_lost_name(&file, &path).map_err(fail)? {
                 return Ok(true);
             }

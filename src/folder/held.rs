@@ -45,8 +45,8 @@ impl Drop for ClaimLockFile {
 
 impl HeldEntry {
     /// Dates the entry's file. Returns false if the entry was removed or replaced.
-    pub(crate) fn renew(&self) -> io::Result<bool> {
-        sys::set_modified(&self.file, SystemTime::now())?;
+    pub(crate) fn renew(&self, now: SystemTime) -> io::Result<bool> {
+        sys::set_modified(&self.file, now)?;
         Ok(!sys::has_lost_name(&self.file, &self.path)?)
     }
 
@@ -98,7 +98,7 @@ pub(crate) fn in_folder(paths: &FolderPaths) -> Arc<HeldEntries> {
 
 /// The outcome of a heartbeat by the claim that this process holds; `None` if it holds no such claim, or
 /// if the entry was lost, so that the entry of this id has to be looked at.
-pub(crate) fn renew(path: &Path, watcher: &WatcherRef) -> Option<io::Result<()>> {
+pub(crate) fn renew(path: &Path, watcher: &WatcherRef, now: SystemTime) -> Option<io::Result<()>> {
     let held = by_spelling(path.as_os_str())?;
     let entry = held.get(watcher.id())?;
     let is_unchanged = match watcher {
@@ -116,7 +116,7 @@ pub(crate) fn renew(path: &Path, watcher: &WatcherRef) -> Option<io::Result<()>>
     if !is_unchanged {
         return None;
     }
-    match entry.renew() {
+    match entry.renew(now) {
         Ok(true) => Some(Ok(())),
         Ok(false) => {
             held.forget(&entry);

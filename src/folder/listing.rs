@@ -106,6 +106,14 @@ impl Listing {
     }
 }
 
+/// Reads the text of the registry in a folder, which is `None` if there is no registry, and the warnings.
+pub(crate) fn read_text(paths: &FolderPaths) -> Result<(Option<String>, Vec<Warning>)> {
+    let listing = Listing::read(paths)?;
+    let exists = listing.modified_ms.is_some();
+    let (registry, warnings) = listing.into_registry(paths);
+    Ok((exists.then(|| registry.to_json()), warnings))
+}
+
 /// Reads the registry in a folder.
 pub(crate) fn read(paths: &FolderPaths) -> Result<(RegistryV1, Vec<Warning>)> {
     Ok(Listing::read(paths)?.into_registry(paths))

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::files::paths;
 use crate::files::shared_file::WriteLock;
 use crate::folder::entries::{of_another_process, remove_entry};
-use crate::folder::entry_file::{claim_lock, ClaimLock, EntryFile};
+use crate::folder::entry_file::{self, claim_lock, ClaimLock, EntryFile, FoundFile};
 use crate::folder::guarded::under_guard;
 use crate::folder::held::{self, HeldEntry};
 use crate::folder::id::{EntryId, NamedId};
@@ -44,24 +44,24 @@ pub(crate) fn update<T, E: From<Error>>(
         };
         match found.commit(lock, &registry, options)? {
             Commit::Done => return Ok(Ok(value)),
-            Commit::IdTaken => wait.check(&paths.lock)?,
+            Commit::IdTaken(_) => wait.check(&paths.lock)?,
         }
     });
     updated?
 }
 
 /// What became of a commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Commit {
     Done,
-    /// A watcher has claimed the id of an added entry since the entries were read. Nothing has changed.
-    IdTaken,
+    /// A watcher has claimed this id, of an added entry, since the entries were read. Nothing has changed.
+    IdTaken(String),
 }
 
 /// The entries of a folder as they are under its guard. Until it is released, only claims of free ids come
 /// in between.
-pub(crate) struct FolderSnapshot<'a> {
-    paths: &'a FolderPaths,
+pub(crate) struct FolderSnapshot {
+    paths: FolderPaths,
     pub(crate) registry: RegistryV1,
     entries: HashMap<EntryId, EntryFile>,
 }
@@ -75,14 +75,29 @@ struct Change<'a> {
     owner: Owner,
 }
 
-impl<'a> FolderSnapshot<'a> {
+impl FolderSnapshot {
     /// Reads the entries. The caller holds the folder's guard.
-    pub(crate) fn read(paths: &'a FolderPaths) -> Result<Self> {
+    pub(crate) fn read(paths: &FolderPaths) -> Result<Self> {
         let listing = Listing::read(paths)?;
         let entries = listing.entries.iter().map(|entry| (entry.id.clone(), entry.clone()));
         let entries = entries.collect();
         let (registry, _) = listing.into_registry(paths);
-        Ok(FolderSnapshot { paths, registry, entries })
+        Ok(FolderSnapshot { paths: paths.clone(), registry, entries })
+    }
+
+    /// Goes on from a registry that was committed. Entries that watchers have claimed meanwhile are not in it,
+    /// and the next commit leaves them alone.
+    pub(crate) fn advance_to(&mut self, registry: RegistryV1) {
+        let entries = registry.raw_entries().filter_map(|(key, value)| {
+            let id = EntryId::of_json(key);
+            let found = entry_file::read(&self.paths, &id.file_name());
+            let FoundFile::Entry(mut entry) = found else { return None };
+            // Not what the file says: a heartbeat may have dated it since.
+            entry.value = value.to_owned();
+            Some((id, entry))
+        });
+        self.entries = entries.collect();
+        self.registry = registry;
     }
 
     /// Makes the folder's entries those of `registry`.
@@ -99,16 +114,16 @@ impl<'a> FolderSnapshot<'a> {
             ([], []) => {
                 // What it found may have been changed by an update that was not durable.
                 if options.durable && self.paths.entries.is_dir() {
-                    sync_entries(self.paths)?;
+                    sync_entries(&self.paths)?;
                 }
                 Ok(Commit::Done)
             }
             // One file changes in one step.
             ([change], []) => commit.one_change(change),
             ([], [entry]) => {
-                remove_entry(self.paths, entry)?;
+                remove_entry(&self.paths, entry)?;
                 if options.durable {
-                    sync_entries(self.paths)?;
+                    sync_entries(&self.paths)?;
                 }
                 Ok(Commit::Done)
             }
@@ -171,7 +186,7 @@ impl<'a> FolderSnapshot<'a> {
         let id = id.to_display();
         let claim_of = |entry: RawEntry<'_>| -> Option<WatcherClaim> { entry.claim(&id) };
         let is_same_watcher = claim_of(old.raw()) == claim_of(RawEntry(value));
-        if let Some(own) = held::in_folder(self.paths).of_file(&id, old.file) {
+        if let Some(own) = held::in_folder(&self.paths).of_file(&id, old.file) {
             return Ok(match (is_same_watcher, &own.lock) {
                 (false, _) => Owner::None,
                 (true, Some(lock)) => Owner::Holds(lock.clone()),
@@ -180,7 +195,7 @@ impl<'a> FolderSnapshot<'a> {
         }
         // Another watcher's entry may take its place, as when it is announced. But with other fields its
         // own watcher would find its entry lost.
-        if is_same_watcher && claim_lock(self.paths, &old.name) == ClaimLock::Held {
+        if is_same_watcher && claim_lock(&self.paths, &old.name) == ClaimLock::Held {
             return Err(self.paths.unsupported(of_another_process(&id)));
         }
         Ok(Owner::None)
@@ -193,7 +208,7 @@ fn is_same(one: &RawValue, other: &RawValue) -> bool {
 }
 
 struct FolderCommit<'a> {
-    snapshot: &'a FolderSnapshot<'a>,
+    snapshot: &'a FolderSnapshot,
     durable: bool,
 }
 
@@ -205,7 +220,7 @@ impl FolderCommit<'_> {
         publish: impl FnOnce(&NewEntry<'_>) -> T,
     ) -> T {
         let text = entry_text::print(change.value);
-        let (paths, date) = (self.snapshot.paths, RawEntry(change.value).date());
+        let (paths, date) = (&self.snapshot.paths, RawEntry(change.value).date());
         let owner = change.owner.clone();
         publish(&NewEntry { paths, name: &change.name, text: &text, date, owner, durable })
     }
@@ -228,7 +243,7 @@ impl FolderCommit<'_> {
         changes: &[Change<'_>],
         removed: &[&EntryFile],
     ) -> Result<Commit> {
-        let paths = self.snapshot.paths;
+        let paths = &self.snapshot.paths;
         let fail = |error| paths.error("write the new entries of", error);
         let mut written = Vec::new();
         for change in changes {
@@ -257,7 +272,8 @@ impl FolderCommit<'_> {
                 Ok(Some(taken)) => {
                     journal.undo(paths)?;
                     let change = changes.iter().find(|change| change.name == taken);
-                    return change.map_or(Ok(Commit::IdTaken), |change| self.id_taken(change));
+                    return change
+                        .map_or(Ok(Commit::IdTaken(taken)), |change| self.id_taken(change));
                 }
                 Err(error) => {
                     journal.undo(paths)?;
@@ -295,7 +311,7 @@ impl FolderCommit<'_> {
     /// Gives the added entries their names; returns the first name that is taken. Where the file system has
     /// no second names, they get them like files that replace others: there, a claim needs the guard.
     fn link_added(&self, journal: &mut Journal) -> Result<Option<String>> {
-        let paths = self.snapshot.paths;
+        let paths = &self.snapshot.paths;
         let fail = |error| paths.error("add an entry to", error);
         for step in &journal.added {
             let entry = paths.entry(&step.entry);
@@ -321,21 +337,22 @@ impl FolderCommit<'_> {
 
     /// The outcome of adding an entry whose name another file has.
     fn id_taken(&self, change: &Change<'_>) -> Result<Commit> {
-        use crate::folder::entry_file::{read, FoundFile};
-        match read(self.snapshot.paths, &change.name) {
+        match entry_file::read(&self.snapshot.paths, &change.name) {
             FoundFile::Damaged(reason) => Err(self.snapshot.paths.invalid(format!(
                 "the entry '{}' is damaged ({reason}), and a damaged entry is never replaced; repair {} or \
                  move it away",
                 change.id.to_display(),
                 self.snapshot.paths.entry(&change.name).display()
             ))),
-            FoundFile::Entry(_) | FoundFile::Missing => Ok(Commit::IdTaken),
+            FoundFile::Entry(_) | FoundFile::Missing => {
+                Ok(Commit::IdTaken(change.id.to_display().to_string()))
+            }
         }
     }
 
     /// Keeps the new file of an entry open if this process holds the claim, in place of the old one.
     fn hold(&self, change: &Change<'_>, files: PublishedFiles) {
-        let paths = self.snapshot.paths;
+        let paths = &self.snapshot.paths;
         let held = held::in_folder(paths);
         let id = change.id.to_display();
         let own = change.old.and_then(|old| held.get(&id).filter(|_| old.id == change.id));

@@ -11,9 +11,12 @@
 mod convert;
 mod document;
 mod entries;
+mod folder;
+mod held_folder;
 mod held_lock;
 mod messages;
 mod panics;
+mod reads;
 mod thread_end;
 mod threads;
 mod watch;
@@ -30,12 +33,14 @@ use napi_derive::napi;
 use crate::content::registry_v1::REGISTRY_VERSION;
 use crate::error::{Error, MAX_CONTENT_BYTES};
 use crate::files::default_path;
-use crate::files::paths::FilePaths;
-use crate::files::shared_file;
+use crate::files::paths::is_folder;
+use crate::files::paths::{is_folder, FilePaths};
+use crate::folder::layout::FolderPaths;
 use crate::lock::file_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
-use crate::lock::inspect::{inspect_file_lock, Guarantee, LockState};
+use crate::lock::inspect::{Guarantee, LockState};
 use crate::lock::wait::LockOptions;
 use crate::registry::entries::DEFAULT_TTL_MS;
+use crate::store::calls::inspect_lock;
 use crate::store::heartbeat::{HeartbeatOptions, MAX_JITTER};
 use crate::util::byte_order_mark::split_mark;
 use crate::util::inline_budget::INLINE_SIZE_LIMIT;
@@ -137,10 +142,15 @@ pub fn read(env: &Env, path: String) -> napi::Result<Background<'_, AddonResult<
     in_background(env, WorkerPool::FileWork, move || read_text(path.into()))
 }
 
-/// The one name of a registry: absolute, with symbolic links followed.
+/// The one name of a registry: absolute, with symbolic links followed. That of a folder ends in a separator.
 #[napi(catch_unwind)]
 pub fn resolve(path: String) -> AddonResult<String> {
-    let name = FilePaths::resolve(path.as_ref()).and_then(|paths| utf8_path(paths.target));
+    let path = path.as_ref();
+    let name = match is_folder(path) {
+        // With an empty name at its end, which puts a separator before it.
+        true => FolderPaths::resolve(path).and_then(|paths| utf8_path(paths.root.join(""))),
+        false => FilePaths::resolve(path).and_then(|paths| utf8_path(paths.target)),
+    };
     addon_result(name, |name| name)
 }
 
@@ -156,7 +166,7 @@ fn utf8_path(path: PathBuf) -> Result<String, Error> {
 /// The holder of a registry's lock; `null` if the lock is free or its holder can't be found out.
 #[napi(catch_unwind)]
 pub fn holder_now(path: String) -> Option<HolderInfo> {
-    inspect_file_lock(&path, Duration::MAX).ok()?.holder.as_ref().map(HolderInfo::from)
+    inspect_lock(&path, Duration::MAX).ok()?.holder.as_ref().map(HolderInfo::from)
 }
 
 /// Where argus keeps its registry, with these variables. JavaScript's environment need not be the
@@ -191,7 +201,7 @@ pub fn inspect(
 ) -> napi::Result<Background<'_, AddonResult<LockReport>>> {
     in_background(env, WorkerPool::FileWork, move || {
         let stale_after = millis(stale_ms).unwrap_or(Duration::MAX);
-        addon_result(inspect_file_lock(&path, stale_after), |status| LockReport {
+        addon_result(inspect_lock(&path, stale_after), |status| LockReport {
             path: status.path.to_string_lossy().into_owned(),
             state: match status.state {
                 LockState::Free => "free",

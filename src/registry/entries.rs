@@ -95,6 +95,12 @@ pub(crate) struct EntryRequest {
 }
 
 impl EntryRequest {
+    /// The time that a heartbeat renews its entry at.
+    pub(crate) fn renewed_at(&self) -> SystemTime {
+        let given = self.now.map(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
+        given.flatten().unwrap_or_else(SystemTime::now)
+    }
+
     fn apply(&self, registry: &mut RegistryV1, liveness: &LivenessCheck) -> EntryOutcome {
         let now = self.now.unwrap_or_else(sys::now_ms);
         let state_of = |fields: &_| liveness.state_of(fields);

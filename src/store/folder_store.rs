@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::content::entry_operation::{EntryOutcome, PrunedWatcher, WatcherRef};
 use crate::content::record::WatcherRecord;
@@ -116,7 +116,7 @@ impl RegistryStore for FolderStore {
 
     fn heartbeat(&self, watcher: WatcherRef, options: &UpdateOptions) -> Result<bool> {
         // The claim is found by the path as it is spelled, without a system call.
-        if let Some(Ok(())) = held::renew(&self.given, &watcher) {
+        if let Some(Ok(())) = held::renew(&self.given, &watcher, SystemTime::now()) {
             return Ok(true);
         }
         operations::heartbeat(watcher, &|request| self.apply(request, options))

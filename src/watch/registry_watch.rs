@@ -85,12 +85,8 @@ impl WatchSource {
                 Ok(WatchedContent { bytes, warnings: Vec::new() })
             }
             WatchSource::Folder(path) => {
-                let paths = FolderPaths::resolve(path)?;
-                let (registry, warnings) = listing::read(&paths)?;
-                let is_missing = |warning: &Warning| matches!(warning, Warning::Missing { .. });
-                let exists = !warnings.iter().any(is_missing);
-                let bytes = exists.then(|| registry.to_json().into_bytes());
-                Ok(WatchedContent { bytes, warnings })
+                let (text, warnings) = listing::read_text(&FolderPaths::resolve(path)?)?;
+                Ok(WatchedContent { bytes: text.map(String::into_bytes), warnings })
             }
         }
     }
