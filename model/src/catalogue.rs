@@ -123,9 +123,8 @@ pub fn all() -> Vec<Configuration> {
             )
         },
         Configuration {
-            starts: vec![Used, AbandonedByOlder],
+            starts: vec![AbandonedByOlder],
             updates: 1,
-            budget: Budget { clock_forward: 1, ..NOTHING },
             limits: vec![
                 Limit::CommitWindow,
                 Limit::ReleaseWindow,
@@ -135,6 +134,25 @@ pub fn all() -> Vec<Configuration> {
             ],
             ..of(
                 "beside two older argus",
+                "1 sync and 2 older, 1 update each, that meet an abandoned lockfile",
+                Files::HARD_LINK,
+                &[Sync, Older, Older],
+            )
+        },
+        Configuration {
+            starts: vec![Used, AbandonedByOlder],
+            updates: 1,
+            budget: Budget { clock_forward: 1, ..NOTHING },
+            long_only: true,
+            limits: vec![
+                Limit::CommitWindow,
+                Limit::ReleaseWindow,
+                Limit::LeftoverDeleted,
+                Limit::MovedAside,
+                Limit::OlderHasNoFence,
+            ],
+            ..of(
+                "beside two older argus, clock forward",
                 "1 sync and 2 older, 1 update each; clock forward",
                 Files::HARD_LINK,
                 &[Sync, Older, Older],
@@ -163,10 +181,11 @@ pub fn all() -> Vec<Configuration> {
         },
         Configuration {
             starts: vec![Unused, Used, KilledHolder, AbandonedByOlder],
+            updates: 1,
             budget: Budget { deletions: 1, ..crash_and_clock },
             ..of(
                 "separate lockfile",
-                "2 sync; another program deletes the guard; a kill, clock forward",
+                "2 sync, 1 update each; another program deletes the guard; a kill, clock forward",
                 Files::SEPARATE,
                 &[Sync, Sync],
             )
@@ -216,12 +235,11 @@ pub fn all() -> Vec<Configuration> {
             )
         },
         Configuration {
-            starts: vec![Used, KilledHolder],
+            starts: vec![KilledHolder],
             updates: 1,
-            budget: crash,
             ..of(
                 "no kernel locks, three processes",
-                "3 sync on one host, 1 update each; a kill",
+                "3 sync on one host, 1 update each, that meet a killed one's lockfile",
                 Files::NO_LOCKS,
                 &[Sync, Sync, Sync],
             )
@@ -231,7 +249,7 @@ pub fn all() -> Vec<Configuration> {
             updates: 1,
             budget: Budget { clock_forward: 1, ..NOTHING },
             other_hosts: true,
-            limits: vec![Limit::CommitWindow, Limit::JudgedByAge, Limit::ReleaseWindow],
+            limits: vec![Limit::JudgedByAge, Limit::ReleaseWindow],
             ..of(
                 "no kernel locks, two hosts",
                 "2 sync that can't judge each other, 1 update each; clock forward (or frozen)",
@@ -242,13 +260,13 @@ pub fn all() -> Vec<Configuration> {
         Configuration {
             starts: vec![Used, KilledHolder],
             updates: 1,
-            budget: crash_and_clock,
+            budget: crash,
             limits: vec![Limit::ClearedTwice],
             ..of(
                 "neither kernel locks nor second names",
-                "3 sync on one host, 1 update each; a kill, clock forward",
+                "2 sync on one host, 1 update each; a kill",
                 Files::NEITHER,
-                &[Sync, Sync, Sync],
+                &[Sync, Sync],
             )
         },
         Configuration {
