@@ -40,8 +40,13 @@ pub fn all() -> Vec<Configuration> {
     use Start::*;
     let crash = Budget { crashes: 1, ..NOTHING };
     let crash_and_clock = Budget { crashes: 1, clock_forward: 1, ..NOTHING };
-    let older_limits =
-        vec![Limit::CommitWindow, Limit::ReleaseWindow, Limit::LeftoverDeleted, Limit::MovedAside, Limit::OlderHasNoFence];
+    let older_limits = vec![
+        Limit::CommitWindow,
+        Limit::ReleaseWindow,
+        Limit::LeftoverDeleted,
+        Limit::MovedAside,
+        Limit::OlderHasNoFence,
+    ];
     vec![
         Configuration {
             starts: vec![Unused, Used, KilledHolder, AbandonedByOlder],
@@ -180,24 +185,47 @@ pub fn all() -> Vec<Configuration> {
             )
         },
         Configuration {
-            starts: vec![Unused, Used, KilledHolder, AbandonedByOlder],
+            starts: vec![Used, KilledHolder],
             updates: 1,
-            budget: Budget { deletions: 1, ..crash_and_clock },
+            budget: Budget { deletions: 1, ..NOTHING },
+            ..of(
+                "separate lockfile, deleted guard",
+                "2 sync, 1 update each; another program deletes the guard",
+                Files::SEPARATE,
+                &[Sync, Sync],
+            )
+        },
+        Configuration {
+            starts: vec![Unused, Used, KilledHolder, AbandonedByOlder],
+            budget: crash_and_clock,
             ..of(
                 "separate lockfile",
-                "2 sync, 1 update each; another program deletes the guard; a kill, clock forward",
+                "2 sync; a kill, clock forward",
                 Files::SEPARATE,
                 &[Sync, Sync],
             )
         },
         Configuration {
             starts: vec![Used, KilledHolder, AbandonedByOlder],
-            updates: 1,
             budget: crash_and_clock,
+            updates: 1,
             limits: older_limits.clone(),
             ..of(
                 "separate lockfile, beside an older argus",
-                "2 sync and 1 older, 1 update each; a kill, clock forward",
+                "1 sync and 1 older, 1 update each; a kill, clock forward",
+                Files::SEPARATE,
+                &[Sync, Older],
+            )
+        },
+        Configuration {
+            starts: vec![KilledHolder, AbandonedByOlder],
+            updates: 1,
+            long_only: true,
+            budget: Budget { clock_forward: 1, ..NOTHING },
+            limits: older_limits.clone(),
+            ..of(
+                "separate lockfile, three processes beside an older argus",
+                "2 sync and 1 older, 1 update each; clock forward",
                 Files::SEPARATE,
                 &[Sync, Sync, Older],
             )

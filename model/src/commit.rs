@@ -12,7 +12,8 @@ impl Actor<'_> {
         let temp = Name::ContentTemp(self.pid, self.this().nonce);
         match self.this().step {
             ReadOld => {
-                let old = self.state.fs.at(Name::Registry).map(|ino| (ino, self.state.fs.registry()));
+                let old =
+                    self.state.fs.at(Name::Registry).map(|ino| (ino, self.state.fs.registry()));
                 let batch = self.next_batch();
                 let process = self.me();
                 process.old = old;
@@ -186,8 +187,7 @@ impl Actor<'_> {
             self.state.violate(Violation::RejectedIsWritten);
         }
         self.me().has_written = true;
-        let syncs =
-            self.configuration.has_power_failures() && !self.without(Mutation::FolderSync);
+        let syncs = self.configuration.has_power_failures() && !self.without(Mutation::FolderSync);
         if syncs {
             return self.go(Step::SyncFolder);
         }

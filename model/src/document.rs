@@ -97,8 +97,7 @@ impl Actor<'_> {
                 // Two reads.
                 let process = self.me();
                 process.nonce += 1;
-                process.step =
-                    if process.nonce == 2 { Step::Ended } else { Step::OpenToRead };
+                process.step = if process.nonce == 2 { Step::Ended } else { Step::OpenToRead };
                 if process.step == Step::Ended {
                     process.batch = 0;
                 }
@@ -123,8 +122,8 @@ impl Actor<'_> {
             },
             OlderLook => {
                 let found = self.state.fs.at(Name::Lockfile);
-                let is_old =
-                    found.is_some_and(|ino| self.state.fs.is_old(self.state.fs.inode(ino).modified));
+                let is_old = found
+                    .is_some_and(|ino| self.state.fs.is_old(self.state.fs.inode(ino).modified));
                 self.go(if is_old { OlderDelete } else { OlderCreate });
             }
             OlderDelete => {

@@ -159,9 +159,8 @@ impl Actor<'_> {
                 && process.step >= Step::ListTemps
                 && !process.is_taken
         });
-        let held: Vec<bool> = held
-            .map(|(other, _)| self.configuration.role(other as u8).is_document())
-            .collect();
+        let held: Vec<bool> =
+            held.map(|(other, _)| self.configuration.role(other as u8).is_document()).collect();
         let is_taken = self.this().is_taken;
         for other_is_document in held.into_iter().filter(|_| !is_taken) {
             match (other_is_document == is_document, self.knows_lock_file()) {

@@ -3,7 +3,7 @@
 use crate::configuration::Mutation;
 use crate::file_system::{Content, Name};
 use crate::process::Actor;
-use crate::state::Limit;
+use crate::state::{Limit, Violation};
 use crate::step::Step;
 
 impl Actor<'_> {
@@ -51,6 +51,10 @@ impl Actor<'_> {
             }
             LinkLockfileTemp => {
                 let temp = self.state.fs.at(Name::LockfileTemp(pid));
+                if temp.is_none() {
+                    // Another process has removed it, and the call fails.
+                    self.state.violate(Violation::LostWithoutCause);
+                }
                 let linked = temp.is_some_and(|ino| self.fs().link(ino, Name::Lockfile));
                 self.me().linked = linked;
                 self.go(RemoveLockfileTemp);
@@ -140,8 +144,7 @@ impl Actor<'_> {
 
     fn swept(&mut self) {
         let is_done = self.this().temps.is_empty();
-        let is_early =
-            self.without(Mutation::SweepUnderLock) && self.this().lockfile.is_none();
+        let is_early = self.without(Mutation::SweepUnderLock) && self.this().lockfile.is_none();
         let next = match (is_done, is_early) {
             (false, _) => Step::RemoveTemp,
             (true, true) => Step::OpenGuard,

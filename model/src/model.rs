@@ -5,8 +5,8 @@ use stateright::{Model, Property};
 use crate::configuration::{Configuration, Role};
 use crate::file_system::{Content, Ino, Name, Pid};
 use crate::process::{has_lock, Actor};
-use crate::state::{Disk, Limit, QueueThread, State, Violation, NO_FILE};
 use crate::stale_lockfile::poll_finds_news;
+use crate::state::{Disk, Limit, QueueThread, State, Violation, NO_FILE};
 use crate::step::Step;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,7 +35,12 @@ pub enum Action {
     DeleteLockFile,
     /// The power fails. These files are at their names afterwards; without `keeps_data`, files that
     /// were not synced are empty.
-    PowerFailure { guard: Option<Ino>, lockfile: Option<Ino>, registry: Option<Ino>, keeps_data: bool },
+    PowerFailure {
+        guard: Option<Ino>,
+        lockfile: Option<Ino>,
+        registry: Option<Ino>,
+        keeps_data: bool,
+    },
 }
 
 impl Configuration {
@@ -87,7 +92,12 @@ impl Configuration {
             for lockfile in choices(state.disk.lockfile) {
                 for registry in choices(state.disk.registry) {
                     for keeps_data in [true, false] {
-                        actions.push(Action::PowerFailure { guard, lockfile, registry, keeps_data });
+                        actions.push(Action::PowerFailure {
+                            guard,
+                            lockfile,
+                            registry,
+                            keeps_data,
+                        });
                     }
                 }
             }
@@ -109,9 +119,8 @@ impl Configuration {
             if process.later != 0 {
                 actions.push(Action::Submit(pid));
             }
-            let is_stale = |ino: Ino| {
-                state.fs.exists(ino) && state.fs.inode(ino).modified != state.fs.now
-            };
+            let is_stale =
+                |ino: Ino| state.fs.exists(ino) && state.fs.inode(ino).modified != state.fs.now;
             let refreshes = !self.role(pid).is_document() && self.role(pid) != Role::Older;
             if refreshes && process.lockfile.is_some_and(is_stale) && has_lock(self, state, pid) {
                 actions.push(Action::Refresh(pid));
@@ -133,11 +142,13 @@ impl Configuration {
             if budget.timeouts > 0 && is_waiting {
                 actions.push(Action::Timeout(pid));
             }
-            let can_abort = role == Role::Async && process.queued != 0 && process.step < Step::ReadOld;
+            let can_abort =
+                role == Role::Async && process.queued != 0 && process.step < Step::ReadOld;
             if budget.aborts > 0 && can_abort {
                 actions.push(Action::Abort(pid));
             }
-            let may_crash = !process.has_ended() && role != Role::Reader && process.step != Step::Reboot;
+            let may_crash =
+                !process.has_ended() && role != Role::Reader && process.step != Step::Reboot;
             if budget.crashes > 0 && may_crash {
                 actions.push(Action::Crash(pid));
             }
@@ -224,7 +235,10 @@ impl Configuration {
                 state.budget.crashes -= 1;
                 let step = state.processes[usize::from(pid)].step;
                 let has_moved = step == Step::LookAside
-                    || matches!(step, Step::LinkBack | Step::LookBeforeRenameBack | Step::RenameBack);
+                    || matches!(
+                        step,
+                        Step::LinkBack | Step::LookBeforeRenameBack | Step::RenameBack
+                    );
                 if has_moved && self.is_lockfile_of_older(state, Name::Aside(pid)) {
                     state.note(Limit::MovedAside);
                 }
@@ -396,12 +410,11 @@ impl Configuration {
     /// Whether every process has come to its end, or still can.
     fn is_stuck(&self, state: &State) -> bool {
         // A lockfile that was put back after its holder had given it up (known limits).
-        if state.has(Limit::JudgedByAge) {
+        if state.has(Limit::JudgedByAge) || state.has(Limit::ClearedTwice) {
             return false;
         }
-        let waits = |process: &crate::state::Process| {
-            !process.has_ended() && process.step != Step::Reboot
-        };
+        let waits =
+            |process: &crate::state::Process| !process.has_ended() && process.step != Step::Reboot;
         let can_go_on = |pid| self.can_step(state, pid) || self.queue_can_step(state, pid);
         if !state.processes.iter().any(waits) || self.pids().any(can_go_on) {
             return false;

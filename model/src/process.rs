@@ -55,12 +55,22 @@ impl Actor<'_> {
     pub fn step(&mut self) {
         use Step::*;
         match self.this().step {
-            OpenGuard | CreateGuard | LinkGuard | RemoveGuardTemp | CreateGuardInPlace | TryLock
-            | WaitForLock | CheckGuard | LookForLockFile | RemoveUnusedGuard | WriteRecord
-            | SyncGuard | UnlockGuard => self.guard_step(),
-            LinkLockfile | LookAtLockfile | LookAtGuard | CreateLockfileTemp | WriteLockfileTemp
-            | LinkLockfileTemp | RemoveLockfileTemp | CreateLockfileInPlace
-            | WriteLockfileInPlace | OpenCreated | ReadCreated | ListTemps | RemoveTemp => {
+            OpenGuard | CreateGuard | LinkGuard | RemoveGuardTemp | CreateGuardInPlace
+            | TryLock | WaitForLock | CheckGuard | LookForLockFile | RemoveUnusedGuard
+            | WriteRecord | SyncGuard | UnlockGuard => self.guard_step(),
+            LinkLockfile
+            | LookAtLockfile
+            | LookAtGuard
+            | CreateLockfileTemp
+            | WriteLockfileTemp
+            | LinkLockfileTemp
+            | RemoveLockfileTemp
+            | CreateLockfileInPlace
+            | WriteLockfileInPlace
+            | OpenCreated
+            | ReadCreated
+            | ListTemps
+            | RemoveTemp => {
                 self.lockfile_step();
             }
             FindLockfile | OpenFound | JudgeFound | DateFound | LookAtStale | MoveAside
@@ -174,8 +184,7 @@ impl Actor<'_> {
                 self.fs().inode_mut(ino).locked_by = None;
                 let process = self.me();
                 let waits = process.step == Step::WaitForLock && process.guard == Some(ino);
-                process.queue =
-                    if waits { QueueThread::Blocked(ino) } else { QueueThread::None };
+                process.queue = if waits { QueueThread::Blocked(ino) } else { QueueThread::None };
             }
             QueueThread::None => unreachable!("no thread waits"),
         }

@@ -133,11 +133,12 @@ impl Actor<'_> {
             LookAside => {
                 let is_judged = self.identity(Name::Aside(pid)) == Some(self.judged());
                 self.me().linked = is_judged;
-                let next = match (is_judged || self.without(Mutation::MovedAside), files.second_names) {
-                    (true, _) => RemoveAside,
-                    (false, true) => LinkBack,
-                    (false, false) => LookBeforeRenameBack,
-                };
+                let next =
+                    match (is_judged || self.without(Mutation::MovedAside), files.second_names) {
+                        (true, _) => RemoveAside,
+                        (false, true) => LinkBack,
+                        (false, false) => LookBeforeRenameBack,
+                    };
                 self.go(next);
             }
             LinkBack => {
@@ -156,7 +157,7 @@ impl Actor<'_> {
             },
             RenameBack => {
                 if self.state.fs.at(Name::Lockfile).is_some() {
-                    self.note(Limit::MovedAside);
+                    self.note(Limit::ClearedTwice);
                 }
                 self.fs().rename(Name::Aside(pid), Name::Lockfile);
                 self.go(RemoveAside);
