@@ -188,6 +188,7 @@ pub fn all() -> Vec<Configuration> {
             starts: vec![Used, KilledHolder],
             updates: 1,
             budget: Budget { deletions: 1, ..NOTHING },
+            limits: vec![Limit::GuardDeleted],
             ..of(
                 "separate lockfile, deleted guard",
                 "2 sync, 1 update each; another program deletes the guard",
