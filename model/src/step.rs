@@ -72,6 +72,7 @@ steps! {
     RemoveAbandonedClaim = "stale_lockfile::remove_abandoned_claim",
     /// Looks that find nothing new are left out: they change nothing.
     PollLockfile = "registry_lock::wait_for_lockfile_change",
+    CheckGuardAgain = "guard::is_in_place",
 
     // The first hold, and each after a takeover.
     ListTemps = "sweep::list",
