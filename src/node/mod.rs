@@ -155,7 +155,7 @@ fn utf8_path(path: PathBuf) -> Result<String, Error> {
 /// The holder of a registry's lock; `null` if the lock is free or its holder can't be found out.
 #[napi(catch_unwind)]
 pub fn holder_now(path: String) -> Option<HolderInfo> {
-    inspect_file_lock(&path, Duration::MAX).ok()?.holder.as_ref().map(HolderInfo::from)
+    inspect_file_lock(path.as_ref(), Duration::MAX).ok()?.holder.as_ref().map(HolderInfo::from)
 }
 
 /// Where argus keeps its registry, with these variables. JavaScript's environment need not be the
@@ -190,7 +190,7 @@ pub fn inspect(
 ) -> napi::Result<Background<'_, AddonResult<LockReport>>> {
     in_background(env, WorkerPool::FileWork, move || {
         let stale_after = millis(stale_ms).unwrap_or(Duration::MAX);
-        addon_result(inspect_file_lock(&path, stale_after), |status| LockReport {
+        addon_result(inspect_file_lock(path.as_ref(), stale_after), |status| LockReport {
             path: status.path.to_string_lossy().into_owned(),
             state: match status.state {
                 LockState::Free => "free",
