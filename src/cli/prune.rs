@@ -57,7 +57,7 @@ pub(crate) fn remove(path: &Path, args: &RemoveArgs) -> Result<Exit, CommandErro
     Ok(Exit::Success)
 }
 
-fn update_options(wait: Duration) -> UpdateOptions {
+pub(crate) fn update_options(wait: Duration) -> UpdateOptions {
     UpdateOptions {
         lock: LockOptions { timeout: Some(wait), ..LockOptions::default() },
         // The file may have become corrupt since it was read.

@@ -5,54 +5,83 @@
 /// would turn a small file into gigabytes.
 const MAX_INDENT_DEPTH: usize = 512;
 
+/// A new line with the indentation of a value at `depth`.
+fn indented_line(depth: usize) -> &'static str {
+    const INDENTED_LINE: [u8; 1 + 2 * (MAX_INDENT_DEPTH + 8)] = {
+        let mut line = [b' '; 1 + 2 * (MAX_INDENT_DEPTH + 8)];
+        line[0] = b'\n';
+        line
+    };
+    const TEXT: &str = match std::str::from_utf8(&INDENTED_LINE) {
+        Ok(text) => text,
+        Err(_) => panic!("a new line and spaces are UTF-8"),
+    };
+    &TEXT[..1 + 2 * depth]
+}
+
 /// Appends valid JSON in that layout, indented for a value at `depth`.
+///
+/// Most text that a registry has is in that layout already, so what needs no change is compared, not
+/// printed, and copied in as few pieces as possible: printing is the largest part of the time that an
+/// update takes on a fast disk.
 pub(crate) fn pretty_into(out: &mut String, json: &str, mut depth: usize) {
     let start = out.len();
-    let mut rest = json;
-    let mut just_opened = false;
-    while let Some(first) = rest.bytes().next() {
-        let length = match first {
-            b'"' => string_length(rest),
-            b'{' | b'}' | b'[' | b']' | b',' | b':' => 1,
-            b' ' | b'\t' | b'\n' | b'\r' => {
-                rest = &rest[1..];
-                continue;
-            }
-            _ => rest
-                .bytes()
-                .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
-                .unwrap_or(rest.len()),
+    let bytes = json.as_bytes();
+    // What is before this position has been copied.
+    let mut copied = 0;
+    let mut at = 0;
+    let mut previous = 0;
+    loop {
+        let token_end = at;
+        while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            at += 1;
+        }
+        let Some(&first) = bytes.get(at) else {
+            out.push_str(&json[copied..token_end]);
+            return;
         };
-        let (token, after) = rest.split_at(length);
-        rest = after;
         let closes = matches!(first, b'}' | b']');
         if closes {
             depth -= 1;
         }
-        // An empty object or array stays on one line.
-        if just_opened != closes {
-            new_line(out, depth);
+        let gap = match previous {
+            // An empty object or array stays on one line.
+            b'{' | b'[' if closes => "",
+            b'{' | b'[' | b',' => indented_line(depth),
+            b':' => " ",
+            _ if closes => indented_line(depth),
+            _ => "",
+        };
+        if bytes[token_end..at] != *gap.as_bytes() {
+            out.push_str(&json[copied..token_end]);
+            out.push_str(gap);
+            copied = at;
         }
-        out.push_str(token);
-        just_opened = matches!(first, b'{' | b'[');
         match first {
-            b'{' | b'[' if depth == MAX_INDENT_DEPTH => {
+            b'{' | b'[' if depth >= MAX_INDENT_DEPTH => {
                 out.truncate(start);
                 return out.push_str(json);
             }
             b'{' | b'[' => depth += 1,
-            b',' => new_line(out, depth),
-            b':' => out.push(' '),
             _ => {}
         }
+        at += match first {
+            b'"' => string_length(&json[at..]),
+            b'{' | b'}' | b'[' | b']' | b',' | b':' => 1,
+            _ => scalar_length(&bytes[at..]),
+        };
+        previous = first;
     }
 }
 
 pub(crate) fn new_line(out: &mut String, depth: usize) {
-    out.push('\n');
-    for _ in 0..depth {
-        out.push_str("  ");
-    }
+    out.push_str(indented_line(depth));
+}
+
+/// The length of the number, `true`, `false` or `null` that the text starts with.
+fn scalar_length(text: &[u8]) -> usize {
+    let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+    text.iter().position(ends).unwrap_or(text.len())
 }
 
 /// The length of the string that the text starts with, quotes included.

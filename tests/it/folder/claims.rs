@@ -95,10 +95,7 @@ fn a_child_that_outlives_its_parent_does_not_keep_the_claim() {
     if let Ok(path) = env::var(PART) {
         claim_watcher(&path, watcher("app"), &ClaimOptions::default(), &patient()).unwrap();
         // It has the parent's standard input, which ends with the test.
-        #[expect(
-            clippy::zombie_processes,
-            reason = "the parent is killed, and the test ends the child"
-        )]
+        #[allow(clippy::zombie_processes, reason = "this process is killed before its child ends")]
         let child = Command::new(env::current_exe().unwrap())
             .args(["--exact", "folder::claims::waits_for_the_end_of_its_input", "--nocapture"])
             .env(PART, "wait")

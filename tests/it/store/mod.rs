@@ -4,6 +4,7 @@
 
 mod changes;
 mod entries;
+mod migrate;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
