@@ -30,6 +30,10 @@
 //! | find what a crash left, and delete it | [`find_litter`], [`clear_litter`] |
 //! | locate the registry | [`registry_path`] |
 //!
+//! A path that ends in a separator, or that is an existing folder, is a registry in that folder, with a file
+//! for each entry: see [`FolderStore`]. [`migrate`] moves entries between the two. The trait of both is
+//! [`RegistryStore`].
+//!
 //! veil is a secret scanner. It keeps the findings that a person has accepted in a TOML file, its
 //! *exceptions registry*, and takes a kernel lock on a lock file beside it. For such a file, in JSON,
 //! TOML or any other format:
@@ -175,6 +179,7 @@ pub use store::calls::{
 pub use store::file_store::FileStore;
 pub use store::folder_store::FolderStore;
 pub use store::heartbeat::{start_heartbeat, Heartbeat, HeartbeatOptions, OnError};
+pub use store::migrate::{migrate, Migration};
 pub use store::registry_store::{update_store, RegistryStore};
 #[doc(hidden)]
 pub use sys::canonicalize;

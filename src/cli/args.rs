@@ -72,6 +72,14 @@ pub(crate) enum CliCommand {
     ///
     /// If there is no such entry, the program says so; that is no error.
     Remove(RemoveArgs),
+    /// Move all entries of one registry to another
+    ///
+    /// A path that ends in a separator, or that is a folder, is a registry in a folder; every other one
+    /// is a registry file. Each entry is added to TO before it is removed from FROM, and those that come
+    /// meanwhile are moved, too. An entry stays in FROM if another watcher has its id in TO; the exit
+    /// code is 2 then. A watcher that still renews its entry in FROM finds it lost: let watchers use TO
+    /// first, or start them again.
+    Migrate(MigrateArgs),
     /// Show which process holds the lock of a file
     ///
     /// For a registry: whether its lock is held, by which process, since when, whether that process
@@ -171,6 +179,20 @@ pub(crate) struct RemoveArgs {
     /// How long to wait for the lock; 0 means one try
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(crate) wait: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// The registry whose entries are moved
+    pub(crate) from: PathBuf,
+    /// The registry that gets them. It is created if it is missing
+    pub(crate) to: PathBuf,
+    /// How long to wait for each lock; 0 means one try
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) wait: Duration,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod doctor;
 mod exit;
 mod list;
 mod lock_target;
+mod migrate;
 mod output;
 mod prune;
 mod registry_entries;
@@ -52,6 +53,7 @@ fn start() -> Result<Exit, CommandError> {
         CliCommand::Watch(args) => list::watch(&path_from_args(None, &registry)?, &args),
         CliCommand::Prune(args) => prune::prune(&path_from_args(None, &registry)?, &args),
         CliCommand::Remove(args) => prune::remove(&path_from_args(None, &registry)?, &args),
+        CliCommand::Migrate(args) => migrate::run(&args, &registry),
         CliCommand::Status(args) => {
             let target = LockTarget::from_args(args.path, args.lock_file, &registry)?;
             status::status(&target, args.json)

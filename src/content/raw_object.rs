@@ -2,7 +2,7 @@
 //! surrogates. A member that is not changed is printed as it was read, in the layout of
 //! `JSON.stringify(value, null, 2)`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
@@ -61,6 +61,10 @@ impl Member {
     fn identity(&self) -> Result<&str, &str> {
         self.name().ok_or(self.key.get())
     }
+
+    fn owned_identity(&self) -> Result<String, String> {
+        self.identity().map(str::to_owned).map_err(str::to_owned)
+    }
 }
 
 impl RawObject {
@@ -91,6 +95,29 @@ impl RawObject {
             (index.is_none(), index)
         });
         RawObject { members }
+    }
+
+    /// Sets members, whose keys are JSON strings that all differ.
+    pub(crate) fn set_members(
+        &mut self,
+        members: impl IntoIterator<Item = (Box<RawValue>, Box<RawValue>)>,
+    ) {
+        let mut all = std::mem::take(&mut self.members);
+        let at = all.iter().enumerate().map(|(at, member)| (member.owned_identity(), at));
+        let at: HashMap<_, _> = at.collect();
+        for (key, value) in members {
+            let member = Member::new(key, value);
+            match at.get(&member.owned_identity()) {
+                Some(at) => all[*at].value = member.value,
+                None => all.push(member),
+            }
+        }
+        *self = RawObject::from_members(all.into_iter().map(|member| (member.key, member.value)));
+    }
+
+    /// Keeps the members for which `is_kept` returns true.
+    pub(crate) fn retain(&mut self, mut is_kept: impl FnMut(&RawValue, &RawValue) -> bool) {
+        self.members.retain(|member| is_kept(&member.key, &member.value));
     }
 
     pub(crate) fn len(&self) -> usize {

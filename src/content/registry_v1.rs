@@ -131,6 +131,19 @@ impl RegistryV1 {
         self.watchers.raw_members()
     }
 
+    /// Sets entries, whose keys are JSON strings that all differ.
+    pub(crate) fn set_raw_entries(
+        &mut self,
+        entries: impl IntoIterator<Item = (Box<RawValue>, Box<RawValue>)>,
+    ) {
+        self.watchers.set_members(entries);
+    }
+
+    /// Keeps the entries for which `is_kept` returns true, by key and value.
+    pub(crate) fn retain_entries(&mut self, is_kept: impl FnMut(&RawValue, &RawValue) -> bool) {
+        self.watchers.retain(is_kept);
+    }
+
     /// The names of the members that a registry need not have.
     pub(crate) fn other_members(&self) -> impl Iterator<Item = &str> {
         let is_other = |name: &&str| !["version", "updatedAt", "watchers"].contains(name);

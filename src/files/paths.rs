@@ -228,6 +228,12 @@ impl FilePaths {
     }
 }
 
+/// Whether a path is that of a folder: it ends in a separator, or there is a folder.
+pub(crate) fn is_folder(path: &Path) -> bool {
+    let last = path.as_os_str().as_encoded_bytes().last();
+    last.is_some_and(|last| path::is_separator(char::from(*last))) || path.is_dir()
+}
+
 /// Whether a path is absolute and has no `.`, `..` or `//` in it.
 fn is_normalized(path: &Path) -> bool {
     let normal: PathBuf = path.components().collect();

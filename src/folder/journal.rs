@@ -177,8 +177,7 @@ pub(crate) fn recover(paths: &FolderPaths) -> Result<()> {
             return Err(Error::UnsupportedVersion { path, found, expected: VERSION });
         }
         // A power failure after an update that was not durable. What it said can't be known.
-        let kept = paths.root.join(".update.damaged");
-        return sys::rename(&paths.journal, &kept).map_err(fail);
+        return sys::rename(&paths.journal, &paths.damaged_journal()).map_err(fail);
     };
     if journal.argus_registry_update != VERSION {
         let (path, found) = (paths.given.clone(), journal.argus_registry_update.to_string());

@@ -31,12 +31,6 @@ pub(crate) struct FolderPaths {
     pub(crate) lock: FilePaths,
 }
 
-/// Whether a path is that of a folder: it ends in a separator, or there is a folder.
-pub(crate) fn is_folder(path: &Path) -> bool {
-    let last = path.as_os_str().as_encoded_bytes().last();
-    last.is_some_and(|last| path::is_separator(char::from(*last))) || path.is_dir()
-}
-
 impl FolderPaths {
     /// Follows symbolic links to the folder itself, which need not exist.
     pub(crate) fn resolve(given: &Path) -> Result<Self> {
@@ -63,6 +57,11 @@ impl FolderPaths {
             entries,
             root,
         })
+    }
+
+    /// Where a journal that can't be read is kept.
+    pub(crate) fn damaged_journal(&self) -> PathBuf {
+        self.root.join(".update.damaged")
     }
 
     /// The file of the entry with this name.

@@ -9,8 +9,9 @@ use super::convert::{addon_result, AddonResult};
 use super::threads::{in_background, Background, WorkerPool};
 use super::FileText;
 use crate::error::Result;
+use crate::files::paths::is_folder;
 use crate::files::shared_file;
-use crate::folder::layout::{is_folder, FolderPaths};
+use crate::folder::layout::FolderPaths;
 use crate::folder::listing;
 use crate::warning::Warning;
 

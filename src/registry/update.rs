@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
 use crate::lock::reentry::UpdateScope;
-use crate::lock::registry_lock::RegistryLock;
+use crate::lock::registry_lock::{self, RegistryLock};
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait};
 use crate::registry::read::parse;
 use crate::warning::{OnCorrupt, OnWarning, Warning};
@@ -155,6 +155,7 @@ pub(crate) fn with_file_lock<T, E: From<Error>>(
     options: &LockOptions,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
+    registry_lock::refuse_folder(path)?;
     let paths = FilePaths::resolve(path)?;
     let ended = under_lock(&paths, options, ThreadPolicy::default(), |lock| {
         let value = body(lock).map_err(UpdateError::Updater)?;

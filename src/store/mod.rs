@@ -7,5 +7,6 @@ pub(crate) mod calls;
 pub(crate) mod file_store;
 pub(crate) mod folder_store;
 pub(crate) mod heartbeat;
+pub(crate) mod migrate;
 mod operations;
 pub(crate) mod registry_store;

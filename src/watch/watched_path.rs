@@ -42,7 +42,8 @@ pub(crate) enum Requirement {
 pub(crate) struct WatchedPath {
     pub(crate) folders: BTreeMap<PathBuf, Requirement>,
     pub(crate) names: HashMap<OsString, PathRole>,
-    /// The name of a folder in which every file counts but hidden ones.
+    /// The name of a folder in which every file counts. Linux reports that a file was dated by the name
+    /// under which it was opened, which may be that of a temp file that is gone.
     with_files: Option<OsString>,
 }
 
@@ -141,7 +142,7 @@ impl WatchedPath {
         let name = reported.file_name()?;
         let is_in = |folder: &OsString| {
             let parent = reported.parent().and_then(Path::file_name).map(comparable);
-            parent.as_ref() == Some(folder) && !name.as_encoded_bytes().starts_with(b".")
+            parent.as_ref() == Some(folder)
         };
         let in_folder = self.with_files.as_ref().filter(|folder| is_in(folder));
         self.names.get(&comparable(name)).copied().max(in_folder.map(|_| PathRole::File))

@@ -4,6 +4,7 @@
 mod doctor;
 mod exit_codes;
 mod fixtures;
+mod folder;
 mod list;
 mod output;
 mod paths;

@@ -30,7 +30,11 @@ pub(super) fn check(
                     for litter in cleared {
                         deleted_any = true;
                         report.add_litter(&litter, true);
-                        let message = format!("deleted {}", describe(&litter));
+                        let done = match litter.kind {
+                            LitterKind::Journal => "finished or undone:",
+                            _ => "deleted",
+                        };
+                        let message = format!("{done} {}", describe(&litter));
                         report.add(DoctorCheck::ok("litter", message))?;
                     }
                 }
@@ -50,6 +54,9 @@ pub(super) fn check(
         let check = match (litter.kind, litter.safe_to_delete) {
             (LitterKind::InTheWay, _) => DoctorCheck::fail("litter", line)
                 .next("look at it, and move it to where it belongs"),
+            (LitterKind::Journal, true) => {
+                DoctorCheck::warn("litter", line).next(hint(&["doctor", "--fix"], target.path()))
+            }
             (_, true) => DoctorCheck::warn("litter", format!("{line}; safe to delete"))
                 .next(hint(&["doctor", "--fix"], target.path())),
             (_, false) => DoctorCheck::warn("litter", format!("{line}; not to be deleted now")),
@@ -67,6 +74,7 @@ fn describe(litter: &Litter) -> String {
         LitterKind::Guard => "guard",
         LitterKind::InTheWay => "unrelated file",
         LitterKind::KeptContent => "kept content",
+        LitterKind::Journal => "journal",
         LitterKind::ProbeFolder => "doctor's probe folder",
         _ => litter.kind.code(),
     };

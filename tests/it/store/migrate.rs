@@ -1,0 +1,121 @@
+//! Moving all entries between two stores, in either direction.
+
+use std::thread;
+
+use argus_registry::{
+    claim_watcher, heartbeat_watcher, migrate, update_store, ClaimOptions, Error, WatcherRecord,
+};
+
+use super::Registry;
+use crate::support::processes::dead_pid;
+use crate::support::registries::{of_process, patient, watcher};
+
+fn directions() -> [(Registry, Registry); 4] {
+    let (file, folder) = (Registry::in_file, Registry::in_folder);
+    [(file(), folder()), (folder(), file()), (file(), file()), (folder(), folder())]
+}
+
+fn text_of(registry: &Registry, id: &str) -> String {
+    let (found, _) = registry.store.read().unwrap();
+    let all = found.to_json().replace(['\n', ' '], "");
+    let start = all.find(&format!("\"{id}\":{{")).unwrap_or_else(|| panic!("no {id} in {all}"));
+    all[start..].split("},\"").next().unwrap().trim_end_matches('}').to_owned()
+}
+
+#[test]
+fn entries_are_moved_with_all_their_bytes() {
+    for (from, to) in directions() {
+        let text = concat!(
+            "{\"id\":\"odd\",\"later\":[1e0,\"\\ud800\"],\"host\":\"h\",\"port\":80.0,\"pid\":0,",
+            "\"startedAt\":1.5,\"updatedAt\":1700000000000}"
+        );
+        let odd: WatcherRecord = serde_json::from_str(text).unwrap();
+        from.store.announce(odd, &patient()).unwrap();
+        from.store.announce(of_process(dead_pid(), watcher("CON/1")), &patient()).unwrap();
+        let before = ["odd", "CON/1"].map(|id| text_of(&from, id));
+        let migration = migrate(&*from.store, &*to.store, &patient()).unwrap();
+        assert_eq!((migration.moved, migration.kept.len()), (2, 0));
+        assert!(from.store.read().unwrap().0.is_empty());
+        assert_eq!(["odd", "CON/1"].map(|id| text_of(&to, id)), before);
+        let again = migrate(&*from.store, &*to.store, &patient()).unwrap();
+        assert_eq!((again.moved, again.kept.len()), (0, 0));
+    }
+}
+
+#[test]
+fn an_entry_stays_whose_id_another_watcher_has_there() {
+    for (from, to) in directions() {
+        let here = from.store.claim(watcher("app"), &ClaimOptions::default(), &patient()).unwrap();
+        let mut there = watcher("app");
+        there.started_at += 1;
+        to.store.claim(there.clone(), &ClaimOptions::default(), &patient()).unwrap();
+        from.store.announce(watcher("free"), &patient()).unwrap();
+        let migration = migrate(&*from.store, &*to.store, &patient()).unwrap();
+        assert_eq!((migration.moved, migration.kept), (1, vec!["app".to_owned()]));
+        let claim_of =
+            |registry: &Registry| registry.store.read().unwrap().0.watcher("app").unwrap().claim();
+        assert_eq!((claim_of(&from), claim_of(&to)), (here.claim(), there.claim()));
+        assert!(from.store.heartbeat(here.claim().into(), &patient()).unwrap());
+    }
+}
+
+/// The process was killed after it had added the entries there, and before it removed them here.
+#[test]
+fn a_migration_goes_on_where_it_was_broken_off() {
+    for (from, to) in directions() {
+        for registry in [&from, &to] {
+            update_store(&*registry.store, &patient(), |found| {
+                let mut app = WatcherRecord::new("app", "127.0.0.1", 1);
+                app.started_at = 7;
+                found.set_watcher(app);
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        }
+        let migration = migrate(&*from.store, &*to.store, &patient()).unwrap();
+        assert_eq!((migration.moved, migration.kept.len()), (1, 0));
+        assert_eq!((from.store.read().unwrap().0.len(), to.store.read().unwrap().0.len()), (0, 1));
+    }
+}
+
+#[test]
+fn entries_that_come_meanwhile_are_not_lost() {
+    const CLAIMS: usize = 60;
+    for (from, to) in directions() {
+        let moved = thread::scope(|scope| {
+            let claiming: Vec<_> = (0..2)
+                .map(|thread| {
+                    let path = from.path();
+                    scope.spawn(move || {
+                        for number in 0..CLAIMS {
+                            let watcher = watcher(&format!("app{thread}x{number}"));
+                            let claim = ClaimOptions::default();
+                            let own = claim_watcher(path, watcher, &claim, &patient()).unwrap();
+                            heartbeat_watcher(path, own.claim(), &patient()).unwrap();
+                        }
+                    })
+                })
+                .collect();
+            let mut moved = 0;
+            while claiming.iter().any(|thread| !thread.is_finished()) {
+                moved += migrate(&*from.store, &*to.store, &patient()).unwrap().moved;
+            }
+            moved
+        });
+        let rest = migrate(&*from.store, &*to.store, &patient()).unwrap();
+        assert_eq!((rest.kept.len(), rest.remaining), (0, 0));
+        assert_eq!(moved + rest.moved, 2 * CLAIMS);
+        assert_eq!(to.store.read().unwrap().0.len(), 2 * CLAIMS);
+        assert!(from.store.read().unwrap().0.is_empty());
+    }
+}
+
+#[test]
+fn a_registry_is_not_moved_to_itself() {
+    for registry in [Registry::in_file(), Registry::in_folder()] {
+        registry.store.announce(watcher("app"), &patient()).unwrap();
+        let refused = migrate(&*registry.store, &*registry.store, &patient()).unwrap_err();
+        assert_eq!(refused.code(), "INVALID_VALUE");
+        assert_eq!(registry.store.read().unwrap().0.len(), 1);
+    }
+}
