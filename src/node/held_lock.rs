@@ -30,7 +30,8 @@ use crate::util::panic_test::panic_if_asked;
 
 /// A held lock, and what it protects as it was read under the lock.
 enum Locked {
-    File(LockedContent),
+    // Boxed, because what is held is large.
+    File(Box<LockedContent>),
     Folder(Box<LockedFolder>),
 }
 
@@ -62,7 +63,8 @@ fn acquire(request: &AcquireRequest, options: &LockOptions, waiting: WaitPolicy)
         let held = LockedFolder::acquire(paths, options, waiting)?;
         return Ok(Locked::Folder(Box::new(held)));
     }
-    acquire_file(&request.file()?, options, waiting).map(Locked::File)
+    let held = acquire_file(&request.file()?, options, waiting)?;
+    Ok(Locked::File(Box::new(held)))
 }
 
 fn acquire_file(
@@ -423,7 +425,7 @@ fn commit_folder(
 
 fn commit_file(
     shared: &mut Option<Locked>,
-    mut held: LockedContent,
+    mut held: Box<LockedContent>,
     request: &CommitRequest,
 ) -> AddonResult<Option<CommitReport>> {
     let CommitRequest { ref text, durable, keep_old, release } = *request;
@@ -481,7 +483,7 @@ pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<LockHandle> {
     };
     let file = request.file().ok()?;
     let acquire = || acquire_without_blocking(&file, &request.options());
-    inline_budget::spend(acquire).map(|held| LockHandle::new(Locked::File(held)))
+    inline_budget::spend(acquire).map(|held| LockHandle::new(Locked::File(Box::new(held))))
 }
 
 /// Waits for a lock on the calling thread, and takes it.
