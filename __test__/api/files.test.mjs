@@ -92,7 +92,7 @@ test('a document is a file: the path of a folder is refused, and leaves nothing 
 	const at = folder(t)
 	mkdirSync(join(at.dir, 'folder'))
 	for (const [name, code] of Object.entries({
-		'': 'IO',
+		'': 'INVALID_VALUE',
 		folder: 'IO',
 		'new.json/': 'INVALID_VALUE',
 	})) {
