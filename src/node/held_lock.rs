@@ -13,7 +13,7 @@ use super::held_folder::{self, LockedFolder};
 use super::panics::contain;
 use super::thread_end::ThreadEndGuard;
 use super::threads::{
-    in_background, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
+    in_background, policy, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
 };
 use super::FileText;
 use crate::content::registry_v1::BYTE_ORDER_MARK;
@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
 use crate::folder::layout::FolderPaths;
-use crate::lock::wait::{LockOptions, ThreadPolicy, Wait, WaitPolicy};
+use crate::lock::wait::{LockOptions, Wait, WaitPolicy};
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
 use crate::util::panic_test::panic_if_asked;
@@ -49,12 +49,6 @@ type SharedLock = Arc<Mutex<Option<Locked>>>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a call may do on a thread that may wait this way. The files that it replaces are always closed
-/// by another thread: JavaScript waits for the call.
-pub(super) fn policy(waiting: WaitPolicy) -> ThreadPolicy {
-    ThreadPolicy { waiting, defers_close: true }
 }
 
 fn acquire(request: &AcquireRequest, options: &LockOptions, waiting: WaitPolicy) -> Result<Locked> {
