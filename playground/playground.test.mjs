@@ -66,12 +66,17 @@ const FROZEN_IN_PEACE = { acknowledged: true, intruders: 0, robbed: false }
 /** What runs the playground. */
 const ours = process.versions.bun ? `Bun ${process.versions.bun}` : `Node ${process.versions.node}`
 
-for (const { watchers, on, args = [], skip = false } of [
+/** A folder knows by a lock that a watcher is dead. Of a file's watcher that is told for this machine's alone. */
+const GONE_FROM_FILE = [...Array(3).fill('expired'), ...Array(3).fill('dead')]
+const GONE_FROM_FOLDER = Array(6).fill('dead')
+
+for (const { watchers, on, store = 'file', gone = GONE_FROM_FILE, args = [], skip = false } of [
 	{ watchers: 5, on: ours },
 	{ watchers: 10, on: ours },
+	{ watchers: 10, on: ours, store: 'folder', gone: GONE_FROM_FOLDER, args: ['--store', 'folder'] },
 	{ watchers: 10, on: 'Bun', args: ['--runtime', 'bun'], skip: noBun },
 ]) {
-	const name = `starting ${watchers} watchers on ${on} drops no entry, loses no update and takes no lock away`
+	const name = `starting ${watchers} watchers on ${on} in a ${store} drops no entry, loses no update and takes no lock away`
 	test(name, { skip }, async (t) => {
 		const { code, facts, left, stdout } = await play(t, '--watchers', String(watchers), ...args)
 		assert.ok(facts.runtime.startsWith(on), facts.runtime)
@@ -93,7 +98,7 @@ for (const { watchers, on, args = [], skip = false } of [
 		assert.equal(facts.lostBeats, 0)
 		// Those that are known to be dead went before they were too old, whatever the time to live.
 		const reasons = facts.kills.map(({ gone }) => gone.reason)
-		assert.deepEqual(reasons, [...Array(3).fill('expired'), ...Array(3).fill('dead')])
+		assert.deepEqual(reasons, gone)
 		for (const { victim, by, ms } of facts.kills) {
 			assert.ok(by && by !== victim && ms > 0, `${victim} taken over by ${by} after ${ms} ms`)
 			assert.ok(facts.pruned.includes(victim), `${victim} pruned`)
@@ -313,6 +318,8 @@ test('what it can not run with is said, with exit code 2', async (t) => {
 		[['--watchers', '0'], /--watchers must be a whole number from 1 to 100, not '0'/],
 		[['--watchers', '2.5'], /--watchers must be/],
 		[['--seconds', 'soon'], /--seconds must be a number above 0, at most 3600, not 'soon'/],
+		[['--store', 'etcd'], /--store must be file or folder, not 'etcd'/],
+		[['--store', 'folder', '--without-lock'], /--without-lock is for --store file/],
 		[['--runtime', 'deno'], /--runtime must be node or bun, not 'deno'/],
 		[['--runtime', 'toString'], /--runtime must be node or bun, not 'toString'/],
 		[['--unknown'], /--unknown/],

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { chmodSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import {
 	announceWatcher,
@@ -168,9 +169,10 @@ const runWatcher = (text) => {
 
 test('a heartbeat that fails ends its watcher', (t) => {
 	const at = folder(t)
-	// A folder in the registry's place: no renewal can succeed.
+	// A file in the place of the registry's folder: no renewal can succeed.
+	at.put('')
 	const watcher = `const watcher = ${JSON.stringify(record('app'))}`
-	const path = JSON.stringify(at.dir)
+	const path = JSON.stringify(join(at.path, 'registry.json'))
 	const operations = JSON.stringify(new URL('../support/plain-operations.mjs', import.meta.url))
 	const before = runWatcher(`import { startRegistryHeartbeat } from ${operations}
 		${watcher}

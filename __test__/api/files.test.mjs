@@ -14,7 +14,13 @@ import {
 } from 'node:fs'
 import { join, relative } from 'node:path'
 import { test } from 'node:test'
-import { inspectLock, readRegistrySync, updateRegistry, updateRegistrySync } from '../../index.js'
+import {
+	Document,
+	inspectLock,
+	readRegistrySync,
+	updateRegistry,
+	updateRegistrySync,
+} from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { isRoot, NOBODY, run, runUnprivileged } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
@@ -67,16 +73,32 @@ test('a path whose real name JavaScript can’t hold is refused, not mistaken fo
 
 test('a path that names no file is refused, and leaves nothing behind', async (t) => {
 	const at = folder(t)
-	mkdirSync(join(at.dir, 'folder'))
+	writeFileSync(join(at.dir, 'file'), '')
 	const refusals = {
-		'': 'INVALID_VALUE',
-		folder: 'IO',
-		'new.json/': 'INVALID_VALUE',
+		'file/new.json': 'IO',
 		[`${'x'.repeat(218)}`]: 'INVALID_VALUE',
 	}
 	for (const [name, code] of Object.entries(refusals)) {
 		await assert.rejects(
 			updateRegistry(`${at.dir}/${name}`, (r) => ({ ...r, updatedAt: 1 })),
+			{ name: 'RegistryError', code },
+			name,
+		)
+	}
+	assert.deepEqual(at.others(), ['file'])
+})
+
+test('a document is a file: the path of a folder is refused, and leaves nothing behind', async (t) => {
+	const at = folder(t)
+	mkdirSync(join(at.dir, 'folder'))
+	for (const [name, code] of Object.entries({
+		'': 'INVALID_VALUE',
+		folder: 'IO',
+		'new.json/': 'INVALID_VALUE',
+	})) {
+		const document = new Document(`${at.dir}/${name}`, { lock: 'registry', empty: () => 0 })
+		await assert.rejects(
+			document.update((value) => value + 1),
 			{ name: 'RegistryError', code },
 			name,
 		)

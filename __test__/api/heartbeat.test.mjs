@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, rmdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import {
@@ -260,8 +259,9 @@ test('every failure is reported, and the next renewal comes; a handler may stop 
 test('without a handler a failure is a warning, and a removal that fails is reported', async (t) => {
 	const at = folder(t)
 	const warned = once(process, 'warning')
-	const inTheWay = `${at.dir}/folder`
-	mkdirSync(inTheWay)
+	// A file is in the place of its folder.
+	at.put('')
+	const inTheWay = `${at.path}/registry.json`
 	const watcher = record('app')
 	const heartbeat = startRegistryHeartbeat(inTheWay, () => watcher, {
 		intervalMs: 1,
@@ -277,7 +277,6 @@ test('without a handler a failure is a warning, and a removal that fails is repo
 		errors.map(({ code }) => code),
 		['IO'],
 	)
-	rmdirSync(inTheWay)
 })
 
 test('any value that a handler or getWatcher throws becomes a warning that shows it', async (t) => {

@@ -118,7 +118,7 @@ test('bad arguments are refused at the call', (t) => {
 		[undefined],
 		[''],
 		['a\0b'],
-		[`${at.dir}/x/`],
+		['/'],
 		[at.path, null],
 		[at.path, { signal: {} }],
 		[at.path, { onWarning: 1 }],
@@ -133,8 +133,10 @@ test('bad arguments are refused at the call', (t) => {
 
 test('a read that the system refuses is an error, and the end', async (t) => {
 	const at = folder(t)
-	const { watch } = watching(t, at.dir)
-	await assert.rejects(watch.next(), { name: 'RegistryError', code: 'IO', path: at.dir })
+	at.put('')
+	const below = `${at.path}/registry.json`
+	const { watch } = watching(t, below)
+	await assert.rejects(watch.next(), { name: 'RegistryError', code: 'IO', path: below })
 	assert.deepEqual(await watch.next(), { done: true, value: undefined })
 	at.put(count(1))
 	const { watch: later, next } = watching(t, at.path)

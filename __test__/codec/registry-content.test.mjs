@@ -186,7 +186,6 @@ test('a missing file reads as empty with a warning; reading creates nothing', as
 
 test('a file that can’t be read is an error, not an empty registry', async (t) => {
 	const at = folder(t)
-	await assert.rejects(readRegistry(at.dir), { name: 'RegistryError', code: 'IO' })
 })
 
 test('a path through a file is an error, not an empty registry', {
@@ -194,6 +193,11 @@ test('a path through a file is an error, not an empty registry', {
 }, async (t) => {
 	const at = folder(t)
 	writeFileSync(join(at.dir, 'file'), '')
+	// With a separator at its end it would be a folder.
+	await assert.rejects(readRegistry(join(at.dir, 'file', '/')), {
+		name: 'RegistryError',
+		code: 'IO',
+	})
 	const through = join(at.dir, 'file', 'registry.json')
 	await assert.rejects(readRegistry(through), { name: 'RegistryError', code: 'IO' })
 	const { cause } = await readRegistry(through).catch((error) => error)

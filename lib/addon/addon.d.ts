@@ -164,11 +164,6 @@ export class EntryOperation {
 	cancel(): boolean
 	/** Whether it has begun. */
 	hasBegun(): boolean
-	/**
-	 * Renews the entry of a claim that this process holds in a folder, if the operation is a heartbeat that
-	 * changes no field. Returns false if it has to be applied.
-	 */
-	renewHeld(folder: string): boolean
 }
 
 /** A file's content as JavaScript reads it. */
@@ -369,6 +364,9 @@ export function readSync(path: string): AddonResult<FileText>
  * folder of this spelling, or if the entry was lost: the operation then has to be applied.
  */
 export function renewClaim(folder: string, id: string, pid: number, startedAt: number): boolean
+
+/** Like [`renew_claim`], for an operation that is a heartbeat and changes no field. */
+export function renewHeld(folder: string, operation: EntryOperation): boolean
 
 /** The one name of a registry: absolute, with symbolic links followed. That of a folder ends in a separator. */
 export function resolve(path: string): AddonResult<string>

@@ -163,7 +163,7 @@ const heartbeatWatcher = async (path, who, options) => {
 	const call = prepareEntry(path, options)
 	const member = memberOf(call, { heartbeat: requestedEntry(call.path, who) }, options)
 	const isAborted = call.signal?.aborted
-	if (call.folder && !isAborted && member.operation.renewHeld(call.path)) return true
+	if (call.folder && !isAborted && native.renewHeld(call.path, member.operation)) return true
 	return /** @type {Promise<boolean>} */ (submitOperation(member))
 }
 

@@ -310,16 +310,20 @@ impl Drop for RegistryLock {
     }
 }
 
-/// Fails for the path of a folder: no lock keeps a registry in a folder as it is.
+/// Fails for the path of a folder.
 pub(crate) fn refuse_folder(path: &Path) -> Result<()> {
-    if !is_folder(path) {
-        return Ok(());
+    match is_folder(path) {
+        true => Err(no_lock_in_folder(path)),
+        false => Ok(()),
     }
+}
+
+/// The error of a caller that would keep a registry in a folder as it is: no lock does.
+pub(crate) fn no_lock_in_folder(path: &Path) -> Error {
     let reason =
         "in a folder watchers enter and renew themselves without its lock, so no lock keeps it as \
-                  it is; change it by an update, or use a registry file"
-            .to_owned();
-    Err(Error::Unsupported { path: path.to_path_buf(), reason })
+                  it is; change it by an update, or use a registry file";
+    Error::Unsupported { path: path.to_path_buf(), reason: reason.to_owned() }
 }
 
 /// Waits until a lockfile that was judged to be held should be judged again.

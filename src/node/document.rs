@@ -6,9 +6,9 @@ use napi::Env;
 use napi_derive::napi;
 
 use super::convert::{addon_result, AddonResult};
-use super::held_lock::{policy, AcquireRequest};
+use super::held_lock::AcquireRequest;
 use super::thread_end::ThreadEndGuard;
-use super::threads::{in_background, Background, WorkerPool};
+use super::threads::{in_background, policy, Background, WorkerPool};
 use super::{utf8_path, FileText};
 use crate::document::lock::{LockChoice, LockFile};
 use crate::document::operations::load_content;

@@ -11,10 +11,9 @@ use napi_derive::napi;
 use serde::Deserialize;
 
 use super::convert::{addon_result, millis, AddonResult};
-use super::folder::renew_inline;
-use super::held_lock::{allows_inline, policy, AcquireRequest};
+use super::held_lock::{allows_inline, AcquireRequest};
 use super::thread_end::ThreadEndGuard;
-use super::threads::{in_background, Background, WorkerPool};
+use super::threads::{in_background, policy, Background, WorkerPool};
 use crate::content::entry_operation::{EntryOutcome, Operation, WatcherRef};
 use crate::content::record::{WatcherClaim, WatcherRecord};
 use crate::error::{Error, Result};
@@ -182,19 +181,6 @@ impl EntryOperation {
     #[napi(catch_unwind)]
     pub fn has_begun(&self) -> bool {
         *self.queued.phase.lock().unwrap_or_else(PoisonError::into_inner) == OperationPhase::Begun
-    }
-
-    /// Renews the entry of a claim that this process holds in a folder, if the operation is a heartbeat that
-    /// changes no field. Returns false if it has to be applied.
-    #[napi(catch_unwind)]
-    pub fn renew_held(&self, folder: String) -> bool {
-        let request = &self.queued.job;
-        match &request.operation {
-            Operation::Heartbeat(watcher) => {
-                renew_inline(folder.as_ref(), watcher, request.renewed_at())
-            }
-            _ => false,
-        }
     }
 }
 

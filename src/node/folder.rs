@@ -9,9 +9,9 @@ use napi_derive::napi;
 
 use super::convert::{addon_result, AddonResult};
 use super::entries::{text, EntryOperation, QueuedOperation};
-use super::held_lock::{policy, AcquireRequest};
-use super::threads::{in_background, Background, WorkerPool};
-use crate::content::entry_operation::WatcherRef;
+use super::held_lock::AcquireRequest;
+use super::threads::{in_background, policy, Background, WorkerPool};
+use crate::content::entry_operation::{Operation, WatcherRef};
 use crate::content::record::WatcherClaim;
 use crate::error::{Error, Result};
 use crate::folder::layout::FolderPaths;
@@ -55,9 +55,21 @@ pub fn renew_claim(folder: String, id: String, pid: f64, started_at: f64) -> boo
     renew_inline(folder.as_ref(), &WatcherRef::Claim(claim), SystemTime::now())
 }
 
+/// Like [`renew_claim`], for an operation that is a heartbeat and changes no field.
+#[napi(catch_unwind)]
+pub fn renew_held(folder: String, operation: &EntryOperation) -> bool {
+    let request = &operation.queued.job;
+    match &request.operation {
+        Operation::Heartbeat(watcher) => {
+            renew_inline(folder.as_ref(), watcher, request.renewed_at())
+        }
+        _ => false,
+    }
+}
+
 /// Renews an entry on the calling thread: two system calls on an open file, which wait for no process. On a
 /// file system that was slow lately another thread has to do it.
-pub(super) fn renew_inline(folder: &Path, watcher: &WatcherRef, now: SystemTime) -> bool {
+fn renew_inline(folder: &Path, watcher: &WatcherRef, now: SystemTime) -> bool {
     let renew = || matches!(held::renew(folder, watcher, now), Some(Ok(())));
     inline_budget::is_available() && inline_budget::spend(renew)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::held_lock::policy;
+use super::threads::policy;
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::folder::guarded;

@@ -13,7 +13,7 @@ use super::held_folder::{self, LockedFolder};
 use super::panics::contain;
 use super::thread_end::ThreadEndGuard;
 use super::threads::{
-    in_background, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
+    in_background, policy, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
 };
 use super::FileText;
 use crate::document::lock::{DocumentLock, HeldLock, LockRequest};
@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
 use crate::folder::layout::FolderPaths;
-use crate::lock::wait::{LockOptions, ThreadPolicy, Wait, WaitPolicy};
+use crate::lock::wait::{LockOptions, Wait, WaitPolicy};
 use crate::util::byte_order_mark::BYTE_ORDER_MARK;
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
@@ -30,7 +30,8 @@ use crate::util::panic_test::panic_if_asked;
 
 /// A held lock, and what it protects as it was read under the lock.
 enum Locked {
-    File(LockedContent),
+    // Boxed, because what is held is large.
+    File(Box<LockedContent>),
     Folder(Box<LockedFolder>),
 }
 
@@ -50,19 +51,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a call may do on a thread that may wait this way. The files that it replaces are always closed
-/// by another thread: JavaScript waits for the call.
-pub(super) fn policy(waiting: WaitPolicy) -> ThreadPolicy {
-    ThreadPolicy { waiting, defers_close: true }
-}
-
 fn acquire(request: &AcquireRequest, options: &LockOptions, waiting: WaitPolicy) -> Result<Locked> {
     if request.is_folder() {
         let paths = FolderPaths::resolve(request.path.as_ref())?;
         let held = LockedFolder::acquire(paths, options, waiting)?;
         return Ok(Locked::Folder(Box::new(held)));
     }
-    acquire_file(&request.file()?, options, waiting).map(Locked::File)
+    let held = acquire_file(&request.file()?, options, waiting)?;
+    Ok(Locked::File(Box::new(held)))
 }
 
 fn acquire_file(
@@ -423,7 +419,7 @@ fn commit_folder(
 
 fn commit_file(
     shared: &mut Option<Locked>,
-    mut held: LockedContent,
+    mut held: Box<LockedContent>,
     request: &CommitRequest,
 ) -> AddonResult<Option<CommitReport>> {
     let CommitRequest { ref text, durable, keep_old, release } = *request;
@@ -481,7 +477,7 @@ pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<LockHandle> {
     };
     let file = request.file().ok()?;
     let acquire = || acquire_without_blocking(&file, &request.options());
-    inline_budget::spend(acquire).map(|held| LockHandle::new(Locked::File(held)))
+    inline_budget::spend(acquire).map(|held| LockHandle::new(Locked::File(Box::new(held))))
 }
 
 /// Waits for a lock on the calling thread, and takes it.

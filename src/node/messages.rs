@@ -6,7 +6,7 @@ use super::convert::AddonFailure;
 use crate::document::operations::missing;
 use crate::error::Error;
 use crate::files::paths::FilePaths;
-use crate::store::calls;
+use crate::lock::registry_lock;
 use crate::warning::Warning;
 
 /// The failure of a claim without a suffix, if a living watcher has the id.
@@ -18,7 +18,7 @@ pub fn id_taken(path: String, id: String, pid: Option<u32>) -> AddonFailure {
 /// The failure of a call that would hold a folder's lock.
 #[napi(catch_unwind)]
 pub fn no_lock_in_folder(path: String) -> AddonFailure {
-    calls::no_lock_in_folder(path.as_ref()).into()
+    registry_lock::no_lock_in_folder(path.as_ref()).into()
 }
 
 /// The failure of a heartbeat whose entry was removed, or is another watcher's by now.

@@ -136,19 +136,7 @@ pub fn with_registry_lock<T, E: From<Error>>(
     options: &LockOptions,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    let path = path.as_ref();
-    if is_folder(path) {
-        return Err(no_lock_in_folder(path).into());
-    }
-    update::with_file_lock(path, options, body)
-}
-
-/// The error of a caller that wants to keep a folder as it is for a while.
-pub(crate) fn no_lock_in_folder(path: &Path) -> Error {
-    let reason =
-        "in a folder watchers enter and renew themselves without its lock, so no lock keeps it as \
-                  it is; change it by an update, or use a registry file";
-    Error::Unsupported { path: path.to_path_buf(), reason: reason.to_owned() }
+    update::with_file_lock(path.as_ref(), options, body)
 }
 
 /// Adds a watcher's entry. Replaces the entry that has its id, whichever watcher that belongs to.

@@ -96,7 +96,7 @@ const readKnownRegistry = async (registryPath: string): Promise<RegistryV1> => {
 	const store = await registryStore()
 	const { registry, warnings } = await store.readRegistry(registryPath)
 	const newer = warnings.find(({ code }) => code === 'UNSUPPORTED_VERSION')
-	if (newer) throw new store.RegistryError(newer.code, newer.message, { path: registryPath })
+	if (newer) throw new store.RegistryError('UNSUPPORTED_VERSION', newer.message, { path: registryPath })
 	return registry as RegistryV1
 }
 
