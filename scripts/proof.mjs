@@ -12,6 +12,8 @@ const model = (...args) => [
 	...args,
 ]
 
+const page = 'docs/concepts/proof.md'
+
 /**
  * What is run, in this order. `short` is what the gate runs and `long` is all of it: each a list of
  * commands, every one an array of a program and its arguments.
@@ -25,8 +27,8 @@ const parts = [
 	{
 		name: 'model',
 		covers: 'every order of the steps of 2 and 3 processes, in a model',
-		short: [model('check')],
-		long: [model('check', '--long')],
+		short: [model('check'), model('page', page)],
+		long: [model('check', '--long'), model('page', page)],
 	},
 ]
 
