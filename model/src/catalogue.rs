@@ -369,15 +369,16 @@ pub fn demonstrations() -> Vec<(Limit, Configuration)> {
         ..of("", "", files, roles)
     };
     let beside_older = |start, budget| small(Files::HARD_LINK, &[Sync, Older], start, budget);
-    let documents = small(Files::HARD_LINK, &[Document, Document], Unused, deletion);
+    let documents = Configuration {
+        updates: 2,
+        ..small(Files::HARD_LINK, &[Document, Document], Unused, deletion)
+    };
     let elsewhere = Configuration {
         first_use: true,
         ..small(Files::HARD_LINK, &[DocumentElsewhere, Sync], Unused, NOTHING)
     };
-    let hosts = Configuration {
-        other_hosts: true,
-        ..small(Files::NO_LOCKS, &[Sync, Sync], Used, forward)
-    };
+    let hosts =
+        Configuration { other_hosts: true, ..small(Files::NO_LOCKS, &[Sync, Sync], Used, forward) };
     vec![
         (Limit::CommitWindow, beside_older(Used, forward)),
         (Limit::ReleaseWindow, beside_older(Used, forward)),

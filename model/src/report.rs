@@ -104,7 +104,9 @@ fn process(pid: u8) -> char {
 pub fn describe(action: Action) -> String {
     match action {
         Action::Step(pid, step) => format!("{}  {}", process(pid), step.name()),
-        Action::Queue(pid) => format!("{}  kernel_queue::serve_next (the waiting thread)", process(pid)),
+        Action::Queue(pid) => {
+            format!("{}  kernel_queue::serve_next (the waiting thread)", process(pid))
+        }
         Action::Refresh(pid) => format!("{}  lockfile::refresh", process(pid)),
         Action::Submit(pid) => format!("{}  one more update is asked for", process(pid)),
         Action::Abort(pid) => format!("{}  an update is cancelled", process(pid)),
@@ -136,7 +138,8 @@ pub fn page(path: &str, writes: bool) -> bool {
     let (part, tail) = rest.split_once(END).expect("that part has an end");
     let (made, is_complete) = made_part();
     if writes {
-        fs::write(path, format!("{head}{BEGIN}{made}{END}{tail}")).expect("the page can be written");
+        fs::write(path, format!("{head}{BEGIN}{made}{END}{tail}"))
+            .expect("the page can be written");
         return is_complete;
     }
     let is_good = is_complete && part == made;
@@ -207,8 +210,10 @@ mod tests {
             if module == "older_argus" {
                 continue;
             }
-            let has_function = |text: &str| text.contains(&format!("fn {function}("))
-                || text.contains(&format!("fn {function}<"));
+            let has_function = |text: &str| {
+                text.contains(&format!("fn {function}("))
+                    || text.contains(&format!("fn {function}<"))
+            };
             let is_there = modules.iter().any(|(name, text)| name == module && has_function(text));
             assert!(is_there, "{}", step.name());
         }

@@ -9,6 +9,7 @@ macro_rules! steps {
         }
 
         impl Step {
+            #[cfg(test)]
             pub const ALL: &'static [Step] = &[$(Step::$step,)*];
 
             pub fn name(self) -> &'static str {

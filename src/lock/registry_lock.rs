@@ -142,7 +142,9 @@ impl RegistryLock {
                         // away lockfiles beside the holder of the next guard. A lockfile that it put
                         // back after that holder's release would keep it waiting for no process.
                         let guard = lock.guard.as_ref();
-                        if guard.map_or(Ok(false), |guard| guard.is_in_place(paths).map(|at| !at))? {
+                        if guard
+                            .map_or(Ok(false), |guard| guard.is_in_place(paths).map(|at| !at))?
+                        {
                             break;
                         }
                     }

@@ -287,7 +287,9 @@ fn remove_stale_without_guard(
         Ok(()) => {}
         // Files can't have two names here either, so that the check by `remove_stale` has to
         // suffice.
-        Err(error) if sys::links_unsupported(&error) => return remove_stale(paths, found).map(Some),
+        Err(error) if sys::links_unsupported(&error) => {
+            return remove_stale(paths, found).map(Some)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(false)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return Ok(remove_abandoned_claim(&claim, stale_after).then_some(false));
