@@ -12,10 +12,6 @@ const model = (...args) => [
 	...args,
 ]
 
-const modelTests = [
-	...['cargo', 'test', '--quiet', '--locked', '--profile', 'proof'],
-	...['-p', 'argus-registry-model'],
-]
 const page = 'docs/concepts/proof.md'
 
 /**
@@ -31,8 +27,8 @@ const parts = [
 	{
 		name: 'model',
 		covers: 'every order of the steps of 2 and 3 processes, in a model',
-		short: [modelTests, model('check'), model('page', page)],
-		long: [modelTests, model('check', '--long'), model('page', page)],
+		short: [model('check'), model('page', page)],
+		long: [model('check', '--long'), model('page', page)],
 	},
 ]
 

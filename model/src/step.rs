@@ -9,7 +9,6 @@ macro_rules! steps {
         }
 
         impl Step {
-            #[cfg(test)]
             pub const ALL: &'static [Step] = &[$(Step::$step,)*];
 
             pub fn name(self) -> &'static str {
@@ -23,7 +22,7 @@ macro_rules! steps {
 
 steps! {
     // Taking the guard.
-    OpenGuard = "guard::open",
+    OpenGuard = "guard::open_guard",
     CreateGuard = "kernel_lock::create_like::create",
     LinkGuard = "kernel_lock::create_like::link",
     RemoveGuardTemp = "kernel_lock::create_like::remove_temp",
