@@ -140,6 +140,7 @@ pub fn page(path: &str, writes: bool) -> bool {
     let (part, tail) = rest.split_once(END).expect("that part has an end");
     let (made, is_complete) = made_part();
     if writes {
+        #[allow(clippy::disallowed_methods, reason = "a page in a working copy is no shared file")]
         fs::write(path, format!("{head}{BEGIN}{made}{END}{tail}"))
             .expect("the page can be written");
         return is_complete;
