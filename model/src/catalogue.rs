@@ -355,3 +355,40 @@ pub fn all() -> Vec<Configuration> {
         },
     ]
 }
+
+/// For each limit a small configuration that meets it, from which the page's order comes.
+pub fn demonstrations() -> Vec<(Limit, Configuration)> {
+    use Start::*;
+    let forward = Budget { clock_forward: 1, ..NOTHING };
+    let crash = Budget { crashes: 1, ..NOTHING };
+    let deletion = Budget { deletions: 1, ..NOTHING };
+    let small = |files, roles: &[Role], start, budget| Configuration {
+        updates: 1,
+        starts: vec![start],
+        budget,
+        ..of("", "", files, roles)
+    };
+    let beside_older = |start, budget| small(Files::HARD_LINK, &[Sync, Older], start, budget);
+    let documents = Configuration {
+        updates: 2,
+        ..small(Files::HARD_LINK, &[Document, Document], Unused, deletion)
+    };
+    let elsewhere = Configuration {
+        first_use: true,
+        ..small(Files::HARD_LINK, &[DocumentElsewhere, Sync], Unused, NOTHING)
+    };
+    let hosts =
+        Configuration { other_hosts: true, ..small(Files::NO_LOCKS, &[Sync, Sync], Used, forward) };
+    vec![
+        (Limit::CommitWindow, beside_older(Used, forward)),
+        (Limit::ReleaseWindow, beside_older(Used, forward)),
+        (Limit::LeftoverDeleted, beside_older(AbandonedByOlder, NOTHING)),
+        (Limit::MovedAside, beside_older(AbandonedByOlder, crash)),
+        (Limit::OlderHasNoFence, beside_older(Used, forward)),
+        (Limit::JudgedByAge, hosts),
+        (Limit::ClearedTwice, small(Files::NEITHER, &[Sync, Sync], KilledHolder, NOTHING)),
+        (Limit::LockFileDeleted, documents),
+        (Limit::GuardDeleted, small(Files::SEPARATE, &[Sync, Sync], KilledHolder, deletion)),
+        (Limit::TwoKinds, elsewhere),
+    ]
+}

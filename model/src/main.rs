@@ -22,7 +22,7 @@ const USAGE: &str = "argus-registry-model COMMAND
 
   check [--long] [NAME]   explores all configurations, or those whose name begins so
   mutations               leaves out each check of the protocol in turn
-  page                    prints what docs/concepts/proof.md has of the model";
+  page [--write] FILE     compares the page with what the model says, or writes it";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -32,7 +32,8 @@ fn main() -> ExitCode {
         ["check", "--long"] => report::check(true, ""),
         ["check", name] | ["check", "--long", name] => report::check(true, name),
         ["mutations"] => report::mutations(),
-        ["page"] => report::page(),
+        ["page", path] => report::page(path, false),
+        ["page", "--write", path] => report::page(path, true),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

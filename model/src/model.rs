@@ -436,8 +436,11 @@ fn names(state: &State) -> Names {
     (at(Name::Guard), at(Name::Lockfile), at(Name::Registry), at(Name::LockFile))
 }
 
+/// Whether a property holds in a state.
+type Holds = fn(&Configuration, &State) -> bool;
+
 /// The properties, in the words of the invariants.
-pub const PROPERTIES: &[(&str, fn(&Configuration, &State) -> bool)] = &[
+pub const PROPERTIES: &[(&str, Holds)] = &[
     ("one holder", |_, state| !state.has_violation(Violation::TwoHolders)),
     ("nothing acknowledged is lost", |_, state| state.missing() & !state.excused == 0),
     ("an update that failed left no trace", |_, state| {

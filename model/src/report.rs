@@ -1,13 +1,16 @@
 //! What is printed: a line for each configuration, the shortest orders, and the page's part.
 
+use std::fs;
+use std::path::PathBuf;
 use std::thread;
+use std::time::Instant;
 
 use crate::catalogue;
 use crate::configuration::Configuration;
 use crate::explore::{explore, Found, Trace};
 use crate::model::Action;
 use crate::mutations;
-use crate::state::Limit;
+use crate::step::Step;
 
 fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
@@ -103,7 +106,9 @@ fn process(pid: u8) -> char {
 pub fn describe(action: Action) -> String {
     match action {
         Action::Step(pid, step) => format!("{}  {}", process(pid), step.name()),
-        Action::Queue(pid) => format!("{}  kernel_queue::serve_next", process(pid)),
+        Action::Queue(pid) => {
+            format!("{}  kernel_queue::serve_next (the waiting thread)", process(pid))
+        }
         Action::Refresh(pid) => format!("{}  lockfile::refresh", process(pid)),
         Action::Submit(pid) => format!("{}  one more update is asked for", process(pid)),
         Action::Abort(pid) => format!("{}  an update is cancelled", process(pid)),
@@ -123,53 +128,89 @@ pub fn describe(action: Action) -> String {
     }
 }
 
-/// The part of docs/concepts/proof.md that comes from the model.
-pub fn page() -> bool {
-    let mut shortest: Vec<(Limit, Configuration, Trace)> = Vec::new();
-    println!(
-        "### Configurations\n\n| configuration | what it covers | limits it meets |\n|---|---|---|"
+/// What begins and ends the page's part that comes from the model.
+const BEGIN: &str = "<!-- made by `npm run proof:page` -->\n";
+const END: &str = "<!-- end -->";
+
+/// Compares the page with what the model says, or writes it.
+pub fn page(path: &str, writes: bool) -> bool {
+    let started = Instant::now();
+    let page = fs::read_to_string(path).expect("the page can be read");
+    let (head, rest) = page.split_once(BEGIN).expect("the page has a part of the model's");
+    let (part, tail) = rest.split_once(END).expect("that part has an end");
+    let (made, is_complete) = made_part();
+    if writes {
+        #[allow(clippy::disallowed_methods, reason = "a page in a working copy is no shared file")]
+        fs::write(path, format!("{head}{BEGIN}{made}{END}{tail}"))
+            .expect("the page can be written");
+        return is_complete;
+    }
+    let is_good = is_complete && part == made;
+    let unknown = steps_without_a_function();
+    row("the steps are functions of the source", "src/", 0.0, unknown.len(), &unknown.join(", "));
+    let seconds = started.elapsed().as_secs_f64();
+    let detail = "docs/concepts/proof.md is not what `npm run proof:page` makes";
+    row("the page shows what the model finds", path, seconds, usize::from(!is_good), detail);
+    is_good && unknown.is_empty()
+}
+
+/// The steps whose names are not those of a module of the source and of a function in it.
+fn steps_without_a_function() -> Vec<&'static str> {
+    let mut modules = Vec::new();
+    let mut folders = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../src"))];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the source can be read") {
+            let path = entry.expect("the source can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let text = fs::read_to_string(&path).expect("the source can be read");
+                modules.push((path.file_stem().expect("it has a name").to_owned(), text));
+            }
+        }
+    }
+    let is_known = |name: &str| {
+        let mut parts = name.split("::");
+        let (Some(module), Some(function)) = (parts.next(), parts.next()) else { return true };
+        let starts = [format!("fn {function}("), format!("fn {function}<")];
+        modules
+            .iter()
+            .any(|(found, text)| found == module && starts.iter().any(|start| text.contains(start)))
+    };
+    let names = Step::ALL.iter().map(|step| step.name());
+    names.filter(|name| !name.starts_with("older_argus::") && !is_known(name)).collect()
+}
+
+/// The part of the page, and whether the model has found everything that it shows.
+fn made_part() -> (String, bool) {
+    let mut text = String::from(
+        "\n### Configurations\n\n| configuration | what it covers | limits it meets |\n|---|---|---|\n",
     );
     for configuration in catalogue::all() {
         let limits: Vec<String> =
             configuration.limits.iter().map(|limit| format!("`{limit:?}`")).collect();
         let long = if configuration.long_only { " (`--long`)" } else { "" };
-        println!(
-            "| {}{long} | {} | {} |",
-            configuration.name,
-            configuration.covers,
-            limits.join(", ")
-        );
-        if configuration.long_only && !configuration.limits.contains(&Limit::GuardDeleted) {
-            continue;
-        }
-        if configuration.limits.is_empty() {
-            continue;
-        }
-        // One thread, so that the order is the shortest, and the same each time.
-        let found = explore(&configuration, 1);
-        for (limit, trace) in found.limits {
-            let known = shortest.iter().position(|(known, ..)| *known == limit);
-            match known {
-                Some(place) if shortest[place].2.actions.len() <= trace.actions.len() => {}
-                Some(place) => shortest[place] = (limit, configuration.clone(), trace),
-                None => shortest.push((limit, configuration.clone(), trace)),
-            }
-        }
+        let (name, covers) = (configuration.name, configuration.covers);
+        text += &format!("| {name}{long} | {covers} | {} |\n", limits.join(", "));
     }
-    println!("\n### Without each check\n\n| left out | where it is | what is not true any more |\n|---|---|---|");
-    let mut is_good = true;
+    text += "\n### Without each check\n\n| left out | where it is | what is not true any more |\n|---|---|---|\n";
+    let mut is_complete = true;
     for check in mutations::all() {
         let found = check.explore(1);
         let first = found.broken.first().map_or("nothing", |(name, _)| name);
-        is_good &= !found.broken.is_empty();
-        println!("| {} | `{}` | {first} |", check.what, check.place);
+        is_complete &= !found.broken.is_empty();
+        text += &format!("| {} | `{}` | {first} |\n", check.what, check.place);
     }
-    println!("\n### The known limits, in the fewest steps");
-    shortest.sort_by_key(|(limit, ..)| *limit);
-    for (limit, configuration, trace) in shortest {
-        println!("\n#### {limit:?}\n\n{}\n", limit.meaning());
-        println!("Found in \"{}\", {} actions.\n", configuration.name, trace.actions.len());
-        println!("```text\n{}\n```", order(&trace));
+    text += "\n### The known limits, in the fewest steps\n";
+    for (limit, configuration) in catalogue::demonstrations() {
+        // One thread, so that the order is the shortest, and always that one.
+        let found = explore(&configuration, 1);
+        let Some((_, trace)) = found.limits.iter().find(|(shown, _)| *shown == limit) else {
+            is_complete = false;
+            continue;
+        };
+        text += &format!("\n#### {limit:?}\n\n{}\n\n", limit.meaning());
+        text += &format!("```text\n{}\n```\n", order(trace));
     }
-    is_good
+    (text + "\n", is_complete)
 }

@@ -196,8 +196,9 @@ impl Limit {
     pub fn meaning(self) -> &'static str {
         match self {
             Limit::CommitWindow => {
-                "An older argus takes the lockfile away between the last check and the rename. An \
-                 acknowledged update is lost, and the release tells the caller."
+                "An older argus deletes the lockfile between the last check and the rename: it takes it \
+                 for stale, had looked at a stale one before, or releases its own, which was taken over. \
+                 An acknowledged update is lost, and the release tells the caller."
             }
             Limit::ReleaseWindow => {
                 "The lockfile is taken away between the look and the deletion of a release, which then \
