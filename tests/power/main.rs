@@ -78,7 +78,7 @@ fn judge(scenario: &Scenario, recording: &Recording, file_system: FileSystem, fo
     found.states += states.len();
     for state in &states {
         for violation in check::check(recording, state) {
-            match check::expected(operation, file_system, state, &violation) {
+            match check::expected(operation, state, &violation) {
                 Some(reason) => *found.expected.entry(reason).or_default() += 1,
                 None => found.violations.push(format!(
                     "{operation} after {prepared} on {}: {violation}: {state}",
