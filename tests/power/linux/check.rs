@@ -11,8 +11,8 @@ use argus_registry::{
 };
 use tempfile::TempDir;
 
-use crate::recorder::{Inode, Recording};
-use crate::states::State;
+use super::recorder::{Inode, Recording};
+use super::states::State;
 
 const NAME: &str = "registry.json";
 const GUARD: &str = "registry.json.guard";
