@@ -28,7 +28,7 @@ const run = (what, command, args, env = {}) => {
 	step(what, status === 0)
 }
 
-run('rustfmt', 'cargo', ['fmt', '--check'])
+run('rustfmt', 'cargo', ['fmt', '--all', '--check'])
 run('clippy', 'cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings'])
 run('clippy, all but the addon', 'cargo', [
 	'clippy',
@@ -46,6 +46,16 @@ run('clippy, addon', 'cargo', [
 	'--lib',
 	'--features',
 	'node',
+	'--',
+	'-D',
+	'warnings',
+])
+run('clippy, model', 'cargo', [
+	'clippy',
+	'--locked',
+	'--all-targets',
+	'-p',
+	'argus-registry-model',
 	'--',
 	'-D',
 	'warnings',

@@ -14,6 +14,12 @@ const model = (...args) => [
 
 const node = (...args) => [process.execPath, ...args]
 
+const modelTests = [
+	...['cargo', 'test', '--quiet', '--locked', '--profile', 'proof'],
+	...['-p', 'argus-registry-model'],
+]
+const page = 'docs/concepts/proof.md'
+
 /**
  * What is run, in this order. `short` is what the gate runs and `long` is all of it: each a list of
  * commands, every one an array of a program and its arguments.
@@ -27,8 +33,8 @@ const parts = [
 	{
 		name: 'model',
 		covers: 'every order of the steps of 2 and 3 processes, in a model',
-		short: [model('check')],
-		long: [model('check', '--long')],
+		short: [modelTests, model('check'), model('page', page)],
+		long: [modelTests, model('check', '--long'), model('page', page)],
 	},
 	{
 		name: 'faults',

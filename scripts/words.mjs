@@ -15,6 +15,7 @@ const SEARCHED = [
 	'index.d.ts',
 	'docs',
 	'tests',
+	'model',
 	'__test__',
 	'examples',
 	'scripts',

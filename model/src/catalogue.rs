@@ -128,9 +128,8 @@ pub fn all() -> Vec<Configuration> {
             )
         },
         Configuration {
-            starts: vec![Used, AbandonedByOlder],
+            starts: vec![AbandonedByOlder],
             updates: 1,
-            budget: Budget { clock_forward: 1, ..NOTHING },
             limits: vec![
                 Limit::CommitWindow,
                 Limit::ReleaseWindow,
@@ -140,6 +139,25 @@ pub fn all() -> Vec<Configuration> {
             ],
             ..of(
                 "beside two older argus",
+                "1 sync and 2 older, 1 update each, that meet an abandoned lockfile",
+                Files::HARD_LINK,
+                &[Sync, Older, Older],
+            )
+        },
+        Configuration {
+            starts: vec![Used, AbandonedByOlder],
+            updates: 1,
+            budget: Budget { clock_forward: 1, ..NOTHING },
+            long_only: true,
+            limits: vec![
+                Limit::CommitWindow,
+                Limit::ReleaseWindow,
+                Limit::LeftoverDeleted,
+                Limit::MovedAside,
+                Limit::OlderHasNoFence,
+            ],
+            ..of(
+                "beside two older argus, clock forward",
                 "1 sync and 2 older, 1 update each; clock forward",
                 Files::HARD_LINK,
                 &[Sync, Older, Older],
@@ -167,23 +185,48 @@ pub fn all() -> Vec<Configuration> {
             )
         },
         Configuration {
+            starts: vec![Used, KilledHolder],
+            updates: 1,
+            budget: Budget { deletions: 1, ..NOTHING },
+            limits: vec![Limit::GuardDeleted],
+            ..of(
+                "separate lockfile, deleted guard",
+                "2 sync, 1 update each; another program deletes the guard",
+                Files::SEPARATE,
+                &[Sync, Sync],
+            )
+        },
+        Configuration {
             starts: vec![Unused, Used, KilledHolder, AbandonedByOlder],
-            budget: Budget { deletions: 1, ..crash_and_clock },
+            budget: crash_and_clock,
             ..of(
                 "separate lockfile",
-                "2 sync; another program deletes the guard; a kill, clock forward",
+                "2 sync; a kill, clock forward",
                 Files::SEPARATE,
                 &[Sync, Sync],
             )
         },
         Configuration {
             starts: vec![Used, KilledHolder, AbandonedByOlder],
-            updates: 1,
             budget: crash_and_clock,
+            updates: 1,
             limits: older_limits.clone(),
             ..of(
                 "separate lockfile, beside an older argus",
-                "2 sync and 1 older, 1 update each; a kill, clock forward",
+                "1 sync and 1 older, 1 update each; a kill, clock forward",
+                Files::SEPARATE,
+                &[Sync, Older],
+            )
+        },
+        Configuration {
+            starts: vec![KilledHolder, AbandonedByOlder],
+            updates: 1,
+            long_only: true,
+            budget: Budget { clock_forward: 1, ..NOTHING },
+            limits: older_limits.clone(),
+            ..of(
+                "separate lockfile, three processes beside an older argus",
+                "2 sync and 1 older, 1 update each; clock forward",
                 Files::SEPARATE,
                 &[Sync, Sync, Older],
             )
@@ -221,12 +264,11 @@ pub fn all() -> Vec<Configuration> {
             )
         },
         Configuration {
-            starts: vec![Used, KilledHolder],
+            starts: vec![KilledHolder],
             updates: 1,
-            budget: crash,
             ..of(
                 "no kernel locks, three processes",
-                "3 sync on one host, 1 update each; a kill",
+                "3 sync on one host, 1 update each, that meet a killed one's lockfile",
                 Files::NO_LOCKS,
                 &[Sync, Sync, Sync],
             )
@@ -236,7 +278,7 @@ pub fn all() -> Vec<Configuration> {
             updates: 1,
             budget: Budget { clock_forward: 1, ..NOTHING },
             other_hosts: true,
-            limits: vec![Limit::CommitWindow, Limit::JudgedByAge, Limit::ReleaseWindow],
+            limits: vec![Limit::JudgedByAge, Limit::ReleaseWindow],
             ..of(
                 "no kernel locks, two hosts",
                 "2 sync that can't judge each other, 1 update each; clock forward (or frozen)",
@@ -247,13 +289,13 @@ pub fn all() -> Vec<Configuration> {
         Configuration {
             starts: vec![Used, KilledHolder],
             updates: 1,
-            budget: crash_and_clock,
+            budget: crash,
             limits: vec![Limit::ClearedTwice],
             ..of(
                 "neither kernel locks nor second names",
-                "3 sync on one host, 1 update each; a kill, clock forward",
+                "2 sync on one host, 1 update each; a kill",
                 Files::NEITHER,
-                &[Sync, Sync, Sync],
+                &[Sync, Sync],
             )
         },
         Configuration {
@@ -311,5 +353,42 @@ pub fn all() -> Vec<Configuration> {
                 &[DocumentElsewhere, Sync, Sync],
             )
         },
+    ]
+}
+
+/// For each limit a small configuration that meets it, from which the page's order comes.
+pub fn demonstrations() -> Vec<(Limit, Configuration)> {
+    use Start::*;
+    let forward = Budget { clock_forward: 1, ..NOTHING };
+    let crash = Budget { crashes: 1, ..NOTHING };
+    let deletion = Budget { deletions: 1, ..NOTHING };
+    let small = |files, roles: &[Role], start, budget| Configuration {
+        updates: 1,
+        starts: vec![start],
+        budget,
+        ..of("", "", files, roles)
+    };
+    let beside_older = |start, budget| small(Files::HARD_LINK, &[Sync, Older], start, budget);
+    let documents = Configuration {
+        updates: 2,
+        ..small(Files::HARD_LINK, &[Document, Document], Unused, deletion)
+    };
+    let elsewhere = Configuration {
+        first_use: true,
+        ..small(Files::HARD_LINK, &[DocumentElsewhere, Sync], Unused, NOTHING)
+    };
+    let hosts =
+        Configuration { other_hosts: true, ..small(Files::NO_LOCKS, &[Sync, Sync], Used, forward) };
+    vec![
+        (Limit::CommitWindow, beside_older(Used, forward)),
+        (Limit::ReleaseWindow, beside_older(Used, forward)),
+        (Limit::LeftoverDeleted, beside_older(AbandonedByOlder, NOTHING)),
+        (Limit::MovedAside, beside_older(AbandonedByOlder, crash)),
+        (Limit::OlderHasNoFence, beside_older(Used, forward)),
+        (Limit::JudgedByAge, hosts),
+        (Limit::ClearedTwice, small(Files::NEITHER, &[Sync, Sync], KilledHolder, NOTHING)),
+        (Limit::LockFileDeleted, documents),
+        (Limit::GuardDeleted, small(Files::SEPARATE, &[Sync, Sync], KilledHolder, deletion)),
+        (Limit::TwoKinds, elsewhere),
     ]
 }

@@ -129,16 +129,10 @@ impl Configuration {
         1 << (pid * 2 + number)
     }
 
-    pub fn lock_name(&self, pid: Pid) -> Name {
-        match self.role(pid) {
-            Role::Document | Role::DocumentElsewhere => Name::LockFile,
-            _ => Name::Guard,
-        }
-    }
-
     fn process(&self, pid: Pid) -> Process {
         let role = self.role(pid);
         let step = match role {
+            Role::Sync if self.without(Mutation::SweepUnderLock) => Step::ListTemps,
             Role::Sync | Role::Async => Step::OpenGuard,
             Role::AfterReboot => Step::Reboot,
             Role::Doctor => Step::Survey,

@@ -8,11 +8,10 @@ use crate::configuration::Configuration;
 use crate::model::{Action, PROPERTIES};
 use crate::state::{Limit, State};
 
-/// One order of actions, which leads from an initial state to the one that shows something.
+/// One order of actions, which leads from an initial state to one that shows something.
 pub struct Trace {
     pub start: State,
     pub actions: Vec<Action>,
-    pub end: State,
 }
 
 pub struct Found {
@@ -62,8 +61,7 @@ pub fn explore(configuration: &Configuration, threads: usize) -> Found {
     for (name, path) in checker.discoveries() {
         let states: Vec<(State, Option<Action>)> = path.into_vec();
         let actions = states.iter().filter_map(|(_, action)| *action).collect();
-        let (first, last) = (&states[0].0, &states[states.len() - 1].0);
-        let trace = Trace { start: first.clone(), actions, end: last.clone() };
+        let trace = Trace { start: states[0].0.clone(), actions };
         let limit = Limit::ALL.iter().find(|limit| format!("{limit:?}") == name);
         match limit {
             // A limit may have the name of no property.

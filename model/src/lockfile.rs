@@ -3,7 +3,7 @@
 use crate::configuration::Mutation;
 use crate::file_system::{Content, Name};
 use crate::process::Actor;
-use crate::state::Limit;
+use crate::state::{Limit, Violation};
 use crate::step::Step;
 
 impl Actor<'_> {
@@ -59,6 +59,10 @@ impl Actor<'_> {
                 self.fs().set(Name::LockfileTemp(pid), None);
                 let next = match (self.configuration.files.second_names, self.this().linked) {
                     (false, _) => CreateLockfileInPlace,
+                    // The temp file was removed as a dead process's.
+                    (true, false) if self.state.fs.at(Name::Lockfile).is_none() => {
+                        CreateLockfileTemp
+                    }
                     (true, true) => OpenCreated,
                     (true, false) => FindLockfile,
                 };
@@ -109,6 +113,9 @@ impl Actor<'_> {
                     name.is_temp() && (!is_young || self.without(Mutation::SweepAge))
                 });
                 let temps = temps.map(|(name, _)| *name).collect();
+                if self.without(Mutation::SweepAge) && self.lists_a_live_ones_temp() {
+                    self.state.violate(Violation::LostWithoutCause);
+                }
                 self.me().temps = temps;
                 self.swept();
             }
@@ -136,6 +143,15 @@ impl Actor<'_> {
         if let Some(owner) = self.state.processes.get_mut(usize::from(pid)) {
             owner.is_taken = true;
         }
+    }
+
+    /// Whether there is a young temp file of another live process.
+    fn lists_a_live_ones_temp(&self) -> bool {
+        let fs = &self.state.fs;
+        fs.names().iter().any(|(name, ino)| match name {
+            Name::LockfileTemp(pid) => *pid != self.pid && !fs.is_old(fs.inode(*ino).linked),
+            _ => false,
+        })
     }
 
     fn swept(&mut self) {

@@ -1,4 +1,4 @@
-//! Checks a model of the protocol.
+//! Checks a model of argus-registry's protocol: all orders of the steps of a few processes.
 
 mod catalogue;
 mod commit;
@@ -9,42 +9,39 @@ mod file_system;
 mod guard;
 mod lockfile;
 mod model;
+mod mutations;
 mod process;
+mod report;
 mod stale_lockfile;
 mod state;
 mod step;
 
-fn main() {
-    let only = std::env::args().nth(1);
-    for configuration in catalogue::all() {
-        if only.as_ref().is_some_and(|only| only != configuration.name)
-            || (only.is_none() && configuration.long_only)
-        {
-            continue;
+use std::process::ExitCode;
+
+const USAGE: &str = "argus-registry-model COMMAND
+
+  check [--long] [NAME]   explores all configurations, or those whose name begins so
+  mutations               leaves out each check of the protocol in turn
+  page [--write] FILE     compares the page with what the model says, or writes it";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let is_good = match args.as_slice() {
+        ["check"] => report::check(false, ""),
+        ["check", "--long"] => report::check(true, ""),
+        ["check", name] | ["check", "--long", name] => report::check(true, name),
+        ["mutations"] => report::mutations(),
+        ["page", path] => report::page(path, false),
+        ["page", "--write", path] => report::page(path, true),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
         }
-        let found = explore::explore(&configuration, 2);
-        println!(
-            "{}: {} states, depth {}, {:?}: {:?}",
-            configuration.name,
-            found.states,
-            found.depth,
-            found.time,
-            found.surprises(&configuration)
-        );
-        for (name, trace) in &found.broken {
-            println!("  {name}: start {:?}", trace.start.fs.names());
-            for action in &trace.actions {
-                println!("     {action:?}");
-            }
-            println!("    end {:?}", trace.end);
-        }
-        if only.is_some() {
-            for (name, trace) in &found.limits {
-                println!("  {name:?}: start {:?}", trace.start.fs.names());
-                for action in &trace.actions {
-                    println!("     {action:?}");
-                }
-            }
-        }
+    };
+    if is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }

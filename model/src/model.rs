@@ -354,7 +354,7 @@ impl Configuration {
                 None => true,
                 Some(actor) => match self.role(actor) {
                     Role::Older => true,
-                    _ => self.is_known_to_be_taken(state, actor),
+                    _ => self.is_known_to_be_taken(state, actor, pid),
                 },
             };
             state.processes[usize::from(pid)].is_taken |= by_another;
@@ -362,12 +362,14 @@ impl Configuration {
     }
 
     /// Whether a process of this library may have taken a live one's lockfile by a known limit.
-    fn is_known_to_be_taken(&self, state: &mut State, actor: Pid) -> bool {
+    fn is_known_to_be_taken(&self, state: &mut State, actor: Pid, holder: Pid) -> bool {
         if state.has(Limit::ReleaseWindow) || state.has(Limit::JudgedByAge) {
             return true;
         }
-        let guard = state.processes[usize::from(actor)].guard;
-        if self.files.kernel_locks && self.mutation.is_none() && guard != state.fs.at(Name::Guard) {
+        let is_deleted = [actor, holder]
+            .iter()
+            .any(|pid| state.processes[usize::from(*pid)].guard != state.fs.at(Name::Guard));
+        if self.files.kernel_locks && self.mutation.is_none() && is_deleted {
             state.note(Limit::GuardDeleted);
             return true;
         }
@@ -410,7 +412,8 @@ impl Configuration {
     /// Whether every process has come to its end, or still can.
     fn is_stuck(&self, state: &State) -> bool {
         // A lockfile that was put back after its holder had given it up (known limits).
-        if state.has(Limit::JudgedByAge) {
+        let limits = [Limit::JudgedByAge, Limit::ClearedTwice, Limit::GuardDeleted];
+        if !self.files.lockfile_is_guard && limits.iter().any(|limit| state.has(*limit)) {
             return false;
         }
         let waits =

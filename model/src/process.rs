@@ -76,7 +76,7 @@ impl Actor<'_> {
             FindLockfile | OpenFound | JudgeFound | DateFound | LookAtStale | MoveAside
             | LookAside | LinkBack | LookBeforeRenameBack | RenameBack | RemoveAside | Claim
             | LookAtClaim | RemoveOwnersTemp | RemoveClaim | RemoveAbandonedClaim
-            | PollLockfile => self.stale_lockfile_step(),
+            | PollLockfile | CheckGuardAgain => self.stale_lockfile_step(),
             ReadOld | FirstCheck | CreateTemp | WriteTemp | SyncTemp | LastCheck | Rename
             | SyncFolder | RemoveOwnTemp | LookBeforeRemove | RemoveLockfile
             | FirstDocumentCheck | LastDocumentCheck => self.commit_step(),

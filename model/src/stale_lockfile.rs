@@ -59,7 +59,8 @@ pub fn judge(
 pub fn poll_finds_news(configuration: &Configuration, state: &State, pid: Pid) -> bool {
     let guard = state.processes[usize::from(pid)].guard;
     let Some(ino) = state.fs.at(Name::Lockfile) else { return true };
-    if guard == Some(ino) {
+    let is_replaced = guard.is_some() && state.fs.at(Name::Guard) != guard;
+    if guard == Some(ino) || is_replaced {
         return true;
     }
     let modified = state.fs.inode(ino).modified;
@@ -120,7 +121,17 @@ impl Actor<'_> {
                 if let Some(found) = &mut self.me().found {
                     found.opened = false;
                 }
-                self.retry_lockfile();
+                match self.this().guard {
+                    Some(_) => self.go(CheckGuardAgain),
+                    None => self.retry_lockfile(),
+                }
+            }
+            CheckGuardAgain => {
+                let is_in_place = self.state.fs.at(Name::Guard) == self.this().guard;
+                match is_in_place {
+                    true => self.retry_lockfile(),
+                    false => self.go(UnlockGuard),
+                }
             }
             LookAtStale => match self.identity(Name::Lockfile) == Some(self.judged()) {
                 true => self.go(MoveAside),
@@ -133,6 +144,9 @@ impl Actor<'_> {
             LookAside => {
                 let is_judged = self.identity(Name::Aside(pid)) == Some(self.judged());
                 self.me().linked = is_judged;
+                if !is_judged && !files.second_names && !files.kernel_locks {
+                    self.note(Limit::ClearedTwice);
+                }
                 let next =
                     match (is_judged || self.without(Mutation::MovedAside), files.second_names) {
                         (true, _) => RemoveAside,
@@ -157,7 +171,7 @@ impl Actor<'_> {
             },
             RenameBack => {
                 if self.state.fs.at(Name::Lockfile).is_some() {
-                    self.note(Limit::MovedAside);
+                    self.note(Limit::ClearedTwice);
                 }
                 self.fs().rename(Name::Aside(pid), Name::Lockfile);
                 self.go(RemoveAside);

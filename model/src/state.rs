@@ -193,6 +193,56 @@ impl Limit {
         Limit::TwoKinds,
     ];
 
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Limit::CommitWindow => {
+                "An older argus deletes the lockfile between the last check and the rename: it takes it \
+                 for stale, had looked at a stale one before, or releases its own, which was taken over. \
+                 An acknowledged update is lost, and the release tells the caller."
+            }
+            Limit::ReleaseWindow => {
+                "The lockfile is taken away between the look and the deletion of a release, which then \
+                 deletes the fresh one."
+            }
+            Limit::LeftoverDeleted => {
+                "An older argus that had looked at a stale lockfile deletes the fresh one that has its \
+                 name by then. The holder notices before it writes."
+            }
+            Limit::MovedAside => {
+                "An older argus's fresh lockfile is moved aside because it replaced the stale one that \
+                 was judged. Before it is put back the process is killed, or a third process makes a \
+                 lockfile."
+            }
+            Limit::OlderHasNoFence => {
+                "An older argus that was frozen for over 10 s goes on and writes, though its lockfile \
+                 was taken over. What was committed since is lost."
+            }
+            Limit::JudgedByAge => {
+                "Without kernel locks a holder that can't be judged, or a process that clears away a \
+                 dead holder's lockfile, is frozen for over 10 s. Then another process takes over what \
+                 it holds."
+            }
+            Limit::ClearedTwice => {
+                "Without kernel locks and second names two processes judge one dead holder's lockfile, \
+                 and the second clears away the fresh one of the first."
+            }
+            Limit::LockFileDeleted => {
+                "Another program deletes a document's lock file between the last check and the rename. \
+                 An acknowledged update is lost."
+            }
+            Limit::GuardDeleted => {
+                "Another program deletes the guard while a process has locked it and has no lockfile yet. \
+                 That process clears away a lockfile that another one has made meanwhile under the next \
+                 guard. That one notices before it writes."
+            }
+            Limit::TwoKinds => {
+                "A registry call and a document call whose lock file has a name of its own come to a new \
+                 file at once, and both hold a lock. Nothing is lost: the registry call's sweep removes the \
+                 document's temp file, or the fence sees the guard."
+            }
+        }
+    }
+
     /// Whether a state shows what this limit costs, and no other limit is the cause.
     pub fn is_shown_by(self, state: &State) -> bool {
         let causes = |limits: &[Limit]| {

@@ -9,6 +9,7 @@ macro_rules! steps {
         }
 
         impl Step {
+            #[cfg(test)]
             pub const ALL: &'static [Step] = &[$(Step::$step,)*];
 
             pub fn name(self) -> &'static str {
@@ -27,9 +28,9 @@ steps! {
     LinkGuard = "kernel_lock::create_like::link",
     RemoveGuardTemp = "kernel_lock::create_like::remove_temp",
     CreateGuardInPlace = "kernel_lock::create_like::create_in_place",
-    TryLock = "kernel_queue::attempt",
+    TryLock = "kernel_lock::attempt",
     /// The queue's thread hands the lock over.
-    WaitForLock = "kernel_queue::wait",
+    WaitForLock = "kernel_lock::wait",
     CheckGuard = "guard::check",
     LookForLockFile = "first_use::must_not_be_a_document",
     RemoveUnusedGuard = "guard::must_not_be_a_document::remove",
@@ -72,21 +73,22 @@ steps! {
     RemoveAbandonedClaim = "stale_lockfile::remove_abandoned_claim",
     /// Looks that find nothing new are left out: they change nothing.
     PollLockfile = "registry_lock::wait_for_lockfile_change",
+    CheckGuardAgain = "guard::is_in_place",
 
     // The first hold, and each after a takeover.
-    ListTemps = "sweep::list",
-    RemoveTemp = "sweep::remove",
+    ListTemps = "sweep::run::list",
+    RemoveTemp = "sweep::run::remove",
 
     // The update.
     ReadOld = "shared_file::read",
     FirstCheck = "shared_file::commit::check",
     CreateTemp = "atomic_write::create",
-    WriteTemp = "atomic_write::write",
-    SyncTemp = "atomic_write::sync",
+    WriteTemp = "atomic_write::fill::write",
+    SyncTemp = "atomic_write::fill::sync",
     LastCheck = "shared_file::commit::last_check",
-    Rename = "atomic_write::rename",
-    SyncFolder = "atomic_write::sync_folder",
-    RemoveOwnTemp = "atomic_write::remove_temp",
+    Rename = "atomic_write::rename_to",
+    SyncFolder = "atomic_write::run::sync_folder",
+    RemoveOwnTemp = "atomic_write::drop",
 
     // The release.
     LookBeforeRemove = "lockfile::remove::look",
@@ -99,15 +101,15 @@ steps! {
     /// Looks at the guard, and asks for its kernel lock.
     LookForGuard = "first_use::must_not_become_a_registry",
     RemoveLockFile = "file_lock::remove_unless_shared",
-    FirstDocumentCheck = "document::check",
-    LastDocumentCheck = "document::last_check",
+    FirstDocumentCheck = "lock::check",
+    LastDocumentCheck = "lock::check::last",
 
     // The doctor. What it deletes beside the sweep is gone by then.
-    Survey = "litter::survey",
+    Survey = "cleanup::clear_beside",
 
     // A reader.
     OpenToRead = "shared_file::open",
-    ReadOpened = "shared_file::read_opened",
+    ReadOpened = "shared_file::read::opened",
 
     // An older argus.
     OlderCreate = "older_argus::create",

@@ -134,7 +134,7 @@ impl Guard {
     /// the registry became a document before this guard was used.
     fn check(&self, paths: &FilePaths) -> Result<bool> {
         let io_error = |error| Error::from_io(&paths.guard, "look at", error);
-        if sys::id_at(&paths.guard).map_err(io_error)? != Some(self.id) {
+        if !self.is_in_place(paths)? {
             return Ok(false);
         }
         must_be_a_guard(paths, self)?;
@@ -144,6 +144,12 @@ impl Guard {
             self.must_not_be_a_document(paths)?;
         }
         Ok(true)
+    }
+
+    /// Whether the locked file still has the guard's name. If not, its lock excludes no other process.
+    pub(crate) fn is_in_place(&self, paths: &FilePaths) -> Result<bool> {
+        let found = sys::id_at(&paths.guard);
+        Ok(found.map_err(|error| Error::from_io(&paths.guard, "look at", error))? == Some(self.id))
     }
 
     /// Removes the guard, which is not used yet, and fails if a document call has made a lock file. The

@@ -196,6 +196,11 @@ impl Lockfile {
                 let guard = guard.map(|guard| guard.id);
                 clear_if_stale(paths, guard, now, stale_after).map(CreateOutcome::from)
             }
+            // Another process has removed the temp file: without kernel locks one that is older than the
+            // stale threshold counts as a dead process's. This process was frozen until now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(CreateOutcome::Free { took_over: false })
+            }
             Err(error) => Err(io_error(&paths.lockfile, "create", error)),
         }
     }

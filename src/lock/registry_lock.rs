@@ -138,6 +138,15 @@ impl RegistryLock {
                     CreateOutcome::Held(holder) => {
                         wait.before_blocking(paths)?;
                         wait_for_lockfile_change(&holder, paths, wait, &mut delays)?;
+                        // Under a guard that was deleted during the wait this process would clear
+                        // away lockfiles beside the holder of the next guard. A lockfile that it put
+                        // back after that holder's release would keep it waiting for no process.
+                        let guard = lock.guard.as_ref();
+                        if guard
+                            .map_or(Ok(false), |guard| guard.is_in_place(paths).map(|at| !at))?
+                        {
+                            break;
+                        }
                     }
                 }
             }

@@ -3,9 +3,10 @@
 use std::env;
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
-use argus_registry::{inspect_lock, Guarantee, LockState, RegistryLock};
+use argus_registry::{inspect_lock, Guarantee, LockOptions, LockState, RegistryLock};
 
 use crate::support::altered_calls::{durable_one_try, touch, AlteredCalls};
 use crate::support::files::put;
@@ -49,4 +50,33 @@ fn a_lockfile_left_under_our_guard_is_not_judged_by_its_owner_without_hard_links
     let (before, after) = record.split_once("\"host\":\"").unwrap();
     put(&lockfile, &format!("{before}\"host\":\"not-{after}"));
     touch(path.as_ref()).unwrap();
+}
+
+/// The model of the protocol found this one: a process that waited for an older argus's lockfile did not
+/// notice that its guard was deleted meanwhile. It took the lock beside the holder of the next guard.
+#[test]
+fn a_process_whose_guard_is_deleted_while_it_waits_locks_the_next_one_without_hard_links() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["NO_HARD_LINKS"]).again(this_test!());
+    };
+    let path = Path::new(&path);
+    let (lockfile, guard) = (path.with_extension("json.lock"), path.with_extension("json.guard"));
+    touch(path).unwrap();
+    let written = || fs::metadata(&guard).unwrap().modified().unwrap();
+    let before = written();
+    put(&lockfile, "");
+    thread::scope(|scope| {
+        let options = LockOptions::within(Duration::from_secs(20));
+        let waiting = scope.spawn(move || RegistryLock::acquire(path, &options).unwrap());
+        while written() == before {
+            thread::yield_now();
+        }
+        fs::remove_file(&guard).unwrap();
+        #[allow(clippy::disallowed_methods, reason = "until it waits for the lockfile")]
+        thread::sleep(Duration::from_millis(300));
+        fs::remove_file(&lockfile).unwrap();
+        let lock = waiting.join().unwrap();
+        assert!(guard.exists());
+        lock.release().unwrap();
+    });
 }

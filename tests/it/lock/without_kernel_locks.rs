@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -105,6 +106,38 @@ fn a_process_that_waits_for_the_claim_of_a_dead_one_burns_no_cpu() {
     assert_eq!(waited.code(), "LOCK_TIMEOUT");
     let used = used() - before;
     assert!(used < timeout / 10, "{used:?}");
+}
+
+/// The model of the protocol found this one: a process was frozen for longer than the stale threshold
+/// before it had linked its temp file to the lockfile's name. Another process removed that file as a dead
+/// one's, and the update failed with `NOT_FOUND`. Here another thread removes all temp files.
+#[test]
+fn an_update_whose_temp_file_is_removed_tries_again() {
+    let Ok(path) = env::var(PART) else {
+        let altered = AlteredCalls::new(&["NO_KERNEL_LOCKS"]);
+        return altered.again(this_test!());
+    };
+    touch(path.as_ref()).unwrap();
+    let folder = Path::new(&path).parent().unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                for entry in fs::read_dir(folder).unwrap().flatten() {
+                    if entry.path().extension().is_some_and(|end| end == "tmp") {
+                        let _ = fs::remove_file(entry.path());
+                    }
+                }
+            }
+        });
+        for _ in 0..500 {
+            let lock = RegistryLock::acquire(&path, &LockOptions::default());
+            let released = lock.and_then(RegistryLock::release);
+            is_over.fetch_or(released.is_err(), Ordering::Relaxed);
+            released.unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

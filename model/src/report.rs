@@ -1,0 +1,221 @@
+//! What is printed: a line for each configuration, the shortest orders, and the page's part.
+
+use std::fs;
+use std::thread;
+use std::time::Instant;
+
+use crate::catalogue;
+use crate::configuration::Configuration;
+use crate::explore::{explore, Found, Trace};
+use crate::model::Action;
+use crate::mutations;
+
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A row of the table that scripts/proof.mjs prints.
+fn row(what: &str, size: &str, seconds: f64, violations: usize, detail: &str) {
+    println!(
+        "proof: {{\"what\":{what:?},\"size\":{size:?},\"seconds\":{seconds:.3},\
+         \"violations\":{violations},\"detail\":{detail:?}}}"
+    );
+}
+
+/// A number with a comma between thousands.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Explores, and prints a line for each configuration and the order of each surprise.
+pub fn check(long: bool, name: &str) -> bool {
+    let mut is_good = true;
+    for configuration in catalogue::all() {
+        if configuration.long_only && !long || !configuration.name.starts_with(name) {
+            continue;
+        }
+        let found = explore(&configuration, threads());
+        let surprises = found.surprises(&configuration);
+        print_surprises(&configuration, &found, &surprises);
+        let states = found.states;
+        let size = format!("{} states, {} deep", grouped(states), found.depth);
+        let what = format!("{}: {}", configuration.name, configuration.covers);
+        row(&what, &size, found.time.as_secs_f64(), surprises.len(), &surprises.join("; "));
+        is_good &= surprises.is_empty();
+    }
+    mutations() && is_good
+}
+
+fn print_surprises(configuration: &Configuration, found: &Found, surprises: &[String]) {
+    if surprises.is_empty() {
+        return;
+    }
+    println!("\n{}: {}", configuration.name, surprises.join("; "));
+    for (name, trace) in &found.broken {
+        println!("\nnot true: {name}\n{}", order(trace));
+    }
+    for (limit, trace) in &found.limits {
+        if !configuration.limits.contains(limit) {
+            println!("\nlimit {limit:?}\n{}", order(trace));
+        }
+    }
+}
+
+/// Leaves out each check in turn.
+pub fn mutations() -> bool {
+    let mut is_good = true;
+    for check in mutations::all() {
+        let found = check.explore(threads());
+        let is_caught = !found.broken.is_empty();
+        let names: Vec<&str> = found.broken.iter().map(|(name, _)| *name).collect();
+        let what = format!("without {}", check.what);
+        let size = match is_caught {
+            true => format!("breaks: {}", names.join(", ")),
+            false => format!("{} states, nothing breaks", grouped(found.states)),
+        };
+        let detail = "the model does not see that this check is missing";
+        row(&what, &size, found.time.as_secs_f64(), usize::from(!is_caught), detail);
+        is_good &= is_caught;
+    }
+    is_good
+}
+
+/// The actions of a trace, one in each line.
+fn order(trace: &Trace) -> String {
+    let names: Vec<String> =
+        trace.start.fs.names().iter().map(|(name, _)| format!("{name:?}")).collect();
+    let mut lines = vec![format!("at first: {}", names.join(", "))];
+    lines.extend(trace.actions.iter().map(|action| describe(*action)));
+    lines.join("\n")
+}
+
+fn process(pid: u8) -> char {
+    char::from(b'A' + pid)
+}
+
+pub fn describe(action: Action) -> String {
+    match action {
+        Action::Step(pid, step) => format!("{}  {}", process(pid), step.name()),
+        Action::Queue(pid) => {
+            format!("{}  kernel_queue::serve_next (the waiting thread)", process(pid))
+        }
+        Action::Refresh(pid) => format!("{}  lockfile::refresh", process(pid)),
+        Action::Submit(pid) => format!("{}  one more update is asked for", process(pid)),
+        Action::Abort(pid) => format!("{}  an update is cancelled", process(pid)),
+        Action::Timeout(pid) => format!("{}  the wait is over", process(pid)),
+        Action::Crash(pid) => format!("{}  is killed", process(pid)),
+        Action::ClockForward => {
+            "-  over 10 s pass while all holders are frozen, or the clock is set forward".into()
+        }
+        Action::ClockBack => "-  the clock is set back by over 10 s".into(),
+        Action::TimePasses => "-  all wait, and over 10 s pass".into(),
+        Action::DeleteGuard => "-  another program deletes the guard".into(),
+        Action::DeleteLockFile => "-  another program deletes the lock file".into(),
+        Action::PowerFailure { keeps_data, .. } => {
+            let lost = if keeps_data { "" } else { ", and with it what was not synced" };
+            format!("-  the power fails{lost}")
+        }
+    }
+}
+
+/// What begins and ends the page's part that comes from the model.
+const BEGIN: &str = "<!-- made by `npm run proof:page` -->\n";
+const END: &str = "<!-- end -->";
+
+/// Compares the page with what the model says, or writes it.
+pub fn page(path: &str, writes: bool) -> bool {
+    let started = Instant::now();
+    let page = fs::read_to_string(path).expect("the page can be read");
+    let (head, rest) = page.split_once(BEGIN).expect("the page has a part of the model's");
+    let (part, tail) = rest.split_once(END).expect("that part has an end");
+    let (made, is_complete) = made_part();
+    if writes {
+        fs::write(path, format!("{head}{BEGIN}{made}{END}{tail}"))
+            .expect("the page can be written");
+        return is_complete;
+    }
+    let is_good = is_complete && part == made;
+    let seconds = started.elapsed().as_secs_f64();
+    let detail = "docs/concepts/proof.md is not what `npm run proof:page` makes";
+    row("the page shows what the model finds", path, seconds, usize::from(!is_good), detail);
+    is_good
+}
+
+/// The part of the page, and whether the model has found everything that it shows.
+fn made_part() -> (String, bool) {
+    let mut text = String::from(
+        "\n### Configurations\n\n| configuration | what it covers | limits it meets |\n|---|---|---|\n",
+    );
+    for configuration in catalogue::all() {
+        let limits: Vec<String> =
+            configuration.limits.iter().map(|limit| format!("`{limit:?}`")).collect();
+        let long = if configuration.long_only { " (`--long`)" } else { "" };
+        let (name, covers) = (configuration.name, configuration.covers);
+        text += &format!("| {name}{long} | {covers} | {} |\n", limits.join(", "));
+    }
+    text += "\n### Without each check\n\n| left out | where it is | what is not true any more |\n|---|---|---|\n";
+    let mut is_complete = true;
+    for check in mutations::all() {
+        let found = check.explore(1);
+        let first = found.broken.first().map_or("nothing", |(name, _)| name);
+        is_complete &= !found.broken.is_empty();
+        text += &format!("| {} | `{}` | {first} |\n", check.what, check.place);
+    }
+    text += "\n### The known limits, in the fewest steps\n";
+    for (limit, configuration) in catalogue::demonstrations() {
+        // One thread, so that the order is the shortest, and always that one.
+        let found = explore(&configuration, 1);
+        let Some((_, trace)) = found.limits.iter().find(|(shown, _)| *shown == limit) else {
+            is_complete = false;
+            continue;
+        };
+        text += &format!("\n#### {limit:?}\n\n{}\n\n", limit.meaning());
+        text += &format!("```text\n{}\n```\n", order(trace));
+    }
+    (text + "\n", is_complete)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::step::Step;
+
+    /// The steps are those of the source: each names a module and a function in it.
+    #[test]
+    fn every_step_has_the_name_of_a_function() {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../src");
+        let mut modules = Vec::new();
+        let mut folders = vec![std::path::PathBuf::from(source)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let module = path.file_stem().unwrap().to_str().unwrap().to_owned();
+                    modules.push((module, std::fs::read_to_string(path).unwrap()));
+                }
+            }
+        }
+        for step in Step::ALL {
+            let mut names = step.name().split("::");
+            let (Some(module), Some(function)) = (names.next(), names.next()) else { continue };
+            if module == "older_argus" {
+                continue;
+            }
+            let has_function = |text: &str| {
+                text.contains(&format!("fn {function}("))
+                    || text.contains(&format!("fn {function}<"))
+            };
+            let is_there = modules.iter().any(|(name, text)| name == module && has_function(text));
+            assert!(is_there, "{}", step.name());
+        }
+    }
+}
