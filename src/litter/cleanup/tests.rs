@@ -8,6 +8,7 @@ use crate::lock::owner_record::OwnerRecord;
 #[cfg(unix)]
 use crate::ProbeFolder;
 use crate::{update_registry, UpdateOptions};
+use std::fs;
 use std::time::SystemTime;
 
 const STALE_AFTER: Duration = Duration::from_secs(10);
