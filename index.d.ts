@@ -14,6 +14,11 @@
  * refused, as are buffers. An option that a call does not have is refused. Both are `INVALID_VALUE`. A
  * relative path counts from the working folder; if that was deleted, the call fails with `NOT_FOUND`.
  *
+ * A registry is a file or a folder, and its path decides: one that ends in a separator, or that names a folder,
+ * is a folder's, in which each entry has a file of its own (`watchers/<id>.json`). A heartbeat then changes one
+ * file's date and waits for no other process, and the kernel tells at once and for sure whether the process of
+ * a claim lives. The descriptions below say where a folder differs; docs/concepts/stores.md has the whole table.
+ *
  * A call that is under way keeps the process alive, as any file operation does: while it waits for
  * a lock, at most for its `timeoutMs` (with `Infinity`, for ever), and as long as the disk takes.
  * To end earlier, abort its `signal` or call `process.exit()`. A call of a watch's `next` keeps the
@@ -126,6 +131,8 @@ export type RegistryErrorCode =
 	| 'UNSUPPORTED_VERSION'
 	/** An argument, or what an updater returned, can't be used; nothing was written. */
 	| 'INVALID_VALUE'
+	/** What a registry of this kind can't do: the message says what to use instead. Nothing was written. */
+	| 'UNSUPPORTED'
 	/** A try-lock on a file system without kernel locks. */
 	| 'UNSUPPORTED_FILE_SYSTEM'
 	/** An update that would wait for another of its own thread, and so for ever. */
@@ -177,11 +184,12 @@ export class RegistryError extends Error {
 /** Something that is no error, but that the caller may have to know. */
 export interface RegistryWarning {
 	/**
-	 * `NOT_FOUND`: no file yet. `CORRUPT`: no registry, or no readable document.
+	 * `NOT_FOUND`: no file or folder yet. `CORRUPT`: no registry, or no readable document. `DAMAGED_ENTRY`: an
+	 * entry of a folder that can't be read; its file is kept, and the registry is read without it.
 	 * `UNSUPPORTED_VERSION`: a newer one. `LOCK_LOST`: the change was written, but the lock was taken away
 	 * before its release, so that another program may have replaced the change.
 	 */
-	code: 'NOT_FOUND' | 'CORRUPT' | 'UNSUPPORTED_VERSION' | 'LOCK_LOST'
+	code: 'NOT_FOUND' | 'CORRUPT' | 'DAMAGED_ENTRY' | 'UNSUPPORTED_VERSION' | 'LOCK_LOST'
 	/** The file. */
 	path: string
 	/** The whole sentence. */
@@ -192,9 +200,9 @@ export interface RegistryWarning {
 
 /** What {@link readRegistry} returns. */
 export interface RegistryReadResult {
-	/** The registry; an empty one if there is a warning. */
+	/** The registry; an empty one if there is a warning other than `DAMAGED_ENTRY`. */
 	registry: RegistryV1
-	/** Why the registry is empty, if the file does not hold an empty one. */
+	/** Why the registry is empty, if the file does not hold an empty one; and which entries of a folder are damaged. */
 	warnings: RegistryWarning[]
 }
 
@@ -267,9 +275,16 @@ export interface UpdateOptions {
  * Waiting and fsync are done on other threads. The rest is done on this thread where it does not
  * block: a free lock, on a file system of this machine, a file of at most 256 KiB.
  *
+ * In a folder each entry is changed in one step, and a reader can see some entries changed and others not yet.
+ * If the process dies in the middle, the next call under the folder's lock finishes or undoes the update. The
+ * updater runs again if a watcher has claimed the id of an entry that it adds. Changes of an entry that another
+ * live process has claimed are refused with `UNSUPPORTED`, and so are members of the registry other than
+ * `version`, `updatedAt` and `watchers`. `updatedAt` is not kept: it is read as the date of the last change.
+ *
  * @param path The registry. Its folder is created if it is missing.
  * @returns What the updater returned.
- * @throws {RegistryError} Any code but `UNSUPPORTED_FILE_SYSTEM`; `CORRUPT` only with `onCorrupt: 'fail'`.
+ * @throws {RegistryError} Any code but `UNSUPPORTED_FILE_SYSTEM`; `CORRUPT` only with `onCorrupt: 'fail'`;
+ * `UNSUPPORTED` only in a folder.
  */
 export function updateRegistry(
 	path: string | URL,
@@ -295,6 +310,10 @@ export function updateRegistrySync(
  * Reads a registry without a lock and without write access. A file that is missing, that is no
  * registry, or that is of a newer schema reads as an empty registry, with a warning.
  *
+ * In a folder each entry is read whole, and its `updatedAt` is the later of the record's own and the date of its
+ * file. An entry that is there throughout is in the result, whatever other processes add and remove meanwhile.
+ * The registry's own `updatedAt` is the date of the last entry that was renewed, added or removed.
+ *
  * @throws {RegistryError} `PERMISSION_DENIED`, `TOO_LARGE` or `IO` if the file is there and can't be read;
  * `INVALID_VALUE`.
  */
@@ -309,7 +328,7 @@ export interface WatchOptions {
 	signal?: AbortSignal
 	/**
 	 * Called for content that reads as an empty registry: `CORRUPT` or `UNSUPPORTED_VERSION`, once
-	 * per content. A missing file is no warning. Default: `process.emitWarning`.
+	 * per content; and for the damaged entries of a folder. A missing file is no warning. Default: `process.emitWarning`.
 	 */
 	onWarning?: (warning: RegistryWarning) => void
 }
@@ -340,7 +359,8 @@ export interface RegistryWatch<T = RegistryV1> extends AsyncIterableIterator<T> 
  * pointing symbolic links elsewhere. Neither file nor folder has to exist yet. A burst of changes
  * is merged, until 15 ms without a change, for 100 ms at most. The last state is always delivered;
  * states before it may be left out. A late call of `next()` gets the state of its moment, and no
- * backlog. Content that equals the last delivered content is not delivered again.
+ * backlog. Content that equals the last delivered content is not delivered again. In a folder a state follows
+ * when an entry was added, replaced, renewed or removed.
  *
  * A watch locks, creates and writes nothing, and read permission is enough, for the file and for
  * its folder. Waiting costs no CPU: the operating system's file events wake the watch. There are no
@@ -357,7 +377,8 @@ export function watchRegistry(path: string | URL, options?: WatchOptions): Regis
 
 /**
  * Replaces a registry whole, under its lock. The registry is taken as it is at the time of the
- * call. A registry of a newer schema is not overwritten.
+ * call. A registry of a newer schema is not overwritten. In a folder this removes the entries that the new
+ * registry lacks, as an update does.
  *
  * @throws {RegistryError} As {@link updateRegistry}.
  */
@@ -380,7 +401,8 @@ export interface HeldRegistryLock {
 }
 
 /**
- * Runs `fn` while holding a registry's lock.
+ * Runs `fn` while holding a registry's lock. A folder is refused with `UNSUPPORTED`: watchers enter and renew
+ * themselves in it without its lock, so no lock keeps it as it is; {@link updateRegistry} changes it.
  *
  * @returns What `fn` returned.
  * @throws {RegistryError} As {@link updateRegistry}; `LOCK_LOST` also if an older version of argus took
@@ -605,7 +627,8 @@ export type WatcherRef = string | WatcherClaim | WatcherRecord
  * {@link heartbeatWatcher}, {@link removeWatcher}, {@link pruneStaleWatchers}.
  *
  * Each is one atomic update that runs no JavaScript while it holds the lock. Operations on one
- * registry that wait in one thread are done together, in order, with one commit. What they don't
+ * registry file that wait in one thread are done together, in order, with one commit; those on a folder one after
+ * the other, each in one step. What they don't
  * touch keeps its spelling and order. The layout is that of `JSON.stringify(registry, null, 2)`, so
  * what JavaScript wrote keeps its bytes.
  */
@@ -618,7 +641,8 @@ export interface EntryOptions extends UpdateOptions {
 }
 
 /**
- * Adds a watcher's entry, or replaces the entry of its id, whichever watcher has that.
+ * Adds a watcher's entry, or replaces the entry of its id, whichever watcher has that. In a folder a process that
+ * announces a watcher of its own, by its own pid, holds the entry's claim as after {@link claimWatcher}.
  *
  * @throws {RegistryError} As {@link updateRegistry}; `INVALID_VALUE` for what is no record.
  */
@@ -659,6 +683,11 @@ export interface ClaimedWatcher {
  * `-2`, `-3`, ... that is free. The entry of a dead process is replaced, and an expired one of a
  * process that can't be judged from here. No other entry is, nor one that this process itself has made.
  *
+ * In a folder the process keeps the entry's file open, with a kernel lock, until it removes the entry or ends,
+ * whichever thread has made the claim and also after that thread: by this lock other processes know for sure that
+ * it lives, frozen or not and in whichever container, and that it is dead once it is. An entry for another
+ * process, by its `pid`, is judged by that.
+ *
  * @throws {RegistryError} As {@link announceWatcher}; `ID_TAKEN` without a suffix.
  */
 export function claimWatcher(
@@ -670,6 +699,12 @@ export function claimWatcher(
 /**
  * Dates a watcher's entry now; by a whole record, the entry becomes that record. An entry that was
  * removed is never brought back.
+ *
+ * In a folder this dates the entry's file, and waits for no other process or update. By the claim that this process
+ * holds, and an absolute path as the claim was made with, it is done on this thread when the call returns, in two
+ * system calls. The date is never earlier than the record's own `updatedAt`. A record whose other fields have
+ * changed replaces the file, under the folder's lock; if another live process holds the entry's claim, that is
+ * refused with `UNSUPPORTED`.
  *
  * @returns Whether the entry that is meant was there; if not, nothing was written.
  * @throws {RegistryError} As {@link updateRegistry}.
@@ -707,7 +742,8 @@ export interface PruneOptions extends EntryOptions {
 	 * clock was set forward). Only entries whose `host` is of this machine alone (loopback,
 	 * unspecified, or its name) are judged, and of these only processes whose `pid` surely means
 	 * something to the calling process ({@link PidScope}): not those of another container. A process
-	 * that may not be signalled counts as alive. Default false.
+	 * that may not be signalled counts as alive. In a folder the kernel tells of each claim whether its process
+	 * lives; entries that no process has claimed are judged as above. Default false.
 	 */
 	liveness?: boolean
 }
@@ -830,7 +866,8 @@ export interface LockStatus {
 
 /**
  * Looks at a registry's lock without taking it. Needs no write access. To be exact it takes the
- * kernel lock, shared, for a moment.
+ * kernel lock, shared, for a moment. A folder's lock is the one under which entries are removed, taken over and
+ * updated; `guarantee` then also says whether claims are known by kernel locks, or judged by pid and age.
  */
 export function inspectLock(path: string | URL, options?: { staleMs?: number }): Promise<LockStatus>
 

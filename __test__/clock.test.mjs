@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
+import { cleanUp } from './support/cleanup.mjs'
 import { folder } from './support/folder.mjs'
 import { asCommand, importPackage } from './support/script.mjs'
 import { skipIf } from './support/skip.mjs'
@@ -160,7 +161,7 @@ const program = (t, mocks, point, resets) => {
 		const data = [registry.createEmptyRegistry().updatedAt === now, registry.setWatcherEntry({}, { id: 'a' }).updatedAt === now]
 		console.log(JSON.stringify({ done, data }))
 	`)
-	t.after(remove)
+	cleanUp(t, remove)
 	const [file, ...args] = command
 	const options = { encoding: 'utf8', timeout: TIMEOUT_MS }
 	const { status, signal, stdout, stderr } = spawnSync(file, args, options)

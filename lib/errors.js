@@ -7,6 +7,9 @@
 
 const { inspect } = require('node:util')
 
+/** A text on one line. @param {string} text */
+const onOneLine = (text) => text.replace(/\s*\n\s*/g, ' ')
+
 class RegistryError extends Error {
 	/**
 	 * @param {RegistryErrorCode} code
@@ -109,16 +112,31 @@ const propertyOf = (value, name) =>
 const isThenable = (value) => typeof propertyOf(value, 'then') === 'function'
 
 /**
- * What was thrown, in words. Any value can be thrown.
+ * What was thrown, in words, on one line. Any value can be thrown.
  *
  * @param {unknown} error
  * @returns {string}
  */
 const messageOf = (error) => {
-	if (typeof error === 'string') return error
+	if (typeof error === 'string') return onOneLine(error)
 	try {
 		const message = propertyOf(error, 'message')
-		return typeof message === 'string' ? message : inspect(error)
+		return onOneLine(typeof message === 'string' ? message : inspect(error))
+	} catch {
+		return 'something that can not be printed'
+	}
+}
+
+/**
+ * A value that a caller gave, for a message: on one line, and shortened.
+ *
+ * @param {unknown} value
+ * @returns {string}
+ */
+const shown = (value) => {
+	const limits = { depth: 0, maxStringLength: 60, maxArrayLength: 3, breakLength: Infinity }
+	try {
+		return onOneLine(inspect(value, limits))
 	} catch {
 		return 'something that can not be printed'
 	}
@@ -136,7 +154,7 @@ const emitProcessWarning = (message, code) =>
 
 /**
  * @param {string} path
- * @param {string} reason
+ * @param {string} reason What is wrong, and after a semicolon what to do.
  * @param {unknown} [cause]
  */
 const invalid = (path, reason, cause) =>
@@ -152,5 +170,6 @@ module.exports = {
 	messageOf,
 	propertyOf,
 	registryError,
+	shown,
 	unwrap,
 }

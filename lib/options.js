@@ -38,6 +38,7 @@
  * - `lockFile`: the lock file of a document. Without it the lock is a registry's.
  * - `newFileMode`: the permission bits of a file that is new.
  * - `mustExist`: whether a missing file is an error.
+ * - `folder`: whether the registry is a folder.
  *
  * @template T
  * @typedef {WatchCall<T> & {
@@ -50,16 +51,17 @@
  *   lockFile?: string,
  *   newFileMode?: number,
  *   mustExist?: boolean,
+ *   folder?: boolean,
  * }} LockCall
  */
 
-const { inspect } = require('node:util')
+const { isAbsolute, sep } = require('node:path')
 const native = require('./addon/load.js')
 const { monotonicMs } = require('./clock.js')
 const { runIn } = require('./context.js')
 const { emitProcessWarning, messageOf, propertyOf, unwrap } = require('./errors.js')
 const { checkOptions } = require('./options/names.js')
-const { checkPath, invalidArgument } = require('./options/paths.js')
+const { checkPath, invalidArgument, wrongArgument } = require('./options/paths.js')
 
 const constants = native.coreConstants()
 
@@ -80,8 +82,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 const milliseconds = (path, name, value, fallback) => {
 	if (value === undefined) return fallback
 	if (typeof value !== 'number' || !(value >= 0)) {
-		const what = 'a number of milliseconds, 0 or more'
-		throw invalidArgument(path, `${name} must be ${what}, not ${inspect(value)}`)
+		throw wrongArgument(path, name, value, 'a number of milliseconds, 0 or more')
 	}
 	return value
 }
@@ -94,7 +95,7 @@ const milliseconds = (path, name, value, fallback) => {
  */
 const flag = (path, name, value, fallback) => {
 	if (value === undefined) return fallback
-	if (typeof value !== 'boolean') throw invalidArgument(path, `${name} must be true or false`)
+	if (typeof value !== 'boolean') throw wrongArgument(path, name, value, 'true or false')
 	return value
 }
 
@@ -105,7 +106,7 @@ const flag = (path, name, value, fallback) => {
  * @param {F} value
  */
 const checkFunction = (path, name, value) => {
-	if (typeof value !== 'function') throw invalidArgument(path, `${name} must be a function`)
+	if (typeof value !== 'function') throw wrongArgument(path, name, value, 'a function')
 	return value
 }
 
@@ -129,7 +130,7 @@ const optionalFunction = (path, name, value) =>
 const choice = (path, name, value, choices) => {
 	if (value === undefined) return choices[0]
 	if (choices.includes(value)) return value
-	throw invalidArgument(path, `${name} must be ${choices.map((each) => `'${each}'`).join(' or ')}`)
+	throw wrongArgument(path, name, value, choices.map((each) => `'${each}'`).join(' or '))
 }
 
 /**
@@ -144,7 +145,7 @@ const checkSignal = (path, signal) => {
 		methods.every((method) => typeof propertyOf(signal, method) === 'function')
 	// A value that only looks like a signal would fail later, in the middle of other callers'
 	// updates.
-	if (!isSignal) throw invalidArgument(path, 'signal must be an AbortSignal')
+	if (!isSignal) throw wrongArgument(path, 'signal', signal, 'an AbortSignal')
 	return signal
 }
 
@@ -158,8 +159,7 @@ const checkSignal = (path, signal) => {
 const instant = (path, name, value) => {
 	// As far as a Date goes: JavaScript spells greater numbers in another way than Rust.
 	if (value !== undefined && !(typeof value === 'number' && value >= 0 && value <= 8.64e15)) {
-		const what = 'a time in milliseconds since 1970'
-		throw invalidArgument(path, `${name} must be ${what}, not ${inspect(value)}`)
+		throw wrongArgument(path, name, value, 'a time in milliseconds since 1970')
 	}
 	return value
 }
@@ -173,7 +173,7 @@ const instant = (path, name, value) => {
 const interval = (path, value) => {
 	if (value !== undefined && !(typeof value === 'number' && value > 0 && value <= MAX_TIMER_MS)) {
 		const what = `a number of milliseconds, above 0, at most ${MAX_TIMER_MS}`
-		throw invalidArgument(path, `intervalMs must be ${what}, not ${inspect(value)}`)
+		throw wrongArgument(path, 'intervalMs', value, what)
 	}
 	return value ?? constants.heartbeatIntervalMs
 }
@@ -250,7 +250,9 @@ const checkCall = (given, codec, options = {}, known = UPDATE_OPTIONS) => {
 }
 
 /**
- * Like `checkCall`, with the one name of the file: two names of one file have one lock.
+ * Like `checkCall`, with the one name of the file or folder: two names of one file have one lock. A folder's
+ * path stays as the caller gave it, if that is absolute: by its spelling a heartbeat finds the claims that
+ * this process holds.
  *
  * @template T
  * @param {string | URL} path
@@ -261,8 +263,10 @@ const checkCall = (given, codec, options = {}, known = UPDATE_OPTIONS) => {
  */
 const prepare = (path, codec, options, known) => {
 	const call = checkCall(path, codec, options, known)
-	call.path = unwrap(native.resolve(call.path))
-	call.lockName = call.path
+	const name = unwrap(native.resolve(call.path))
+	call.folder = name.endsWith(sep)
+	if (!call.folder || !isAbsolute(call.path)) call.path = name
+	call.lockName = name
 	return call
 }
 
@@ -294,6 +298,7 @@ const acquireRequest = (call) => ({
 	...(call.lockFile !== undefined && { lockFile: call.lockFile }),
 	...(call.newFileMode !== undefined && { newFileMode: call.newFileMode }),
 	...(call.mustExist && { mustExist: true }),
+	...(call.folder && { folder: true }),
 })
 
 module.exports = {
@@ -318,4 +323,5 @@ module.exports = {
 	prepareRead,
 	prepareWatch,
 	remainingMs,
+	wrongArgument,
 }

@@ -1,6 +1,7 @@
 // The account of a run: what was acknowledged against what is in the file.
 
 import { settleEntries } from './lives.mjs'
+import { traceIn } from './trace.mjs'
 
 /** Counted updates have a number in the order of all; operations on entries don't. */
 export const isUpdate = ({ what }) => what === 'update' || what === 'look'
@@ -111,7 +112,7 @@ export const settleAccount = ({ runtime, watchers, ttlMs, ...run }) => {
 	const killed = new Set(kills.map(({ hold }) => hold.id))
 	const acknowledged = reports.filter((report) => isUpdate(report) && !report.error)
 	const { gone, ...entries } = settleEntries({ kills, opening, registry, reports, ttlMs })
-	const counts = registry.playground?.counts ?? {}
+	const counts = traceIn(registry)?.counts ?? {}
 	const processes = balance(acknowledged, counts, killed)
 	const calm = acknowledged.filter(
 		({ startedAt, endedAt }) =>

@@ -1,9 +1,9 @@
 // Counted updates. Every update leaves a trace in the file that its process can be held to: a
-// count of its own, and a number in the order of all updates. Unknown fields are kept, so the
-// registry carries both.
+// count of its own, and a number in the order of all updates.
 
 import * as locked from '../index.js'
 import { clock } from './clock.mjs'
+import { traceFor } from './trace.mjs'
 import * as unlocked from './unlocked.mjs'
 
 /**
@@ -17,11 +17,10 @@ export const participant = ({ id, path, options, withoutLock }, tell) => {
 		const updater = async (registry) => {
 			report.runs += 1
 			report.insideAt = clock()
-			registry.playground ??= { sequence: 0, counts: {} }
-			const { playground } = registry
-			playground.sequence += 1
-			playground.counts[id] = (playground.counts[id] ?? 0) + 1
-			report.sequence = playground.sequence
+			const trace = traceFor(registry, path)
+			trace.sequence += 1
+			trace.counts[id] = (trace.counts[id] ?? 0) + 1
+			report.sequence = trace.sequence
 			await change(registry, report)
 			registry.updatedAt = Date.now()
 			return registry

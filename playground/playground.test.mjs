@@ -80,7 +80,7 @@ for (const { watchers, on, args = [], skip = false } of [
 		assert.equal(code, 0)
 		assert.deepEqual(facts.dropped, [])
 		assert.deepEqual(idsIn(stdout), idsOf(watchers))
-		assert.match(stdout, new RegExp(`${watchers} of ${watchers} are in the file`))
+		assert.match(stdout, new RegExp(`${watchers} of ${watchers} are in the registry`))
 		assert.equal(facts.announced, watchers + facts.kills.length)
 		assert.equal(facts.left, watchers)
 		assert.equal(facts.lost, 0)
@@ -387,7 +387,7 @@ test('a watcher that ends on its own ends the run, with exit code 2', {
 	timeout: LONGEST_MS,
 }, async (t) => {
 	const { ended, pids, left } = await runWith(t, (line, _, [first]) => {
-		if (line.includes('are in the file')) process.kill(first, 'SIGKILL')
+		if (line.includes('are in the registry')) process.kill(first, 'SIGKILL')
 	})
 	assert.deepEqual(ended, [2, null])
 	assert.deepEqual(pids.filter(isRunning), [])

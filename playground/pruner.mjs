@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import * as locked from '../index.js'
 import { clock } from './clock.mjs'
 import { orders, settings, tell, tellReport } from './link.mjs'
+import { traceIn, watcherIds } from './trace.mjs'
 import * as unlocked from './unlocked.mjs'
 
 const { id, path, options, pruneMs, ttlMs, withoutLock } = settings
@@ -38,7 +39,7 @@ const read = async () => {
 		return registry
 	}
 	// The first counted update may be yet to come.
-	const { sequence: current = 0 } = registry.playground ?? {}
+	const { sequence: current = 0 } = traceIn(registry) ?? {}
 	if (current < sequence) reads.backwards += 1
 	sequence = current
 	return registry
@@ -47,7 +48,7 @@ const read = async () => {
 for (;;) {
 	const registry = await read()
 	await prune()
-	if (finishing && Object.keys(registry.watchers).length === 0) break
+	if (finishing && watcherIds(registry).length === 0) break
 	await delay(pruneMs)
 }
 await tell('done', { reads })

@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { programOf, RUNTIMES } from './runtimes.mjs'
+import { STORES } from './scene.mjs'
 import { simulate } from './simulation.mjs'
 import { tableOf } from './table.mjs'
 
@@ -19,6 +20,7 @@ Usage: npm run playground -- [options]
   --seconds S      how long to run at least, up to ${MAX_SECONDS} (default 10)
   --runtime NAME   what the watchers run on: node (the default) for what runs the playground, or
                    bun, which is installed if there is none
+  --store NAME     where the registry is: file (the default), or folder, with a file for each entry
   --without-lock   a demonstration: the same updates with no lock around them
   --json FILE      also write the result to a file
   --help           show this
@@ -30,6 +32,7 @@ const optionTypes = {
 	watchers: { type: 'string', default: '10' },
 	seconds: { type: 'string', default: '10' },
 	runtime: { type: 'string', default: 'node' },
+	store: { type: 'string', default: 'file' },
 	'without-lock': { type: 'boolean', default: false },
 	json: { type: 'string' },
 	help: { type: 'boolean', default: false },
@@ -46,12 +49,20 @@ const checkRuntime = (name) => {
 	throw new Error(`--runtime must be ${RUNTIMES.join(' or ')}, not '${name}'`)
 }
 
+const checkStore = (name, withoutLock) => {
+	const names = Object.keys(STORES)
+	if (!names.includes(name)) throw new Error(`--store must be ${names.join(' or ')}, not '${name}'`)
+	if (withoutLock && name !== 'file') throw new Error('--without-lock is for --store file')
+	return name
+}
+
 const parse = () => {
 	const { values } = parseArgs({ options: optionTypes })
 	return {
 		help: values.help,
 		json: values.json,
 		runtime: checkRuntime(values.runtime),
+		store: checkStore(values.store, values['without-lock']),
 		withoutLock: values['without-lock'],
 		watchers: checkNumber(
 			'watchers',

@@ -7,6 +7,7 @@ import { isUpdate, latencyOf } from './account.mjs'
 import { clock } from './clock.mjs'
 import { createCrew } from './crew.mjs'
 import { participant } from './participant.mjs'
+import { watcherIds } from './trace.mjs'
 
 /** 15 s in real life. */
 const BEAT_MS = 50
@@ -22,12 +23,15 @@ const TIMEOUT_MS = 30_000
 
 const FIRST_PORT = 9_001
 
+/** The registry of each store. The path decides which it is: that of a folder ends in a separator. */
+export const STORES = { file: ['registry.json'], folder: ['registry', '/'] }
+
 export const ms = (value) => `${value.toFixed(1)} ms`
 
 /** `over` ends everything when it aborts, and is aborted by a process that fails. */
-export const createScene = ({ dir, over, program, withoutLock, onEvent }) => {
+export const createScene = ({ dir, store, over, program, withoutLock, onEvent }) => {
 	const { signal } = over
-	const path = join(dir, 'registry.json')
+	const path = join(dir, ...STORES[store])
 	const options = { timeoutMs: TIMEOUT_MS, staleMs: STALE_MS }
 	const settings = { path, options, withoutLock }
 	const startedAt = clock()
@@ -64,9 +68,9 @@ export const createScene = ({ dir, over, program, withoutLock, onEvent }) => {
 		const beats = news.filter(({ what }) => what === 'beat')
 		const { p50, max } = latencyOf(updates)
 		const pace = updates.length > 0 ? `, p50 ${ms(p50)}, longest ${ms(max)}` : ''
-		const entries = Object.keys(readRegistrySync(path).registry.watchers).length
+		const entries = watcherIds(readRegistrySync(path).registry).length
 		say('updates', `${updates.length}${pace}; ${beats.length} beats`)
-		say('watchers', `${running.size} running, ${entries} in the file`)
+		say('watchers', `${running.size} running, ${entries} in the registry`)
 	}
 
 	return {

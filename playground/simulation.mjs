@@ -45,7 +45,7 @@ const openWith = async ({ announce, path, say }, all) => {
 		return { claim, acknowledged: 0, entry: registry.watchers[claim.id], insideAt }
 	})
 	const own = seen.filter(({ claim, entry }) => entry?.pid === claim.pid)
-	say('playground', `${own.length} of ${all.length} are in the file`)
+	say('playground', `${own.length} of ${all.length} are in the registry`)
 	return seen
 }
 
@@ -100,7 +100,7 @@ const play = async (scene, { watchers, seconds, withoutLock }) => {
 /**
  * Runs the simulation and returns its account (see account.mjs).
  *
- * @param {{ watchers: number, seconds: number, program?: string, withoutLock?: boolean,
+ * @param {{ store: 'file' | 'folder', watchers: number, seconds: number, program?: string, withoutLock?: boolean,
  *   signal?: AbortSignal,
  *   onEvent?: (event: { seconds: number, who: string, text: string }) => void }} options
  *   `program`: what runs the watchers, if not what runs this.
@@ -111,7 +111,8 @@ export const simulate = async ({ program, signal, onEvent = () => {}, ...options
 	const interrupt = () => over.abort(signal.reason)
 	signal?.addEventListener('abort', interrupt)
 	const dir = await mkdtemp(join(tmpdir(), 'argus-playground-'))
-	const scene = createScene({ dir, over, program, withoutLock: options.withoutLock, onEvent })
+	const { store, withoutLock } = options
+	const scene = createScene({ dir, store, over, program, withoutLock, onEvent })
 	try {
 		return await play(scene, options)
 	} catch (error) {

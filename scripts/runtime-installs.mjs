@@ -1,9 +1,10 @@
 // The runtimes that run the tests: each at one version, from npm, in a folder of its own.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { installOnce } from './npm-install.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const isWindows = process.platform === 'win32'
@@ -38,23 +39,11 @@ const says = (binary) => execFileSync(binary, ['--version'], { encoding: 'utf8' 
 
 /** Installs a runtime, once. Throws if it can't be installed, or is of another version. */
 export const install = ({ name, version, dir, binary }) => {
-	if (existsSync(dir)) return
-	const making = `${dir}.${process.pid}`
-	mkdirSync(making, { recursive: true })
-	const args = ['install', '--prefix', making, '--no-save', '--no-package-lock', '--loglevel=error']
-	try {
-		execFileSync('npm', [...args, `${name}@${version}`], {
-			cwd: making,
-			stdio: ['ignore', 'ignore', 'inherit'],
-			shell: isWindows,
-		})
+	const check = (making) => {
 		const said = says(binary.replace(dir, making))
 		if (!said.includes(version)) throw new Error(`it says that it is ${said.trim()}`)
-		// Whole or not at all: what is there is taken for installed.
-		renameSync(making, dir)
-	} finally {
-		rmSync(making, { recursive: true, force: true })
 	}
+	installOnce(dir, `${name}@${version}`, { check })
 }
 
 /** The program of a runtime that has been installed; undefined otherwise. */

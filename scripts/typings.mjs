@@ -19,7 +19,7 @@ export const typingsFile = join(root, 'lib', 'addon', 'addon.d.ts')
 /** The types that src/node has as generic Rust types, which napi-derive only names. */
 const prelude = `// Made by scripts/typings.mjs from src/node. Changes by hand are overwritten.
 
-import type { RegistryErrorCode } from '../../index.js'
+import type { RegistryErrorCode, RegistryWarning } from '../../index.js'
 
 /** What every call that can fail returns: its value as it is, or a failure, which carries a tag. */
 export type AddonResult<T> = T | AddonFailure

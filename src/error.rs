@@ -1,7 +1,7 @@
 //! The crate's error type. Every variant names a path, and [`Error::code`] is stable.
 
 mod display;
-mod explained;
+pub(crate) mod explained;
 mod hint;
 pub(crate) mod shell;
 pub(crate) mod update_error;
@@ -146,6 +146,13 @@ pub enum Error {
         /// Why the value can't be used.
         reason: String,
     },
+    /// The store of this registry can't do what the call asks for. Nothing was written.
+    Unsupported {
+        /// The registry.
+        path: PathBuf,
+        /// What the store can't do, and what to do instead.
+        reason: String,
+    },
     /// The file system has no kernel locks, and the call needs one.
     UnsupportedFileSystem {
         /// The lock file.
@@ -208,6 +215,7 @@ impl Error {
             Error::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
             Error::TooLarge { .. } => "TOO_LARGE",
             Error::InvalidValue { .. } => "INVALID_VALUE",
+            Error::Unsupported { .. } => "UNSUPPORTED",
             Error::UnsupportedFileSystem { .. } => "UNSUPPORTED_FILE_SYSTEM",
             Error::ReEntrant { .. } => "RE_ENTRANT",
             Error::Aborted { .. } => "ABORTED",
@@ -240,6 +248,7 @@ impl Error {
             | Error::UnsupportedVersion { path, .. }
             | Error::TooLarge { path, .. }
             | Error::InvalidValue { path, .. }
+            | Error::Unsupported { path, .. }
             | Error::UnsupportedFileSystem { path, .. }
             | Error::ReEntrant { path }
             | Error::Aborted { path }
@@ -277,6 +286,7 @@ impl Error {
             | Error::UnsupportedVersion { path, .. }
             | Error::TooLarge { path, .. }
             | Error::InvalidValue { path, .. }
+            | Error::Unsupported { path, .. }
             | Error::UnsupportedFileSystem { path, .. }
             | Error::ReEntrant { path }
             | Error::Aborted { path }
@@ -333,7 +343,7 @@ impl std::error::Error for Error {
 ///
 /// The kind is that of the operating system's error, if there is one. Otherwise it is `WouldBlock` for
 /// [`Error::LockBusy`], `TimedOut` for [`Error::LockTimeout`], `Unsupported` for
-/// [`Error::UnsupportedFileSystem`], `InvalidInput` for [`Error::InvalidValue`], `InvalidData` for
+/// [`Error::UnsupportedFileSystem`] and [`Error::Unsupported`], `InvalidInput` for [`Error::InvalidValue`], `InvalidData` for
 /// content that can't be read or printed or is too large, `AlreadyExists` for [`Error::IdTaken`], `NotFound` for
 /// [`Error::EntryLost`], and `Other` for the rest.
 impl From<Error> for io::Error {
@@ -344,7 +354,9 @@ impl From<Error> for io::Error {
             | Error::Io { source, .. } => source.kind(),
             Error::LockBusy { .. } => io::ErrorKind::WouldBlock,
             Error::LockTimeout { .. } => io::ErrorKind::TimedOut,
-            Error::UnsupportedFileSystem { .. } => io::ErrorKind::Unsupported,
+            Error::UnsupportedFileSystem { .. } | Error::Unsupported { .. } => {
+                io::ErrorKind::Unsupported
+            }
             Error::InvalidValue { .. } => io::ErrorKind::InvalidInput,
             Error::TooLarge { .. }
             | Error::Corrupt { .. }

@@ -97,7 +97,9 @@
 //!   know, are lost, unless the type keeps the fields with `#[serde(flatten)]`. [`Document::update`] keeps
 //!   them in JSON and TOML, and a registry keeps its unknown fields.
 //! - A file has at most [`MAX_CONTENT_BYTES`]: a larger one is neither read nor written.
-//! - Access control lists, `user.*` attributes and labels of a replaced file are carried over on Linux only.
+//! - The access control list, the attributes of users and the labels of a replaced file are carried over on Linux
+//!   and macOS, not on Windows. On macOS the guard gets the registry's list when it is made, and not what is
+//!   added to that list later.
 //! - A lock that is leaked (`std::mem::forget`) is held until the process ends.
 //!
 //! ARCHITECTURE.md describes the protocol, and what a crash leaves behind at each of its steps.
@@ -121,6 +123,7 @@ mod content;
 mod document;
 mod error;
 mod files;
+mod folder;
 mod holder;
 mod litter;
 mod lock;
@@ -128,6 +131,7 @@ mod lock;
 #[allow(unreachable_pub, reason = "items that #[napi] exports must be pub")]
 mod node;
 mod registry;
+mod store;
 mod sys;
 mod util;
 mod warning;
@@ -144,6 +148,8 @@ pub use document::format::Toml;
 pub use document::format::{Format, Json};
 pub use document::lock::{LockFile, UnlockedReason};
 #[doc(hidden)]
+pub use error::explained::{write_obstacle, WriteObstacle};
+#[doc(hidden)]
 pub use error::shell::{shell_command, shell_quoted};
 pub use error::update_error::UpdateError;
 pub use error::{Error, FormatError, LockKind, Result, MAX_CONTENT_BYTES};
@@ -155,23 +161,31 @@ pub use litter::types::{Litter, LitterKind};
 pub use lock::file_lock::{
     lock_exclusive, lock_shared, try_lock_exclusive, try_lock_shared, KernelLock,
 };
-pub use lock::inspect::{inspect_lock, Guarantee, LockState, LockStatus};
+pub use lock::inspect::{Guarantee, LockState, LockStatus};
 pub use lock::inspect_lock_file::{
     inspect_lock_file, LockFileHolder, LockFileState, LockFileStatus,
 };
 pub use lock::registry_lock::RegistryLock;
 pub use lock::wait::LockOptions;
-pub use registry::entries::{
-    announce_watcher, claim_watcher, heartbeat_watcher, prune_stale_watchers, remove_watcher,
-    stale_watchers, ClaimOptions, PruneOptions, DEFAULT_TTL_MS,
+pub use registry::entries::{stale_watchers, ClaimOptions, PruneOptions, DEFAULT_TTL_MS};
+pub use registry::update::UpdateOptions;
+#[cfg(feature = "watch")]
+pub use store::calls::watch_registry;
+pub use store::calls::{
+    announce_watcher, claim_watcher, heartbeat_watcher, inspect_lock, open_store,
+    prune_stale_watchers, read_registry, remove_watcher, start_registry_heartbeat, update_registry,
+    with_registry_lock, write_registry,
 };
-pub use registry::heartbeat::{start_registry_heartbeat, Heartbeat, HeartbeatOptions, OnError};
-pub use registry::read::read_registry;
-pub use registry::update::{update_registry, with_registry_lock, write_registry, UpdateOptions};
+pub use store::file_store::FileStore;
+pub use store::folder_store::FolderStore;
+pub use store::heartbeat::{start_heartbeat, Heartbeat, HeartbeatOptions, OnError};
+pub use store::registry_store::{update_store, RegistryStore};
 #[doc(hidden)]
 pub use sys::canonicalize;
+#[doc(hidden)]
+pub use util::age::age_in_words;
 pub use util::backoff::Backoff;
 pub use util::cancel::CancelToken;
 pub use warning::{OnCorrupt, OnWarning, Warning};
 #[cfg(feature = "watch")]
-pub use watch::registry_watch::{watch_registry, RegistryWatch};
+pub use watch::registry_watch::RegistryWatch;

@@ -81,6 +81,14 @@ pub enum Warning {
         /// The file.
         path: PathBuf,
     },
+    /// An entry of a registry in a folder can't be read, and is missing from what was read. Its file is
+    /// kept, and no call replaces or deletes it.
+    DamagedEntry {
+        /// The entry's file.
+        path: PathBuf,
+        /// Why the entry can't be read.
+        reason: String,
+    },
     /// The file has a newer schema version. It reads as empty, and is never overwritten.
     UnsupportedVersion {
         /// The file.
@@ -111,6 +119,7 @@ impl Warning {
         match self {
             Warning::Missing { .. } => "NOT_FOUND",
             Warning::Corrupt { .. } | Warning::ReplacedEmpty { .. } => "CORRUPT",
+            Warning::DamagedEntry { .. } => "DAMAGED_ENTRY",
             Warning::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
             Warning::LockLost { .. } => "LOCK_LOST",
         }
@@ -135,6 +144,12 @@ impl fmt::Display for Warning {
             Warning::ReplacedEmpty { path } => {
                 write!(f, "{} was empty, which can't be read; it was replaced", path.display())
             }
+            Warning::DamagedEntry { path, reason } => write!(
+                f,
+                "the entry in {} can't be read ({reason}); reading the registry without it; repair the \
+                 file or move it away",
+                path.display()
+            ),
             Warning::UnsupportedVersion { path, found } => write!(
                 f,
                 "{} has schema version {found}, which this program does not know; reading it as \

@@ -23,8 +23,8 @@ const addonPackage = `argus-registry-${addonFile.split('.')[1]}`
 const indexOf = ({ version: otherVersion = version, borderVersion = border.BORDER_VERSION }) => {
 	const text = readFileSync(join(root, 'index.js'), 'utf8')
 	const changed = text
-		.replace(`version: "${version}"`, `version: "${otherVersion}"`)
-		.replace(/BORDER_VERSION = \d+/, `BORDER_VERSION = ${borderVersion}`)
+		.replace(`version:"${version}"`, `version:"${otherVersion}"`)
+		.replace(/BORDER_VERSION:\d+/, `BORDER_VERSION:${borderVersion}`)
 	assert.notEqual(changed, text)
 	return changed
 }

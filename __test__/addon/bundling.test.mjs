@@ -140,9 +140,9 @@ for (const [name, { skip = false, bundle }] of Object.entries(bundlers)) {
 				},
 			}).file
 		}
-		const taken = run(at, madeWith(/version: "[^"]+"/, 'version: "99.0.0"'))
+		const taken = run(at, madeWith(/version: ?"[^"]+"/, 'version: "99.0.0"'))
 		assert.equal(taken.status, 0, taken.stderr)
-		const { status, stderr } = run(at, madeWith(/BORDER_VERSION = \d+/, 'BORDER_VERSION = 99'))
+		const { status, stderr } = run(at, madeWith(/BORDER_VERSION: ?\d+/, 'BORDER_VERSION: 99'))
 		assert.notEqual(status, 0)
 		assert.match(stderr, /it is of argus-registry .*, for border version \d+; this is .*, for 99/)
 	})

@@ -6,8 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { addonFile, installPackage } from '../support/install.mjs'
-
-const PATIENT = { timeoutMs: 60_000, durable: false }
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 
 /** Each copy's exports, and its addon's. */
 const twoPackages = (at) =>
@@ -34,12 +33,12 @@ test('two copies update one registry in order of arrival, and lose nothing', asy
 				order.push(index)
 				return bump(registry)
 			},
-			PATIENT,
+			UP_TO_A_MINUTE,
 		),
 	)
 	await Promise.all(updates)
 	assert.deepEqual(order, [...Array(100).keys()])
-	for (const copy of copies) copy.updateRegistrySync(at.path, bump, PATIENT)
+	for (const copy of copies) copy.updateRegistrySync(at.path, bump, UP_TO_A_MINUTE)
 	assert.equal(at.json().count, 102)
 })
 
@@ -57,7 +56,11 @@ test('two copies do their operations on one registry in order of arrival, each i
 	})
 	const watcher = { id: 'app', host: '', port: 1, pid: process.pid, startedAt: 1, updatedAt: 1 }
 	const claims = Array.from({ length: 20 }, async (_, index) => {
-		const { claim } = await copies[index % 3 === 0 ? 0 : 1].claimWatcher(at.path, watcher, PATIENT)
+		const { claim } = await copies[index % 3 === 0 ? 0 : 1].claimWatcher(
+			at.path,
+			watcher,
+			UP_TO_A_MINUTE,
+		)
 		return claim.id
 	})
 	const expected = ['app', ...Array.from({ length: 19 }, (_, index) => `app-${index + 2}`)]
@@ -70,8 +73,8 @@ test('two copies refuse to wait for each other’s lock of one caller', async (t
 	const [a, b] = twoCopies(at)
 	const refused = { name: 'RegistryError', code: 'RE_ENTRANT' }
 	const refuses = () => {
-		assert.throws(() => b.updateRegistrySync(at.path, bump, PATIENT), refused)
-		return assert.rejects(b.updateRegistry(at.path, bump, PATIENT), refused)
+		assert.throws(() => b.updateRegistrySync(at.path, bump, UP_TO_A_MINUTE), refused)
+		return assert.rejects(b.updateRegistry(at.path, bump, UP_TO_A_MINUTE), refused)
 	}
 	await a.updateRegistry(
 		at.path,
@@ -79,9 +82,9 @@ test('two copies refuse to wait for each other’s lock of one caller', async (t
 			await refuses()
 			return bump(registry)
 		},
-		PATIENT,
+		UP_TO_A_MINUTE,
 	)
-	await a.withRegistryLock(at.path, refuses, PATIENT)
+	await a.withRegistryLock(at.path, refuses, UP_TO_A_MINUTE)
 	let nested
 	a.updateRegistrySync(
 		at.path,
@@ -89,7 +92,7 @@ test('two copies refuse to wait for each other’s lock of one caller', async (t
 			nested = refuses()
 			return bump(registry)
 		},
-		PATIENT,
+		UP_TO_A_MINUTE,
 	)
 	await nested
 	assert.equal(at.json().count, 2)

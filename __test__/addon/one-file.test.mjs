@@ -19,7 +19,7 @@ import { installed } from '../../scripts/runtime-installs.mjs'
 import { folder } from '../support/folder.mjs'
 import { addonFile, addonPath, installPackage } from '../support/install.mjs'
 import { commandFor } from '../support/script.mjs'
-import { skipIf } from '../support/skip.mjs'
+import { canMountTmpfs, skipIf } from '../support/skip.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const bun = process.versions.bun ? process.execPath : installed('bun@1.4')
@@ -211,13 +211,8 @@ test('the permission model: the error says what to allow', {
 	assertUpdated(at, withFlags('--allow-fs-read=*', '--allow-addons'))
 })
 
-/** Whether a process may mount a file system of its own, from which nothing may be executed. */
-const canMount = () =>
-	spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', '-o', 'noexec', 'tmpfs', '/mnt']).status ===
-	0
-
 test('a file system that forbids execution: the error says so', {
-	skip: skipIf(!canMount(), 'no tmpfs may be mounted here'),
+	skip: skipIf(!canMountTmpfs('noexec'), 'no tmpfs may be mounted here'),
 }, (t) => {
 	const at = folder(t)
 	const { file } = bundled(at)

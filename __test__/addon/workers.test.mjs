@@ -5,13 +5,13 @@ import { on } from 'node:events'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { inspectLock, updateRegistry } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { addonPath } from '../support/install.mjs'
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet } from '../support/processes.mjs'
 import { packageFile } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
-
-const PATIENT = { timeoutMs: 60_000, durable: false }
 
 /** A thread that runs this text; `next` returns its messages. */
 const start = (t, text, path, first = '') => {
@@ -28,7 +28,7 @@ const start = (t, text, path, first = '') => {
 		end ??= thread.terminate()
 		return end
 	}
-	t.after(terminate)
+	cleanUp(t, terminate)
 	const messages = on(thread, 'message')
 	return { thread, terminate, next: async () => (await messages.next()).value[0] }
 }
@@ -95,7 +95,7 @@ test('a worker that polls for the end of its work gets the results that promises
 test('a worker waits for another process: busy, timed out, aborted, and at last done', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
+	holder.start('hold', { path: at.path, value: 1, options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
 	const next = worker(
 		t,
@@ -127,7 +127,7 @@ test('an operation that waits when its worker is terminated is not done afterwar
 }, async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
+	holder.start('hold', { path: at.path, value: 1, options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
 	const { next, terminate } = start(
 		t,
@@ -141,7 +141,7 @@ test('an operation that waits when its worker is terminated is not done afterwar
 	holder.settle()
 	await holder.expect('done')
 	// Behind the calls that wait in this process.
-	await updateRegistry(at.path, (registry) => ({ ...registry, last: true }), PATIENT)
+	await updateRegistry(at.path, (registry) => ({ ...registry, last: true }), UP_TO_A_MINUTE)
 	assert.deepEqual(at.json().watchers, {})
 })
 
@@ -170,7 +170,7 @@ test('several workers on one file: 200 are terminated in the middle, and nothing
 			parentPort.once('message', () => (isOver = true))
 			let count = 0
 			while (!isOver) {
-				await registry.updateRegistry(path, (r) => ({ ...r, count: (r.count ?? 0) + 1 }), ${JSON.stringify(PATIENT)})
+				await registry.updateRegistry(path, (r) => ({ ...r, count: (r.count ?? 0) + 1 }), ${JSON.stringify(UP_TO_A_MINUTE)})
 				count += 1
 				await new Promise(setImmediate)
 			}
@@ -180,12 +180,12 @@ test('several workers on one file: 200 are terminated in the middle, and nothing
 	)
 	const goes = (index) => {
 		const update = [
-			'registry.updateRegistry(path, (r) => ({ ...r, other: (r.other ?? 0) + 1 }), PATIENT)',
-			'registry.updateRegistry(path, async (r) => ({ ...r, other: (r.other ?? 0) + 1 }), PATIENT)',
-			'registry.announceWatcher(path, watcher, PATIENT)',
-			'registry.claimWatcher(path, watcher, PATIENT).then(({ claim }) => registry.removeWatcher(path, claim, PATIENT))',
+			'registry.updateRegistry(path, (r) => ({ ...r, other: (r.other ?? 0) + 1 }), UP_TO_A_MINUTE)',
+			'registry.updateRegistry(path, async (r) => ({ ...r, other: (r.other ?? 0) + 1 }), UP_TO_A_MINUTE)',
+			'registry.announceWatcher(path, watcher, UP_TO_A_MINUTE)',
+			'registry.claimWatcher(path, watcher, UP_TO_A_MINUTE).then(({ claim }) => registry.removeWatcher(path, claim, UP_TO_A_MINUTE))',
 		][index % 4]
-		return `const PATIENT = ${JSON.stringify(PATIENT)}
+		return `const UP_TO_A_MINUTE = ${JSON.stringify(UP_TO_A_MINUTE)}
 			const watcher = { id: 'app', host: '', port: 1, pid: process.pid, startedAt: ${index}, updatedAt: 1 };
 			(async () => {
 				for (let n = 0; ; n += 1) {

@@ -2,23 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmodSync, mkdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { announceWatcher, claimWatcher, DEFAULT_TTL_MS, pruneStaleWatchers } from '../../index.js'
-import { PATIENT } from '../support/entries.mjs'
+import { cleanUp, killed } from '../support/cleanup.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
-import { puppets, rustExample } from '../support/processes.mjs'
+import { UP_TO_TWO_MINUTES } from '../support/options.mjs'
+import { deadPid, puppets, rustExample } from '../support/processes.mjs'
 import { runUnprivileged } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
-
-/** The pid of a process that is gone. */
-const deadPid = async () => {
-	const child = spawn(process.execPath, ['--version'], { stdio: 'ignore' })
-	await once(child, 'exit')
-	return child.pid
-}
 
 test('100 processes, Node and Rust, that claim one id at once get 100', {
 	timeout: 120_000,
@@ -30,13 +23,13 @@ test('100 processes, Node and Rust, that claim one id at once get 100', {
 		const child = spawn(claim, [at.path, 'app'], {
 			stdio: ['pipe', 'pipe', 'inherit'],
 		})
-		t.after(() => child.kill('SIGKILL'))
+		cleanUp(t, () => killed(child))
 		return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() }
 	})
 	for (const { lines } of rust) assert.equal((await lines.next()).value, 'ready')
 	for (const { child } of rust) child.stdin.write('go\n')
 	for (const node of nodes) {
-		node.start('claim', { path: at.path, watcher: record('app'), options: PATIENT })
+		node.start('claim', { path: at.path, watcher: record('app'), options: UP_TO_TWO_MINUTES })
 	}
 	const claimed = await Promise.all([
 		...rust.map(async ({ lines }) => (await lines.next()).value),

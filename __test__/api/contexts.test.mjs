@@ -13,13 +13,14 @@ import {
 	withRegistryLock,
 	writeRegistry,
 } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import { EMPTY, folder, record } from '../support/folder.mjs'
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { skipIf } from '../support/skip.mjs'
 
-const QUICK = { timeoutMs: 60_000, durable: false }
 const CALLS = 8
 
-const lockOf = (path) => (fn) => withRegistryLock(path, fn, QUICK)
+const lockOf = (path) => (fn) => withRegistryLock(path, fn, UP_TO_A_MINUTE)
 
 /** Holds a lock until the function that it returns is called. */
 const hold = (lock) =>
@@ -77,7 +78,7 @@ test('updaters that run in one batch see the stores of their own calls', async (
 				note('updater')
 				return { ...registry, updatedAt: registry.updatedAt + 1 }
 			},
-			QUICK,
+			UP_TO_A_MINUTE,
 		),
 	)
 	assert.deepEqual(sync, expected('updater', 'continuation'))
@@ -90,12 +91,12 @@ test('updaters that run in one batch see the stores of their own calls', async (
 				note('updater, later')
 				return registry
 			},
-			QUICK,
+			UP_TO_A_MINUTE,
 		),
 	)
 	assert.deepEqual(async, expected('updater', 'updater, later', 'continuation'))
 	const held = await storesSeen(at.path, (note) =>
-		withRegistryLock(at.path, () => note('fn'), QUICK),
+		withRegistryLock(at.path, () => note('fn'), UP_TO_A_MINUTE),
 	)
 	assert.deepEqual(held, expected('fn', 'continuation'))
 })
@@ -151,9 +152,9 @@ test('the functions of a document see the store of the call that runs them', asy
 	)
 	at.put('{')
 	assert.deepEqual(
-		(await seenBy(keep, () => document.save(7, { timeoutMs: QUICK.timeoutMs }), keep)).filter(
-			(each) => each.startsWith('onWarning'),
-		),
+		(
+			await seenBy(keep, () => document.save(7, { timeoutMs: UP_TO_A_MINUTE.timeoutMs }), keep)
+		).filter((each) => each.startsWith('onWarning')),
 		['onWarning: 1'],
 	)
 	// What is written before an async updater is settled is another call's.
@@ -176,7 +177,7 @@ test('a warning is delivered in the context of the call whose change replaced th
 		await updateRegistry(
 			at.path,
 			(registry) => (index < 3 ? registry : { ...registry, updatedAt: index }),
-			{ ...QUICK, onWarning },
+			{ ...UP_TO_A_MINUTE, onWarning },
 		)
 	})
 	assert.deepEqual(warnings, [3])
@@ -187,12 +188,13 @@ test('what onWarning throws is a warning of the process in the context of its ca
 	const at = folder(t)
 	const storage = new AsyncLocalStorage()
 	const emitWarning = process.emitWarning
-	t.after(() => {
+	cleanUp(t, () => {
 		process.emitWarning = emitWarning
 	})
 	const seen = []
 	process.emitWarning = (message) => seen.push(`${message} in ${storage.getStore()}`)
-	const update = (updater, onWarning) => updateRegistry(at.path, updater, { ...QUICK, onWarning })
+	const update = (updater, onWarning) =>
+		updateRegistry(at.path, updater, { ...UP_TO_A_MINUTE, onWarning })
 	const touch = (registry) => ({ ...registry, updatedAt: 1 })
 	await together(lockOf(at.path), () => {
 		at.put('no registry')
@@ -213,7 +215,7 @@ test('entry operations warn in the context of their call', async (t) => {
 	const seen = await storesSeen(at.path, async (note, index) => {
 		if (index === 0) at.put('no registry')
 		const onWarning = () => note('onWarning')
-		await announceWatcher(at.path, record(`w${index}`), { ...QUICK, onWarning })
+		await announceWatcher(at.path, record(`w${index}`), { ...UP_TO_A_MINUTE, onWarning })
 	})
 	assert.deepEqual(seen[0], ['continuation: 0', 'onWarning: 0'])
 	assert.deepEqual(seen.slice(1), expected('continuation').slice(1))
@@ -226,7 +228,7 @@ test('an abort and a timeout reject in the context of the call', async (t) => {
 	const seen = []
 	const noteCode = async (name, options) => {
 		const same = (registry) => registry
-		const failed = updateRegistry(at.path, same, { ...QUICK, ...options })
+		const failed = updateRegistry(at.path, same, { ...UP_TO_A_MINUTE, ...options })
 		const { code } = await failed.catch((error) => error)
 		seen.push(`${code} ${name}: ${storage.getStore()}`)
 	}
@@ -251,7 +253,7 @@ test('a watch warns in the context in which it was made, whichever calls next', 
 	const onWarning = () => seen.push(storage.getStore())
 	at.put('no registry')
 	const watch = storage.run('made', () => watchRegistry(at.path, { onWarning }))
-	t.after(() => watch.return())
+	cleanUp(t, () => watch.return())
 	await storage.run('next', async () => {
 		await watch.next()
 		assert.equal(storage.getStore(), 'next')
@@ -274,44 +276,45 @@ test('a heartbeat calls getWatcher and onError in the context in which it was st
 	const onError = () => {
 		seen.add(`onError: ${storage.getStore()}`)
 	}
-	await announceWatcher(at.path, watcher, QUICK)
+	await announceWatcher(at.path, watcher, UP_TO_A_MINUTE)
 	const heartbeat = storage.run('started', () =>
-		startRegistryHeartbeat(at.path, getWatcher, { ...QUICK, intervalMs: 1, onError }),
+		startRegistryHeartbeat(at.path, getWatcher, { ...UP_TO_A_MINUTE, intervalMs: 1, onError }),
 	)
 	while (beats < 3) await new Promise(setImmediate)
 	await storage.run('stopped', () => heartbeat.stop({ remove: true }))
 	// The removal's error, too.
 	beats = 1
 	const another = storage.run('started', () =>
-		startRegistryHeartbeat(at.path, getWatcher, { ...QUICK, onError }),
+		startRegistryHeartbeat(at.path, getWatcher, { ...UP_TO_A_MINUTE, onError }),
 	)
 	await storage.run('stopped', () => another.stop({ remove: true }))
 	assert.deepEqual([...seen].sort(), ['getWatcher: started', 'onError: started'])
 })
 
-test(
-	'users of domains and of async hooks see their own',
-	skipIf(process.versions.bun || process.versions.deno, 'only Node has domains and async hooks'),
-	async (t) => {
-		const { default: domain } = await import('node:domain')
-		const at = folder(t)
-		const seen = []
-		const resources = new Set()
-		const note = (registry) => {
-			seen.push(process.domain?.name)
-			resources.add(executionAsyncResource())
-			return registry
-		}
-		await together(lockOf(at.path), () =>
-			['a', 'b', 'c'].map((name) => {
-				const own = Object.assign(domain.create(), { name })
-				return own.run(() => updateRegistry(at.path, note, QUICK))
-			}),
-		)
-		assert.deepEqual(seen, ['a', 'b', 'c'])
-		assert.equal(resources.size, 3)
-	},
-)
+test('users of domains and of async hooks see their own', {
+	skip: skipIf(
+		process.versions.bun || process.versions.deno,
+		'only Node has domains and async hooks',
+	),
+}, async (t) => {
+	const { default: domain } = await import('node:domain')
+	const at = folder(t)
+	const seen = []
+	const resources = new Set()
+	const note = (registry) => {
+		seen.push(process.domain?.name)
+		resources.add(executionAsyncResource())
+		return registry
+	}
+	await together(lockOf(at.path), () =>
+		['a', 'b', 'c'].map((name) => {
+			const own = Object.assign(domain.create(), { name })
+			return own.run(() => updateRegistry(at.path, note, UP_TO_A_MINUTE))
+		}),
+	)
+	assert.deepEqual(seen, ['a', 'b', 'c'])
+	assert.equal(resources.size, 3)
+})
 
 /**
  * What two updates of one registry need that run in one batch, one of which is called within an update
@@ -320,21 +323,24 @@ test(
 const inOneBatch = async (t) => {
 	const at = folder(t)
 	const outer = `${at.dir}/outer.json`
-	await writeRegistry(outer, EMPTY, QUICK)
-	await writeRegistry(at.path, EMPTY, QUICK)
+	await writeRegistry(outer, EMPTY, UP_TO_A_MINUTE)
+	await writeRegistry(at.path, EMPTY, UP_TO_A_MINUTE)
 	let outside
 	const fromOutside = new Promise((resolve) => {
 		outside = resolve
 	})
-	const plain = () => updateRegistry(at.path, (r) => ({ ...r, plain: true }), QUICK)
+	const plain = () => updateRegistry(at.path, (r) => ({ ...r, plain: true }), UP_TO_A_MINUTE)
 	const nesting = () =>
 		updateRegistry(
 			at.path,
 			async (registry) => {
-				await updateRegistry(outer, (r) => ({ ...r, done: true }), { ...QUICK, timeoutMs: 5_000 })
+				await updateRegistry(outer, (r) => ({ ...r, done: true }), {
+					...UP_TO_A_MINUTE,
+					timeoutMs: 5_000,
+				})
 				return registry
 			},
-			QUICK,
+			UP_TO_A_MINUTE,
 		)
 	const unlock = await hold(lockOf(at.path))
 	const second = fromOutside.then((call) => call())
@@ -354,7 +360,7 @@ test('an updater is not refused for what the first call of its batch is inside o
 			await first
 			return registry
 		},
-		QUICK,
+		UP_TO_A_MINUTE,
 	)
 	await second
 })
@@ -372,7 +378,7 @@ test('an updater that waits for itself is refused whatever the first call of its
 			await assert.rejects(nested, { code: 'RE_ENTRANT' })
 			return registry
 		},
-		QUICK,
+		UP_TO_A_MINUTE,
 	)
 	await second
 })

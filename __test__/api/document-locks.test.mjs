@@ -29,26 +29,28 @@ import {
 	withRegistryLock,
 	writeRegistry,
 } from '../../index.js'
+import { cleanUp, killed } from '../support/cleanup.mjs'
 import {
-	caught,
+	documentFolder,
 	documentIn,
 	filesOf,
 	LOCKS,
-	LONG,
 	lists,
 	loaded,
 	loads,
 	namesIn,
 	noLitter,
 	push,
-	same,
 	updates,
 	writes,
 } from '../support/documents.mjs'
+import { caught } from '../support/failures.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppets, rustExample } from '../support/processes.mjs'
 import { isRoot, runUnprivileged } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
+import { same } from '../support/updaters.mjs'
 
 const isWindows = process.platform === 'win32'
 
@@ -60,16 +62,17 @@ const inUseOf = (at, lock) => join(at.dir, filesOf(at, lock)[1])
 
 /** Every call that takes the lock of a registry. */
 const registryCalls = {
-	updateRegistry: (path) => updateRegistry(path, same, LONG),
-	updateRegistrySync: async (path) => updateRegistrySync(path, same, LONG),
-	writeRegistry: (path) => writeRegistry(path, EMPTY, LONG),
-	withRegistryLock: (path) => withRegistryLock(path, () => assert.fail('it runs'), LONG),
-	announceWatcher: (path) => announceWatcher(path, record('app'), LONG),
-	claimWatcher: (path) => claimWatcher(path, record('app'), LONG),
-	heartbeatWatcher: (path) => heartbeatWatcher(path, 'old', LONG),
-	removeWatcher: (path) => removeWatcher(path, 'old', LONG),
+	updateRegistry: (path) => updateRegistry(path, same, DOCUMENT_UP_TO_A_MINUTE),
+	updateRegistrySync: async (path) => updateRegistrySync(path, same, DOCUMENT_UP_TO_A_MINUTE),
+	writeRegistry: (path) => writeRegistry(path, EMPTY, DOCUMENT_UP_TO_A_MINUTE),
+	withRegistryLock: (path) =>
+		withRegistryLock(path, () => assert.fail('it runs'), DOCUMENT_UP_TO_A_MINUTE),
+	announceWatcher: (path) => announceWatcher(path, record('app'), DOCUMENT_UP_TO_A_MINUTE),
+	claimWatcher: (path) => claimWatcher(path, record('app'), DOCUMENT_UP_TO_A_MINUTE),
+	heartbeatWatcher: (path) => heartbeatWatcher(path, 'old', DOCUMENT_UP_TO_A_MINUTE),
+	removeWatcher: (path) => removeWatcher(path, 'old', DOCUMENT_UP_TO_A_MINUTE),
 	// It takes the lock, because there is an entry to remove.
-	pruneStaleWatchers: (path) => pruneStaleWatchers(path, LONG),
+	pruneStaleWatchers: (path) => pruneStaleWatchers(path, DOCUMENT_UP_TO_A_MINUTE),
 }
 
 /** The program of tests/fixtures/count_document.rs, which starts when it is told to. */
@@ -77,7 +80,7 @@ const counting = (t, at, lock, times, marker) => {
 	const flags = lock === 'registry' ? ['--registry-lock'] : []
 	const args = [at.path, String(times), ...(marker ? [marker] : []), ...flags]
 	const child = spawn(rustExample('count_document'), args, { stdio: ['pipe', 'pipe', 'inherit'] })
-	t.after(() => child.kill('SIGKILL'))
+	cleanUp(t, () => killed(child))
 	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
 	const exited = once(child, 'exit')
 	const line = async () => (await lines.next()).value
@@ -110,8 +113,8 @@ for (const lock of LOCKS) {
 	const other = otherThan(lock)
 
 	test(`a file used under ${lock}: each call under another kind of lock is refused, and leaves no trace`, async (t) => {
-		const at = folder(t)
-		await documentIn(at, lock).save({ ...EMPTY, watchers: { old: { updatedAt: 1 } } })
+		const at = documentFolder(t, lock)
+		await at.document({}).save({ ...EMPTY, watchers: { old: { updatedAt: 1 } } })
 		const before = snapshot(at)
 		const inUse = inUseOf(at, lock)
 		const calls = {}
@@ -138,16 +141,16 @@ for (const lock of LOCKS) {
 		// Calls that take no lock, and those under the right one, are as ever.
 		assert.equal(readRegistrySync(at.path).warnings.length, 0)
 		for (const load of Object.values(loads)) {
-			assert.deepEqual(await load(documentIn(at, lock)), loaded(lock, JSON.parse(before.text)))
+			assert.deepEqual(await load(at.document({})), at.loaded(JSON.parse(before.text)))
 		}
-		await documentIn(at, lock).update((value) => ({ ...value, updatedAt: 7 }), LONG)
+		await at.document({}).update((value) => ({ ...value, updatedAt: 7 }), DOCUMENT_UP_TO_A_MINUTE)
 		assert.equal(at.json().updatedAt, 7)
 		// As the message says, when no program uses the other lock any more.
 		unlinkSync(inUse)
 		for (const [name, call] of Object.entries(calls)) {
 			if (name === 'withRegistryLock') continue
 			await call()
-			for (const each of namesIn(at)) if (each !== basename(at.path)) unlinkSync(join(at.dir, each))
+			for (const each of at.names()) if (each !== basename(at.path)) unlinkSync(join(at.dir, each))
 		}
 	})
 
@@ -182,7 +185,7 @@ for (const lock of LOCKS) {
 	})
 
 	test(`${lock}: 4 processes of Node and 4 of Rust x 200 updates: the exact count, no overlap`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		const marker = join(at.dir, 'marker')
 		const times = 200
 		const nodes = puppets(t, 4)
@@ -199,7 +202,7 @@ for (const lock of LOCKS) {
 		for (const each of nodes) await each.expect('done')
 		assert.deepEqual(said, Array(4).fill('done'))
 		assert.deepEqual(at.json(), { count: 8 * times, rust: 4 * times, node: 4 * times })
-		noLitter(at, lock)
+		at.noLitter()
 	})
 }
 
@@ -215,8 +218,8 @@ test('of a document and a registry call that come to a new file at once, one win
 		mkdirSync(join(at.dir, `${round}`))
 		const document = documentIn({ path }, 'lock-file', { empty: () => EMPTY })
 		const calls = [
-			() => document.update((value) => ({ ...value, updatedAt: 1 }), LONG),
-			() => updateRegistry(path, (value) => ({ ...value, updatedAt: 2 }), LONG),
+			() => document.update((value) => ({ ...value, updatedAt: 1 }), DOCUMENT_UP_TO_A_MINUTE),
+			() => updateRegistry(path, (value) => ({ ...value, updatedAt: 2 }), DOCUMENT_UP_TO_A_MINUTE),
 		]
 		if (round % 2) calls.reverse()
 		const started = calls.map((call) => call())
@@ -290,7 +293,7 @@ test('a lock file that is deleted while it is held: the update runs again, on wh
 			await second.expect('done')
 		}
 		return push('first')(list)
-	}, LONG)
+	}, DOCUMENT_UP_TO_A_MINUTE)
 	assert.deepEqual([at.json(), runs], [['held', 'first'], 2])
 	noLitter(at, 'lock-file')
 })
@@ -315,17 +318,17 @@ test('a lock file that is deleted while it is held, with no time left: the updat
 		rob()
 		told = await caught(held.write(['x']))
 		return 'done'
-	}, LONG)
+	}, DOCUMENT_UP_TO_A_MINUTE)
 	await assert.rejects(locked, lost)
 	assert.deepEqual([told.code, at.json()], ['LOCK_LOST', ['written']])
-	await document.update(push('next'), LONG)
+	await document.update(push('next'), DOCUMENT_UP_TO_A_MINUTE)
 	noLitter(at, 'lock-file')
 })
 
 for (const lock of LOCKS) {
 	test(`${lock}: a document that is deleted, or replaced in place, during its update`, async (t) => {
-		const at = folder(t)
-		const document = documentIn(at, lock, lists)
+		const at = documentFolder(t, lock)
+		const document = at.document()
 		for (const [name, update] of Object.entries(updates)) {
 			at.put(print([name]))
 			await update(document, (list) => {
@@ -339,12 +342,12 @@ for (const lock of LOCKS) {
 				await held.write(['a'])
 				unlinkSync(at.path)
 				await held.write(['b'])
-			}, LONG)
+			}, DOCUMENT_UP_TO_A_MINUTE)
 			assert.deepEqual(at.json(), ['b'])
 			unlinkSync(at.path)
 			await save(document)
 		}
-		noLitter(at, lock)
+		at.noLitter()
 	})
 
 	test(`${lock}: a folder that is deleted during an update: it runs again, and starts from nothing`, {
@@ -385,11 +388,14 @@ for (const lock of LOCKS) {
 		}
 		for (const outer of documents) {
 			for (const inner of documents) {
-				const nested = () => assert.rejects(inner.update(same, LONG), { code: 'RE_ENTRANT' })
-				await outer.withLock(nested, LONG)
+				const nested = () =>
+					assert.rejects(inner.update(same, DOCUMENT_UP_TO_A_MINUTE), { code: 'RE_ENTRANT' })
+				await outer.withLock(nested, DOCUMENT_UP_TO_A_MINUTE)
 			}
 		}
-		await Promise.all(documents.map((each) => each.update(push('together'), LONG)))
+		await Promise.all(
+			documents.map((each) => each.update(push('together'), DOCUMENT_UP_TO_A_MINUTE)),
+		)
 		assert.equal(JSON.parse(readFileSync(real.path, 'utf8')).length, 12)
 		noLitter(real, lock)
 		assert.equal(readlinkSync(join(at.dir, 'twice.json')), 'link.json')
@@ -455,8 +461,8 @@ for (const lock of LOCKS) {
 	test(`${lock}: a process that may only read loads, and is refused to write`, {
 		skip: skipIf(isWindows, 'no modes'),
 	}, async (t) => {
-		const at = folder(t)
-		const document = documentIn(at, lock, lists)
+		const at = documentFolder(t, lock)
+		const document = at.document()
 		const text = `
 			const document = new registry.Document(${JSON.stringify(at.path)}, { lock: '${lock}', empty: () => [] })
 			console.log(JSON.stringify({

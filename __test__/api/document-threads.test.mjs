@@ -4,8 +4,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { tryLockExclusive } from '../../index.js'
-import { documentIn, LOCKS, LONG, lists, noLitter, push } from '../support/documents.mjs'
+import { cleanUp } from '../support/cleanup.mjs'
+import { documentFolder, documentIn, LOCKS, lists, push } from '../support/documents.mjs'
 import { folder, print } from '../support/folder.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet } from '../support/processes.mjs'
 import { skipIf } from '../support/skip.mjs'
 import { worker } from '../support/threads.mjs'
@@ -13,13 +15,13 @@ import { worker } from '../support/threads.mjs'
 const isDeno = Boolean(process.versions.deno)
 
 const makeDocument = (lock) => `
-	const LONG = { timeoutMs: 60_000 }
+	const DOCUMENT_UP_TO_A_MINUTE = { timeoutMs: 60_000 }
 	const options = { lock: '${lock}', durable: false, empty: () => [] }
 	const document = new registry.Document(path, options);`
 
 for (const lock of LOCKS) {
 	test(`${lock}: 4 workers and the main thread x 50 updates: nothing lost`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		const threads = await Promise.all(
 			Array.from({ length: 4 }, () =>
 				worker(
@@ -28,48 +30,48 @@ for (const lock of LOCKS) {
 					parentPort.once('message', async () => {
 						for (let n = 0; n < 50; n += 1) {
 							const push = (list) => [...list, n]
-							if (n % 3 === 0) document.updateSync(push, LONG)
-							else if (n % 3 === 1) await document.update(push, LONG)
-							else await document.update(async (list) => push(list), LONG)
+							if (n % 3 === 0) document.updateSync(push, DOCUMENT_UP_TO_A_MINUTE)
+							else if (n % 3 === 1) await document.update(push, DOCUMENT_UP_TO_A_MINUTE)
+							else await document.update(async (list) => push(list), DOCUMENT_UP_TO_A_MINUTE)
 						}
-						parentPort.postMessage((await document.load(LONG)).value.length)
+						parentPort.postMessage((await document.load(DOCUMENT_UP_TO_A_MINUTE)).value.length)
 					})`,
 					at.path,
 				),
 			),
 		)
-		t.after(() => Promise.all(threads.map((thread) => thread.terminate())))
+		cleanUp(t, () => Promise.all(threads.map((thread) => thread.terminate())))
 		const seen = threads.map((thread) => once(thread, 'message'))
 		for (const thread of threads) thread.postMessage('go')
-		const document = documentIn(at, lock, lists)
-		for (let n = 0; n < 50; n += 1) await document.update(push(n), LONG)
+		const document = at.document()
+		for (let n = 0; n < 50; n += 1) await document.update(push(n), DOCUMENT_UP_TO_A_MINUTE)
 		for (const [length] of await Promise.all(seen)) assert.ok(length >= 50 && length <= 250)
 		const expected = Array.from({ length: 50 }, (_, n) => Array(5).fill(n)).flat()
 		assert.deepEqual(
 			at.json().sort((a, b) => a - b),
 			expected,
 		)
-		noLitter(at, lock)
+		at.noLitter()
 	})
 
 	test(`${lock}: a worker that is terminated in its hold, or in its wait, frees the lock`, {
 		skip: skipIf(isDeno, 'a worker may count as terminated before it is'),
 	}, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		at.put(print([]))
 		const holds = [
-			'document.update(() => new Promise(() => ready()), LONG)',
-			'document.withLock(() => new Promise(() => ready()), LONG)',
-			'document.updateSync(() => { ready(); for (;;); }, LONG)',
+			'document.update(() => new Promise(() => ready()), DOCUMENT_UP_TO_A_MINUTE)',
+			'document.withLock(() => new Promise(() => ready()), DOCUMENT_UP_TO_A_MINUTE)',
+			'document.updateSync(() => { ready(); for (;;); }, DOCUMENT_UP_TO_A_MINUTE)',
 		]
 		for (const hold of holds) {
 			// A thread with nothing to wait for ends by itself.
 			const stays = "parentPort.on('message', () => {})"
 			const thread = await worker(`${makeDocument(lock)} ${stays}; ${hold}`, at.path)
-			const document = documentIn(at, lock, lists)
+			const document = at.document()
 			await assert.rejects(document.save([]), { code: 'LOCK_BUSY' })
 			await thread.terminate()
-			await document.update(push(hold), LONG)
+			await document.update(push(hold), DOCUMENT_UP_TO_A_MINUTE)
 		}
 		const waits = [
 			'ready(); document.update((list) => [...list, "ghost"], { timeoutMs: Infinity })',
@@ -89,15 +91,15 @@ for (const lock of LOCKS) {
 			await thread.terminate()
 			holder.settle()
 			await holder.expect('done')
-			await documentIn(at, lock, lists).update(push(wait), LONG)
+			await at.document().update(push(wait), DOCUMENT_UP_TO_A_MINUTE)
 		}
 		assert.equal(at.json().includes('ghost'), false)
 		assert.equal(at.json().length, holds.length + 2 * waits.length)
-		noLitter(at, lock)
+		at.noLitter()
 	})
 
 	test(`${lock}: SIGKILL in the middle of updates: nothing acknowledged is lost, and no litter stays`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		at.put(print(0))
 		let acknowledged = 0
 		for (let round = 1; round <= 10; round += 1) {
@@ -111,12 +113,12 @@ for (const lock of LOCKS) {
 			// What it had said until its end, and was not read yet.
 			while ((await victim.next()).event !== 'exit') acknowledged += 1
 			// One update of each victim may have been written, and not acknowledged.
-			const counted = await documentIn(at, lock).update((n) => n, { timeoutMs: 0 })
+			const counted = await at.document({}).update((n) => n, { timeoutMs: 0 })
 			assert.ok(counted >= acknowledged && counted <= acknowledged + round, `${counted}`)
 		}
-		const { value } = await documentIn(at, lock).load()
-		await documentIn(at, lock).save(value)
-		noLitter(at, lock)
+		const { value } = await at.document({}).load()
+		await at.document({}).save(value)
+		at.noLitter()
 	})
 }
 
@@ -140,7 +142,7 @@ test('a lock file that a thread of this process holds is busy for the others', a
 		})`,
 		at.path,
 	)
-	t.after(() => thread.terminate())
+	cleanUp(t, () => thread.terminate())
 	const told = once(thread, 'message')
 	thread.postMessage('go')
 	assert.deepEqual(await told, [['LOCK_BUSY', 'LOCK_BUSY', 'LOCK_TIMEOUT', 'LOCK_TIMEOUT']])

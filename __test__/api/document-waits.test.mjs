@@ -15,24 +15,24 @@ import {
 	withRegistryLock,
 } from '../../index.js'
 import {
-	caught,
+	documentFolder,
 	documentIn,
 	filesOf,
 	LOCKS,
-	LONG,
 	lists,
 	loaded,
 	loads,
-	namesIn,
 	noLitter,
 	push,
-	same,
 	updates,
 	writes,
 } from '../support/documents.mjs'
+import { caught } from '../support/failures.mjs'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { leaveOldLockfile } from '../support/locks.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet, script } from '../support/processes.mjs'
+import { same } from '../support/updaters.mjs'
 
 const ONE_TRY = { timeoutMs: 0 }
 
@@ -71,7 +71,7 @@ const heldHere = async (document) => {
 			entered()
 			await settled
 			return push('held')(list)
-		}, LONG)
+		}, DOCUMENT_UP_TO_A_MINUTE)
 	})
 	return async () => {
 		settle()
@@ -81,10 +81,10 @@ const heldHere = async (document) => {
 
 for (const lock of LOCKS) {
 	test(`${lock}: while another process holds the lock, one try is busy, and a wait ends in time`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		at.put(print(['there']))
 		const holder = await heldByPuppet(t, at, lock)
-		const document = documentIn(at, lock, lists)
+		const document = at.document()
 		const path = lockName(at, lock)
 		const calls = { ...writes(['written']), ...(lock === 'lock-file' && loads) }
 		for (const [name, call] of Object.entries(calls)) {
@@ -105,22 +105,22 @@ for (const lock of LOCKS) {
 		}
 		await end(holder)
 		assert.deepEqual(at.json(), ['there', 'held'])
-		noLitter(at, lock)
+		at.noLitter()
 	})
 
 	test(`${lock}: by default a load and a save are one try, and the others wait`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		at.put(print(['there']))
 		const holder = await heldByPuppet(t, at, lock)
-		const document = documentIn(at, lock, lists)
+		const document = at.document()
 		const busy = { code: 'LOCK_BUSY', path: lockName(at, lock) }
 		await assert.rejects(document.save(['written']), busy)
 		if (lock === 'lock-file') {
 			await assert.rejects(document.load(), busy)
 			assert.throws(() => document.loadSync(), busy)
 		} else {
-			assert.deepEqual(await document.load(), loaded(lock, ['there']))
-			assert.deepEqual(document.loadSync(), loaded(lock, ['there']))
+			assert.deepEqual(await document.load(), at.loaded(['there']))
+			assert.deepEqual(document.loadSync(), at.loaded(['there']))
 		}
 		const updated = document.update(push('updated'))
 		const locked = document.withLock(async (held) => held.write(push('locked')(at.json())))
@@ -132,12 +132,12 @@ for (const lock of LOCKS) {
 	})
 
 	test(`${lock}: a call that waits goes on when the lock comes free, also on the calling thread`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		at.put(print(['there']))
 		for (const [name, call] of Object.entries(waiting(lock))) {
 			const holder = await heldByPuppet(t, at, lock)
 			let isOver = false
-			const called = call(documentIn(at, lock, lists)).then((value) => {
+			const called = call(at.document()).then((value) => {
 				isOver = true
 				return value
 			})
@@ -150,35 +150,35 @@ for (const lock of LOCKS) {
 		}
 		// The message to the other process is on its way when the thread blocks.
 		for (const sync of [
-			(document) => document.updateSync(push('sync'), LONG),
-			(document) => document.loadSync(LONG).value,
+			(document) => document.updateSync(push('sync'), DOCUMENT_UP_TO_A_MINUTE),
+			(document) => document.loadSync(DOCUMENT_UP_TO_A_MINUTE).value,
 		]) {
 			const holder = await heldByPuppet(t, at, lock)
 			holder.settle()
-			assert.ok(Array.isArray(sync(documentIn(at, lock, lists))))
+			assert.ok(Array.isArray(sync(at.document())))
 			await holder.expect('done')
 		}
 	})
 
 	test(`${lock}: a holder that is killed costs no wait`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		at.put(print([]))
 		for (const [name, call] of Object.entries({ ...writes(['written']), ...loads })) {
 			const holder = await heldByPuppet(t, at, lock)
 			await holder.kill()
-			await call(documentIn(at, lock, lists), ONE_TRY)
+			await call(at.document(), ONE_TRY)
 			assert.ok(Array.isArray(at.json()), name)
 		}
 		// Readers of a registry's lock leave the dead holder's lockfile to the next writer.
-		await documentIn(at, lock, lists).save([], ONE_TRY)
-		noLitter(at, lock)
+		await at.document().save([], ONE_TRY)
+		at.noLitter()
 	})
 
 	test(`${lock}: an abort ends a wait, and leaves nothing`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		at.put(print(['there']))
 		const holder = await heldByPuppet(t, at, lock)
-		const document = documentIn(at, lock, lists)
+		const document = at.document()
 		for (const timeoutMs of [60_000, Number.POSITIVE_INFINITY]) {
 			for (const [name, call] of Object.entries(waiting(lock))) {
 				const aborter = new AbortController()
@@ -193,23 +193,23 @@ for (const lock of LOCKS) {
 		await end(holder)
 		await document.update(same, ONE_TRY)
 		assert.deepEqual(at.json(), ['there', 'held'])
-		noLitter(at, lock)
+		at.noLitter()
 	})
 
 	test(`${lock}: a signal that is aborted refuses each call before anything is made`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		const signal = AbortSignal.abort('mine')
 		const aborted = { name: 'RegistryError', code: 'ABORTED', path: at.path, cause: 'mine' }
 		for (const [name, call] of Object.entries({ ...writes([]), ...loads })) {
-			await assert.rejects(call(documentIn(at, lock, lists), { signal }), aborted, name)
+			await assert.rejects(call(at.document(), { signal }), aborted, name)
 		}
-		assert.deepEqual(namesIn(at), [])
+		assert.deepEqual(at.names(), [])
 	})
 
 	test(`${lock}: an abort while an updater runs, and before its value is written, writes nothing`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		at.put(print(['there']))
-		const document = documentIn(at, lock, lists)
+		const document = at.document()
 		const updaters = {
 			sync: (aborter) => (list) => {
 				aborter.abort()
@@ -227,7 +227,7 @@ for (const lock of LOCKS) {
 		}
 		for (const [name, updater] of Object.entries(updaters)) {
 			const aborter = new AbortController()
-			const options = { ...LONG, signal: aborter.signal }
+			const options = { ...DOCUMENT_UP_TO_A_MINUTE, signal: aborter.signal }
 			const aborted = { code: 'ABORTED', path: at.path }
 			await assert.rejects(document.update(updater(aborter), options), aborted, name)
 			assert.deepEqual(at.json(), ['there'])
@@ -239,13 +239,13 @@ for (const lock of LOCKS) {
 				aborter.abort()
 				return new Promise(() => {})
 			},
-			{ ...LONG, signal: aborter.signal },
+			{ ...DOCUMENT_UP_TO_A_MINUTE, signal: aborter.signal },
 		)
 		await assert.rejects(locked, { code: 'ABORTED' })
 		// What was written under the lock stays, and the lock is free.
-		assert.deepEqual(await document.load(), loaded(lock, ['written']))
+		assert.deepEqual(await document.load(), at.loaded(['written']))
 		await document.update(push('next'), ONE_TRY)
-		noLitter(at, lock)
+		at.noLitter()
 	})
 
 	/** It kept its process for as long as the lock was held, and its time was not over. */
@@ -274,20 +274,20 @@ for (const lock of LOCKS) {
 	})
 
 	test(`${lock}: earlier calls of the thread count: one try is busy, and a wait ends in time`, async (t) => {
-		const at = folder(t)
-		const document = documentIn(at, lock, lists)
+		const at = documentFolder(t, lock)
+		const document = at.document()
 		const settle = await heldHere(document)
 		const path = lockName(at, lock)
 		const { update, save, withLock } = writes(['written'])
 		for (const call of [update, save, withLock]) {
-			const busy = await caught(call(documentIn(at, lock, lists), ONE_TRY))
+			const busy = await caught(call(at.document(), ONE_TRY))
 			assert.deepEqual([busy.code, busy.path], ['LOCK_BUSY', path])
 			assert.equal(busy.holder.pid, process.pid)
-			const late = await caught(call(documentIn(at, lock, lists), { timeoutMs: 20 }))
+			const late = await caught(call(at.document(), { timeoutMs: 20 }))
 			assert.deepEqual([late.code, late.path], ['LOCK_TIMEOUT', path])
 			assert.equal(late.holder.pid, process.pid)
 		}
-		const queued = document.update(push('queued'), LONG)
+		const queued = document.update(push('queued'), DOCUMENT_UP_TO_A_MINUTE)
 		await settle()
 		await queued
 		assert.deepEqual(at.json(), ['held', 'queued'])
@@ -298,26 +298,30 @@ for (const lock of LOCKS) {
 			[undefined, 'LOCK_BUSY'],
 		)
 		assert.deepEqual(at.json(), ['a'])
-		noLitter(at, lock)
+		at.noLitter()
 	})
 
 	test(`${lock}: a call that would wait for the update that it is made in is refused at once`, async (t) => {
-		const at = folder(t)
-		const document = documentIn(at, lock, lists)
+		const at = documentFolder(t, lock)
+		const document = at.document()
 		const other = new Document(join(at.dir, 'other', 'x.json'), { ...lists, lock })
 		const { save, withLock } = writes([])
 		const calls = {
-			update: () => documentIn(at, lock, lists).update(same, LONG),
+			update: () => at.document().update(same, DOCUMENT_UP_TO_A_MINUTE),
 			'update of one try': () => document.update(same, ONE_TRY),
 			save: () => save(document),
 			withLock: () => withLock(document),
-			updateSync: async () => document.updateSync(same, LONG),
+			updateSync: async () => document.updateSync(same, DOCUMENT_UP_TO_A_MINUTE),
 			'inside another': () =>
 				other.update(async (list) => {
-					await document.update(same, LONG)
+					await document.update(same, DOCUMENT_UP_TO_A_MINUTE)
 					return list
-				}, LONG),
-			'inside another, sync': () => other.update(() => document.updateSync(same, LONG), LONG),
+				}, DOCUMENT_UP_TO_A_MINUTE),
+			'inside another, sync': () =>
+				other.update(
+					() => document.updateSync(same, DOCUMENT_UP_TO_A_MINUTE),
+					DOCUMENT_UP_TO_A_MINUTE,
+				),
 		}
 		for (const [name, call] of Object.entries(calls)) {
 			await document.update(async (list) => {
@@ -325,54 +329,57 @@ for (const lock of LOCKS) {
 				await delay(1)
 				await assert.rejects(call(), reEntrant, name)
 				return list
-			}, LONG)
-			await document.withLock(() => assert.rejects(call(), reEntrant, name), LONG)
+			}, DOCUMENT_UP_TO_A_MINUTE)
+			await document.withLock(
+				() => assert.rejects(call(), reEntrant, name),
+				DOCUMENT_UP_TO_A_MINUTE,
+			)
 		}
 		document.updateSync((list) => {
-			assert.throws(() => document.updateSync(same, LONG), reEntrant)
+			assert.throws(() => document.updateSync(same, DOCUMENT_UP_TO_A_MINUTE), reEntrant)
 			return list
 		})
 		// Another lock is another matter, and so is this one when the update is over.
 		let later
 		await document.update(async (list) => {
-			await other.update(push('other'), LONG)
+			await other.update(push('other'), DOCUMENT_UP_TO_A_MINUTE)
 			other.updateSync(push('sync'))
-			later = () => document.update(push('later'), LONG)
+			later = () => document.update(push('later'), DOCUMENT_UP_TO_A_MINUTE)
 			return push('outer')(list)
-		}, LONG)
+		}, DOCUMENT_UP_TO_A_MINUTE)
 		await later()
 		assert.deepEqual((await other.load()).value, ['other', 'sync'])
 		assert.deepEqual(at.json(), ['outer', 'later'])
 	})
 
 	test(`${lock}: an update in a batch is inside of what its own caller is inside of`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		const outer = new Document(join(at.dir, 'outer.json'), { ...lists, lock, durable: false })
-		const inner = documentIn(at, lock, lists)
+		const inner = at.document()
 		const settle = await heldHere(inner)
-		const first = inner.update(push('first'), LONG)
+		const first = inner.update(push('first'), DOCUMENT_UP_TO_A_MINUTE)
 		const nested = outer.update(async (list) => {
 			// It waits behind the first one, and runs in its batch.
 			const second = inner.update(async (own) => {
-				await assert.rejects(outer.update(same, LONG), reEntrant)
+				await assert.rejects(outer.update(same, DOCUMENT_UP_TO_A_MINUTE), reEntrant)
 				return push('second')(own)
-			}, LONG)
+			}, DOCUMENT_UP_TO_A_MINUTE)
 			await settle()
 			await second
 			return push('outer')(list)
-		}, LONG)
+		}, DOCUMENT_UP_TO_A_MINUTE)
 		await Promise.all([first, nested])
 		assert.deepEqual(at.json(), ['held', 'first', 'second'])
 	})
 
 	/** The second and later ones ran in the context of the first one's caller. */
 	test(`${lock}: the functions of each call of a batch run in the async context of its caller`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		const context = new AsyncLocalStorage()
 		const seen = []
 		const see = (what) => seen.push(`${what} ${context.getStore()}`)
 		const document = (name) =>
-			documentIn(at, lock, {
+			at.document({
 				decode: (text) => {
 					see('decode')
 					if (text === 'bad') throw new Error('bad')
@@ -388,16 +395,16 @@ for (const lock of LOCKS) {
 				},
 				onWarning: () => see('onWarning'),
 			})
-		const settle = await heldHere(documentIn(at, lock, lists))
+		const settle = await heldHere(at.document())
 		const calls = ['first', 'breaks', 'keeps', 'async'].map((name) =>
 			context.run(name, () =>
 				document(name).update((list) => {
 					see('updater')
 					return name === 'async' ? delay(1, push(name)(list)) : push(name)(list)
-				}, LONG),
+				}, DOCUMENT_UP_TO_A_MINUTE),
 			),
 		)
-		const written = context.run('write', () => document('write').save([], LONG))
+		const written = context.run('write', () => document('write').save([], DOCUMENT_UP_TO_A_MINUTE))
 		await settle()
 		await Promise.all(calls)
 		await written
@@ -415,25 +422,31 @@ for (const lock of LOCKS) {
 	})
 
 	test(`${lock}: a synchronous call that would block the update it waits for is refused`, async (t) => {
-		const at = folder(t)
+		const at = documentFolder(t, lock)
 		at.put(print([]))
-		const document = documentIn(at, lock, lists)
+		const document = at.document()
 		const settle = await heldHere(document)
-		const told = { ...reEntrant, message: /asynchronous update is under way/ }
-		assert.throws(() => document.updateSync(same, LONG), told)
+		const told = {
+			...reEntrant,
+			message: /, in an asynchronous update; await or abort that first$/,
+		}
+		assert.throws(() => document.updateSync(same, DOCUMENT_UP_TO_A_MINUTE), told)
 		assert.throws(() => document.updateSync(same, ONE_TRY), told)
 		if (lock === 'lock-file') {
-			assert.throws(() => document.loadSync(LONG), told)
+			assert.throws(() => document.loadSync(DOCUMENT_UP_TO_A_MINUTE), told)
 			assert.throws(() => document.loadSync(), { code: 'LOCK_BUSY' })
 			assert.throws(() => document.loadSync(ONE_TRY), { code: 'LOCK_BUSY' })
 		}
 		await settle()
-		assert.deepEqual(document.loadSync(LONG), loaded(lock, ['held']))
+		assert.deepEqual(document.loadSync(DOCUMENT_UP_TO_A_MINUTE), at.loaded(['held']))
 		const elsewhere = AsyncLocalStorage.snapshot()
 		document.updateSync((list) => {
-			assert.throws(() => elsewhere(() => document.updateSync(same, LONG)), reEntrant)
+			assert.throws(
+				() => elsewhere(() => document.updateSync(same, DOCUMENT_UP_TO_A_MINUTE)),
+				reEntrant,
+			)
 			if (lock === 'lock-file') {
-				assert.throws(() => elsewhere(() => document.loadSync(LONG)), reEntrant)
+				assert.throws(() => elsewhere(() => document.loadSync(DOCUMENT_UP_TO_A_MINUTE)), reEntrant)
 			}
 			return push('sync')(list)
 		})
@@ -458,7 +471,7 @@ test('readers share a lock file, a writer does not, and each waits for the other
 			path: lockFile,
 		})
 	}
-	const waiting = document.update(push('updated'), LONG)
+	const waiting = document.update(push('updated'), DOCUMENT_UP_TO_A_MINUTE)
 	reader.release()
 	await waiting
 	const writer = tryLockExclusive(lockFile)
@@ -469,7 +482,7 @@ test('readers share a lock file, a writer does not, and each waits for the other
 			path: lockFile,
 		})
 	}
-	const together = Array.from({ length: 8 }, () => document.load(LONG))
+	const together = Array.from({ length: 8 }, () => document.load(DOCUMENT_UP_TO_A_MINUTE))
 	writer.release()
 	for (const each of await Promise.all(together)) {
 		assert.deepEqual(each, loaded('lock-file', ['there', 'updated']))
@@ -492,10 +505,10 @@ test('documents that share a lock file exclude each other, by whatever names', a
 	for (const outer of documents) {
 		for (const inner of documents) {
 			await outer.update(async (list) => {
-				await assert.rejects(inner.update(same, LONG), reEntrant)
-				assert.throws(() => inner.updateSync(same, LONG), reEntrant)
+				await assert.rejects(inner.update(same, DOCUMENT_UP_TO_A_MINUTE), reEntrant)
+				assert.throws(() => inner.updateSync(same, DOCUMENT_UP_TO_A_MINUTE), reEntrant)
 				return list
-			}, LONG)
+			}, DOCUMENT_UP_TO_A_MINUTE)
 		}
 	}
 	// They are one queue, and batches of one file each.
@@ -505,7 +518,7 @@ test('documents that share a lock file exclude each other, by whatever names', a
 			documents[(n >> 1) % documents.length].update((list) => {
 				order.push(n)
 				return push(n)(list)
-			}, LONG),
+			}, DOCUMENT_UP_TO_A_MINUTE),
 		),
 	)
 	assert.deepEqual(order, [...Array(40).keys()])
@@ -520,24 +533,30 @@ test('a document under the registry’s lock and calls on the registry are one q
 	at.put(print(EMPTY))
 	const document = documentIn(at, 'registry')
 	const calls = [
-		() => updateRegistry(at.path, same, LONG),
-		() => withRegistryLock(at.path, () => {}, LONG),
-		async () => updateRegistrySync(at.path, same, LONG),
+		() => updateRegistry(at.path, same, DOCUMENT_UP_TO_A_MINUTE),
+		() => withRegistryLock(at.path, () => {}, DOCUMENT_UP_TO_A_MINUTE),
+		async () => updateRegistrySync(at.path, same, DOCUMENT_UP_TO_A_MINUTE),
 	]
 	for (const call of calls) {
 		await document.update(async (value) => {
 			await assert.rejects(call(), reEntrant)
 			return value
-		}, LONG)
+		}, DOCUMENT_UP_TO_A_MINUTE)
 	}
 	const nested = [...Object.values(updates).map((update) => () => update(document, same))]
 	for (const call of nested) {
-		await withRegistryLock(at.path, () => assert.rejects(call(), reEntrant), LONG)
+		await withRegistryLock(
+			at.path,
+			() => assert.rejects(call(), reEntrant),
+			DOCUMENT_UP_TO_A_MINUTE,
+		)
 	}
 	const count = (value) => ({ ...value, count: (value.count ?? 0) + 1 })
 	await Promise.all(
 		Array.from({ length: 50 }, (_, n) =>
-			n % 2 ? document.update(count, LONG) : updateRegistry(at.path, count, LONG),
+			n % 2
+				? document.update(count, DOCUMENT_UP_TO_A_MINUTE)
+				: updateRegistry(at.path, count, DOCUMENT_UP_TO_A_MINUTE),
 		),
 	)
 	assert.equal(at.json().count, 50)

@@ -5,26 +5,26 @@ import { mkdirSync, symlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Document } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import {
-	caught,
-	documentIn,
+	documentFolder,
 	filesOf,
 	LOCKS,
-	LONG,
 	lines,
 	lists,
 	namesIn,
-	noLitter,
 	push,
 } from '../support/documents.mjs'
+import { caught } from '../support/failures.mjs'
 import { folder, print } from '../support/folder.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet } from '../support/processes.mjs'
 import { replace } from '../support/watching.mjs'
 
 /** A watch, closed with the test, and how to get its next value. */
 const watching = (t, document, options) => {
 	const watch = document.watch(options)
-	t.after(() => watch.return())
+	cleanUp(t, () => watch.return())
 	return async () => {
 		const { done, value } = await watch.next()
 		assert.equal(done, false)
@@ -34,12 +34,12 @@ const watching = (t, document, options) => {
 
 for (const lock of LOCKS) {
 	test(`${lock}: a watch delivers each value, whichever way the file gets it, and makes nothing`, async (t) => {
-		const at = folder(t)
-		const document = documentIn(at, lock, lines)
+		const at = documentFolder(t, lock)
+		const document = at.document(lines)
 		const next = watching(t, document)
 		assert.deepEqual(await next(), [])
-		assert.deepEqual(namesIn(at), [])
-		await document.update(push('a'), LONG)
+		assert.deepEqual(at.names(), [])
+		await document.update(push('a'), DOCUMENT_UP_TO_A_MINUTE)
 		assert.deepEqual(await next(), ['a'])
 		document.updateSync(push('b'))
 		assert.deepEqual(await next(), ['a', 'b'])
@@ -51,14 +51,14 @@ for (const lock of LOCKS) {
 		await document.save(['d'])
 		unlinkSync(at.path)
 		assert.deepEqual(await next(), [])
-		await document.withLock((held) => held.write(['e']), LONG)
+		await document.withLock((held) => held.write(['e']), DOCUMENT_UP_TO_A_MINUTE)
 		assert.deepEqual(await next(), ['e'])
-		noLitter(at, lock)
+		at.noLitter()
 	})
 
 	test(`${lock}: a watch sees what another process writes`, async (t) => {
-		const at = folder(t)
-		const next = watching(t, documentIn(at, lock, lists))
+		const at = documentFolder(t, lock)
+		const next = watching(t, at.document())
 		assert.deepEqual(await next(), [])
 		const holder = puppet(t)
 		holder.start('holdDocument', { path: at.path, options: { lock, durable: false } })
@@ -185,7 +185,7 @@ test('a watch follows the path that the document had at construction, and the li
 	do value = await next()
 	while (value.length === 0)
 	assert.deepEqual(value, ['two'])
-	await document.update(push('more'), LONG)
+	await document.update(push('more'), DOCUMENT_UP_TO_A_MINUTE)
 	assert.deepEqual(await next(), ['two', 'more'])
 	assert.equal(document.lockPath(), join(at.dir, 'two', filesOf({ path: 'config.json' })[1]))
 })

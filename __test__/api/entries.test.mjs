@@ -11,8 +11,9 @@ import {
 	pruneStaleWatchers,
 	removeWatcher,
 } from '../../index.js'
-import { held, PATIENT } from '../support/entries.mjs'
+import { held } from '../support/entries.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
+import { UP_TO_TWO_MINUTES } from '../support/options.mjs'
 
 test('an entry is announced, renewed and removed; each operation dates the registry', async (t) => {
 	const at = folder(t)
@@ -91,7 +92,7 @@ test('without `now` an operation is dated when the lock is held', async (t) => {
 	assert.equal(watchers.app.updatedAt, updatedAt)
 	assert.ok(updatedAt >= before && updatedAt <= Date.now())
 	const holder = await held(t, at)
-	const waiting = announceWatcher(at.path, record('app'), PATIENT)
+	const waiting = announceWatcher(at.path, record('app'), UP_TO_TWO_MINUTES)
 	const calledAt = Date.now()
 	while (Date.now() <= calledAt + 20) await new Promise((resolve) => setImmediate(resolve))
 	const freeAt = Date.now()
@@ -227,7 +228,7 @@ test('bad arguments are refused before anything is done', async (t) => {
 		{ ...claim, pid: -1 },
 		{ ...claim, startedAt: -1 },
 	]) {
-		const unnamed = { ...refused, message: /name the entry by id, by claim/ }
+		const unnamed = { ...refused, message: /; name the entry by id, by claim/ }
 		await assert.rejects(heartbeatWatcher(at.path, bad), unnamed)
 		await assert.rejects(removeWatcher(at.path, bad), unnamed)
 	}

@@ -17,10 +17,12 @@ import {
 	updateRegistrySync,
 	withRegistryLock,
 } from '../../index.js'
-import { held, PATIENT } from '../support/entries.mjs'
+import { cleanUp } from '../support/cleanup.mjs'
+import { held } from '../support/entries.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { addonPath } from '../support/install.mjs'
 import { queues } from '../support/locks.mjs'
+import { UP_TO_TWO_MINUTES } from '../support/options.mjs'
 import { packageFile } from '../support/script.mjs'
 import { loadWithTimers } from '../support/timers.mjs'
 
@@ -30,7 +32,7 @@ import { loadWithTimers } from '../support/timers.mjs'
  */
 const waitInFront = (at) => {
 	const controller = new AbortController()
-	const options = { ...PATIENT, signal: controller.signal }
+	const options = { ...UP_TO_TWO_MINUTES, signal: controller.signal }
 	const waiting = announceWatcher(at.path, record('in front'), options)
 	return async () => {
 		const [first] = queues().get(at.path)
@@ -48,7 +50,7 @@ test('1,000 concurrent operations take the lock a few times, and all are there, 
 	const holds = new Set()
 	const hold = () => holds.add(JSON.parse(readFileSync(at.guard, 'utf8')).nonce)
 	const claims = Array.from({ length: 1_000 }, async (_, index) => {
-		const { claim } = await claimWatcher(at.path, record('app', { port: index }), PATIENT)
+		const { claim } = await claimWatcher(at.path, record('app', { port: index }), UP_TO_TWO_MINUTES)
 		hold()
 		return claim.id
 	})
@@ -72,7 +74,7 @@ const callsOf = (t) => {
 		calls.push({ count: operations.length, elapsedMs, durable })
 		return applyEntries(...args)
 	}
-	t.after(() => {
+	cleanUp(t, () => {
 		native.applyEntries = applyEntries
 	})
 	return calls
@@ -82,7 +84,10 @@ test('at most 500 operations are done under one lock, and durably if one of them
 	const at = folder(t)
 	const calls = callsOf(t)
 	const announced = Array.from({ length: 600 }, (_, index) =>
-		announceWatcher(at.path, record(`app-${index}`), { ...PATIENT, durable: index === 550 }),
+		announceWatcher(at.path, record(`app-${index}`), {
+			...UP_TO_TWO_MINUTES,
+			durable: index === 550,
+		}),
 	)
 	await Promise.all(announced)
 	assert.deepEqual(
@@ -105,7 +110,9 @@ test('the time that an operation spent in the queue counts for its timeout', asy
 		return setTimeout(run, ms, ...args)
 	})
 	const next = waitInFront(at)
-	const announced = ['app', 'with it'].map((id) => announceWatcher(at.path, record(id), PATIENT))
+	const announced = ['app', 'with it'].map((id) =>
+		announceWatcher(at.path, record(id), UP_TO_TWO_MINUTES),
+	)
 	const startedAt = performance.now()
 	while (performance.now() < startedAt + 20) await new Promise((resolve) => setImmediate(resolve))
 	timers = []
@@ -117,7 +124,7 @@ test('the time that an operation spent in the queue counts for its timeout', asy
 	assert.ok(elapsedMs >= 20, `${elapsedMs} ms`)
 	// Of an operation that is not the first of its batch.
 	assert.equal(timers.length, 1)
-	assert.ok(timers[0] <= PATIENT.timeoutMs - 20, `${timers[0]} ms`)
+	assert.ok(timers[0] <= UP_TO_TWO_MINUTES.timeoutMs - 20, `${timers[0]} ms`)
 })
 
 test('operations and updates keep their order, whatever they are', async (t) => {
@@ -130,19 +137,19 @@ test('operations and updates keep their order, whatever they are', async (t) => 
 				seen.push(Object.keys(registry.watchers).join())
 				return registry
 			},
-			PATIENT,
+			UP_TO_TWO_MINUTES,
 		)
 	await Promise.all([
-		announceWatcher(at.path, record('a'), PATIENT),
-		announceWatcher(at.path, record('b'), PATIENT),
+		announceWatcher(at.path, record('a'), UP_TO_TWO_MINUTES),
+		announceWatcher(at.path, record('b'), UP_TO_TWO_MINUTES),
 		look(),
-		removeWatcher(at.path, 'a', PATIENT),
-		announceWatcher(at.path, record('c', { updatedAt: 0 }), PATIENT),
+		removeWatcher(at.path, 'a', UP_TO_TWO_MINUTES),
+		announceWatcher(at.path, record('c', { updatedAt: 0 }), UP_TO_TWO_MINUTES),
 		look(),
-		pruneStaleWatchers(at.path, PATIENT),
+		pruneStaleWatchers(at.path, UP_TO_TWO_MINUTES),
 		look(),
-		withRegistryLock(at.path, async () => seen.push('held'), PATIENT),
-		removeWatcher(at.path, 'b', PATIENT),
+		withRegistryLock(at.path, async () => seen.push('held'), UP_TO_TWO_MINUTES),
+		removeWatcher(at.path, 'b', UP_TO_TWO_MINUTES),
 	])
 	assert.deepEqual(seen, ['a,b', 'b,c', 'b', 'held'])
 	assert.deepEqual(at.ids(), [])
@@ -162,9 +169,9 @@ test('no JavaScript runs while an operation holds the lock: a blocked event loop
 		Atomics.notify(new Int32Array(flag), 0)`,
 		{ eval: true, workerData: { packageFile, path: at.path, flag } },
 	)
-	t.after(() => worker.terminate())
+	cleanUp(t, () => worker.terminate())
 	await once(worker, 'message')
-	const announced = announceWatcher(at.path, record('app'), PATIENT)
+	const announced = announceWatcher(at.path, record('app'), UP_TO_TWO_MINUTES)
 	// Until here only this thread could have gone on; from here it can't.
 	assert.notEqual(Atomics.wait(new Int32Array(flag), 0, 0, 60_000), 'timed-out')
 	await announced
@@ -173,16 +180,18 @@ test('no JavaScript runs while an operation holds the lock: a blocked event loop
 
 test('a synchronous update may come while an operation is under way, not inside of an updater', async (t) => {
 	const at = folder(t)
-	const announced = announceWatcher(at.path, record('app'), PATIENT)
-	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: true }), PATIENT)
+	const announced = announceWatcher(at.path, record('app'), UP_TO_TWO_MINUTES)
+	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: true }), UP_TO_TWO_MINUTES)
 	await announced
 	assert.equal(at.json().sync, true)
 	const holder = await held(t, at)
 	const next = waitInFront(at)
-	const together = ['b', 'c', 'd'].map((id) => announceWatcher(at.path, record(id), PATIENT))
+	const together = ['b', 'c', 'd'].map((id) =>
+		announceWatcher(at.path, record(id), UP_TO_TWO_MINUTES),
+	)
 	await next()
 	holder.settle()
-	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: 2 }), PATIENT)
+	updateRegistrySync(at.path, (registry) => ({ ...registry, sync: 2 }), UP_TO_TWO_MINUTES)
 	await Promise.all(together)
 	assert.equal(at.json().sync, 2)
 	const refused = { name: 'RegistryError', code: 'RE_ENTRANT' }
@@ -200,7 +209,9 @@ test('an operation whose timeout is over names the holder of the lock; the other
 	const impatient = [0, 1, 30].map((timeoutMs) =>
 		announceWatcher(at.path, record(`impatient-${timeoutMs}`), { timeoutMs }),
 	)
-	const patient = [1, 2].map((n) => announceWatcher(at.path, record(`patient-${n}`), PATIENT))
+	const patient = [1, 2].map((n) =>
+		announceWatcher(at.path, record(`patient-${n}`), UP_TO_TWO_MINUTES),
+	)
 	const codes = []
 	for (const { reason } of await Promise.allSettled(impatient)) {
 		codes.push(reason.code)
@@ -218,13 +229,13 @@ test('operations that wait together give up by their own timeout and signal; the
 	const holder = await held(t, at)
 	const next = waitInFront(at)
 	const controller = new AbortController()
-	const patient = [announceWatcher(at.path, record('first'), PATIENT)]
+	const patient = [announceWatcher(at.path, record('first'), UP_TO_TWO_MINUTES)]
 	const aborted = announceWatcher(at.path, record('aborted'), {
-		...PATIENT,
+		...UP_TO_TWO_MINUTES,
 		signal: controller.signal,
 	})
 	const impatient = announceWatcher(at.path, record('impatient'), { timeoutMs: 300 })
-	patient.push(announceWatcher(at.path, record('last'), PATIENT))
+	patient.push(announceWatcher(at.path, record('last'), UP_TO_TWO_MINUTES))
 	await next()
 	controller.abort()
 	await assert.rejects(aborted, { code: 'ABORTED' })
@@ -242,8 +253,8 @@ test('a prune with nothing to do waits for no lock, whatever is queued behind it
 	at.put(print({ ...EMPTY, watchers: { app: record('app') } }))
 	const holder = await held(t, at)
 	const next = waitInFront(at)
-	const pruned = pruneStaleWatchers(at.path, PATIENT)
-	const announced = announceWatcher(at.path, record('last'), PATIENT)
+	const pruned = pruneStaleWatchers(at.path, UP_TO_TWO_MINUTES)
+	const announced = announceWatcher(at.path, record('last'), UP_TO_TWO_MINUTES)
 	await next()
 	assert.deepEqual(await pruned, [])
 	holder.settle()
@@ -256,9 +267,9 @@ test('an operation whose promise settles has left the queue', async (t) => {
 	const once = { timeoutMs: 0, durable: false }
 	for (let round = 0; round < 20; round += 1) {
 		const announced = Array.from({ length: round }, () =>
-			announceWatcher(at.path, record('app'), PATIENT),
+			announceWatcher(at.path, record('app'), UP_TO_TWO_MINUTES),
 		)
-		await Promise.all([...announced, announceWatcher(at.path, record('last'), PATIENT)])
+		await Promise.all([...announced, announceWatcher(at.path, record('last'), UP_TO_TWO_MINUTES)])
 		await removeWatcher(at.path, 'last', once)
 		await heartbeatWatcher(at.path, 'last', once)
 	}
@@ -270,9 +281,9 @@ test('an aborted operation is not done, and does not delay the operations behind
 	const mine = new Error('mine')
 	const controllers = [0, 1, 2].map(() => new AbortController())
 	const aborted = controllers.map(({ signal }, index) =>
-		announceWatcher(at.path, record(`aborted-${index}`), { ...PATIENT, signal }),
+		announceWatcher(at.path, record(`aborted-${index}`), { ...UP_TO_TWO_MINUTES, signal }),
 	)
-	const last = announceWatcher(at.path, record('last'), PATIENT)
+	const last = announceWatcher(at.path, record('last'), UP_TO_TWO_MINUTES)
 	// The operation that waits for the lock, another of its batch, and one that was aborted before.
 	for (const index of [1, 0, 2]) {
 		controllers[index].abort(mine)
@@ -293,7 +304,7 @@ test('an operation that has begun is not aborted: its result is the answer', asy
 		const controller = new AbortController()
 		const id = `app-${round}`
 		const announced = announceWatcher(at.path, record(id), {
-			...PATIENT,
+			...UP_TO_TWO_MINUTES,
 			signal: controller.signal,
 		})
 		// Somewhere in the middle, at another point each time.

@@ -11,8 +11,8 @@ import {
 	pruneStaleWatchers,
 	removeWatcher,
 } from '../../index.js'
-import { PATIENT } from '../support/entries.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
+import { UP_TO_TWO_MINUTES } from '../support/options.mjs'
 import { run } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
 
@@ -63,7 +63,7 @@ test('corrupt bytes are kept by the operation that writes, and by no other', asy
 	const at = folder(t)
 	at.put('bad')
 	const warned = []
-	const options = { ...PATIENT, onWarning: (warning) => warned.push(warning) }
+	const options = { ...UP_TO_TWO_MINUTES, onWarning: (warning) => warned.push(warning) }
 	assert.equal(await heartbeatWatcher(at.path, 'app', options), false)
 	assert.equal(await removeWatcher(at.path, 'app', options), false)
 	assert.deepEqual(await pruneStaleWatchers(at.path, options), [])
@@ -83,7 +83,7 @@ test('an operation that lost its lock is done again, on fresh content', async (t
 	const at = folder(t)
 	at.put(print(EMPTY))
 	let rounds = 0
-	const options = { ...PATIENT, durable: true }
+	const options = { ...UP_TO_TWO_MINUTES, durable: true }
 	// As an old argus does that takes the lock for stale, over and over, while others announce.
 	const takeLock = () => {
 		try {
@@ -161,8 +161,8 @@ test('a handler that throws any value changes nothing of what is done', async (t
 			throw thrown
 		}
 		const both = await Promise.allSettled([
-			announceWatcher(at.path, record('a'), { ...PATIENT, onWarning }),
-			announceWatcher(at.path, record('b'), PATIENT),
+			announceWatcher(at.path, record('a'), { ...UP_TO_TWO_MINUTES, onWarning }),
+			announceWatcher(at.path, record('b'), UP_TO_TWO_MINUTES),
 		])
 		assert.deepEqual(
 			both.map(({ status }) => status),

@@ -15,12 +15,11 @@ import {
 	updateRegistry,
 } from '../../index.js'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import * as plain from '../support/plain-operations.mjs'
 import { puppet } from '../support/processes.mjs'
 import { asCommand, importPackage, NOBODY, runUnprivileged } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
-
-const PATIENT = { timeoutMs: 60_000, durable: false }
 
 /** Runs `body` while an update of this thread holds the lock: the calls that `body` makes wait. */
 const behindAnUpdate = async (at, body) => {
@@ -28,7 +27,7 @@ const behindAnUpdate = async (at, body) => {
 	const held = updateRegistry(
 		at.path,
 		(registry) => new Promise((resolve) => (settle = () => resolve(registry))),
-		PATIENT,
+		UP_TO_A_MINUTE,
 	)
 	while (!settle) await new Promise((resolve) => setImmediate(resolve))
 	const started = body()
@@ -78,8 +77,8 @@ test('a renewal that was under way brings back the entry that was removed before
 	]) {
 		await announceWatcher(at.path, watcher)
 		const results = await race(
-			() => removeWatcher(at.path, entry, PATIENT),
-			() => heartbeatWatcher(at.path, entry, PATIENT),
+			() => removeWatcher(at.path, entry, UP_TO_A_MINUTE),
+			() => heartbeatWatcher(at.path, entry, UP_TO_A_MINUTE),
 		)
 		assert.deepEqual(results, [true, false])
 		assert.deepEqual(at.ids(), [])
@@ -126,10 +125,10 @@ test('an entry that is renewed after it was found old is pruned nevertheless', a
 
 	await announceWatcher(at.path, old)
 	const other = puppet(t)
-	other.start('hold', { path: at.path, watchers: { app: fresh }, options: PATIENT })
+	other.start('hold', { path: at.path, watchers: { app: fresh }, options: UP_TO_A_MINUTE })
 	await other.expect('holding')
 	// The pruning finds an old entry, whenever it looks, and has to wait for the lock.
-	const waiting = pruneStaleWatchers(at.path, PATIENT)
+	const waiting = pruneStaleWatchers(at.path, UP_TO_A_MINUTE)
 	other.settle()
 	await other.expect('done')
 	assert.deepEqual(await waiting, [])
@@ -142,10 +141,10 @@ test('a renewal and a removal wait for the entry that another process is about t
 	const watcher = record('app')
 	for (const operation of [heartbeatWatcher, removeWatcher]) {
 		const other = puppet(t)
-		other.start('hold', { path: at.path, watchers: { app: watcher }, options: PATIENT })
+		other.start('hold', { path: at.path, watchers: { app: watcher }, options: UP_TO_A_MINUTE })
 		await other.expect('holding')
 		let isDone = false
-		const done = operation(at.path, watcher, PATIENT).finally(() => (isDone = true))
+		const done = operation(at.path, watcher, UP_TO_A_MINUTE).finally(() => (isDone = true))
 		const startedAt = performance.now()
 		while (!isDone && performance.now() < startedAt + 20) {
 			await new Promise((resolve) => setImmediate(resolve))
@@ -154,7 +153,7 @@ test('a renewal and a removal wait for the entry that another process is about t
 		other.settle()
 		assert.equal(await done, true)
 		await other.expect('done')
-		await removeWatcher(at.path, 'app', PATIENT)
+		await removeWatcher(at.path, 'app', UP_TO_A_MINUTE)
 	}
 })
 

@@ -1,13 +1,13 @@
 // Folders, disks and files that refuse to be read or written.
 
 import assert from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync } from 'node:fs'
 import { test } from 'node:test'
 import { readRegistry, readRegistrySync, updateRegistry } from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { isRoot, run, runUnprivileged } from '../support/script.mjs'
-import { skipIf } from '../support/skip.mjs'
+import { canMountTmpfs, skipIf } from '../support/skip.mjs'
 
 test('a read-only folder: permission denied, old content intact, and reading works', (t) => {
 	const at = folder(t)
@@ -48,11 +48,6 @@ test('an unreadable file is permission denied, not an empty registry', (t) => {
 	chmodSync(at.path, 0o600)
 	assert.equal(at.text(), print(EMPTY))
 })
-
-/** How to give a process a folder on a full disk: its own tmpfs, where that may be mounted. */
-const canMount = () =>
-	spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', '/mnt'])
-		.status === 0
 
 const bigUpdate = (path) => `
 	const path = ${path}
@@ -100,7 +95,7 @@ test('a write under withRegistryLock that fails fails alone', (t) => {
 })
 
 test('a full disk: an error, old content intact, no litter', {
-	skip: skipIf(!canMount(), 'no tmpfs may be mounted here'),
+	skip: skipIf(!canMountTmpfs('size=64k'), 'no tmpfs may be mounted here'),
 }, (t) => {
 	const at = folder(t)
 	const text = `

@@ -15,12 +15,12 @@ import {
 	updateRegistry,
 	withRegistryLock,
 } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet } from '../support/processes.mjs'
 import { asCommand, importPackage, packageFile } from '../support/script.mjs'
 import { loadWithTimers } from '../support/timers.mjs'
-
-const PATIENT = { timeoutMs: 60_000, durable: false }
 
 const loopTurn = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -33,7 +33,7 @@ const warningsOf = (t) => {
 	const warnings = []
 	const onWarning = ({ message }) => warnings.push(message)
 	process.on('warning', onWarning)
-	t.after(() => process.off('warning', onWarning))
+	cleanUp(t, () => process.off('warning', onWarning))
 	return warnings
 }
 
@@ -42,14 +42,17 @@ const entry = async (at) => (await readRegistry(at.path)).registry.watchers.app
 test('a heartbeat writes the record that it is given, dated at the time of the renewal', async (t) => {
 	const at = folder(t)
 	const watcher = record('app', { updatedAt: 1 })
-	await announceWatcher(at.path, watcher, PATIENT)
+	await announceWatcher(at.path, watcher, UP_TO_A_MINUTE)
 	let renewals = 0
 	const getWatcher = async () => {
 		renewals += 1
 		return { ...watcher, renewals }
 	}
 	const startedAt = Date.now()
-	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...PATIENT, intervalMs: 1 })
+	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, {
+		...UP_TO_A_MINUTE,
+		intervalMs: 1,
+	})
 	await until(async () => (await entry(at)).renewals >= 5)
 	await heartbeat.stop()
 	const last = renewals
@@ -57,7 +60,7 @@ test('a heartbeat writes the record that it is given, dated at the time of the r
 	assert.ok(updatedAt >= startedAt && updatedAt <= Date.now())
 	const { updatedAt: _, ...expected } = watcher
 	assert.deepEqual(rest, { ...expected, renewals: last })
-	await startRegistryHeartbeat(at.path, getWatcher, { ...PATIENT, intervalMs: 1 }).stop()
+	await startRegistryHeartbeat(at.path, getWatcher, { ...UP_TO_A_MINUTE, intervalMs: 1 }).stop()
 	const stoppedAt = performance.now()
 	await until(() => performance.now() > stoppedAt + 20)
 	assert.equal(renewals, last, 'no renewal after the end')
@@ -65,7 +68,7 @@ test('a heartbeat writes the record that it is given, dated at the time of the r
 
 test('the first renewal comes after an interval, and pauses vary', async (t) => {
 	const at = folder(t)
-	await announceWatcher(at.path, record('app'), PATIENT)
+	await announceWatcher(at.path, record('app'), UP_TO_A_MINUTE)
 	const pauses = []
 	const { startRegistryHeartbeat } = loadWithTimers((setTimeout, run, ms) => {
 		pauses.push(ms)
@@ -76,7 +79,10 @@ test('the first renewal comes after an interval, and pauses vary', async (t) => 
 		renewals += 1
 		return record('app')
 	}
-	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...PATIENT, intervalMs: 1_000 })
+	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, {
+		...UP_TO_A_MINUTE,
+		intervalMs: 1_000,
+	})
 	assert.equal(renewals, 0)
 	await until(() => pauses.length > 50)
 	await heartbeat.stop()
@@ -84,7 +90,7 @@ test('the first renewal comes after an interval, and pauses vary', async (t) => 
 	assert.ok(Math.max(...pauses) - Math.min(...pauses) > 100, 'they vary')
 	assert.equal(new Set(pauses).size, pauses.length)
 	const { random } = Math
-	t.after(() => {
+	cleanUp(t, () => {
 		Math.random = random
 	})
 	Math.random = () => 0
@@ -96,16 +102,19 @@ test('the first renewal comes after an interval, and pauses vary', async (t) => 
 test('there are never two renewals at once, however long one takes; stop waits for it', async (t) => {
 	const at = folder(t)
 	const watcher = record('app')
-	await announceWatcher(at.path, watcher, PATIENT)
+	await announceWatcher(at.path, watcher, UP_TO_A_MINUTE)
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
+	holder.start('hold', { path: at.path, value: 1, options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
 	let renewals = 0
 	const getWatcher = () => {
 		renewals += 1
 		return { ...watcher, renewals }
 	}
-	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, { ...PATIENT, intervalMs: 1 })
+	const heartbeat = startRegistryHeartbeat(at.path, getWatcher, {
+		...UP_TO_A_MINUTE,
+		intervalMs: 1,
+	})
 	await until(() => renewals > 0)
 	const startedAt = performance.now()
 	await until(() => performance.now() > startedAt + 50)
@@ -123,9 +132,10 @@ test('there are never two renewals at once, however long one takes; stop waits f
 test('stopping with `remove` removes the entry after the renewal under way', async (t) => {
 	const at = folder(t)
 	const watcher = record('app')
-	const start = () => startRegistryHeartbeat(at.path, () => watcher, { ...PATIENT, intervalMs: 1 })
+	const start = () =>
+		startRegistryHeartbeat(at.path, () => watcher, { ...UP_TO_A_MINUTE, intervalMs: 1 })
 	for (let round = 0; round < 20; round += 1) {
-		await announceWatcher(at.path, watcher, PATIENT)
+		await announceWatcher(at.path, watcher, UP_TO_A_MINUTE)
 		const heartbeat = start()
 		for (let n = 0; n < round; n += 1) await loopTurn()
 		assert.equal(await heartbeat.stop({ remove: true }), true)
@@ -133,7 +143,7 @@ test('stopping with `remove` removes the entry after the renewal under way', asy
 		assert.equal(await entry(at), undefined)
 	}
 	const other = record('app', { startedAt: watcher.startedAt + 1 })
-	await announceWatcher(at.path, other, PATIENT)
+	await announceWatcher(at.path, other, UP_TO_A_MINUTE)
 	assert.equal(await start().stop({ remove: true }), false)
 	assert.equal(await start().stop(), false)
 	assert.deepEqual(await entry(at), other, 'another watcher’s entry stays')
@@ -142,7 +152,7 @@ test('stopping with `remove` removes the entry after the renewal under way', asy
 test('the options of a heartbeat are those of its renewals, and of the removal', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
+	holder.start('hold', { path: at.path, value: 1, options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
 	const codes = []
 	const heartbeat = startRegistryHeartbeat(at.path, () => record('app'), {
@@ -163,13 +173,13 @@ test('the options of a heartbeat are those of its renewals, and of the removal',
 test('another working folder does not keep a heartbeat from its registry', async (t) => {
 	const at = folder(t)
 	const watcher = record('app', { updatedAt: 1 })
-	await announceWatcher(at.path, watcher, PATIENT)
+	await announceWatcher(at.path, watcher, UP_TO_A_MINUTE)
 	const before = process.cwd()
-	t.after(() => process.chdir(before))
+	cleanUp(t, () => process.chdir(before))
 	process.chdir(at.dir)
 	const errors = []
 	const heartbeat = startRegistryHeartbeat('registry.json', () => watcher, {
-		...PATIENT,
+		...UP_TO_A_MINUTE,
 		intervalMs: 1,
 		onError: (error) => errors.push(error),
 	})
@@ -183,25 +193,25 @@ test('another working folder does not keep a heartbeat from its registry', async
 test('an entry that is removed, or another watcher’s, is reported and left alone', async (t) => {
 	const at = folder(t)
 	const watcher = record('app')
-	await announceWatcher(at.path, watcher, PATIENT)
+	await announceWatcher(at.path, watcher, UP_TO_A_MINUTE)
 	const errors = []
 	const onError = (error) => {
 		errors.push(error)
 	}
-	const options = { ...PATIENT, intervalMs: 1, onError }
+	const options = { ...UP_TO_A_MINUTE, intervalMs: 1, onError }
 	const heartbeat = startRegistryHeartbeat(at.path, () => watcher, options)
-	await removeWatcher(at.path, 'app', PATIENT)
+	await removeWatcher(at.path, 'app', UP_TO_A_MINUTE)
 	await until(() => errors.length > 1)
 	assert.equal(await entry(at), undefined)
 	assert.deepEqual([errors[0].name, errors[0].code], ['RegistryError', 'ENTRY_LOST'])
 	assert.equal(errors[0].path, at.path)
 	assert.match(errors[0].message, /the entry 'app' in .+ announce the watcher again, or stop/)
 	const other = record('app', { pid: 1 })
-	await announceWatcher(at.path, other, PATIENT)
+	await announceWatcher(at.path, other, UP_TO_A_MINUTE)
 	const reported = errors.length
 	await until(() => errors.length > reported + 1)
 	assert.deepEqual(await entry(at), other)
-	await announceWatcher(at.path, watcher, PATIENT)
+	await announceWatcher(at.path, watcher, UP_TO_A_MINUTE)
 	await until(async () => (await entry(at)).updatedAt > watcher.updatedAt)
 	await heartbeat.stop()
 })
@@ -209,7 +219,7 @@ test('an entry that is removed, or another watcher’s, is reported and left alo
 test('every failure is reported, and the next renewal comes; a handler may stop the heartbeat, or fail', async (t) => {
 	const at = folder(t)
 	const watcher = record('app')
-	await announceWatcher(at.path, watcher, PATIENT)
+	await announceWatcher(at.path, watcher, UP_TO_A_MINUTE)
 	const results = [
 		new Error('mine'),
 		undefined,
@@ -237,7 +247,7 @@ test('every failure is reported, and the next renewal comes; a handler may stop 
 			}
 			throw new Error(`handler ${errors.length}`)
 		}
-		const options = { ...PATIENT, intervalMs: 1, keepAlive: true, onError }
+		const options = { ...UP_TO_A_MINUTE, intervalMs: 1, keepAlive: true, onError }
 		const heartbeat = startRegistryHeartbeat(at.path, getWatcher, options)
 	})
 	assert.equal(next, results.length, 'none of them made a renewal')
@@ -307,7 +317,7 @@ test('any value that a handler or getWatcher throws becomes a warning that shows
 test('a heartbeat may be stopped from inside of getWatcher, and started from inside of an update', async (t) => {
 	const at = folder(t)
 	const watcher = record('app')
-	await announceWatcher(at.path, watcher, PATIENT)
+	await announceWatcher(at.path, watcher, UP_TO_A_MINUTE)
 	let renewals = 0
 	const heartbeat = startRegistryHeartbeat(
 		at.path,
@@ -317,7 +327,7 @@ test('a heartbeat may be stopped from inside of getWatcher, and started from ins
 			stopped = heartbeat.stop()
 			return { ...watcher, renewals }
 		},
-		{ ...PATIENT, intervalMs: 1 },
+		{ ...UP_TO_A_MINUTE, intervalMs: 1 },
 	)
 	let stopped
 	await until(() => stopped !== undefined)
@@ -334,10 +344,14 @@ test('a heartbeat may be stopped from inside of getWatcher, and started from ins
 				renewals += 1
 				return { ...watcher, renewals }
 			}
-			another = startRegistryHeartbeat(at.path, getWatcher, { ...PATIENT, intervalMs: 1, onError })
+			another = startRegistryHeartbeat(at.path, getWatcher, {
+				...UP_TO_A_MINUTE,
+				intervalMs: 1,
+				onError,
+			})
 			await until(() => renewals > 1)
 		},
-		PATIENT,
+		UP_TO_A_MINUTE,
 	)
 	await until(async () => (await entry(at)).renewals > 1)
 	await another.stop()
@@ -392,7 +406,7 @@ test('a heartbeat keeps no process alive, unless keepAlive is set', (t) => {
 
 test('a worker that is terminated in the middle of a renewal leaves no lock and no torn file', async (t) => {
 	const at = folder(t)
-	await announceWatcher(at.path, record('app'), PATIENT)
+	await announceWatcher(at.path, record('app'), UP_TO_A_MINUTE)
 	for (let round = 0; round < 20; round += 1) {
 		const worker = new Worker(
 			`const { parentPort, workerData: { packageFile, path, watcher } } = require('node:worker_threads')

@@ -7,8 +7,10 @@ import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { announceWatcher, updateRegistry } from '../../index.js'
-import { documentIn, LOCKS, LONG, lists, push } from '../support/documents.mjs'
+import { cleanUp } from '../support/cleanup.mjs'
+import { documentIn, LOCKS, lists, push } from '../support/documents.mjs'
 import { folder, record } from '../support/folder.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from '../support/options.mjs'
 import { asCommand, importPackage } from '../support/script.mjs'
 
 /** As docs/reference/files.md says. */
@@ -26,7 +28,11 @@ const replace = async (
 ) => {
 	at.put(text)
 	const warnings = []
-	await update({ ...LONG, durable: false, onWarning: (warning) => warnings.push(warning) })
+	await update({
+		...DOCUMENT_UP_TO_A_MINUTE,
+		durable: false,
+		onWarning: (warning) => warnings.push(warning),
+	})
 	assert.equal(warnings.length, 1)
 	return warnings[0]
 }
@@ -72,7 +78,9 @@ for (const lock of LOCKS) {
 		const at = folder(t)
 		for (let n = 0; n < MOST_COPIES + 2; n += 1) {
 			const document = (onWarning) => documentIn(at, lock, { ...lists, onWarning })
-			await replace(at, `bad ${n}`, ({ onWarning }) => document(onWarning).update(push(n), LONG))
+			await replace(at, `bad ${n}`, ({ onWarning }) =>
+				document(onWarning).update(push(n), DOCUMENT_UP_TO_A_MINUTE),
+			)
 		}
 		assert.equal(contents(at).length, MOST_COPIES)
 		assert.ok(contents(at).includes(`bad ${MOST_COPIES + 1}`))
@@ -92,7 +100,7 @@ test('several processes together keep no more copies, and each content once', {
 				const options = { timeoutMs: 60_000, durable: false, onWarning: () => {} }
 				await registry.updateRegistry(path, (value) => ({ ...value, updatedAt: n }), options)
 			}`)
-		t.after(remove)
+		cleanUp(t, remove)
 		return spawn(command[0], command.slice(1), { stdio: ['ignore', 'ignore', 'inherit'] })
 	})
 	const ends = await Promise.all(children.map((child) => once(child, 'exit')))

@@ -18,8 +18,9 @@ import {
 	withRegistryLock,
 	writeRegistry,
 } from '../../index.js'
-import { documentIn, LOCKS, LONG, lists, push } from '../support/documents.mjs'
+import { documentIn, LOCKS, lists, push } from '../support/documents.mjs'
 import { folder, record } from '../support/folder.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from '../support/options.mjs'
 
 /** No registry: a person has mistyped a comma. */
 const MISTYPED = '{ "version": 1,, "updatedAt": 0, "watchers": {} }'
@@ -51,7 +52,7 @@ for (const [name, call] of Object.entries(calls)) {
 			at.put(MISTYPED)
 			const warnings = []
 			const onWarning = (warning) => warnings.push(warning)
-			const options = { ...LONG, durable, onCorrupt: 'fail', onWarning }
+			const options = { ...DOCUMENT_UP_TO_A_MINUTE, durable, onCorrupt: 'fail', onWarning }
 			await assert.rejects(call(at.path, options), {
 				name: 'RegistryError',
 				code: 'CORRUPT',
@@ -65,7 +66,7 @@ for (const [name, call] of Object.entries(calls)) {
 
 test("onCorrupt 'fail' is no other than 'keep' for a registry, and for no file", async (t) => {
 	const at = folder(t)
-	const options = { ...LONG, durable: false, onCorrupt: 'fail' }
+	const options = { ...DOCUMENT_UP_TO_A_MINUTE, durable: false, onCorrupt: 'fail' }
 	assert.deepEqual(await pruneStaleWatchers(at.path, options), [])
 	for (const [name, call] of Object.entries(calls))
 		await assert.doesNotReject(call(at.path, options), name)
@@ -76,7 +77,7 @@ test('a registry is kept and begun anew by default', async (t) => {
 	at.put(MISTYPED)
 	const kept = []
 	await announceWatcher(at.path, record('a'), {
-		...LONG,
+		...DOCUMENT_UP_TO_A_MINUTE,
 		onWarning: (each) => kept.push(each.kept),
 	})
 	assert.deepEqual(at.ids(), ['a'])
@@ -94,7 +95,10 @@ test('what onCorrupt may be', async (t) => {
 			await assert.rejects(call(at.path, { onCorrupt }), { code: 'INVALID_VALUE' })
 		}
 		const start = () => startRegistryHeartbeat(at.path, () => record('a'), { onCorrupt })
-		assert.throws(start, { code: 'INVALID_VALUE', message: /onCorrupt must be 'keep' or 'fail'/ })
+		assert.throws(start, {
+			code: 'INVALID_VALUE',
+			message: /^onCorrupt is .+; pass 'keep' or 'fail'$/,
+		})
 	}
 })
 
@@ -113,11 +117,16 @@ for (const [kind, operate] of [
 				new Promise((resolve) => {
 					unblock = resolve
 				}),
-			LONG,
+			DOCUMENT_UP_TO_A_MINUTE,
 		)
 		const done = ['fail', 'fail', 'keep', 'fail', 'keep'].map((onCorrupt, index) => {
 			const onWarning = () => warned.push(index)
-			return operate(at.path, `w${index}`, { ...LONG, durable: false, onCorrupt, onWarning })
+			return operate(at.path, `w${index}`, {
+				...DOCUMENT_UP_TO_A_MINUTE,
+				durable: false,
+				onCorrupt,
+				onWarning,
+			})
 		})
 		const settled = Promise.allSettled(done)
 		while (!unblock) await new Promise((resolve) => setImmediate(resolve))
@@ -159,16 +168,19 @@ for (const lock of LOCKS) {
 		const keeping = documentIn(at, lock, { ...lists, onCorrupt: 'keep', onWarning: () => {} })
 		at.put('[1,,]')
 		const outcomes = await Promise.allSettled([
-			refused.update(push(1), LONG),
-			keeping.update(push(2), LONG),
-			refused.update(push(3), LONG),
+			refused.update(push(1), DOCUMENT_UP_TO_A_MINUTE),
+			keeping.update(push(2), DOCUMENT_UP_TO_A_MINUTE),
+			refused.update(push(3), DOCUMENT_UP_TO_A_MINUTE),
 		])
 		const codes = outcomes.map(({ reason }) => reason?.code)
 		assert.deepEqual(codes, ['PARSE', undefined, undefined])
 		assert.deepEqual(at.json(), [2, 3])
 		// A call that replaces the whole value does not need what was there.
 		at.put('[1,,]')
-		await documentIn(at, lock, { ...lists, onCorrupt: 'fail', onWarning: () => {} }).save([4], LONG)
+		await documentIn(at, lock, { ...lists, onCorrupt: 'fail', onWarning: () => {} }).save(
+			[4],
+			DOCUMENT_UP_TO_A_MINUTE,
+		)
 		assert.deepEqual(at.json(), [4])
 	})
 }

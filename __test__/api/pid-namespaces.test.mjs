@@ -3,8 +3,7 @@
 // package go by it.
 
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import {
 	announceWatcher,
@@ -15,7 +14,7 @@ import {
 } from '../../index.js'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
 import { pidScope, seesAllProcesses } from '../support/pid-scope.mjs'
-import { script } from '../support/processes.mjs'
+import { deadPid, script } from '../support/processes.mjs'
 import { run } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
 
@@ -26,13 +25,6 @@ const unshare = [['--pid'], ['--user', '--map-root-user', '--pid']]
 
 const noNamespaces = skipIf(!unshare, '`unshare --pid` fails here, as root and with `--user`')
 const nested = skipIf(!seesAllProcesses, 'this process is in a pid namespace of its own')
-
-/** The pid of a process that is gone. */
-const deadPid = async () => {
-	const child = spawn(process.execPath, ['--version'], { stdio: 'ignore' })
-	await once(child, 'exit')
-	return child.pid
-}
 
 /** A command in a new namespace, with a certain pid there. */
 const inNamespace = (pid) => (command) => [

@@ -18,8 +18,9 @@ import {
 	withRegistryLock,
 	writeRegistry,
 } from '../../index.js'
-import { documentIn, LOCKS, LONG, lists, push } from '../support/documents.mjs'
+import { documentIn, LOCKS, lists, push } from '../support/documents.mjs'
 import { EMPTY, folder, print, record } from '../support/folder.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from '../support/options.mjs'
 import { skipIf } from '../support/skip.mjs'
 
 /** As docs/reference/files.md says. */
@@ -29,7 +30,7 @@ const large = 'x'.repeat(LIMIT)
 
 const skip = skipIf(process.platform === 'win32', 'needs a FIFO and /dev')
 
-const quick = { ...LONG, durable: false }
+const quick = { ...DOCUMENT_UP_TO_A_MINUTE, durable: false }
 
 /** Every call that reads a registry's file. */
 const calls = {
@@ -128,13 +129,19 @@ for (const lock of LOCKS) {
 	test(`${lock}: a document's value that prints larger than a file or a string may be is refused`, async (t) => {
 		const at = folder(t)
 		const document = documentIn(at, lock, lists)
-		await document.save([1], LONG)
-		await assert.rejects(document.update(push(large), LONG), { code: 'TOO_LARGE' })
-		await assert.rejects(document.save([large], LONG), { code: 'TOO_LARGE' })
-		assert.throws(() => document.updateSync(push(large), LONG), { code: 'TOO_LARGE' })
+		await document.save([1], DOCUMENT_UP_TO_A_MINUTE)
+		await assert.rejects(document.update(push(large), DOCUMENT_UP_TO_A_MINUTE), {
+			code: 'TOO_LARGE',
+		})
+		await assert.rejects(document.save([large], DOCUMENT_UP_TO_A_MINUTE), { code: 'TOO_LARGE' })
+		assert.throws(() => document.updateSync(push(large), DOCUMENT_UP_TO_A_MINUTE), {
+			code: 'TOO_LARGE',
+		})
 		// Longer than a string of the engine can be.
 		const endless = documentIn(at, lock, { ...lists, encode: () => 'x'.repeat(2 ** 30) })
-		await assert.rejects(endless.update(push(2), LONG), { code: 'INVALID_VALUE' })
+		await assert.rejects(endless.update(push(2), DOCUMENT_UP_TO_A_MINUTE), {
+			code: 'INVALID_VALUE',
+		})
 		assert.deepEqual(at.json(), [1])
 	})
 }

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import * as esm from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 
 const { RegistryError, readRegistry, readRegistrySync, updateRegistry, updateRegistrySync } = esm
@@ -207,7 +208,7 @@ test('a promise that a synchronous update refuses may reject: it is no unhandled
 	const unhandled = []
 	const listener = (reason) => unhandled.push(reason)
 	process.on('unhandledRejection', listener)
-	t.after(() => process.off('unhandledRejection', listener))
+	cleanUp(t, () => process.off('unhandledRejection', listener))
 	const updater = async () => {
 		throw new Error('mine')
 	}
@@ -297,7 +298,7 @@ test('the writes of withRegistryLock are of what the registry was at the time of
 
 test('registryPath follows the environment', (t) => {
 	const saved = { ...process.env }
-	t.after(() => {
+	cleanUp(t, () => {
 		for (const name of ['ARGUS_REGISTRY_PATH', 'ARGUS_HOME']) {
 			if (saved[name] === undefined) delete process.env[name]
 			else process.env[name] = saved[name]

@@ -7,13 +7,13 @@ import { mkdirSync, readdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { RegistryError, updateRegistry, watchRegistry } from '../../index.js'
+import { cleanUp } from '../support/cleanup.mjs'
 import { folder } from '../support/folder.mjs'
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet, script } from '../support/processes.mjs'
 import { run, runUnprivileged } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
 import { count, isEmpty, put, replace, watching } from '../support/watching.mjs'
-
-const PATIENT = { timeoutMs: 60_000, durable: false }
 
 test('content that is no registry, or a newer one, is an empty registry with a warning, once each', async (t) => {
 	const at = folder(t)
@@ -26,7 +26,7 @@ test('content that is no registry, or a newer one, is an empty registry with a w
 	const complaints = []
 	const complain = (warning) => complaints.push(warning.message)
 	process.on('warning', complain)
-	t.after(() => process.off('warning', complain))
+	cleanUp(t, () => process.off('warning', complain))
 	const { next } = watching(t, at.path, { onWarning })
 	isEmpty(await next())
 	for (const text of ['[]', '{"version":2}', count(1), '{']) {
@@ -230,7 +230,7 @@ test('watching takes no lock, and an update of the watched registry may wait for
 	isEmpty(await next())
 	assert.deepEqual(readdirSync(at.dir), [])
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
+	holder.start('hold', { path: at.path, value: 1, options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
 	put(at.path, 5)
 	assert.equal((await next()).count, 5)
@@ -242,6 +242,6 @@ test('watching takes no lock, and an update of the watched registry may wait for
 			assert.equal((await next()).count, 6)
 			return registry
 		},
-		PATIENT,
+		UP_TO_A_MINUTE,
 	)
 })

@@ -14,25 +14,24 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { readRegistry, updateRegistry, watchRegistry } from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet, puppets } from '../support/processes.mjs'
 import { skipIf } from '../support/skip.mjs'
 import { count, isEmpty, put, watching } from '../support/watching.mjs'
-
-const PATIENT = { timeoutMs: 60_000, durable: false }
 
 test('the state now, and the next after each update by this process or another', async (t) => {
 	const at = folder(t)
 	const { next, until } = watching(t, at.path)
 	isEmpty(await next())
-	await updateRegistry(at.path, (r) => ({ ...r, count: 1, odd: 1e2 }), PATIENT)
+	await updateRegistry(at.path, (r) => ({ ...r, count: 1, odd: 1e2 }), UP_TO_A_MINUTE)
 	assert.deepEqual(await next(), (await readRegistry(at.path)).registry)
 	const other = puppet(t)
 	for (let value = 2; value < 6; value += 1) {
-		other.start('increment', { path: at.path, times: 1, options: PATIENT })
+		other.start('increment', { path: at.path, times: 1, options: UP_TO_A_MINUTE })
 		assert.equal((await next()).count, value)
 		await other.expect('done')
 	}
-	other.start('increment', { path: at.path, times: 100, options: PATIENT })
+	other.start('increment', { path: at.path, times: 100, options: UP_TO_A_MINUTE })
 	await until(105)
 	await other.expect('done')
 	// A write in place, too.
@@ -46,7 +45,7 @@ test('of many updates by many processes the last is always delivered, and none t
 	const { next } = watching(t, at.path)
 	const others = puppets(t, 4)
 	for (const other of others)
-		other.start('increment', { path: at.path, times: 50, options: PATIENT })
+		other.start('increment', { path: at.path, times: 50, options: UP_TO_A_MINUTE })
 	const counts = [(await next()).count]
 	while (counts.at(-1) !== 200) counts.push((await next()).count)
 	assert.deepEqual(
@@ -193,7 +192,7 @@ test('a symbolic link: its target, and where it points', {
 	await until(1)
 	put(one, 3)
 	await until(3)
-	await updateRegistry(at.path, (r) => ({ ...r, count: 4 }), PATIENT)
+	await updateRegistry(at.path, (r) => ({ ...r, count: 4 }), UP_TO_A_MINUTE)
 	await until(4)
 	point(middle, two)
 	await until(2)

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { cleanUp, killed } from '../support/cleanup.mjs'
 import { folder } from '../support/folder.mjs'
 import { installPackage, installProgram } from '../support/install.mjs'
 import { commandFor } from '../support/script.mjs'
@@ -32,7 +33,7 @@ const start = (t, path, script) => {
 		// Apart from the terminal that the tests run in, whose own SIGINT is not passed on.
 		detached: true,
 	})
-	t.after(() => child.kill('SIGKILL'))
+	cleanUp(t, () => killed(child))
 	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
 	const ended = once(child, 'exit').then(([code, signal]) => signal ?? code)
 	return { child, ended, line: async () => (await lines.next()).value }

@@ -8,16 +8,16 @@ import {
 	documentIn,
 	filesOf,
 	LOCKS,
-	LONG,
 	lines,
 	lists,
 	noLitter,
 	push,
-	same,
 	updates,
 } from '../support/documents.mjs'
 import { folder, print } from '../support/folder.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppets } from '../support/processes.mjs'
+import { same } from '../support/updaters.mjs'
 
 /** Documents of one file that note which of them is warned, and of what. */
 const noting = (at, lock, warned) => (format, name) =>
@@ -40,12 +40,12 @@ for (const lock of LOCKS) {
 			empty: () => new Set(),
 		})
 		await Promise.all([
-			asLists.update(look, LONG),
-			asSets.update((set) => set.add('set'), LONG),
-			asSets.update((set) => set.add('set'), LONG),
-			asLists.update(look, LONG),
-			asSets.update(async (set) => set.add('async'), LONG),
-			asLists.update(look, LONG),
+			asLists.update(look, DOCUMENT_UP_TO_A_MINUTE),
+			asSets.update((set) => set.add('set'), DOCUMENT_UP_TO_A_MINUTE),
+			asSets.update((set) => set.add('set'), DOCUMENT_UP_TO_A_MINUTE),
+			asLists.update(look, DOCUMENT_UP_TO_A_MINUTE),
+			asSets.update(async (set) => set.add('async'), DOCUMENT_UP_TO_A_MINUTE),
+			asLists.update(look, DOCUMENT_UP_TO_A_MINUTE),
 		])
 		assert.deepEqual(seen, [['file'], ['file', 1, 'set'], ['file', 1, 'set', 2, 'async']])
 		assert.deepEqual(at.json(), ['file', 1, 'set', 2, 'async', 3])
@@ -73,12 +73,14 @@ for (const lock of LOCKS) {
 			list.push('another')
 			return list
 		}
-		await Promise.all(Array.from({ length: 100 }, () => document.update(add, LONG)))
+		await Promise.all(
+			Array.from({ length: 100 }, () => document.update(add, DOCUMENT_UP_TO_A_MINUTE)),
+		)
 		assert.equal(at.json().length, 102)
 		// Once more per batch, to see whether the first one of it was changed in place.
 		assert.ok(decoded <= 120, `${decoded} times`)
 		decoded = 0
-		await Promise.all(Array.from({ length: 100 }, () => document.save([], LONG)))
+		await Promise.all(Array.from({ length: 100 }, () => document.save([], DOCUMENT_UP_TO_A_MINUTE)))
 		assert.ok(decoded <= 20, `${decoded} times`)
 	})
 
@@ -89,8 +91,8 @@ for (const lock of LOCKS) {
 		at.put('["fine"]')
 		const settled = await Promise.all([
 			// Corrupt for it, and it replaces nothing.
-			of(lines, 'looks').update(same, LONG),
-			of(lists, 'fine').update(push('a'), LONG),
+			of(lines, 'looks').update(same, DOCUMENT_UP_TO_A_MINUTE),
+			of(lists, 'fine').update(push('a'), DOCUMENT_UP_TO_A_MINUTE),
 		])
 		assert.deepEqual(settled[0], [])
 		assert.deepEqual(at.json(), ['fine', 'a'])
@@ -98,9 +100,9 @@ for (const lock of LOCKS) {
 		noLitter(at, lock)
 
 		await Promise.all([
-			of(lines, 'replaces').update(push('b'), LONG),
-			of(lines, 'adds').update(push('c'), LONG),
-			of(lines, 'saves').save(['d'], LONG),
+			of(lines, 'replaces').update(push('b'), DOCUMENT_UP_TO_A_MINUTE),
+			of(lines, 'adds').update(push('c'), DOCUMENT_UP_TO_A_MINUTE),
+			of(lines, 'saves').save(['d'], DOCUMENT_UP_TO_A_MINUTE),
 		])
 		assert.equal(at.text(), '#\nd')
 		assert.equal(warned.length, 1)
@@ -114,14 +116,14 @@ for (const lock of LOCKS) {
 			const warned = []
 			const of = noting(at, lock, warned)
 			const replace = {
-				'an update': () => of(lines, 'lines').update(push('b'), LONG),
-				'a save': () => of(lines, 'lines').save(['b'], LONG),
+				'an update': () => of(lines, 'lines').update(push('b'), DOCUMENT_UP_TO_A_MINUTE),
+				'a save': () => of(lines, 'lines').save(['b'], DOCUMENT_UP_TO_A_MINUTE),
 			}
 			await Promise.all([
-				of(lists, 'lists').update(push('a'), LONG),
+				of(lists, 'lists').update(push('a'), DOCUMENT_UP_TO_A_MINUTE),
 				replace[kind](),
-				of(lines, 'lines again').update(push('c'), LONG),
-				of(lists, 'lists').update(push('d'), LONG),
+				of(lines, 'lines again').update(push('c'), DOCUMENT_UP_TO_A_MINUTE),
+				of(lists, 'lists').update(push('d'), DOCUMENT_UP_TO_A_MINUTE),
 			])
 			assert.deepEqual(at.json(), ['d'])
 			assert.deepEqual(
@@ -137,9 +139,12 @@ for (const lock of LOCKS) {
 	test(`${lock}: a document that refuses corrupt content refuses what another has made of the file in a batch`, async (t) => {
 		const at = folder(t)
 		const settled = await Promise.allSettled([
-			documentIn(at, lock, lists).update(push('a'), LONG),
-			documentIn(at, lock, { ...lines, onCorrupt: 'fail' }).update(push('b'), LONG),
-			documentIn(at, lock, lists).update(push('c'), LONG),
+			documentIn(at, lock, lists).update(push('a'), DOCUMENT_UP_TO_A_MINUTE),
+			documentIn(at, lock, { ...lines, onCorrupt: 'fail' }).update(
+				push('b'),
+				DOCUMENT_UP_TO_A_MINUTE,
+			),
+			documentIn(at, lock, lists).update(push('c'), DOCUMENT_UP_TO_A_MINUTE),
 		])
 		assert.deepEqual(
 			settled.map(({ reason }) => reason?.code),
@@ -165,8 +170,8 @@ for (const lock of LOCKS) {
 		const warned = []
 		const onWarning = ({ kept }) => warned.push(JSON.parse(readFileSync(kept, 'utf8')))
 		await Promise.all([
-			documentIn(at, lock, lists).update(rob, LONG),
-			documentIn(at, lock, { ...lines, onWarning }).update(push('second'), LONG),
+			documentIn(at, lock, lists).update(rob, DOCUMENT_UP_TO_A_MINUTE),
+			documentIn(at, lock, { ...lines, onWarning }).update(push('second'), DOCUMENT_UP_TO_A_MINUTE),
 		])
 		assert.deepEqual([runs, at.text()], [2, '#\nsecond'])
 		assert.deepEqual(warned, [['another', 'first']])
@@ -180,9 +185,9 @@ for (const lock of LOCKS) {
 			setImmediate(() => aborter.abort())
 			return push('a')(list)
 		}
-		const first = documentIn(at, lock, lists).update(addAndAbort, LONG)
+		const first = documentIn(at, lock, lists).update(addAndAbort, DOCUMENT_UP_TO_A_MINUTE)
 		const { signal } = aborter
-		const second = documentIn(at, lock, lines).save(['b'], { ...LONG, signal })
+		const second = documentIn(at, lock, lines).save(['b'], { ...DOCUMENT_UP_TO_A_MINUTE, signal })
 		await assert.rejects(second, { code: 'ABORTED' })
 		await first
 		assert.deepEqual(at.json(), ['a'])
@@ -193,14 +198,14 @@ for (const lock of LOCKS) {
 		const at = folder(t)
 		const document = documentIn(at, lock, lines)
 		const list = ['a']
-		const saved = document.save(list, LONG)
+		const saved = document.save(list, DOCUMENT_UP_TO_A_MINUTE)
 		list.push('b')
 		await saved
 		assert.equal(at.text(), '#\na')
 		await document.withLock(async (held) => {
 			held.write(list)
 			list.push('c')
-		}, LONG)
+		}, DOCUMENT_UP_TO_A_MINUTE)
 		assert.equal(at.text(), '#\na\nb')
 	})
 

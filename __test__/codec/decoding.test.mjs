@@ -13,11 +13,9 @@ import {
 	writeRegistry,
 } from '../../index.js'
 import {
-	caught,
 	documentIn,
 	filesOf,
 	LOCKS,
-	LONG,
 	lines,
 	lists,
 	loaded,
@@ -25,12 +23,14 @@ import {
 	namesIn,
 	noLitter,
 	push,
-	same,
 	updates,
 	writes,
 } from '../support/documents.mjs'
+import { caught } from '../support/failures.mjs'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { installPackage } from '../support/install.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from '../support/options.mjs'
+import { same } from '../support/updaters.mjs'
 
 const values = {
 	'an object': { version: 'none', b: 1, a: { list: [] } },
@@ -78,7 +78,7 @@ for (const lock of LOCKS) {
 				await document.update((given) => {
 					assert.deepEqual(given, value)
 					return 'something else'
-				}, LONG)
+				}, DOCUMENT_UP_TO_A_MINUTE)
 			}
 			noLitter(at, lock)
 		})
@@ -92,12 +92,14 @@ for (const lock of LOCKS) {
 			await write(document)
 			assert.equal(at.text(), '#\na\nb', name)
 		}
-		const added = ['c', 'd', 'e'].map((item) => document.update(push(item), LONG))
+		const added = ['c', 'd', 'e'].map((item) =>
+			document.update(push(item), DOCUMENT_UP_TO_A_MINUTE),
+		)
 		await Promise.all([
 			...added,
-			document.update(same, LONG),
-			document.update(async (list) => push('f')(list), LONG),
-			document.update(push('g'), LONG),
+			document.update(same, DOCUMENT_UP_TO_A_MINUTE),
+			document.update(async (list) => push('f')(list), DOCUMENT_UP_TO_A_MINUTE),
+			document.update(push('g'), DOCUMENT_UP_TO_A_MINUTE),
 		])
 		assert.equal(at.text(), '#\na\nb\nc\nd\ne\nf\ng')
 		for (const load of Object.values(loads)) {
@@ -138,7 +140,7 @@ for (const lock of LOCKS) {
 			assert.equal(await update(document, same), 7)
 			assert.equal(existsSync(at.path), false)
 		}
-		await document.update((n) => n + 1, LONG)
+		await document.update((n) => n + 1, DOCUMENT_UP_TO_A_MINUTE)
 		assert.equal(at.text(), '8')
 	})
 
@@ -183,8 +185,8 @@ for (const lock of LOCKS) {
 			noLitter(at, lock)
 
 			const add = {
-				'update of it': () => document.update(push('a'), LONG),
-				'updateSync of it': async () => document.updateSync(push('a'), LONG),
+				'update of it': () => document.update(push('a'), DOCUMENT_UP_TO_A_MINUTE),
+				'updateSync of it': async () => document.updateSync(push('a'), DOCUMENT_UP_TO_A_MINUTE),
 			}
 			const all = { ...writes(['new', 'a']), ...add }
 			for (const [name, write] of Object.entries(all)) {
@@ -244,7 +246,7 @@ for (const lock of LOCKS) {
 		// A byte order mark is no part of the text that decode gets, and stays in the file.
 		at.put('\ufeffa')
 		assert.equal((await document.load()).value, 'a')
-		await document.update((text) => `${text}b`, LONG)
+		await document.update((text) => `${text}b`, DOCUMENT_UP_TO_A_MINUTE)
 		assert.equal(at.text(), '\ufeffab')
 	})
 
@@ -299,9 +301,9 @@ for (const lock of LOCKS) {
 		// To another document of the same batch it is no newer one.
 		const checked = documentIn(at, lock, versioned)
 		const settled = await Promise.allSettled([
-			checked.update(same, LONG),
-			documentIn(at, lock, lists).update((value) => ({ ...value, a: 1 }), LONG),
-			checked.update(same, LONG),
+			checked.update(same, DOCUMENT_UP_TO_A_MINUTE),
+			documentIn(at, lock, lists).update((value) => ({ ...value, a: 1 }), DOCUMENT_UP_TO_A_MINUTE),
+			checked.update(same, DOCUMENT_UP_TO_A_MINUTE),
 		])
 		assert.deepEqual(
 			settled.map(({ reason }) => reason?.code),
@@ -320,12 +322,15 @@ for (const lock of LOCKS) {
 		const refused = { code: 'UNSUPPORTED_VERSION' }
 		const options = { lock, durable: false }
 		const checked = new copy.Document(at.path, { ...options, ...versioned })
-		await assert.rejects(checked.update(same, LONG), refused)
+		await assert.rejects(checked.update(same, DOCUMENT_UP_TO_A_MINUTE), refused)
 		// Each copy runs its own updates, and each document decodes by its own options.
 		at.put('[]')
 		const [ofCopy] = await Promise.all([
-			new copy.Document(at.path, { ...options, ...lists }).update(push('copy'), LONG),
-			new Document(at.path, { ...options, ...lists }).update(push('here'), LONG),
+			new copy.Document(at.path, { ...options, ...lists }).update(
+				push('copy'),
+				DOCUMENT_UP_TO_A_MINUTE,
+			),
+			new Document(at.path, { ...options, ...lists }).update(push('here'), DOCUMENT_UP_TO_A_MINUTE),
 		])
 		assert.deepEqual(ofCopy, ['copy'])
 		assert.deepEqual(at.json(), ['copy', 'here'])
@@ -340,16 +345,20 @@ test('beside a document, and under the lock that a document has on it, a registr
 	await updateRegistry(at.path, (registry) => ({ ...registry, updatedAt: 1 }))
 	assert.deepEqual(at.json(), { ...EMPTY, updatedAt: 1 })
 	await assert.rejects(
-		updateRegistry(at.path, () => [], LONG),
+		updateRegistry(at.path, () => [], DOCUMENT_UP_TO_A_MINUTE),
 		{ code: 'INVALID_VALUE', message: /no registry/ },
 	)
 	assert.deepEqual(readRegistrySync(at.path).registry, at.json())
 	// In one batch, each with what its own reading makes of the file.
 	const asDocument = documentIn(at, 'registry', { empty: () => assert.fail('it is there') })
 	await Promise.all([
-		updateRegistry(at.path, (registry) => ({ ...registry, updatedAt: 2 }), LONG),
-		asDocument.update((value) => ({ ...value, more: value.updatedAt }), LONG),
-		updateRegistry(at.path, (registry) => ({ ...registry, updatedAt: registry.more + 1 }), LONG),
+		updateRegistry(at.path, (registry) => ({ ...registry, updatedAt: 2 }), DOCUMENT_UP_TO_A_MINUTE),
+		asDocument.update((value) => ({ ...value, more: value.updatedAt }), DOCUMENT_UP_TO_A_MINUTE),
+		updateRegistry(
+			at.path,
+			(registry) => ({ ...registry, updatedAt: registry.more + 1 }),
+			DOCUMENT_UP_TO_A_MINUTE,
+		),
 	])
 	assert.deepEqual(at.json(), { ...EMPTY, updatedAt: 3, more: 2 })
 	// A document replaces what no registry may be replaced by, and a registry call keeps that.

@@ -5,21 +5,21 @@ import { statSync, unlinkSync } from 'node:fs'
 import { test } from 'node:test'
 import { Document, RegistryError } from '../../index.js'
 import {
-	caught,
 	documentIn,
 	LOCKS,
-	LONG,
 	lines,
 	lists,
 	loads,
 	namesIn,
 	noLitter,
 	push,
-	same,
 	updates,
 	writes,
 } from '../support/documents.mjs'
+import { caught } from '../support/failures.mjs'
 import { folder, print } from '../support/folder.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from '../support/options.mjs'
+import { same } from '../support/updaters.mjs'
 
 const unencodable = {
 	'an encode that throws': { encode: () => assert.fail('mine') },
@@ -81,10 +81,10 @@ for (const lock of LOCKS) {
 			return list
 		}
 		const settled = await Promise.allSettled([
-			document.update(push('a'), LONG),
-			document.update((list) => list.concat('bad'), LONG),
-			document.update(pushInPlace, LONG),
-			document.update(push('b'), LONG),
+			document.update(push('a'), DOCUMENT_UP_TO_A_MINUTE),
+			document.update((list) => list.concat('bad'), DOCUMENT_UP_TO_A_MINUTE),
+			document.update(pushInPlace, DOCUMENT_UP_TO_A_MINUTE),
+			document.update(push('b'), DOCUMENT_UP_TO_A_MINUTE),
 		])
 		assert.deepEqual(
 			settled.map(({ reason }) => reason?.code),
@@ -110,10 +110,10 @@ for (const lock of LOCKS) {
 			await assert.rejects(load(document), { code: 'NOT_FOUND' })
 		}
 		const settled = await Promise.allSettled([
-			document.update(same, LONG),
-			documentIn(at, lock, lists).update(push('a'), LONG),
+			document.update(same, DOCUMENT_UP_TO_A_MINUTE),
+			documentIn(at, lock, lists).update(push('a'), DOCUMENT_UP_TO_A_MINUTE),
 			// Not missing any more.
-			document.update(push('b'), LONG),
+			document.update(push('b'), DOCUMENT_UP_TO_A_MINUTE),
 		])
 		assert.deepEqual(
 			settled.map(({ reason }) => reason),
@@ -122,22 +122,22 @@ for (const lock of LOCKS) {
 		assert.deepEqual(at.json(), ['a', 'b'])
 		// A call that writes a value needs no empty one.
 		unlinkSync(at.path)
-		await document.save(['c'], LONG)
+		await document.save(['c'], DOCUMENT_UP_TO_A_MINUTE)
 		assert.deepEqual(at.json(), ['c'])
 		unlinkSync(at.path)
-		await document.withLock((held) => held.write(['d']), LONG)
+		await document.withLock((held) => held.write(['d']), DOCUMENT_UP_TO_A_MINUTE)
 		assert.deepEqual(at.json(), ['d'])
 	})
 
 	test(`${lock}: an empty value need not have a text`, async (t) => {
 		const at = folder(t)
 		const document = documentIn(at, lock, { empty: () => undefined })
-		await assert.rejects(document.update(same, LONG), { code: 'INVALID_VALUE' })
+		await assert.rejects(document.update(same, DOCUMENT_UP_TO_A_MINUTE), { code: 'INVALID_VALUE' })
 		const given = []
 		await document.update((value) => {
 			given.push(value)
 			return { first: true }
-		}, LONG)
+		}, DOCUMENT_UP_TO_A_MINUTE)
 		assert.deepEqual([given, at.json()], [[undefined], { first: true }])
 	})
 
@@ -215,7 +215,10 @@ for (const lock of LOCKS) {
 			empty: () => ({ n: 0 }),
 		})
 		at.put('7n')
-		await document.update((value) => Object.assign(value, { n: Number(value.n) }), LONG)
+		await document.update(
+			(value) => Object.assign(value, { n: Number(value.n) }),
+			DOCUMENT_UP_TO_A_MINUTE,
+		)
 		assert.equal(at.text(), '7')
 	})
 }

@@ -6,19 +6,20 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import * as prettier from 'prettier'
+import { cleanUp } from '../support/cleanup.mjs'
 import { folder } from '../support/folder.mjs'
 import { adopt, build, checkout, filesOf, GENERATIONS, moduleFiles } from '../support/guide.mjs'
 
 const made = (t, generation) => {
 	const argus = checkout(generation)
-	t.after(argus.remove)
+	cleanUp(t, argus.remove)
 	return argus
 }
 
 for (const generation of GENERATIONS) {
 	test(`an argus ${generation.replace('-', ' ')} compiles, strictly, on the copied modules`, (t) => {
 		const argus = build(generation)
-		t.after(argus.remove)
+		cleanUp(t, argus.remove)
 		assert.equal(argus.problems.join(''), '')
 		assert.match(argus.said, /^changed packages\/argus-core\/src\/registry\/lock\.ts$/m)
 		assert.doesNotMatch(argus.said, /by hand/)
@@ -58,7 +59,7 @@ test('a module that does not fit argus is noticed', (t) => {
 		const text = readFileSync(file, 'utf8')
 		writeFileSync(file, text.replace('warnings.map(({ message }) => message)', 'warnings'))
 	})
-	t.after(argus.remove)
+	cleanUp(t, argus.remove)
 	assert.match(argus.problems.join(''), /registry\.ts.*RegistryWarning\[\]/s)
 })
 

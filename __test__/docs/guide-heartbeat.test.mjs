@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { closeSync, openSync, unlinkSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { cleanUp } from '../support/cleanup.mjs'
 import { EMPTY, print } from '../support/folder.mjs'
 import { argus, core, ends, home, record, started, watcher } from '../support/guide-home.mjs'
 import { acquireOlderArgusLock, updateWithOlderArgusLock } from '../support/older-argus-lock.mjs'
@@ -13,7 +14,7 @@ const listen = (t) => {
 	const { error } = console
 	const said = []
 	console.error = (...words) => said.push(words)
-	t.after(() => {
+	cleanUp(t, () => {
 		console.error = error
 	})
 	return said

@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline'
 import { after, test } from 'node:test'
 import { buildSync } from 'esbuild'
 import { installed } from '../../scripts/runtime-installs.mjs'
+import { cleanUp, killed } from '../support/cleanup.mjs'
 import { folder } from '../support/folder.mjs'
 import { build, link } from '../support/guide.mjs'
 import { addonFile, installPackage } from '../support/install.mjs'
@@ -31,7 +32,7 @@ const start = (t, path, ...args) => {
 		env: envFor(path),
 		stdio: ['ignore', 'pipe', 'pipe'],
 	})
-	t.after(() => child.kill('SIGKILL'))
+	cleanUp(t, () => killed(child))
 	const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
 	let stderr = ''
 	child.stderr.on('data', (data) => {
@@ -95,7 +96,7 @@ test('a list says in one line that the registry is of a newer schema', async (t)
 	for (const file of ['argus/src/bin.js', 'argus/src/cli/runCli.js']) {
 		const isWith = file.includes('cli')
 		const other = isWith ? build('with-reservations') : argus
-		if (isWith) t.after(other.remove)
+		if (isWith) cleanUp(t, other.remove)
 		const [program, ...before] = commandFor(join(other.dir, 'packages', file))
 		const { status, stdout, stderr } = spawnSync(program, [...before, 'list'], {
 			env: envFor(at.path),

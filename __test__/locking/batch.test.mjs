@@ -5,8 +5,7 @@ import { readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { inspectLock, updateRegistry, withRegistryLock, writeRegistry } from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
-
-const PATIENT = { timeoutMs: 60_000, durable: false }
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 
 const push = (item) => (registry) => ({ ...registry, list: [...(registry.list ?? []), item] })
 
@@ -31,7 +30,7 @@ test('1,000 concurrent updates take the lock a few times, and are all there, in 
 				registry.count = index + 1
 				return registry
 			},
-			PATIENT,
+			UP_TO_A_MINUTE,
 		),
 	)
 	const results = await Promise.all(updates)
@@ -46,17 +45,17 @@ test('an update that fails fails alone, and leaves nothing of what it did', asyn
 	const at = folder(t)
 	const mine = new Error('mine')
 	const settled = await Promise.allSettled([
-		updateRegistry(at.path, push(0), PATIENT),
+		updateRegistry(at.path, push(0), UP_TO_A_MINUTE),
 		updateRegistry(
 			at.path,
 			(registry) => {
 				registry.list.push('of the one that fails')
 				throw mine
 			},
-			PATIENT,
+			UP_TO_A_MINUTE,
 		),
-		updateRegistry(at.path, () => undefined, PATIENT),
-		updateRegistry(at.path, push(1), PATIENT),
+		updateRegistry(at.path, () => undefined, UP_TO_A_MINUTE),
+		updateRegistry(at.path, push(1), UP_TO_A_MINUTE),
 	])
 	assert.equal(settled[1].reason, mine)
 	assert.equal(settled[2].reason.code, 'INVALID_VALUE')
@@ -70,13 +69,13 @@ test('an update that fails fails alone, and leaves nothing of what it did', asyn
 test('updates before an async updater are committed and settled before it settles', async (t) => {
 	const at = folder(t)
 	let settle
-	const before = updateRegistry(at.path, push('before'), PATIENT)
+	const before = updateRegistry(at.path, push('before'), UP_TO_A_MINUTE)
 	const slow = updateRegistry(
 		at.path,
 		(registry) => new Promise((resolve) => (settle = () => resolve(push('slow')(registry)))),
-		PATIENT,
+		UP_TO_A_MINUTE,
 	)
-	const after = updateRegistry(at.path, push('after'), PATIENT)
+	const after = updateRegistry(at.path, push('after'), UP_TO_A_MINUTE)
 	await before
 	assert.deepEqual(at.json().list, ['before'])
 	assert.equal((await inspectLock(at.path)).state, 'held')
@@ -90,9 +89,9 @@ test('an async updater that fails does not affect the other updates', async (t) 
 	const at = folder(t)
 	const mine = new Error('mine')
 	const settled = await Promise.allSettled([
-		updateRegistry(at.path, push(0), PATIENT),
-		updateRegistry(at.path, () => Promise.reject(mine), PATIENT),
-		updateRegistry(at.path, push(1), PATIENT),
+		updateRegistry(at.path, push(0), UP_TO_A_MINUTE),
+		updateRegistry(at.path, () => Promise.reject(mine), UP_TO_A_MINUTE),
+		updateRegistry(at.path, push(1), UP_TO_A_MINUTE),
 	])
 	assert.equal(settled[1].reason, mine)
 	assert.deepEqual(at.json().list, [0, 1])
@@ -113,12 +112,12 @@ for (const kind of ['sync', 'async']) {
 			return push('last')(registry)
 		}
 		await Promise.all([
-			updateRegistry(at.path, push('first'), PATIENT),
-			updateRegistry(at.path, push('second'), PATIENT),
+			updateRegistry(at.path, push('first'), UP_TO_A_MINUTE),
+			updateRegistry(at.path, push('second'), UP_TO_A_MINUTE),
 			updateRegistry(
 				at.path,
 				kind === 'sync' ? takeLock : async (registry) => takeLock(registry),
-				PATIENT,
+				UP_TO_A_MINUTE,
 			),
 		])
 		assert.deepEqual(at.json().list, ['another', 'first', 'second', 'last'])
@@ -134,11 +133,11 @@ test('writes are batched, and calls of withRegistryLock keep their place in the 
 		return push(what)(registry)
 	}
 	await Promise.all([
-		updateRegistry(at.path, note('first'), PATIENT),
-		writeRegistry(at.path, { ...EMPTY, list: ['written'] }, PATIENT),
-		updateRegistry(at.path, note('second'), PATIENT),
-		withRegistryLock(at.path, () => order.push('held'), PATIENT),
-		updateRegistry(at.path, note('third'), PATIENT),
+		updateRegistry(at.path, note('first'), UP_TO_A_MINUTE),
+		writeRegistry(at.path, { ...EMPTY, list: ['written'] }, UP_TO_A_MINUTE),
+		updateRegistry(at.path, note('second'), UP_TO_A_MINUTE),
+		withRegistryLock(at.path, () => order.push('held'), UP_TO_A_MINUTE),
+		updateRegistry(at.path, note('third'), UP_TO_A_MINUTE),
 	])
 	assert.deepEqual(order, ['first', 'second', 'held', 'third'])
 	assert.deepEqual(at.json().list, ['written', 'second', 'third'])
@@ -148,7 +147,10 @@ test('corrupt bytes are kept once, and the call that replaced them is warned', a
 	const at = folder(t)
 	at.put('bad')
 	const warned = []
-	const options = (name) => ({ ...PATIENT, onWarning: ({ kept }) => warned.push([name, kept]) })
+	const options = (name) => ({
+		...UP_TO_A_MINUTE,
+		onWarning: ({ kept }) => warned.push([name, kept]),
+	})
 	await Promise.all([
 		updateRegistry(at.path, (registry) => registry, options('looks')),
 		updateRegistry(at.path, push(0), options('writes')),
@@ -164,7 +166,7 @@ test('updates of a file that no call can update get the reason', async (t) => {
 	const at = folder(t)
 	at.put('{"version":2}')
 	const settled = await Promise.allSettled(
-		[0, 1, 2].map((n) => updateRegistry(at.path, push(n), PATIENT)),
+		[0, 1, 2].map((n) => updateRegistry(at.path, push(n), UP_TO_A_MINUTE)),
 	)
 	for (const { reason } of settled) assert.equal(reason.code, 'UNSUPPORTED_VERSION')
 	assert.equal(at.text(), '{"version":2}')

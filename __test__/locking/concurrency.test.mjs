@@ -8,9 +8,8 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { readRegistrySync, updateRegistry } from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
+import { UP_TO_TWO_MINUTES } from '../support/options.mjs'
 import { puppets, rustExample } from '../support/processes.mjs'
-
-const PATIENT = { timeoutMs: 120_000, durable: false }
 
 /** The Rust program of the crate that counts up the port of an entry. */
 const incrementInRust = (at, times, marker) => {
@@ -25,7 +24,7 @@ test('16 processes x 500 increments, Node and Rust mixed: the exact count, no ov
 	const marker = `${at.path}.marker`
 	const nodes = puppets(t, 8)
 	const times = 500
-	const details = { path: at.path, times, marker, options: PATIENT }
+	const details = { path: at.path, times, marker, options: UP_TO_TWO_MINUTES }
 	for (const [index, each] of nodes.entries()) {
 		each.start(index % 2 ? 'incrementSync' : 'increment', details)
 	}
@@ -56,7 +55,7 @@ test('processes of old argus mixed with processes of this package: no overlap, n
 		expected += times[task]
 		// The old processes wait longer than real ones do: this package may starve those, but no update
 		// may be lost.
-		each.start(task, { path: at.path, times: times[task], marker, options: PATIENT })
+		each.start(task, { path: at.path, times: times[task], marker, options: UP_TO_TWO_MINUTES })
 	}
 	for (const each of all) await each.expect('done')
 	assert.equal(at.json().count, expected)
@@ -66,7 +65,7 @@ test('processes of old argus mixed with processes of this package: no overlap, n
 test('64 concurrent updates in one process run in order, and don’t delay its file reads', async (t) => {
 	const at = folder(t)
 	const [holder] = puppets(t, 1)
-	holder.start('hold', { path: at.path, options: PATIENT })
+	holder.start('hold', { path: at.path, options: UP_TO_TWO_MINUTES })
 	await holder.expect('holding')
 	const order = []
 	const updates = Array.from({ length: 64 }, (_, index) =>
@@ -76,7 +75,7 @@ test('64 concurrent updates in one process run in order, and don’t delay its f
 				order.push(index)
 				return { ...registry, count: (registry.count ?? 0) + 1 }
 			},
-			PATIENT,
+			UP_TO_TWO_MINUTES,
 		),
 	)
 	// While all 64 wait for another process, libuv's four threads are free for other work.
@@ -95,11 +94,11 @@ test('waits for 64 locked registries at once don’t use the thread pool of Node
 	const places = Array.from({ length: 64 }, (_, index) => `${at.dir}/${index}.json`)
 	const [holder] = puppets(t, 1)
 	for (const path of places) {
-		holder.start('hold', { path, options: PATIENT })
+		holder.start('hold', { path, options: UP_TO_TWO_MINUTES })
 		await holder.expect('holding')
 	}
 	const aborter = new AbortController()
-	const options = { ...PATIENT, signal: aborter.signal }
+	const options = { ...UP_TO_TWO_MINUTES, signal: aborter.signal }
 	const waits = places.map((path) => updateRegistry(path, (registry) => registry, options))
 	const settled = Promise.allSettled(waits)
 	assert.ok((await readFile(fileURLToPath(import.meta.url))).length > 0)
@@ -112,7 +111,7 @@ test('readers beside writers see whole registries, never an older one after a ne
 	at.put(print({ ...EMPTY, count: 0 }))
 	const writers = puppets(t, 3)
 	for (const each of writers)
-		each.start('increment', { path: at.path, times: 300, options: PATIENT })
+		each.start('increment', { path: at.path, times: 300, options: UP_TO_TWO_MINUTES })
 	let going = writers.length
 	const done = writers.map((each) => each.expect('done').then(() => (going -= 1)))
 	let last = 0

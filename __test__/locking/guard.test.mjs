@@ -17,10 +17,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { inspectLock, updateRegistry, updateRegistrySync } from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
-import { held, PATIENT } from '../support/locks.mjs'
+import { held } from '../support/locks.mjs'
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet, puppets } from '../support/processes.mjs'
-
-const set = (key, value) => (registry) => ({ ...registry, [key]: value })
+import { set } from '../support/updaters.mjs'
 
 test('the guard deleted while held: no overlap, and all processes go on', async (t) => {
 	const at = folder(t)
@@ -30,7 +30,7 @@ test('the guard deleted while held: no overlap, and all processes go on', async 
 	other.start('incrementSync', { path: at.path, times: 1, options: { timeoutMs: 100, staleMs: 1 } })
 	const refused = await other.expect('failed')
 	assert.equal(refused.code, 'LOCK_TIMEOUT')
-	other.start('increment', { path: at.path, times: 1, options: PATIENT })
+	other.start('increment', { path: at.path, times: 1, options: UP_TO_A_MINUTE })
 	settle()
 	await done
 	await other.expect('done')
@@ -71,7 +71,7 @@ test('a folder copied while a lock was held: the copy’s lockfile is judged by 
 test('the guard deleted and its holder killed: taken over at once', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, options: PATIENT })
+	holder.start('hold', { path: at.path, options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
 	unlinkSync(at.guard)
 	await holder.kill()
@@ -86,7 +86,12 @@ test('the guard deleted again and again under load: no overlap, nothing lost', a
 	const all = puppets(t, 6)
 	const times = 150
 	for (const each of all) {
-		each.start('increment', { path: at.path, times, marker: `${at.path}.marker`, options: PATIENT })
+		each.start('increment', {
+			path: at.path,
+			times,
+			marker: `${at.path}.marker`,
+			options: UP_TO_A_MINUTE,
+		})
 	}
 	let going = all.length
 	let deleted = 0

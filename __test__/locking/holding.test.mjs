@@ -13,15 +13,15 @@ import {
 	writeRegistry,
 } from '../../index.js'
 import { EMPTY, folder, lockTakenOnce, print } from '../support/folder.mjs'
-import { held, PATIENT } from '../support/locks.mjs'
+import { held } from '../support/locks.mjs'
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet, puppets } from '../support/processes.mjs'
-
-const set = (key, value) => (registry) => ({ ...registry, [key]: value })
+import { set } from '../support/updaters.mjs'
 
 test('the errors of a busy lock and of a timeout name the holder and the remedy', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
+	holder.start('hold', { path: at.path, value: 1, options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
 	const isHolder = ({ pid, host, since, alive }) =>
 		pid === holder.pid && host.length > 0 && since <= Date.now() && alive === true
@@ -57,7 +57,7 @@ test('while this package holds the lock, the lockfile exists for old argus, and 
 		path: at.path,
 		value: 1,
 		ms: 4 * staleMs,
-		options: { ...PATIENT, staleMs },
+		options: { ...UP_TO_A_MINUTE, staleMs },
 	})
 	await holder.expect('holding')
 	let looks = 0
@@ -80,9 +80,9 @@ test('while this package holds the lock, the lockfile exists for old argus, and 
 test('a sync update waits for its whole timeout, not only for its first slice', async (t) => {
 	const at = folder(t)
 	const [holder, waiter] = puppets(t, 2)
-	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
+	holder.start('hold', { path: at.path, value: 1, options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
-	waiter.start('incrementSync', { path: at.path, times: 1, options: PATIENT })
+	waiter.start('incrementSync', { path: at.path, times: 1, options: UP_TO_A_MINUTE })
 	// Long enough for a call that gives up early to fail; nothing else depends on it.
 	await delay(300)
 	holder.settle()
@@ -93,7 +93,7 @@ test('a sync update waits for its whole timeout, not only for its first slice', 
 test('the lock of a holder that is frozen beyond staleMs is not taken over', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 'frozen', options: PATIENT })
+	holder.start('hold', { path: at.path, value: 'frozen', options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
 	holder.signal('SIGSTOP')
 	const old = Date.now() / 1000 - 3600
@@ -104,7 +104,7 @@ test('the lock of a holder that is frozen beyond staleMs is not taken over', asy
 	})
 	assert.equal((await inspectLock(at.path, { staleMs: 10 })).state, 'held')
 	holder.signal('SIGCONT')
-	const waiting = updateRegistry(at.path, set('next', true), PATIENT)
+	const waiting = updateRegistry(at.path, set('next', true), UP_TO_A_MINUTE)
 	holder.settle()
 	await holder.expect('done')
 	await waiting
@@ -151,7 +151,7 @@ test('an update that lost its lock runs again on fresh content, within its timeo
 				}
 				return { ...registry, runs }
 			},
-			PATIENT,
+			UP_TO_A_MINUTE,
 		)
 		assert.equal(at.json().runs, 2)
 	}
@@ -162,7 +162,7 @@ test('an update that lost its lock runs again on fresh content, within its timeo
 test('a write that lost its lock is repeated', async (t) => {
 	const at = folder(t)
 	const isRobbed = lockTakenOnce(t, at)
-	await writeRegistry(at.path, { ...EMPTY, updatedAt: 7 }, PATIENT)
+	await writeRegistry(at.path, { ...EMPTY, updatedAt: 7 }, UP_TO_A_MINUTE)
 	assert.ok(isRobbed())
 	assert.equal(at.json().updatedAt, 7)
 })
@@ -184,7 +184,7 @@ test('an updater that lost another registry’s lock fails with that, and does n
 					runs += 1
 					return runs === 1 ? update(other, lose, { timeoutMs: 0 }) : registry
 				},
-				PATIENT,
+				UP_TO_A_MINUTE,
 			)
 		await assert.rejects(updating(), lost)
 		assert.equal(runs, 1)
@@ -223,7 +223,7 @@ test('a release of a lock that was taken over leaves the successor’s lock', as
 test('a holder that has the guard but not yet the lockfile is named, too', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
-	holder.start('increment', { path: at.path, times: 1, options: PATIENT })
+	holder.start('increment', { path: at.path, times: 1, options: UP_TO_A_MINUTE })
 	await holder.expect('done')
 	const guard = tryLockExclusive(at.guard)
 	await assert.rejects(updateRegistry(at.path, set('x', 1), { timeoutMs: 0 }), (error) => {

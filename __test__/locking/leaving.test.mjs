@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
+import { cleanUp } from '../support/cleanup.mjs'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { asCommand, importPackage, packageFile } from '../support/script.mjs'
 
@@ -36,7 +37,7 @@ const leaving = (t, body, { status: expected = 0, registry = EMPTY, isCut = fals
 			note(() => Object.keys(update(path, mark('left'), { timeoutMs: 10_000 })).slice(3).join())
 		const print = () => writeSync(1, JSON.stringify(notes))
 		${body}`)
-	t.after(remove)
+	cleanUp(t, remove)
 	const [file, ...args] = command
 	const options = { encoding: 'utf8', timeout: TIMEOUT_MS }
 	const { status, signal, stdout, stderr } = spawnSync(file, args, options)

@@ -10,21 +10,20 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { inspectLock, updateRegistry, withRegistryLock } from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet, rustExample, script } from '../support/processes.mjs'
 import { skipIf } from '../support/skip.mjs'
 import { collector, worker } from '../support/threads.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const PATIENT = { timeoutMs: 60_000, durable: false }
-
 const heldByPuppet = async (t, at) => {
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
+	holder.start('hold', { path: at.path, value: 1, options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
 	return holder
 }
 
-const nextUpdate = (at, options = PATIENT) =>
+const nextUpdate = (at, options = UP_TO_A_MINUTE) =>
 	updateRegistry(at.path, (registry) => ({ ...registry, next: (registry.next ?? 0) + 1 }), options)
 
 test('a killed holder costs no waiting: one try gets the lock', async (t) => {
@@ -46,7 +45,7 @@ test('SIGKILL in the middle of Node’s updates: old file or new, and the next u
 	let acknowledged = 0
 	for (let round = 0; round < 20; round += 1) {
 		const victim = puppet(t)
-		victim.start('forEver', { path: at.path, options: PATIENT })
+		victim.start('forEver', { path: at.path, options: UP_TO_A_MINUTE })
 		for (let i = 0; i <= round; i += 1) {
 			await victim.expect('updated')
 			acknowledged += 1
@@ -138,7 +137,7 @@ test('the garbage collector does not release the lock of code that never settles
 	for (const hold of [updateRegistry, withRegistryLock]) {
 		const at = folder(t)
 		await new Promise((entered) => {
-			hold(at.path, () => new Promise(() => entered()), PATIENT)
+			hold(at.path, () => new Promise(() => entered()), UP_TO_A_MINUTE)
 		})
 		for (let round = 0; round < 5; round += 1) {
 			gc()
@@ -354,7 +353,7 @@ test('a signal is listened to only while a call is under way', async (t) => {
 	const at = folder(t)
 	const { signal } = new AbortController()
 	const listeners = () => getEventListeners(signal, 'abort').length
-	const calls = Array.from({ length: 20 }, () => nextUpdate(at, { ...PATIENT, signal }))
+	const calls = Array.from({ length: 20 }, () => nextUpdate(at, { ...UP_TO_A_MINUTE, signal }))
 	assert.equal(listeners(), 1)
 	await Promise.all(calls)
 	assert.equal(listeners(), 0)
@@ -368,8 +367,10 @@ test('no descriptors and no files are left behind by updates', {
 	await nextUpdate(at)
 	const before = open()
 	for (let i = 0; i < 100; i += 1) {
-		await nextUpdate(at, PATIENT)
-		await updateRegistry(at.path, () => Promise.reject(new Error('mine')), PATIENT).catch(() => {})
+		await nextUpdate(at, UP_TO_A_MINUTE)
+		await updateRegistry(at.path, () => Promise.reject(new Error('mine')), UP_TO_A_MINUTE).catch(
+			() => {},
+		)
 	}
 	// Replaced files are closed in the background; if they were not, this loop would not end.
 	while (open() > before) await new Promise(setImmediate)

@@ -7,10 +7,10 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { inspectLock, updateRegistry, updateRegistrySync } from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
-import { held, leaveOldLockfile, PATIENT } from '../support/locks.mjs'
+import { held, leaveOldLockfile } from '../support/locks.mjs'
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet, puppets } from '../support/processes.mjs'
-
-const set = (key, value) => (registry) => ({ ...registry, [key]: value })
+import { set } from '../support/updaters.mjs'
 
 test('a fresh lockfile of old argus is waited for', async (t) => {
 	const at = folder(t)
@@ -28,7 +28,7 @@ test('a fresh lockfile of old argus is waited for', async (t) => {
 		code: 'LOCK_BUSY',
 	})
 	assert.equal((await inspectLock(at.path)).state, 'held')
-	const waiting = updateRegistry(at.path, set('x', 1), PATIENT)
+	const waiting = updateRegistry(at.path, set('x', 1), UP_TO_A_MINUTE)
 	old.settle()
 	await old.expect('done')
 	await waiting
@@ -53,7 +53,7 @@ test('12 processes that meet one abandoned lockfile, 200 rounds: one holder at a
 	for (let round = 1; round <= 200; round += 1) {
 		leaveOldLockfile(at, 11)
 		for (const each of all)
-			each.start('increment', { path: at.path, times: 1, marker, options: PATIENT })
+			each.start('increment', { path: at.path, times: 1, marker, options: UP_TO_A_MINUTE })
 		for (const each of all) await each.expect('done')
 		assert.equal(at.json().count, 12 * round)
 	}
@@ -133,7 +133,7 @@ test('a folder in the lockfile’s place is an error that names it, and stays wh
 
 test('with a staleMs beyond old argus’s the lockfile stays fresh for old argus nevertheless', async (t) => {
 	const at = folder(t)
-	const { settle, done } = await held(at, { ...PATIENT, staleMs: Number.POSITIVE_INFINITY })
+	const { settle, done } = await held(at, { ...UP_TO_A_MINUTE, staleMs: Number.POSITIVE_INFINITY })
 	utimesSync(at.lockfile, 0, 0)
 	while (statSync(at.lockfile).mtimeMs === 0) await delay(20)
 	settle()

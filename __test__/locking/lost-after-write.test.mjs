@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import { updateRegistry, withRegistryLock } from '../../index.js'
 import { documentIn, filesOf, LOCKS } from '../support/documents.mjs'
 import { EMPTY, folder, print } from '../support/folder.mjs'
-import { PATIENT } from '../support/locks.mjs'
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { run } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
 
@@ -17,7 +17,7 @@ const VALUE = { ...EMPTY, updatedAt: 9 }
 /** Every call that runs a function under the lock, with the file that shows the lock. */
 const sections = {
 	withRegistryLock: {
-		call: (at, fn, options) => withRegistryLock(at.path, fn, { ...PATIENT, ...options }),
+		call: (at, fn, options) => withRegistryLock(at.path, fn, { ...UP_TO_A_MINUTE, ...options }),
 		lockFile: (at) => at.lockfile,
 	},
 	...Object.fromEntries(
@@ -26,7 +26,7 @@ const sections = {
 			{
 				call: (at, fn, options) =>
 					documentIn(at, lock, { ...options, empty: () => EMPTY }).withLock(fn, {
-						timeoutMs: PATIENT.timeoutMs,
+						timeoutMs: UP_TO_A_MINUTE.timeoutMs,
 					}),
 				lockFile: (at) => (lock === 'registry' ? at.lockfile : join(at.dir, filesOf(at, lock)[1])),
 			},
@@ -83,7 +83,10 @@ for (const [name, { call, lockFile }] of Object.entries(sections)) {
 test('an update that was committed before an async one of its batch gets a warning, if that one loses the lock', async (t) => {
 	const at = folder(t)
 	const warned = []
-	const options = (name) => ({ ...PATIENT, onWarning: ({ code }) => warned.push([name, code]) })
+	const options = (name) => ({
+		...UP_TO_A_MINUTE,
+		onWarning: ({ code }) => warned.push([name, code]),
+	})
 	let runs = 0
 	const first = updateRegistry(at.path, (it) => ({ ...it, first: 1 }), options('first'))
 	const second = updateRegistry(

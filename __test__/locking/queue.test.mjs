@@ -14,11 +14,9 @@ import {
 } from '../../index.js'
 import { EMPTY, folder, print } from '../support/folder.mjs'
 import { queues } from '../support/locks.mjs'
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet } from '../support/processes.mjs'
-
-const PATIENT = { timeoutMs: 60_000, durable: false }
-
-const same = (registry) => registry
+import { same } from '../support/updaters.mjs'
 
 const never = () => new Promise(() => {})
 
@@ -35,7 +33,7 @@ test('updates run in order of arrival; one that fails fails alone', async (t) =>
 					if (index % 5 === 4) throw new Error(`mine ${index}`)
 					return { ...registry, list: [...(registry.list ?? []), index] }
 				},
-				PATIENT,
+				UP_TO_A_MINUTE,
 			),
 		),
 	)
@@ -58,7 +56,7 @@ test('waiting for an update of the same process is bounded too, and the rest go 
 			entered()
 			return never()
 		}
-		stuck = updateRegistry(at.path, stay, { ...PATIENT, signal: aborter.signal })
+		stuck = updateRegistry(at.path, stay, { ...UP_TO_A_MINUTE, signal: aborter.signal })
 	})
 	const busy = updateRegistry(at.path, same, { timeoutMs: 0 })
 	let told
@@ -66,7 +64,7 @@ test('waiting for an update of the same process is bounded too, and the rest go 
 	for (let n = 0; n < 20; n += 1) await undefined
 	assert.equal(told, 'LOCK_BUSY', 'at once, and not when a timer fires')
 	const late = updateRegistry(at.path, same, { timeoutMs: 30 })
-	const last = updateRegistry(at.path, (registry) => ({ ...registry, last: true }), PATIENT)
+	const last = updateRegistry(at.path, (registry) => ({ ...registry, last: true }), UP_TO_A_MINUTE)
 	const isOurs = (code) => (error) => error.code === code && error.holder.pid === process.pid
 	await assert.rejects(busy, isOurs('LOCK_BUSY'))
 	await assert.rejects(late, isOurs('LOCK_TIMEOUT'))
@@ -90,13 +88,19 @@ test('an abort ends each phase: before the call, in the queue, waiting for the l
 	}
 	const set = (registry) => ({ ...registry, aborted: true })
 	const early = AbortSignal.abort(reason)
-	await assert.rejects(updateRegistry(at.path, set, { ...PATIENT, signal: early }), abortedWith)
-	assert.throws(() => updateRegistrySync(at.path, set, { ...PATIENT, signal: early }), abortedWith)
+	await assert.rejects(
+		updateRegistry(at.path, set, { ...UP_TO_A_MINUTE, signal: early }),
+		abortedWith,
+	)
+	assert.throws(
+		() => updateRegistrySync(at.path, set, { ...UP_TO_A_MINUTE, signal: early }),
+		abortedWith,
+	)
 
 	const aborter = new AbortController()
-	const options = { ...PATIENT, signal: aborter.signal }
+	const options = { ...UP_TO_A_MINUTE, signal: aborter.signal }
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, value: 1, options: PATIENT })
+	holder.start('hold', { path: at.path, value: 1, options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
 	const waits = Array.from({ length: 12 }, () => updateRegistry(at.path, set, options))
 	aborter.abort(reason)
@@ -111,7 +115,7 @@ test('an abort ends each phase: before the call, in the queue, waiting for the l
 			inUpdater.abort(reason)
 			return never()
 		},
-		{ ...PATIENT, signal: inUpdater.signal },
+		{ ...UP_TO_A_MINUTE, signal: inUpdater.signal },
 	)
 	await assert.rejects(updating, abortedWith)
 	const afterwards = new AbortController()
@@ -121,7 +125,7 @@ test('an abort ends each phase: before the call, in the queue, waiting for the l
 			afterwards.abort(reason)
 			return set(registry)
 		},
-		{ ...PATIENT, signal: afterwards.signal },
+		{ ...UP_TO_A_MINUTE, signal: afterwards.signal },
 	)
 	await assert.rejects(returned, abortedWith)
 	// Nothing was written, and the lock is free.
@@ -133,7 +137,7 @@ test('an abort ends each phase: before the call, in the queue, waiting for the l
 test('a call that is aborted already does not wait in the queue', async (t) => {
 	const at = folder(t)
 	const aborter = new AbortController()
-	const stuck = updateRegistry(at.path, never, { ...PATIENT, signal: aborter.signal })
+	const stuck = updateRegistry(at.path, never, { ...UP_TO_A_MINUTE, signal: aborter.signal })
 	// One try: if the call looked at the queue first, it would find it busy.
 	const options = { timeoutMs: 0, signal: AbortSignal.abort() }
 	await assert.rejects(updateRegistry(at.path, same, options), { code: 'ABORTED' })
@@ -146,7 +150,7 @@ test('an abort in the queue does not wait for the calls in front', async (t) => 
 	const [first, second] = [new AbortController(), new AbortController()]
 	const order = []
 	const calls = [first, second].map(({ signal }, index) =>
-		updateRegistry(at.path, never, { ...PATIENT, signal }).catch(({ code }) =>
+		updateRegistry(at.path, never, { ...UP_TO_A_MINUTE, signal }).catch(({ code }) =>
 			order.push(`${index} ${code}`),
 		),
 	)
@@ -160,7 +164,7 @@ test('an abort in the queue does not wait for the calls in front', async (t) => 
 test('a signal that many calls share is listened to once', async (t) => {
 	const at = folder(t)
 	const aborter = new AbortController()
-	const options = { ...PATIENT, signal: aborter.signal }
+	const options = { ...UP_TO_A_MINUTE, signal: aborter.signal }
 	const calls = Array.from({ length: 20 }, () => updateRegistry(at.path, never, options))
 	assert.equal(getEventListeners(aborter.signal, 'abort').length, 1)
 	aborter.abort()
@@ -171,16 +175,16 @@ test('an abort after waiting in the queue does not remove the next call', async 
 	const at = folder(t)
 	const aborter = new AbortController()
 	const updates = [
-		updateRegistry(at.path, same, PATIENT),
+		updateRegistry(at.path, same, UP_TO_A_MINUTE),
 		updateRegistry(
 			at.path,
 			() => {
 				aborter.abort()
 				return never()
 			},
-			{ ...PATIENT, signal: aborter.signal },
+			{ ...UP_TO_A_MINUTE, signal: aborter.signal },
 		),
-		updateRegistry(at.path, (registry) => ({ ...registry, third: true }), PATIENT),
+		updateRegistry(at.path, (registry) => ({ ...registry, third: true }), UP_TO_A_MINUTE),
 	]
 	const [, second, third] = await Promise.allSettled(updates)
 	assert.equal(second.reason.code, 'ABORTED')
@@ -191,7 +195,7 @@ test('an abort after waiting in the queue does not remove the next call', async 
 test('a timeout beyond what timers can hold works in the queue, too', async (t) => {
 	const at = folder(t)
 	const aborter = new AbortController()
-	const stuck = updateRegistry(at.path, never, { ...PATIENT, signal: aborter.signal })
+	const stuck = updateRegistry(at.path, never, { ...UP_TO_A_MINUTE, signal: aborter.signal })
 	const patient = [2 ** 31, Number.POSITIVE_INFINITY].map((timeoutMs) =>
 		updateRegistry(at.path, same, { timeoutMs }),
 	)
@@ -226,7 +230,7 @@ test('an abort counts when the lock was lost and the update would run again', as
 test('a timeout that was used up in the queue is LOCK_TIMEOUT, not LOCK_BUSY', async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
-	holder.start('hold', { path: at.path, options: PATIENT })
+	holder.start('hold', { path: at.path, options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
 	const options = { timeoutMs: 20 }
 	const calls = [1, 2, 3].map(() => updateRegistry(at.path, same, options))
@@ -240,7 +244,7 @@ test('many timeouts leave the lock free and in order', async (t) => {
 	at.put(print(EMPTY))
 	const holder = puppet(t)
 	for (let round = 0; round < 10; round += 1) {
-		holder.start('hold', { path: at.path, value: round, options: PATIENT })
+		holder.start('hold', { path: at.path, value: round, options: UP_TO_A_MINUTE })
 		await holder.expect('holding')
 		for (let i = 0; i < 5; i += 1) {
 			await assert.rejects(updateRegistry(at.path, same, { timeoutMs: 2 }), {
@@ -249,7 +253,7 @@ test('many timeouts leave the lock free and in order', async (t) => {
 		}
 		holder.settle()
 		await holder.expect('done')
-		await updateRegistry(at.path, (registry) => ({ ...registry, round }), PATIENT)
+		await updateRegistry(at.path, (registry) => ({ ...registry, round }), UP_TO_A_MINUTE)
 	}
 	assert.equal(at.json().round, 9)
 	// A registry without queued calls is not remembered.
@@ -281,12 +285,12 @@ for (const [name, enter] of Object.entries(enterBy)) {
 			{ aborted: false, addEventListener: nothing, removeEventListener: fails },
 		]
 		const calls = lookalikes.flatMap((signal, index) => [
-			enter(at, `before-${index}`, PATIENT),
-			enter(at, `it-${index}`, { ...PATIENT, signal }),
-			enter(at, `after-${index}`, PATIENT),
+			enter(at, `before-${index}`, UP_TO_A_MINUTE),
+			enter(at, `it-${index}`, { ...UP_TO_A_MINUTE, signal }),
+			enter(at, `after-${index}`, UP_TO_A_MINUTE),
 		])
 		const settled = await Promise.allSettled(calls)
-		await enter(at, 'later', PATIENT)
+		await enter(at, 'later', UP_TO_A_MINUTE)
 		const refused = [1, 4, 7]
 		for (const [index, { status }] of settled.entries()) {
 			assert.equal(status, refused.includes(index) ? 'rejected' : 'fulfilled', `call ${index}`)
@@ -301,7 +305,7 @@ test('however short a timeout is, a wait ends with it and not with the holder', 
 	// The bug: the addon found time left for a wait and blocked in the kernel's queue; a moment
 	// later, when no time was left, lib/ set no timer for that wait.
 	const at = folder(t)
-	await updateRegistry(at.path, same, PATIENT)
+	await updateRegistry(at.path, same, UP_TO_A_MINUTE)
 	const holdGuard = async () => {
 		for (;;) {
 			try {
@@ -317,7 +321,7 @@ test('however short a timeout is, a wait ends with it and not with the holder', 
 	for (let tries = 0; tries < 300; tries++) {
 		const guard = await holdGuard()
 		const timeoutMs = 0.05 + (tries % 50) / 100
-		await assert.rejects(updateRegistry(at.path, same, { ...PATIENT, timeoutMs }))
+		await assert.rejects(updateRegistry(at.path, same, { ...UP_TO_A_MINUTE, timeoutMs }))
 		guard.release()
 	}
 })

@@ -15,10 +15,8 @@ import {
 	writeRegistry,
 } from '../../index.js'
 import { EMPTY, folder, lockTakenOnce } from '../support/folder.mjs'
-
-const PATIENT = { timeoutMs: 60_000, durable: false }
-
-const same = (registry) => registry
+import { UP_TO_A_MINUTE } from '../support/options.mjs'
+import { same } from '../support/updaters.mjs'
 
 const reEntrant = { name: 'RegistryError', code: 'RE_ENTRANT' }
 
@@ -26,20 +24,25 @@ test('a nested update of one registry fails at once, at any depth, sync or async
 	const at = folder(t)
 	const other = `${at.dir}/other.json`
 	const nestedCalls = [
-		() => updateRegistry(at.path, same, PATIENT),
-		() => writeRegistry(at.path, EMPTY, PATIENT),
-		() => withRegistryLock(at.path, () => {}, PATIENT),
-		async () => updateRegistrySync(at.path, same, PATIENT),
+		() => updateRegistry(at.path, same, UP_TO_A_MINUTE),
+		() => writeRegistry(at.path, EMPTY, UP_TO_A_MINUTE),
+		() => withRegistryLock(at.path, () => {}, UP_TO_A_MINUTE),
+		async () => updateRegistrySync(at.path, same, UP_TO_A_MINUTE),
 		() =>
 			updateRegistry(
 				other,
 				async (registry) => {
-					await updateRegistry(at.path, same, PATIENT)
+					await updateRegistry(at.path, same, UP_TO_A_MINUTE)
 					return registry
 				},
-				PATIENT,
+				UP_TO_A_MINUTE,
 			),
-		() => updateRegistry(other, () => updateRegistrySync(at.path, same, PATIENT), PATIENT),
+		() =>
+			updateRegistry(
+				other,
+				() => updateRegistrySync(at.path, same, UP_TO_A_MINUTE),
+				UP_TO_A_MINUTE,
+			),
 	]
 	for (const nested of nestedCalls) {
 		await updateRegistry(
@@ -50,12 +53,12 @@ test('a nested update of one registry fails at once, at any depth, sync or async
 				await assert.rejects(nested(), reEntrant)
 				return registry
 			},
-			PATIENT,
+			UP_TO_A_MINUTE,
 		)
-		await withRegistryLock(at.path, () => assert.rejects(nested(), reEntrant), PATIENT)
+		await withRegistryLock(at.path, () => assert.rejects(nested(), reEntrant), UP_TO_A_MINUTE)
 	}
 	updateRegistrySync(at.path, (registry) => {
-		assert.throws(() => updateRegistrySync(at.path, same, PATIENT), reEntrant)
+		assert.throws(() => updateRegistrySync(at.path, same, UP_TO_A_MINUTE), reEntrant)
 		return registry
 	})
 })
@@ -66,14 +69,14 @@ test('the error of a nested update says what to do instead, and not to wait for 
 	await updateRegistry(
 		at.path,
 		async (registry) => {
-			await assert.rejects(updateRegistry(at.path, same, PATIENT), refused)
-			assert.throws(() => updateRegistrySync(at.path, same, PATIENT), refused)
+			await assert.rejects(updateRegistry(at.path, same, UP_TO_A_MINUTE), refused)
+			assert.throws(() => updateRegistrySync(at.path, same, UP_TO_A_MINUTE), refused)
 			return registry
 		},
-		PATIENT,
+		UP_TO_A_MINUTE,
 	)
 	updateRegistrySync(at.path, (registry) => {
-		assert.throws(() => updateRegistrySync(at.path, same, PATIENT), refused)
+		assert.throws(() => updateRegistrySync(at.path, same, UP_TO_A_MINUTE), refused)
 		return registry
 	})
 })
@@ -85,14 +88,14 @@ test('an updater may update another registry', async (t) => {
 	await updateRegistry(
 		at.path,
 		async (registry) => {
-			await updateRegistry(others[0], touch, PATIENT)
-			updateRegistrySync(others[1], touch, PATIENT)
+			await updateRegistry(others[0], touch, UP_TO_A_MINUTE)
+			updateRegistrySync(others[1], touch, UP_TO_A_MINUTE)
 			return registry
 		},
-		PATIENT,
+		UP_TO_A_MINUTE,
 	)
 	updateRegistrySync(at.path, (registry) => {
-		updateRegistrySync(others[2], touch, PATIENT)
+		updateRegistrySync(others[2], touch, UP_TO_A_MINUTE)
 		return registry
 	})
 	for (const other of others) assert.equal(readRegistrySync(other).registry.updatedAt, 7)
@@ -102,7 +105,7 @@ test('a sync update inside a sync update is refused in any async context', async
 	const at = folder(t)
 	const elsewhere = AsyncLocalStorage.snapshot()
 	updateRegistrySync(at.path, (registry) => {
-		const nested = () => elsewhere(() => updateRegistrySync(at.path, same, PATIENT))
+		const nested = () => elsewhere(() => updateRegistrySync(at.path, same, UP_TO_A_MINUTE))
 		assert.throws(nested, reEntrant)
 		return registry
 	})
@@ -119,11 +122,11 @@ test('two copies of the package in one thread see each other’s updates', async
 	await first.updateRegistry(
 		at.path,
 		async (registry) => {
-			await assert.rejects(second.updateRegistry(at.path, same, PATIENT), reEntrant)
-			assert.throws(() => second.updateRegistrySync(at.path, same, PATIENT), reEntrant)
+			await assert.rejects(second.updateRegistry(at.path, same, UP_TO_A_MINUTE), reEntrant)
+			assert.throws(() => second.updateRegistrySync(at.path, same, UP_TO_A_MINUTE), reEntrant)
 			return registry
 		},
-		PATIENT,
+		UP_TO_A_MINUTE,
 	)
 })
 
@@ -134,11 +137,11 @@ test('code that an updater started may update the registry when the updater is d
 		at.path,
 		(registry) => {
 			late = new Promise((resolve) => setTimeout(resolve, 20)).then(() =>
-				updateRegistry(at.path, (r) => ({ ...r, late: true }), PATIENT),
+				updateRegistry(at.path, (r) => ({ ...r, late: true }), UP_TO_A_MINUTE),
 			)
 			return registry
 		},
-		PATIENT,
+		UP_TO_A_MINUTE,
 	)
 	await late
 	assert.equal(at.json().late, true)
@@ -149,7 +152,7 @@ test('code that a sync updater started may update the registry when the updater 
 	let late
 	updateRegistrySync(at.path, (registry) => {
 		late = Promise.resolve().then(() =>
-			updateRegistry(at.path, (r) => ({ ...r, late: true }), PATIENT),
+			updateRegistry(at.path, (r) => ({ ...r, late: true }), UP_TO_A_MINUTE),
 		)
 		return registry
 	})
@@ -164,11 +167,11 @@ test('a sync update waits for an async one that has only to be committed', async
 		at.path,
 		(registry) => {
 			sync = new Promise((resolve) => setImmediate(resolve)).then(() =>
-				updateRegistrySync(at.path, (r) => ({ ...r, sawAsync: r.async === true }), PATIENT),
+				updateRegistrySync(at.path, (r) => ({ ...r, sawAsync: r.async === true }), UP_TO_A_MINUTE),
 			)
 			return { ...registry, async: true }
 		},
-		PATIENT,
+		UP_TO_A_MINUTE,
 	)
 	await updating
 	await sync
@@ -177,8 +180,8 @@ test('a sync update waits for an async one that has only to be committed', async
 
 test('a sync update fails at once while an async one of the thread is under way', async (t) => {
 	const at = folder(t)
-	const waiting = updateRegistry(at.path, same, PATIENT)
-	assert.throws(() => updateRegistrySync(at.path, same, PATIENT), reEntrant)
+	const waiting = updateRegistry(at.path, same, UP_TO_A_MINUTE)
+	assert.throws(() => updateRegistrySync(at.path, same, UP_TO_A_MINUTE), reEntrant)
 	await waiting
 	let settle
 	const holding = updateRegistry(
@@ -187,10 +190,10 @@ test('a sync update fails at once while an async one of the thread is under way'
 			new Promise((resolve) => {
 				settle = () => resolve(registry)
 			}),
-		PATIENT,
+		UP_TO_A_MINUTE,
 	)
 	while (!settle) await delay(1)
-	assert.throws(() => updateRegistrySync(at.path, same, PATIENT), reEntrant)
+	assert.throws(() => updateRegistrySync(at.path, same, UP_TO_A_MINUTE), reEntrant)
 	settle()
 	await holding
 	updateRegistrySync(at.path, same, { timeoutMs: 0 })
@@ -201,7 +204,7 @@ test('a write that lost its lock needs its thread again: a sync update is refuse
 	const aborter = new AbortController()
 	const isRobbed = lockTakenOnce(t, at, () => writeFileSync(at.lockfile, ''))
 	let settled = false
-	const writing = writeRegistry(at.path, EMPTY, { ...PATIENT, signal: aborter.signal })
+	const writing = writeRegistry(at.path, EMPTY, { ...UP_TO_A_MINUTE, signal: aborter.signal })
 	writing.catch(() => {}).finally(() => (settled = true))
 	const refusal = () => {
 		try {

@@ -4,14 +4,11 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { basename } from 'node:path'
 import { Document } from '../../index.js'
+import { folder } from './folder.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from './options.mjs'
 
 /** Both kinds of lock that a document may have. */
 export const LOCKS = ['lock-file', 'registry']
-
-/** Call options: waits for as long as a test takes. */
-export const LONG = { timeoutMs: 60_000 }
-
-export const same = (value) => value
 
 export const push = (item) => (list) => [...list, item]
 
@@ -34,22 +31,26 @@ export const documentIn = (at, lock, options) =>
 
 /** The same update, asynchronous and synchronous. */
 export const updates = {
-	update: (document, updater, options = LONG) => document.update(updater, options),
-	updateSync: async (document, updater, options = LONG) => document.updateSync(updater, options),
+	update: (document, updater, options = DOCUMENT_UP_TO_A_MINUTE) =>
+		document.update(updater, options),
+	updateSync: async (document, updater, options = DOCUMENT_UP_TO_A_MINUTE) =>
+		document.updateSync(updater, options),
 }
 
 /** Every call that writes `value`. */
 export const writes = (value) => ({
-	update: (document, options = LONG) => document.update(() => value, options),
-	updateSync: async (document, options = LONG) => document.updateSync(() => value, options),
-	save: (document, options = LONG) => document.save(value, options),
-	withLock: (document, options = LONG) => document.withLock((lock) => lock.write(value), options),
+	update: (document, options = DOCUMENT_UP_TO_A_MINUTE) => document.update(() => value, options),
+	updateSync: async (document, options = DOCUMENT_UP_TO_A_MINUTE) =>
+		document.updateSync(() => value, options),
+	save: (document, options = DOCUMENT_UP_TO_A_MINUTE) => document.save(value, options),
+	withLock: (document, options = DOCUMENT_UP_TO_A_MINUTE) =>
+		document.withLock((lock) => lock.write(value), options),
 })
 
 /** Every call that reads. */
 export const loads = {
-	load: (document, options = LONG) => document.load(options),
-	loadSync: async (document, options = LONG) => document.loadSync(options),
+	load: (document, options = DOCUMENT_UP_TO_A_MINUTE) => document.load(options),
+	loadSync: async (document, options = DOCUMENT_UP_TO_A_MINUTE) => document.loadSync(options),
 }
 
 /** What a load of `value` resolves with: readers of a registry's lock take none. */
@@ -66,8 +67,15 @@ export const namesIn = (at) => readdirSync(at.dir).sort()
 /** Fails if there is anything in the folder but the document and its lock. */
 export const noLitter = (at, lock) => assert.deepEqual(namesIn(at), filesOf(at, lock))
 
-export const caught = (promise) =>
-	promise.then(
-		() => assert.fail('resolved'),
-		(error) => error,
-	)
+/** A test's folder for one document under a lock of this kind, removed with the test. */
+export const documentFolder = (t, lock) => {
+	const at = folder(t)
+	return {
+		...at,
+		document: (options = lists) => documentIn(at, lock, options),
+		files: () => filesOf(at, lock),
+		names: () => namesIn(at),
+		noLitter: () => noLitter(at, lock),
+		loaded: (value) => loaded(lock, value),
+	}
+}

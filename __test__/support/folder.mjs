@@ -14,15 +14,20 @@ import {
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { cleanUp } from './cleanup.mjs'
 import { addonPath } from './install.mjs'
 import { pidScope } from './pid-scope.mjs'
 
-/** Deno's workers may still do their last update when they count as terminated. */
+/**
+ * Deno's workers may still do their last update when they count as terminated. On Windows an addon that this process
+ * has loaded can't be deleted, and stays.
+ */
 const removeWhole = (dir) => {
 	for (let tries = 1; ; tries += 1) {
 		try {
 			return rmSync(dir, { recursive: true, force: true })
 		} catch (error) {
+			if (process.platform === 'win32' && error.path?.endsWith('.node')) return
 			if (error.code !== 'ENOTEMPTY' || tries === 1_000) throw error
 		}
 	}
@@ -31,7 +36,7 @@ const removeWhole = (dir) => {
 /** Removed with the test. */
 export const folder = (t, parent = tmpdir()) => {
 	const dir = realpathSync(mkdtempSync(join(parent, 'argus-registry-')))
-	t.after(() => {
+	cleanUp(t, () => {
 		// A test may have made it read-only.
 		chmodSync(dir, 0o755)
 		removeWhole(dir)
@@ -65,7 +70,7 @@ export const lockTakenOnce = (t, at, takeOver = () => {}) => {
 	let taken = false
 	const { prototype } = createRequire(addonPath)(addonPath).LockHandle
 	const { text } = prototype
-	t.after(() => {
+	cleanUp(t, () => {
 		prototype.text = text
 	})
 	prototype.text = function () {

@@ -2,6 +2,7 @@
 // common.
 
 import { after } from 'node:test'
+import { cleanUp } from './cleanup.mjs'
 import { folder } from './folder.mjs'
 import { build } from './guide.mjs'
 import { load } from './guide-modules.mjs'
@@ -18,7 +19,7 @@ export const ends = []
 
 /** A folder whose registry is the one that argus means. */
 export const home = (t) => {
-	t.after(() => Promise.all(ends.splice(0).map((end) => end())))
+	cleanUp(t, () => Promise.all(ends.splice(0).map((end) => end())))
 	const at = folder(t)
 	process.env.ARGUS_REGISTRY_PATH = at.path
 	return at

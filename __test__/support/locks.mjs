@@ -2,8 +2,7 @@
 
 import { utimesSync, writeFileSync } from 'node:fs'
 import { updateRegistry } from '../../index.js'
-
-export const PATIENT = { timeoutMs: 60_000, durable: false }
+import { UP_TO_A_MINUTE } from './options.mjs'
 
 /** A lockfile as an older argus leaves it, dated so many seconds ago. */
 export const leaveOldLockfile = (at, secondsAgo) => {
@@ -13,7 +12,7 @@ export const leaveOldLockfile = (at, secondsAgo) => {
 }
 
 /** Starts an update and waits until it is in its updater; `settle` lets it go on. */
-export const held = async (at, options = PATIENT) => {
+export const held = async (at, options = UP_TO_A_MINUTE) => {
 	let settle
 	const settled = new Promise((resolve) => (settle = resolve))
 	let entered

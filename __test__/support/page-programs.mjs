@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { cleanUp, killed } from './cleanup.mjs'
 import { root } from './pages.mjs'
 import { commandFor, importPackage } from './script.mjs'
 
@@ -25,7 +26,7 @@ export const start = (t, at, name, code) => {
 	writeFileSync(file, program(code))
 	const [command, ...args] = commandFor(file)
 	const child = spawn(command, args, { cwd: at.dir, stdio: ['ignore', 'pipe', 'inherit'] })
-	t.after(() => child.kill('SIGKILL'))
+	cleanUp(t, () => killed(child))
 	return {
 		pid: child.pid,
 		kill: (signal) => child.kill(signal),

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { cleanUp, killed } from './cleanup.mjs'
 import { asCommand, importPackage } from './script.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -26,7 +27,7 @@ export const puppet = (t, file = 'puppet.mjs', args = []) => {
 		deliver({ event: 'exit', value: signal ?? code })
 		return signal ?? code
 	})
-	t.after(() => child.kill('SIGKILL'))
+	cleanUp(t, () => killed(child))
 	const next = () =>
 		events.length > 0
 			? Promise.resolve(events.shift())
@@ -72,8 +73,8 @@ export const script = (
 	const { command, remove } = asCommand(`${prelude}\n${text}`, flags)
 	const [file, ...args] = wrap(command)
 	const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-	t.after(remove)
-	t.after(() => child.kill('SIGKILL'))
+	cleanUp(t, remove)
+	cleanUp(t, () => killed(child))
 	const lines = createInterface({ input: child.stdout })
 	const exited = once(child, 'exit').then(([code, signal]) => signal ?? code)
 	const gone = exited.then((how) => assert.fail(`it ended too early: ${how}`))
@@ -83,4 +84,11 @@ export const script = (
 		exited,
 		line: async () => (await Promise.race([once(lines, 'line'), gone]))[0],
 	}
+}
+
+/** The pid of a process that is gone. */
+export const deadPid = async () => {
+	const child = spawn(process.execPath, ['--version'], { stdio: 'ignore' })
+	await once(child, 'exit')
+	return child.pid
 }

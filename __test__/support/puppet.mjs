@@ -1,9 +1,18 @@
 // A process that tests move by strings: it does what it is told, and says what it did.
 
+import { once } from 'node:events'
 import { closeSync, openSync, unlinkSync } from 'node:fs'
-import { claimWatcher, Document, updateRegistry, updateRegistrySync } from '../../index.js'
-import { LONG } from './documents.mjs'
+import { Worker } from 'node:worker_threads'
+import {
+	claimWatcher,
+	Document,
+	heartbeatWatcher,
+	updateRegistry,
+	updateRegistrySync,
+} from '../../index.js'
 import { updateWithOlderArgusLock } from './older-argus-lock.mjs'
+import { DOCUMENT_UP_TO_A_MINUTE } from './options.mjs'
+import { packageFile } from './script.mjs'
 
 const say = (event, value) => process.send({ event, value })
 
@@ -29,6 +38,13 @@ const bump = (marker) => (registry) =>
 		return registry
 	})
 
+/** Counts up in an entry. */
+const countUp = (registry) => {
+	const port = (registry.watchers.counter?.port ?? 0) + 1
+	registry.watchers.counter = { id: 'counter', port, pid: 0 }
+	return registry
+}
+
 const tasks = {
 	increment: async ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) await updateRegistry(path, bump(marker), options)
@@ -40,12 +56,12 @@ const tasks = {
 	incrementNumber: async ({ path, times, marker, options }) => {
 		const document = new Document(path, { ...options, empty: () => 0 })
 		const next = (number) => witnessed(marker, () => number + 1)
-		for (let i = 0; i < times; i += 1) await document.update(next, LONG)
+		for (let i = 0; i < times; i += 1) await document.update(next, DOCUMENT_UP_TO_A_MINUTE)
 	},
 	incrementForEver: async ({ path, options }) => {
 		const document = new Document(path, { ...options, empty: () => 0 })
 		for (;;) {
-			await document.update((number) => number + 1, LONG)
+			await document.update((number) => number + 1, DOCUMENT_UP_TO_A_MINUTE)
 			say('updated')
 		}
 	},
@@ -58,8 +74,8 @@ const tasks = {
 		say('ready')
 		await told()
 		for (let i = 0; i < times; i += 1) {
-			if (i % 4 === 3) document.updateSync(next, LONG)
-			else await document.update(next, LONG)
+			if (i % 4 === 3) document.updateSync(next, DOCUMENT_UP_TO_A_MINUTE)
+			else await document.update(next, DOCUMENT_UP_TO_A_MINUTE)
 		}
 	},
 	/** Holds the lock of a document until it is told to settle; then adds to its list. */
@@ -69,7 +85,7 @@ const tasks = {
 			say('holding')
 			await told()
 			return [...list, 'held']
-		}, LONG)
+		}, DOCUMENT_UP_TO_A_MINUTE)
 	},
 	incrementWithOlderArgusLock: async ({ path, times, marker, options }) => {
 		for (let i = 0; i < times; i += 1) await updateWithOlderArgusLock(path, bump(marker), options)
@@ -91,6 +107,52 @@ const tasks = {
 		const { claim } = await claimWatcher(path, { ...watcher, pid: process.pid }, options)
 		say('claimed', claim)
 	},
+	/** Says when it is ready, and then claims so many ids when it is told to, and says which. */
+	claimMany: async ({ path, watcher, times, options }) => {
+		say('ready')
+		await told()
+		const own = { ...watcher, pid: process.pid }
+		const claims = Array.from({ length: times }, () => claimWatcher(path, own, options))
+		say(
+			'claimed',
+			(await Promise.all(claims)).map(({ claim }) => claim.id),
+		)
+	},
+	countUp: async ({ path, times, options }) => {
+		for (let i = 0; i < times; i += 1) await updateRegistry(path, countUp, options)
+	},
+	countUpSync: ({ path, times, options }) => {
+		for (let i = 0; i < times; i += 1) updateRegistrySync(path, countUp, options)
+	},
+	/** Holds the lock until it is told to settle; then adds an entry. */
+	holdEntries: async ({ path, options }) => {
+		await updateRegistry(
+			path,
+			async (registry) => {
+				say('holding')
+				await told()
+				registry.watchers.held = {}
+				return registry
+			},
+			options,
+		)
+	},
+	/** Claims in a worker thread, which then ends. */
+	claimInWorker: async ({ path, watcher }) => {
+		const text = `
+			const { claimWatcher } = require(${JSON.stringify(packageFile)})
+			const { parentPort, workerData: [path, watcher] } = require('node:worker_threads')
+			claimWatcher(path, watcher).then(({ claim }) => parentPort.postMessage(claim))`
+		const workerData = [path, { ...watcher, pid: process.pid }]
+		const worker = new Worker(text, { eval: true, workerData })
+		const [claim] = await once(worker, 'message')
+		await worker.terminate()
+		say('claimed', claim)
+	},
+	/** Renews a claim, and says whether it was there. */
+	renew: async ({ path, entry }) => say('renewed', await heartbeatWatcher(path, entry)),
+	/** Ends with the claims that it holds. */
+	exit: () => process.exit(),
 	/** Holds the lock with a blocked event loop. */
 	block: ({ path, value, ms, options }) =>
 		updateRegistry(

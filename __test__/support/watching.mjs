@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { watchRegistry } from '../../index.js'
+import { cleanUp } from './cleanup.mjs'
 import { EMPTY, print } from './folder.mjs'
 
 /** Replaces a file as another program would: no reader sees half of it. */
@@ -22,7 +23,7 @@ export const put = (path, value) => {
 /** A watch, closed with the test, and ways to wait for what it delivers. */
 export const watching = (t, path, options) => {
 	const watch = watchRegistry(path, options)
-	t.after(() => watch.return())
+	cleanUp(t, () => watch.return())
 	const next = async () => {
 		const { done, value } = await watch.next()
 		assert.equal(done, false)

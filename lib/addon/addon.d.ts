@@ -1,6 +1,6 @@
 // Made by scripts/typings.mjs from src/node. Changes by hand are overwritten.
 
-import type { RegistryErrorCode } from '../../index.js'
+import type { RegistryErrorCode, RegistryWarning } from '../../index.js'
 
 /** What every call that can fail returns: its value as it is, or a failure, which carries a tag. */
 export type AddonResult<T> = T | AddonFailure
@@ -24,6 +24,8 @@ export interface AcquireRequest {
 	newFileMode?: number
 	/** Whether a missing file is an error, found before anything is made beside it. */
 	mustExist?: boolean
+	/** Whether the path is that of a folder. */
+	folder?: boolean
 }
 
 /**
@@ -121,6 +123,16 @@ export interface CoreConstants {
 	inlineSizeLimit: number
 }
 
+/** A warning of the core. */
+export interface CoreWarning {
+	/** The stable code. */
+	code: RegistryWarning['code']
+	/** What it is about. */
+	path: string
+	/** The whole message. */
+	message: string
+}
+
 /**
  * One reading of a document under its shared lock, on another thread. Its wait for the lock ends when it
  * is cancelled, or when the JavaScript thread ends.
@@ -152,6 +164,11 @@ export class EntryOperation {
 	cancel(): boolean
 	/** Whether it has begun. */
 	hasBegun(): boolean
+	/**
+	 * Renews the entry of a claim that this process holds in a folder, if the operation is a heartbeat that
+	 * changes no field. Returns false if it has to be applied.
+	 */
+	renewHeld(folder: string): boolean
 }
 
 /** A file's content as JavaScript reads it. */
@@ -229,6 +246,16 @@ export class PolledWork {
 	take(): unknown
 }
 
+/** A registry as JavaScript reads it. */
+export interface RegistryText {
+	/** Missing if there is no registry, or if a file's bytes are not UTF-8. */
+	text?: string
+	/** Whether there is a registry. */
+	exists: boolean
+	/** The entries of a folder that can't be read. */
+	damaged: Array<CoreWarning>
+}
+
 /** A held kernel lock. */
 export class TryLock {
 	private constructor()
@@ -236,11 +263,11 @@ export class TryLock {
 	release(): AddonResult<undefined>
 }
 
-/** A watch of a registry. JavaScript closes it; else it closes when its thread ends. */
+/** A watch. JavaScript closes it; else it closes when its thread ends. */
 export class WatchHandle {
 	private constructor()
 	/** Waits for the next content; `null` once closed. To be called again when it has settled. */
-	next(): Background<AddonResult<FileText | undefined | null>>
+	next(): Background<AddonResult<RegistryText | undefined | null>>
 	/** Closes the watch and ends a wait that is under way; a second call does nothing. */
 	close(): void
 }
@@ -264,6 +291,12 @@ export function acquireSync(request: AcquireRequest): AddonResult<LockHandle>
  * left as it is, and the operations fail.
  */
 export function applyEntries(request: AcquireRequest, operations: Array<EntryOperation>, durable: boolean, refuseCorrupt: boolean): Background<AddonResult<AppliedOperations>>
+
+/**
+ * Does an operation on a folder, and returns its outcome as JSON. Cancelling the operation ends its wait
+ * for the folder's lock; the result then says that it was not done.
+ */
+export function applyToFolder(request: AcquireRequest, operation: EntryOperation, durable: boolean): Background<AddonResult<string>>
 
 /** The version of the border between `lib/` and this addon: `lib/` uses no addon with another one. */
 export function borderVersion(): number
@@ -313,16 +346,31 @@ export function missingWarning(path: string): string
 /** The failure of a call whose new content is larger than a file may be. */
 export function newContentTooLarge(path: string, size: number): AddonFailure
 
+/** The failure of a call that would hold a folder's lock. */
+export function noLockInFolder(path: string): AddonFailure
+
 /** The failure of a call on a document that can't be decoded. */
 export function parseFailure(path: string, reason: string): AddonFailure
 
 /** Reads a file without a lock, off the calling thread. */
 export function read(path: string): Background<AddonResult<FileText>>
 
+/** Reads a registry without a lock, off the calling thread. */
+export function readRegistry(path: string): Background<AddonResult<RegistryText>>
+
+/** Reads a registry without a lock, on the calling thread. */
+export function readRegistrySync(path: string): AddonResult<RegistryText>
+
 /** Reads a file without a lock, on the calling thread. */
 export function readSync(path: string): AddonResult<FileText>
 
-/** The one name of a registry: absolute, with symbolic links followed. */
+/**
+ * Renews the entry of a claim that this process holds in a folder. Returns false if it holds none for a
+ * folder of this spelling, or if the entry was lost: the operation then has to be applied.
+ */
+export function renewClaim(folder: string, id: string, pid: number, startedAt: number): boolean
+
+/** The one name of a registry: absolute, with symbolic links followed. That of a folder ends in a separator. */
 export function resolve(path: string): AddonResult<string>
 
 /**
@@ -355,5 +403,8 @@ export function updateAborted(path: string): AddonFailure
 /** The version of the package that this addon belongs to, for error messages. */
 export function version(): string
 
-/** Watches a registry. */
+/** Watches a file. */
 export function watch(path: string): AddonResult<WatchHandle>
+
+/** Watches the registry at a path, a file or a folder. */
+export function watchRegistry(path: string): AddonResult<WatchHandle>

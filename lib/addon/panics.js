@@ -7,7 +7,7 @@
 
 const { RegistryError, messageOf } = require('../errors.js')
 
-/** The name of a function that throws nothing else, also if another copy of this package has made it. */
+/** Marks an addon whose functions throw nothing else, also if another copy of this package has made them so. */
 const contained = Symbol.for('argus-registry.contained')
 
 /**
@@ -16,7 +16,7 @@ const contained = Symbol.for('argus-registry.contained')
  */
 const defect = (addon, error) => {
 	const panic = addon.takePanic() ?? messageOf(error)
-	const message = `a defect of argus-registry: ${panic}. Please report it.`
+	const message = `a defect of argus-registry: ${panic}; please report it`
 	return new RegistryError('INTERNAL', message, { path: '', cause: error })
 }
 
@@ -27,18 +27,15 @@ const defect = (addon, error) => {
  * @param {Call} call
  */
 const containCall = (addon, call) =>
-	Object.assign(
-		/** @type {Call} */
-		(
-			function (...args) {
-				try {
-					return call.apply(this, args)
-				} catch (error) {
-					throw defect(addon, error)
-				}
+	/** @type {Call} */
+	(
+		function (...args) {
+			try {
+				return call.apply(this, args)
+			} catch (error) {
+				throw defect(addon, error)
 			}
-		),
-		{ [contained]: true },
+		}
 	)
 
 /**
@@ -48,11 +45,8 @@ const containCall = (addon, call) =>
 const containClass = (addon, Class) => {
 	// In place, because the addon makes objects of the class too.
 	for (const name of Object.getOwnPropertyNames(Class.prototype)) {
-		const method = Class.prototype[name]
-		if (name === 'constructor' || method[contained]) continue
-		Class.prototype[name] = containCall(addon, method)
+		if (name !== 'constructor') Class.prototype[name] = containCall(addon, Class.prototype[name])
 	}
-	Object.assign(Class, { [contained]: true })
 	return new Proxy(Class, {
 		construct: (target, args, newTarget) => {
 			try {
@@ -77,9 +71,10 @@ const isClass = ({ prototype }) =>
 const containPanics = (addon) => {
 	// In place, because all copies of this package in the thread have this object.
 	// A cast, because each function stays what it is, but for what it throws.
-	const exported = /** @type {Record<string, any>} */ (addon)
+	const exported = /** @type {Record<PropertyKey, any>} */ (addon)
+	if (exported[contained]) return addon
+	exported[contained] = true
 	for (const [name, value] of Object.entries(exported)) {
-		if (value[contained]) continue
 		exported[name] = isClass(value) ? containClass(addon, value) : containCall(addon, value)
 	}
 	return addon

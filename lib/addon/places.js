@@ -98,34 +98,37 @@ const withUnpacked = (folder) => {
  */
 
 /**
- * The folders to search from: of this code, of the running program, and of the runtime.
+ * The folders to search from: of this code, of the running program, and of the runtime. A generator, because
+ * the first one is nearly always right, and looking at the others takes longer than loading the addon.
  *
- * @returns {Start[]}
+ * @returns {Iterable<Start>}
  */
-const startFolders = () => {
-	const own = ownFile()
-	/** @type {Start[]} */
-	const starts = []
+const startFolders = function* () {
+	/** @type {Set<string>} */
+	const seen = new Set()
 	/** @param {string | undefined} file */
-	const add = (file, mayHoldFile = true) => {
+	const around = function* (file, mayHoldFile = true) {
 		if (!file || !isAbsolute(file)) return
 		for (const folder of withUnpacked(dirname(file))) {
-			if (!starts.some((start) => start.folder === folder)) starts.push({ folder, mayHoldFile })
+			if (seen.has(folder)) continue
+			seen.add(folder)
+			yield { folder, mayHoldFile }
 		}
 	}
-	add(own)
-	add(programFile())
+	const own = ownFile()
+	yield* around(own)
+	yield* around(programFile())
 	// A program that has its runtime in it is this file.
-	add(process.execPath)
-	add(attempt(() => realpathSync(process.execPath)))
+	yield* around(process.execPath)
+	yield* around(attempt(() => realpathSync(process.execPath)))
 	// From `node -e`, standard input or a worker's text. Node, too, resolves the packages of such code from the
 	// working folder. A file there may be anything.
-	if (own?.startsWith('['))
-		add(
+	if (own?.startsWith('[')) {
+		yield* around(
 			attempt(() => join(process.cwd(), own)),
 			false,
 		)
-	return starts
+	}
 }
 
 /** Node's resolution, from a folder. Not the bundler's `require`, which would resolve names when it bundles. @param {string} folder */
@@ -215,11 +218,14 @@ const installed = ({ folder: start }, platform) => {
 const places = function* () {
 	const chosen = process.env[PATH_VARIABLE]
 	if (chosen) yield { what: attempt(() => resolve(chosen)) ?? chosen, start: PATH_VARIABLE }
-	const starts = startFolders()
-	for (const search of [nearby, installed]) {
-		for (const start of starts) {
-			for (const platform of platformsHere()) yield* search(start, platform)
-		}
+	const platforms = platformsHere()
+	const starts = []
+	for (const start of startFolders()) {
+		starts.push(start)
+		for (const platform of platforms) yield* nearby(start, platform)
+	}
+	for (const start of starts) {
+		for (const platform of platforms) yield* installed(start, platform)
 	}
 }
 

@@ -15,7 +15,7 @@ const { resultOf } = require('../addon/background.js')
 const native = require('../addon/load.js')
 const { decode, encode, refusalOf } = require('../codec/content.js')
 const { documentCodec } = require('../codec/document-codec.js')
-const { unwrap } = require('../errors.js')
+const { shown, unwrap } = require('../errors.js')
 const { unlessAborted, updateAborted } = require('../locking/abort-signal.js')
 const { submitUpdate } = require('../locking/batch.js')
 const { waitSync } = require('../locking/held-lock.js')
@@ -35,6 +35,7 @@ const {
 	acquireRequest,
 	optionalFunction,
 	prepareWatch,
+	wrongArgument,
 } = require('../options.js')
 const { watchFile } = require('./watch.js')
 
@@ -51,7 +52,7 @@ const ONE_TRY_MS = 0
  */
 const optionalInteger = (path, name, value, limit) => {
 	if (value !== undefined && !(Number.isInteger(value) && value >= 0 && value <= limit)) {
-		throw invalidArgument(path, `${name} must be an integer from 0 to ${limit}`)
+		throw wrongArgument(path, name, value, `an integer from 0 to ${limit}`)
 	}
 	return value
 }
@@ -90,7 +91,11 @@ class Document {
 		const registryLock =
 			choice(path, 'lock', options.lock, ['lock-file', 'registry']) === 'registry'
 		if (lockFile !== undefined && registryLock) {
-			throw invalidArgument(path, "lockFile has no meaning with lock: 'registry'")
+			const given = `${shown(lockFile)} was given`
+			throw invalidArgument(
+				path,
+				`lockFile has no meaning with lock: 'registry', and ${given}; leave one of the two out`,
+			)
 		}
 		this.#lock = {
 			registryLock,

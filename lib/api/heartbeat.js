@@ -13,6 +13,7 @@ const {
 	emitProcessWarning,
 	messageOf,
 	registryError,
+	shown,
 	unwrap,
 } = require('../errors.js')
 const { runOutsideScopes } = require('../locking/queue.js')
@@ -85,7 +86,7 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 		const watcher = await runIn(context, getWatcher)
 		// The addon would accept an id or a claim, but `getWatcher` has to return a record.
 		if (typeof watcher?.host === 'string') return watcher
-		throw invalidArgument(file, 'getWatcher must return a whole record')
+		throw invalidArgument(file, `getWatcher returned ${shown(watcher)}; return a whole record`)
 	}
 
 	const beat = async () => {

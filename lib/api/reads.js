@@ -3,7 +3,7 @@
 // The calls that read a registry without a lock, inspect its lock, and find its default path.
 
 /** @import { LockStatus, RegistryReadResult, RegistryV1 } from '../../index.js' */
-/** @import { AddonResult, FileText } from '../addon/addon.d.ts' */
+/** @import { AddonResult, RegistryText } from '../addon/addon.d.ts' */
 /** @import { ReadCall } from '../options.js' */
 
 const { resultOf } = require('../addon/background.js')
@@ -16,12 +16,13 @@ const { prepare, prepareRead } = require('../options.js')
 
 /**
  * @param {ReadCall<RegistryV1>} call
- * @param {AddonResult<FileText>} content
+ * @param {AddonResult<RegistryText>} content
  * @returns {RegistryReadResult}
  */
 const readResult = (call, content) => {
-	const decoded = decode(call, unwrap(content))
-	if (!decoded.warning) return { registry: decoded.value, warnings: [] }
+	const { damaged, ...file } = unwrap(content)
+	const decoded = decode(call, file)
+	if (!decoded.warning) return { registry: decoded.value, warnings: damaged }
 	const { code, path, message } = decoded.warning
 	return { registry: createEmptyRegistry(), warnings: [{ code, path, message }] }
 }
@@ -29,13 +30,13 @@ const readResult = (call, content) => {
 /** @param {string | URL} path */
 const readRegistry = async (path) => {
 	const call = prepareRead(path, registryCodec)
-	return readResult(call, await resultOf(native.read(call.path)))
+	return readResult(call, await resultOf(native.readRegistry(call.path)))
 }
 
 /** @param {string | URL} path */
 const readRegistrySync = (path) => {
 	const call = prepareRead(path, registryCodec)
-	return readResult(call, native.readSync(call.path))
+	return readResult(call, native.readRegistrySync(call.path))
 }
 
 /**
@@ -44,8 +45,8 @@ const readRegistrySync = (path) => {
  * @returns {Promise<LockStatus>}
  */
 const inspectLock = async (path, options) => {
-	const { path: resolved, staleMs } = prepare(path, registryCodec, options, ['staleMs'])
-	const { holder, ...status } = unwrap(await resultOf(native.inspect(resolved, staleMs)))
+	const { lockName, staleMs } = prepare(path, registryCodec, options, ['staleMs'])
+	const { holder, ...status } = unwrap(await resultOf(native.inspect(lockName, staleMs)))
 	return { ...status, ...(holder && { holder: holderOf(holder) }) }
 }
 

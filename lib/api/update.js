@@ -4,8 +4,10 @@
 
 /** @import { HeldRegistryLock, RegistryV1, UpdateOptions } from '../../index.js' */
 
+const native = require('../addon/load.js')
 const { encode } = require('../codec/content.js')
 const { registryCodec } = require('../codec/registry-codec.js')
+const { registryError } = require('../errors.js')
 const { submitUpdate } = require('../locking/batch.js')
 const { runLocked } = require('../locking/locked-section.js')
 const { updateSync } = require('../locking/sync-update.js')
@@ -54,7 +56,9 @@ const updateRegistrySync = (path, updater, options) => {
  */
 const withRegistryLock = async (path, fn, options) => {
 	const call = prepare(path, registryCodec, options)
-	return runLocked(call, checkFunction(path, 'fn', fn))
+	checkFunction(path, 'fn', fn)
+	if (call.folder) throw registryError(native.noLockInFolder(call.path))
+	return runLocked(call, fn)
 }
 
 module.exports = { updateRegistry, updateRegistrySync, withRegistryLock, writeRegistry }

@@ -3,7 +3,7 @@
 // Watching a registry: the addon waits and reads, one state per call of `next`.
 
 /** @import { RegistryWatch, WatchOptions } from '../../index.js' */
-/** @import { FileText } from '../addon/addon.d.ts' */
+/** @import { AddonResult, RegistryText, WatchHandle } from '../addon/addon.d.ts' */
 /** @import { WatchCall } from '../options.js' */
 
 const { resultOf } = require('../addon/background.js')
@@ -16,15 +16,16 @@ const { onAbort } = require('../locking/abort-signal.js')
 const { deliverWarning, prepareWatch } = require('../options.js')
 
 /**
- * What a content means, as `readRegistry` would give it. Delivers the warning of content that can't be
+ * What a content means, as `readRegistry` would give it. Delivers the warnings of content that can't be
  * read. Throws if there is no empty value in place of the missing one.
  *
  * @template T
  * @param {WatchCall<T>} call
- * @param {FileText} content
+ * @param {RegistryText} content
  * @returns {T}
  */
 const stateOf = (call, content) => {
+	for (const warning of content.damaged) deliverWarning(call, warning)
 	const decoded = decode(call, content)
 	if (!decoded.warning) return decoded.value
 	if (!call.codec.empty) throw refusalOf(call, decoded.warning)
@@ -43,18 +44,19 @@ const stateOf = (call, content) => {
 const ended = (value) => ({ done: true, value })
 
 /**
- * The states of a call's file.
+ * The states of what a call watches.
  *
  * @template T
  * @param {WatchCall<T>} call
+ * @param {(path: string) => AddonResult<WatchHandle>} open
  * @returns {RegistryWatch<T>}
  */
-const watchFile = (call) => {
+const watchStates = (call, open) => {
 	const { path, signal } = call
 	// `next` may be called from any other.
 	const context = currentContext()
 	call.context = context
-	const handle = unwrap(native.watch(path))
+	const handle = unwrap(open(path))
 	let isOver = false
 	/**
 	 * Why the watch has ended, until a call of `next` throws it.
@@ -129,6 +131,15 @@ const watchFile = (call) => {
  * @param {string | URL} path
  * @param {WatchOptions} [options]
  */
-const watchRegistry = (path, options) => watchFile(prepareWatch(path, registryCodec, options))
+const watchRegistry = (path, options) =>
+	watchStates(prepareWatch(path, registryCodec, options), native.watchRegistry)
+
+/**
+ * The states of a file.
+ *
+ * @template T
+ * @param {WatchCall<T>} call
+ */
+const watchFile = (call) => watchStates(call, native.watch)
 
 module.exports = { watchFile, watchRegistry }

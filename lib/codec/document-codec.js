@@ -16,7 +16,7 @@
 
 const { inspect } = require('node:util')
 const native = require('../addon/load.js')
-const { invalid, isThenable, messageOf, propertyOf, registryError } = require('../errors.js')
+const { invalid, isThenable, messageOf, propertyOf, registryError, shown } = require('../errors.js')
 const { objectionToJson } = require('./json-loss.js')
 const { keepNumbers } = require('./number-spelling.js')
 const { isObject } = require('./registry-schema.js')
@@ -82,7 +82,7 @@ const documentCodec = (format) => {
 			// What an updater made of a promise would replace the document. JSON may hold anything, also a
 			// property that is called `then`.
 			if (decode && isThenable(value)) {
-				throw invalid(path, 'decode returned a promise; it must not')
+				throw invalid(path, 'decode returned a promise; return the value instead')
 			}
 			const otherVersion = otherVersionOf(path, value, version)
 			return otherVersion ? { otherVersion } : { value }
@@ -90,22 +90,32 @@ const documentCodec = (format) => {
 		encode: (path, value) => {
 			const found = versionOf(value)
 			if (version !== undefined && found !== undefined && found !== version) {
-				throw invalid(path, `the new value has schema version ${inspect(found)}, not ${version}`)
+				const has = `the new value has schema version ${shown(found)}, not ${version}`
+				throw invalid(path, `${has}; correct its version`)
 			}
 			let text
 			try {
 				text = encode ? encode.call(format, value) : JSON.stringify(value, null, 2)
 			} catch (error) {
-				throw invalid(path, `the new value can't be encoded: ${messageOf(error)}`, error)
+				const reason = `the new value can't be encoded: ${messageOf(error)}`
+				throw invalid(path, `${reason}; correct the value`, error)
 			}
 			if (typeof text !== 'string') {
-				const hint = value === undefined ? '; does the updater return the next value?' : ''
-				throw invalid(path, `the new value was encoded as ${inspect(text)}, not as a string${hint}`)
+				const has = `the new value ${shown(value)} was encoded as ${shown(text)}, not as a string`
+				const step =
+					value === undefined
+						? 'return the next value from the updater'
+						: encode
+							? 'return a string from encode'
+							: 'make it of plain objects, arrays, strings and numbers'
+				throw invalid(path, `${has}; ${step}`)
 			}
 			const loss = encode ? undefined : objectionToJson(value)
 			if (loss !== undefined) throw invalid(path, `of the new value, ${loss}`)
 			if (loneSurrogate.test(text)) {
-				throw invalid(path, 'the new value was encoded with half a surrogate pair')
+				const [half] = loneSurrogate.exec(text) ?? []
+				const has = `the new value was encoded with half a surrogate pair (${shown(half)})`
+				throw invalid(path, `${has}; return well-formed text from encode`)
 			}
 			return text
 		},

@@ -8,7 +8,7 @@
 
 const { isProxy } = require('node:util').types
 const native = require('../addon/load.js')
-const { invalid, messageOf, registryError } = require('../errors.js')
+const { invalid, messageOf, registryError, shown } = require('../errors.js')
 const { objectionToJson } = require('./json-loss.js')
 const { keepNumbers } = require('./number-spelling.js')
 const { REGISTRY_VERSION, createEmptyRegistry, isObject, isPlain } = require('./registry-schema.js')
@@ -81,20 +81,25 @@ const decode = (path, text) => {
 const encode = (path, registry) => {
 	const problem = objection(registry)
 	if (problem !== undefined) {
-		const hint = registry === undefined ? '; does the updater return the next registry?' : ''
-		throw invalid(path, `the new value is no registry: ${problem}${hint}`)
+		const step =
+			registry === undefined ? 'return the next registry from the updater' : 'correct the value'
+		throw invalid(path, `the new value ${shown(registry)} is no registry: ${problem}; ${step}`)
 	}
 	let text
 	try {
 		text = JSON.stringify(registry, null, 2)
 	} catch (error) {
-		throw invalid(path, `the new value can't be written as JSON: ${messageOf(error)}`, error)
+		const reason = `the new value can't be written as JSON: ${messageOf(error)}`
+		throw invalid(path, `${reason}; correct the value`, error)
 	}
 	const printed =
 		isTricky(registry) || isTricky(registry.watchers)
 			? objection(parse(text ?? '').value)
 			: undefined
-	if (printed !== undefined) throw invalid(path, `the new value prints as no registry: ${printed}`)
+	if (printed !== undefined) {
+		const what = `the new value ${shown(registry)} prints as no registry: ${printed}`
+		throw invalid(path, `${what}; correct its toJSON method or its getters`)
+	}
 	const loss = objectionToJson(registry)
 	if (loss !== undefined) throw invalid(path, `of the new value, ${loss}`)
 	return text

@@ -74,7 +74,7 @@ onLeaving(() => {
 const givenUp = ({ path }) =>
 	new RegistryError(
 		'LOCK_LOST',
-		`the lock of ${path} was given up, because the process emitted \`exit\`; this change was not written`,
+		`the lock of ${path} was given up, because the process emitted \`exit\`, so that this change was not written; run the update again`,
 		{ path },
 	)
 
@@ -83,9 +83,10 @@ const givenUp = ({ path }) =>
  *
  * @param {LockCall<unknown>} call
  */
-const acquireAtOnce = ({ path, staleMs, lockFile }) => {
-	// The addon locks a lock file on another thread: its folder and the file may have to be made.
-	if (lockFile !== undefined) return undefined
+const acquireAtOnce = ({ path, staleMs, lockFile, folder }) => {
+	// The addon locks a lock file on another thread: its folder and the file may have to be made. And a folder
+	// may have any number of entries to read.
+	if (lockFile !== undefined || folder) return undefined
 	const lock = native.acquireAtOnce(path, staleMs)
 	return lock ? retain(lock, true) : undefined
 }
@@ -225,14 +226,15 @@ const reportReplaced = (call, reason, kept) => {
 }
 
 /**
- * Whether a call that failed lost its lock, and has time to run its updater again.
+ * Whether a call that failed lost its lock, and has time to run its updater again. So may an update of a
+ * folder that has added an entry whose id a watcher has claimed meanwhile, which takes no lock.
  *
  * @param {LockCall<unknown>} call
  * @param {unknown} error
  */
 const mayRunAgain = (call, error) =>
 	error instanceof RegistryError &&
-	error.code === 'LOCK_LOST' &&
+	(error.code === 'LOCK_LOST' || (error.code === 'ID_TAKEN' && call.folder === true)) &&
 	error.path === call.path &&
 	remainingMs(call) > 0
 

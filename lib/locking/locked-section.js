@@ -43,7 +43,8 @@ const handedOutLock = (call, held) => {
 	const lock = {
 		path: call.path,
 		write: async (value) => {
-			if (closed) throw invalid(call.path, 'the call is over, and its lock is released')
+			if (closed)
+				throw invalid(call.path, 'the call is over, and its lock is released; await each write')
 			const text = encode(call, value)
 			const written = writing.then(() => write(text))
 			writing = written.catch(() => {})

@@ -19,7 +19,7 @@ const { scopes, queues, heldSync } = state
 
 /** @param {string} path @param {string} what */
 const reEntrant = (path, what) =>
-	new RegistryError('RE_ENTRANT', `${path} is being updated by this thread: ${what}`, { path })
+	new RegistryError('RE_ENTRANT', `${path} is being updated by this thread${what}`, { path })
 
 /**
  * Whether the running code is inside of an update under the lock.
@@ -41,7 +41,7 @@ const refuseNested = ({ path, lockName }) => {
 	if (!isInside(lockName)) return
 	throw reEntrant(
 		path,
-		'change the value that the updater was given, or write by the lock that is held, instead',
+		'; change the value that the updater was given, or write by the lock that is held, instead',
 	)
 }
 
@@ -107,10 +107,11 @@ const refuseSync = (call) => {
 	const { path, lockName } = call
 	giveUpIfLeaving()
 	refuseNested(call)
-	if (heldSync.has(lockName)) throw reEntrant(path, 'a synchronous update is not done')
+	if (heldSync.has(lockName))
+		throw reEntrant(path, ', in a synchronous update; start this one after it')
 	const first = isLeaving() ? undefined : queues.get(lockName)?.[0]
 	if (first && !first.finishesOffThread) {
-		throw reEntrant(path, 'an asynchronous update is under way; await or abort it first')
+		throw reEntrant(path, ', in an asynchronous update; await or abort that first')
 	}
 }
 
@@ -146,10 +147,10 @@ const timedOut = (call) => {
 	const what = `${lockName} is locked${holder?.pid ? ` by process ${holder.pid}` : ''}`
 	const details = { path: lockName, ...(holder && { holder }) }
 	return timeoutMs === 0
-		? new RegistryError('LOCK_BUSY', `${what}: busy; ${why}`, details)
+		? new RegistryError('LOCK_BUSY', `${what}: busy, because ${why}`, details)
 		: new RegistryError(
 				'LOCK_TIMEOUT',
-				`${what}, still after ${timeoutMs / 1000} s; ${why}`,
+				`${what}, still after ${timeoutMs / 1000} s, because ${why}`,
 				details,
 			)
 }

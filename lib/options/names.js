@@ -3,7 +3,7 @@
 // The names of options: one that a call does not have is a mistake, which would be ignored otherwise.
 
 const { inspect } = require('node:util')
-const { invalidArgument } = require('./paths.js')
+const { invalidArgument, wrongArgument } = require('./paths.js')
 
 /**
  * The number of letters to insert, delete or replace that make one word another.
@@ -54,14 +54,14 @@ const nearest = (name, known) => {
  */
 const checkOptions = (path, options, known) => {
 	if (options === null || typeof options !== 'object') {
-		throw invalidArgument(path, 'options must be an object')
+		throw wrongArgument(path, 'options', options, 'an object')
 	}
 	const unknown = Object.keys(options).find((name) => !known.includes(name))
 	if (unknown === undefined) return
 	const meant = nearest(unknown, known)
-	const instead = meant ? `; did you mean ${meant}?` : ''
 	const all = `the options of this call are ${known.join(', ')}`
-	throw invalidArgument(path, `there is no option ${inspect(unknown)}${instead} (${all})`)
+	const instead = meant ? `did you mean ${meant}?` : 'leave it out'
+	throw invalidArgument(path, `there is no option ${inspect(unknown)} (${all}); ${instead}`)
 }
 
 module.exports = { checkOptions }

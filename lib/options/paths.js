@@ -4,7 +4,7 @@
 
 const { fileURLToPath } = require('node:url')
 const { inspect } = require('node:util')
-const { RegistryError, messageOf, propertyOf } = require('../errors.js')
+const { RegistryError, messageOf, propertyOf, shown } = require('../errors.js')
 
 /**
  * Whether a value is a `URL`, of whatever realm. What `url.parse` returns has `auth` and `path`, and is
@@ -26,11 +26,22 @@ const pathText = (path) => {
 
 /**
  * @param {unknown} path
- * @param {string} reason
+ * @param {string} reason What is wrong, and after a semicolon what to do.
  * @param {unknown} [cause]
  */
 const invalidArgument = (path, reason, cause) =>
 	new RegistryError('INVALID_VALUE', reason, { path: pathText(path), cause })
+
+/**
+ * The error of an argument that is none of the values that it may have.
+ *
+ * @param {unknown} path
+ * @param {string} name
+ * @param {unknown} value
+ * @param {string} wanted
+ */
+const wrongArgument = (path, name, value, wanted) =>
+	invalidArgument(path, `${name} is ${shown(value)}; pass ${wanted}`)
 
 /**
  * The path that a URL stands for.
@@ -43,9 +54,13 @@ const pathOfUrl = (url, name) => {
 		// By its text: Node's own function may not take a URL of another realm.
 		return fileURLToPath(url.href)
 	} catch (error) {
-		throw invalidArgument(url, `${name} must be a file: URL: ${messageOf(error)}`, error)
+		const reason = `${name} is ${url.href}, which names no file (${messageOf(error)})`
+		throw invalidArgument(url, `${reason}; pass a file: URL`, error)
 	}
 }
+
+/** On Windows `file:` before a drive, too: there no path has it, since a colon names a stream of a file. */
+const URL_AS_TEXT = process.platform === 'win32' ? /^file:(?:[\\/]|[a-z]:)/i : /^file:\//i
 
 /**
  * A path as a string.
@@ -56,13 +71,16 @@ const pathOfUrl = (url, name) => {
 const checkPath = (given, name = 'path') => {
 	const path = isUrl(given) ? pathOfUrl(given, name) : given
 	if (typeof path !== 'string' || path === '' || path.includes('\0')) {
-		throw invalidArgument(given, `${name} must be a string or a file: URL that names a file`)
+		throw wrongArgument(given, name, given, 'a string or a file: URL that names a file')
 	}
-	if (/^file:\//i.test(path)) {
+	if (URL_AS_TEXT.test(path)) {
 		const instead = `new URL(${JSON.stringify(path)})`
-		throw invalidArgument(given, `${name} is a URL as a string; pass ${instead}, or a path`)
+		throw invalidArgument(
+			given,
+			`${name} is the string '${path}' instead of a URL; pass ${instead}`,
+		)
 	}
 	return path
 }
 
-module.exports = { checkPath, invalidArgument }
+module.exports = { checkPath, invalidArgument, wrongArgument }

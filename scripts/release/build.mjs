@@ -5,9 +5,9 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdirSync, renameSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { printTable } from '../table.mjs'
 import { buildFolder, filesFolder, root } from './paths.mjs'
-import { writeFrameworks, writeNodeLibraries } from './stubs.mjs'
-import { printTable } from './table.mjs'
+import { writeFrameworks, writeLibraries, writeNodeLibraries } from './stubs.mjs'
 import { chosenTargets, releaseTargets } from './targets.mjs'
 import { installPythonTools, installRustTarget, pythonPrograms } from './tools.mjs'
 
@@ -46,7 +46,7 @@ const crossBuild = ({ os, crossTarget, zigTarget, macos }) => {
 	if (os === 'win32') build.env.LIBNODE_PATH = writeNodeLibraries()
 	if (os === 'darwin') {
 		build.env.MACOSX_DEPLOYMENT_TARGET = macos
-		build.rustflags.push(`-Lframework=${writeFrameworks()}`)
+		build.rustflags.push(`-Lframework=${writeFrameworks()}`, `-Lnative=${writeLibraries()}`)
 	}
 	return build
 }
@@ -91,7 +91,7 @@ const buildFile = (release, kind) => {
 	const { args, made, rustflags } = kinds[kind]
 	const build = (isLinuxX64 ? crossBuild : nativeBuild)(release)
 	const flags = [...build.rustflags, ...rustflags(release)]
-	// libc and sysinfo name libraries that nothing here uses.
+	// exacl, libc and sysinfo name libraries that nothing here uses.
 	if (release.os === 'darwin') flags.push('-Clink-arg=-Wl,-dead_strip_dylibs')
 	const [cargo, asked] = build.cargo
 	const common = ['--profile', PROFILE, '--locked', '--target', asked, '--target-dir', buildFolder]

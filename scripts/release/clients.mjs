@@ -1,30 +1,16 @@
 // The programs that users install npm packages with: how each is installed, how it installs a package from a registry,
 // and how code and programs of the package are started afterwards.
 
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { installOnce } from '../npm-install.mjs'
 import { installed, install as installRuntime, runtimes } from '../runtime-installs.mjs'
 import { toolsFolder } from './paths.mjs'
 
 /** Installs an npm package that has a program, once; returns the path of the program. */
 export const installClient = (name, version, program) => {
 	const folder = join(toolsFolder, `${name.replace('/', '-')}@${version}`)
-	if (!existsSync(folder)) {
-		const making = `${folder}.${process.pid}`
-		mkdirSync(making, { recursive: true })
-		try {
-			const args = ['install', '--no-save', '--no-package-lock', '--ignore-scripts']
-			execFileSync('npm', [...args, '--loglevel=error', '--prefix', making, `${name}@${version}`], {
-				cwd: making,
-				stdio: ['ignore', 'ignore', 'inherit'],
-			})
-			// Whole or not at all: what is there is taken for installed.
-			renameSync(making, folder)
-		} finally {
-			rmSync(making, { recursive: true, force: true })
-		}
-	}
+	installOnce(folder, `${name}@${version}`, { options: ['--ignore-scripts'] })
 	return join(folder, 'node_modules', name, program)
 }
 

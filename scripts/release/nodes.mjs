@@ -1,8 +1,7 @@
 // Node for another processor than this machine's, from npm.
 
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { installOnce } from '../npm-install.mjs'
 import { toolsFolder } from './paths.mjs'
 
 const VERSION = '20.20.2'
@@ -11,21 +10,7 @@ const VERSION = '20.20.2'
 export const installNode = ({ os, cpu }) => {
 	const name = `node-${os}-${cpu}`
 	const folder = join(toolsFolder, `${name}@${VERSION}`)
-	if (!existsSync(folder)) {
-		const making = `${folder}.${process.pid}`
-		mkdirSync(making, { recursive: true })
-		try {
-			// It is for another processor, which npm refuses unless it is forced.
-			const args = ['install', '--force', '--no-save', '--no-package-lock', '--loglevel=error']
-			execFileSync('npm', [...args, '--ignore-scripts', '--prefix', making, `${name}@${VERSION}`], {
-				cwd: making,
-				stdio: ['ignore', 'ignore', 'inherit'],
-			})
-			// Whole or not at all: what is there is taken for installed.
-			renameSync(making, folder)
-		} finally {
-			rmSync(making, { recursive: true, force: true })
-		}
-	}
+	// It is for another processor, which npm refuses unless it is forced.
+	installOnce(folder, `${name}@${VERSION}`, { options: ['--force', '--ignore-scripts'] })
 	return join(folder, 'node_modules', name, 'bin', 'node')
 }

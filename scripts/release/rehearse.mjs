@@ -6,14 +6,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import platforms from '../../lib/addon/platforms.js'
+import { writeTable } from '../page.mjs'
 import { install as installRuntime, runtimes } from '../runtime-installs.mjs'
+import { markdownTable } from '../table.mjs'
 import { clients } from './clients.mjs'
 import { startRegistry } from './local-registry.mjs'
 import { checkPackages } from './package-checks.mjs'
-import { writeTable } from './page.mjs'
 import { root } from './paths.mjs'
 import { platformPackages, stage } from './stage.mjs'
-import { markdownTable } from './table.mjs'
 
 const usage = `npm run release:rehearse -- [CLIENT...] [--write-page]
 

@@ -51,10 +51,10 @@ const frameworks = {
 }
 
 /** A text-based stub, in the format of Apple's tapi, version 4. */
-const stub = (framework, symbols) => `--- !tapi-tbd
+const stub = (installName, symbols) => `--- !tapi-tbd
 tbd-version:     4
 targets:         [ x86_64-macos, arm64-macos ]
-install-name:    '/System/Library/Frameworks/${framework}.framework/Versions/A/${framework}'
+install-name:    '${installName}'
 exports:
   - targets:         [ x86_64-macos, arm64-macos ]
     symbols:         [ ${symbols.map((symbol) => `_${symbol}`).join(', ')} ]
@@ -67,8 +67,21 @@ export const writeFrameworks = () => {
 	for (const [framework, symbols] of Object.entries(frameworks)) {
 		const path = join(folder, `${framework}.framework`)
 		mkdirSync(path, { recursive: true })
-		writeFileSync(join(path, `${framework}.tbd`), stub(framework, symbols))
+		const installName = `/System/Library/Frameworks/${framework}.framework/Versions/A/${framework}`
+		writeFileSync(join(path, `${framework}.tbd`), stub(installName, symbols))
 	}
+	return folder
+}
+
+/**
+ * Writes the stubs of libraries that macOS lacks; returns the folder to search libraries in. On Linux exacl's build
+ * script asks for `libacl`, whatever the target is. macOS has the functions in its system library, so the linker drops
+ * the stub.
+ */
+export const writeLibraries = () => {
+	const folder = join(toolsFolder, 'libraries')
+	mkdirSync(folder, { recursive: true })
+	writeFileSync(join(folder, 'libacl.tbd'), stub('/usr/lib/libacl.dylib', []))
 	return folder
 }
 

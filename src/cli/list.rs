@@ -4,7 +4,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use argus_registry::{watch_registry, Error, RegistryV1, RegistryWatch, Warning, WatcherRecord};
+use argus_registry::{
+    age_in_words, open_store, watch_registry, Error, RegistryV1, RegistryWatch, Warning,
+    WatcherRecord,
+};
 use serde::Serialize;
 
 use crate::args::ListArgs;
@@ -112,7 +115,11 @@ impl Listing {
         // The id is the entry's name in the file, which `remove` takes: the record may name
         // another.
         let records = registry.ids().filter_map(|id| Some((id, registry.watcher(id)?)));
-        let watchers = records.map(|(id, record)| ListedWatcher::new(id, record, now, ttl));
+        let store = open_store(path);
+        let watchers = records.map(|(id, record)| {
+            let alive = store.is_alive(id, &record);
+            ListedWatcher::new(id, record, alive, now, ttl)
+        });
         let mut listed_warnings: Vec<_> = warnings
             .iter()
             .map(|warning| ListedWarning { code: warning.code(), message: warning.to_string() })
@@ -142,8 +149,13 @@ impl Listing {
 }
 
 impl ListedWatcher {
-    fn new(id: &str, record: WatcherRecord, now: Duration, ttl: Duration) -> Self {
-        let alive = record.is_alive();
+    fn new(
+        id: &str,
+        record: WatcherRecord,
+        alive: Option<bool>,
+        now: Duration,
+        ttl: Duration,
+    ) -> Self {
         let age = now.saturating_sub(Duration::from_millis(record.updated_at));
         let WatcherRecord { pid, host, port, cwd, started_at, updated_at, .. } = record;
         let expired = age.as_millis() > ttl.as_millis();
@@ -162,7 +174,7 @@ impl ListedWatcher {
             self.id.clone(),
             self.pid.to_string(),
             alive.to_owned(),
-            output::age(Duration::from_millis(self.age_ms)),
+            age_in_words(Duration::from_millis(self.age_ms)),
             if self.expired { "expired" } else { "fresh" }.to_owned(),
             format!("{}:{}", self.host, self.port),
         ]

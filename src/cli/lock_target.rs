@@ -12,6 +12,7 @@ use crate::output;
 
 /// What a PATH stands for. The first rule that fits decides:
 ///
+/// 0. PATH ends in a separator, or is a folder: a registry in that folder.
 /// 1. PATH has a guard beside it: a registry.
 /// 2. PATH is the lockfile or the guard of a registry that has a guard: that registry.
 /// 3. PATH ends in `.lock` and does not exist, and PATH without that ending is a file that may be a
@@ -32,6 +33,7 @@ impl LockTarget {
         let extension = extension.unwrap_or_default().to_ascii_lowercase();
         let protected = || path.with_extension("");
         match extension.as_str() {
+            _ if is_folder(path) => Ok(LockTarget::Registry(path.to_path_buf())),
             _ if add_extension(path, "guard").is_file() => {
                 Ok(LockTarget::Registry(path.to_path_buf()))
             }
@@ -65,6 +67,12 @@ impl LockTarget {
             Some(lock_file) => Ok(LockTarget::LockFile { lock_file, document: None }),
         }
     }
+}
+
+/// Whether a registry is kept in a folder: its path ends in a separator, or is that of a folder.
+pub(crate) fn is_folder(path: &Path) -> bool {
+    let last = path.as_os_str().as_encoded_bytes().last();
+    last.is_some_and(|last| std::path::is_separator(char::from(*last))) || path.is_dir()
 }
 
 /// The guard or the lockfile of a registry: its path with an extension more.

@@ -1,9 +1,9 @@
 //! Printing: JSON, text and tables on standard output, notices on standard error, and the spelling
-//! of ages and instants.
+//! of instants.
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
@@ -71,17 +71,6 @@ fn columns<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> io::R
     String::from_utf8(columns).map_err(io::Error::other)
 }
 
-/// A duration in the unit that a person would use.
-pub(crate) fn age(age: Duration) -> String {
-    let seconds = age.as_secs();
-    match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7_199 => format!("{} min", seconds / 60),
-        7_200..=172_799 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
 /// An instant in UTC, rounded to the second; `None` if the calendar does not reach that far.
 pub(crate) fn instant(time: SystemTime) -> Option<String> {
     let instant = Timestamp::try_from(time).ok()?;
@@ -116,21 +105,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_are_in_the_unit_that_a_person_would_use() {
-        for (seconds, expected) in [
-            (0, "0 s"),
-            (119, "119 s"),
-            (120, "2 min"),
-            (7_199, "119 min"),
-            (7_200, "2 h"),
-            (172_799, "47 h"),
-            (172_800, "2 d"),
-        ] {
-            assert_eq!(age(Duration::from_secs(seconds)), expected);
-        }
-    }
-
-    #[test]
     fn columns_are_as_wide_as_their_widest_cell_is_on_a_screen() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned);
         let rows = [
@@ -160,7 +134,7 @@ mod tests {
 
     #[test]
     fn an_instant_is_in_utc() {
-        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_400);
+        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_700_000_000_400);
         assert_eq!(instant(time).as_deref(), Some("2023-11-14T22:13:20Z"));
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use argus_registry::{
-    prune_stale_watchers, remove_watcher, stale_watchers, LockOptions, OnCorrupt, OnWarning,
+    open_store, prune_stale_watchers, remove_watcher, LockOptions, OnCorrupt, OnWarning,
     PruneOptions, UpdateOptions,
 };
 use serde::Serialize;
@@ -26,9 +26,9 @@ pub(crate) fn prune(path: &Path, args: &PruneArgs) -> Result<Exit, CommandError>
     let options =
         PruneOptions { ttl: args.ttl, liveness: args.liveness, ..PruneOptions::default() };
     // The library treats a file that is no registry as an empty one; here it is an error.
-    let (registry, _) = read(path)?;
+    read(path)?;
     let pruned = match args.dry_run {
-        true => stale_watchers(&registry, &options),
+        true => open_store(path).stale(&options)?,
         false => prune_stale_watchers(path, &options, &update_options(args.wait))?,
     };
     let pruned: Vec<_> = pruned.iter().map(StaleEntry::new).collect();

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use argus_registry::{
-    read_registry, Error, PruneReason, PrunedWatcher, RegistryV1, Warning, WatcherRecord,
-    REGISTRY_VERSION,
+    age_in_words, read_registry, Error, PruneReason, PrunedWatcher, RegistryV1, Warning,
+    WatcherRecord, REGISTRY_VERSION,
 };
 use serde::Serialize;
 
@@ -90,7 +90,7 @@ impl fmt::Display for StaleEntry {
             write!(f, ", process {pid}")?;
         }
         if let Some(ms) = self.age_ms {
-            write!(f, ", last heartbeat {} ago", output::age(Duration::from_millis(ms)))?;
+            write!(f, ", last heartbeat {} ago", age_in_words(Duration::from_millis(ms)))?;
         }
         Ok(())
     }

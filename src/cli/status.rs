@@ -6,12 +6,13 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use argus_registry::{
-    inspect_lock, inspect_lock_file, Guarantee, Holder, LockFileState, LockOptions, LockState,
+    age_in_words, inspect_lock, inspect_lock_file, Guarantee, Holder, LockFileState, LockOptions,
+    LockState,
 };
 use serde::Serialize;
 
 use crate::exit::{CommandError, Exit};
-use crate::lock_target::{add_extension, describe_holder, LockTarget};
+use crate::lock_target::{add_extension, describe_holder, is_folder, LockTarget};
 use crate::output;
 
 #[derive(Serialize)]
@@ -28,6 +29,9 @@ struct StatusReport {
     guarantee: &'static str,
     /// The paths of the files that carry the lock.
     lock_files: Vec<String>,
+    /// What tells whether the watchers of a registry in a folder live: `kernel-lock`, `age` or `unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -59,7 +63,11 @@ pub(crate) fn status(target: &LockTarget, json: bool) -> Result<Exit, CommandErr
 
 fn registry_status(path: &Path) -> Result<StatusReport, CommandError> {
     let status = inspect_lock(path, LockOptions::default().stale_after)?;
-    let lock_files = ["guard", "lock"].map(|extension| add_extension(&status.path, extension));
+    let in_folder = is_folder(path);
+    let lock_files = ["guard", "lock"].map(|extension| match in_folder {
+        true => status.path.join(format!(".{extension}")),
+        false => add_extension(&status.path, extension),
+    });
     Ok(StatusReport {
         kind: "registry",
         exists: exists(&status.path),
@@ -83,6 +91,11 @@ fn registry_status(path: &Path) -> Result<StatusReport, CommandError> {
             _ => "unknown",
         },
         lock_files: lock_files.map(|path| path.display().to_string()).to_vec(),
+        claims: in_folder.then_some(match status.guarantee {
+            Guarantee::KernelLock => "kernel-lock",
+            Guarantee::LockfileOnly => "age",
+            _ => "unknown",
+        }),
         path: status.path.display().to_string(),
     })
 }
@@ -121,6 +134,7 @@ fn lock_file_status(
             None => "unknown",
         },
         lock_files: vec![lock_file.display().to_string()],
+        claims: None,
     })
 }
 
@@ -163,7 +177,7 @@ impl HolderReport {
             None => ", alive or not can't be told from here",
         });
         if let (Some(since), Some(held_for)) = (&since, held_for) {
-            text.push_str(&format!(", since {since} ({})", output::age(held_for)));
+            text.push_str(&format!(", since {since} ({})", age_in_words(held_for)));
         }
         HolderReport {
             pid: holder.pid,
@@ -214,6 +228,19 @@ impl StatusReport {
                 _ => "unknown: neither the file nor its folder exists to test it with",
             },
         );
+        if let Some(claims) = self.claims {
+            let text = match claims {
+                "kernel-lock" => {
+                    "kernel locks: a watcher lives as long as its process has its entry locked"
+                }
+                "age" => {
+                    "pid and age: this file system has no kernel locks, so a watcher that can't be judged \
+                     by its pid lives until its entry is too old"
+                }
+                _ => "unknown: the folder does not exist to test it with",
+            };
+            row("watchers", text);
+        }
         for lock_file in &self.lock_files {
             row("lock file", lock_file);
         }

@@ -59,7 +59,11 @@ impl WatcherRef {
 
     /// Whether the registry has an entry of that id which belongs to the watcher that is referred to.
     fn matches(&self, registry: &RegistryV1) -> bool {
-        let Some(entry) = registry.entry(self.id()) else { return false };
+        registry.entry(self.id()).is_some_and(|entry| self.matches_entry(&entry))
+    }
+
+    /// Whether the entry of that id belongs to the watcher that is referred to.
+    pub(crate) fn matches_entry(&self, entry: &RawEntry<'_>) -> bool {
         match self {
             WatcherRef::Id(_) => true,
             WatcherRef::Claim(claim) => entry.claim(&claim.id).as_ref() == Some(claim),
@@ -79,6 +83,11 @@ pub struct PrunedWatcher {
 }
 
 impl PrunedWatcher {
+    /// An entry with its key, both as JSON.
+    pub(crate) fn new(key: Box<RawValue>, entry: Box<RawValue>, reason: PruneReason) -> Self {
+        PrunedWatcher { key, entry, reason }
+    }
+
     /// The entry's id. An id with a lone surrogate, which a Rust string can't hold, is returned with
     /// its JSON escapes.
     #[must_use]
@@ -219,11 +228,9 @@ impl Operation {
                 let caller = liveness.then_some(caller);
                 let removed =
                     registry.remove_matching(|entry| prune_reason(entry, *ttl, now, caller));
-                let pruned = removed.into_iter().map(|(key, entry, reason)| PrunedWatcher {
-                    key,
-                    entry,
-                    reason,
-                });
+                let pruned = removed
+                    .into_iter()
+                    .map(|(key, entry, reason)| PrunedWatcher::new(key, entry, reason));
                 EntryOutcome::Pruned(pruned.collect())
             }
         };
@@ -234,8 +241,13 @@ impl Operation {
     }
 }
 
-/// The requested id or, with a suffix, the first of `-2`, `-3`, ... that has no entry, or one that may
-/// be replaced.
+/// The requested id and, with a suffix, `-2`, `-3`, ... after it.
+pub(crate) fn candidate_ids(requested: &str, suffix: bool) -> impl Iterator<Item = String> + '_ {
+    let suffixed = (2_u64..).map(move |number| format!("{requested}-{number}"));
+    std::iter::once(requested.to_owned()).chain(suffixed.take_while(move |_| suffix))
+}
+
+/// The first candidate that has no entry, or one that may be replaced.
 fn free_id(
     registry: &RegistryV1,
     requested: &str,
@@ -244,10 +256,7 @@ fn free_id(
 ) -> Option<String> {
     let entries: HashMap<&str, RawEntry<'_>> = registry.entries().collect();
     let is_free = |id: &str| entries.get(id).is_none_or(&may_replace);
-    let suffixed = (2_u64..).map(|number| format!("{requested}-{number}"));
-    let mut candidates =
-        std::iter::once(requested.to_owned()).chain(suffixed.take_while(|_| suffix));
-    candidates.find(|id| is_free(id))
+    candidate_ids(requested, suffix).find(|id| is_free(id))
 }
 
 /// Renews an existing entry. Returns false if the entry can't have a date.

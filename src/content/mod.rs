@@ -6,6 +6,7 @@
 //! processes are dead.
 
 pub(crate) mod entry_operation;
+pub(crate) mod entry_text;
 pub(crate) mod partial_rewrite;
 pub(crate) mod pid_scope;
 pub(crate) mod pretty_print;

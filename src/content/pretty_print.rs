@@ -56,7 +56,7 @@ pub(crate) fn new_line(out: &mut String, depth: usize) {
 }
 
 /// The length of the string that the text starts with, quotes included.
-fn string_length(text: &str) -> usize {
+pub(super) fn string_length(text: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {
         match byte {

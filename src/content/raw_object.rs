@@ -74,6 +74,25 @@ impl RawObject {
         members.filter_map(|member| Some((member.name()?, &*member.value)))
     }
 
+    /// All members, with their keys as they are written.
+    pub(crate) fn raw_members(&self) -> impl Iterator<Item = (&RawValue, &RawValue)> {
+        self.members.iter().map(|member| (&*member.key, &*member.value))
+    }
+
+    /// An object of these members, whose keys are JSON strings that all differ. They get the order that
+    /// JavaScript gives them: the keys that are array indexes first, in ascending order.
+    pub(crate) fn from_members(
+        members: impl IntoIterator<Item = (Box<RawValue>, Box<RawValue>)>,
+    ) -> Self {
+        let members = members.into_iter().map(|(key, value)| Member::new(key, value));
+        let mut members: Vec<_> = members.collect();
+        members.sort_by_key(|member| {
+            let index = member.name().and_then(array_index);
+            (index.is_none(), index)
+        });
+        RawObject { members }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.members.len()
     }

@@ -174,6 +174,17 @@ impl RawEntry<'_> {
         })
     }
 
+    /// The record's own `id`, as JSON; `None` if it is not a string.
+    pub(crate) fn raw_id(&self) -> Option<Box<RawValue>> {
+        let id = self.members()?.get("id").map(ToOwned::to_owned);
+        id.filter(|id| id.get().starts_with('"'))
+    }
+
+    /// When the watcher renewed the entry, in milliseconds since 1970.
+    pub(crate) fn date(&self) -> Option<u64> {
+        self.liveness_fields()?.updated_at.map(|ms| ms as u64)
+    }
+
     pub(crate) fn claim(&self, id: &str) -> Option<WatcherClaim> {
         let LivenessFields { pid, started_at, .. } = self.liveness_fields()?;
         let (pid, started_at) = (pid? as u32, started_at? as u64);

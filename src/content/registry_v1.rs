@@ -9,12 +9,10 @@ use crate::content::pid_scope::PidScope;
 use crate::content::raw_object::RawObject;
 use crate::content::record::{RawEntry, WatcherRecord};
 use crate::error::{Error, Result};
+use crate::util::byte_order_mark::split_mark;
 
 /// The schema version that this crate reads and writes.
 pub const REGISTRY_VERSION: u32 = 1;
-
-/// Some editors begin a text with it. Before a registry it is no defect.
-pub(crate) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A member of the printed text whose value the entry operations change.
 pub(crate) enum PrintedMember<'a> {
@@ -49,7 +47,7 @@ impl RegistryV1 {
     /// registry of a newer schema.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         let corrupt = |reason: String| Error::Corrupt { path: path.to_path_buf(), reason };
-        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let (_, bytes) = split_mark(bytes);
         let (members, watchers) = match RawObject::parse_with(bytes, "watchers") {
             Ok((members, watchers)) => (members, Some(watchers)),
             // A newer schema may have no such watchers; its version still tells it from corrupt bytes.
@@ -115,6 +113,26 @@ impl RegistryV1 {
             r#"{{"version":{REGISTRY_VERSION},"updatedAt":{updated_at},"watchers":{{{entries}}}}}"#
         );
         RegistryV1::parse(Path::new(""), text.as_bytes()).ok()
+    }
+
+    /// A registry of these entries, whose keys are JSON strings that all differ.
+    pub(crate) fn of_entries(
+        updated_at: u64,
+        entries: impl IntoIterator<Item = (Box<RawValue>, Box<RawValue>)>,
+    ) -> Self {
+        let watchers = RawObject::from_members(entries);
+        RegistryV1 { watchers, ..RegistryV1::empty_at(updated_at) }
+    }
+
+    /// All entries, with their keys as they are written: a key may be no Rust string.
+    pub(crate) fn raw_entries(&self) -> impl Iterator<Item = (&RawValue, &RawValue)> {
+        self.watchers.raw_members()
+    }
+
+    /// The names of the members that a registry need not have.
+    pub(crate) fn other_members(&self) -> impl Iterator<Item = &str> {
+        let is_other = |name: &&str| !["version", "updatedAt", "watchers"].contains(name);
+        self.members.names().filter(is_other)
     }
 
     /// `updatedAt` as JSON, in its spelling.

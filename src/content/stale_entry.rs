@@ -36,7 +36,7 @@ pub(crate) struct CallingProcess<'a> {
 /// Whether a claim may replace an entry: that of a dead process, or one that can't be judged and is
 /// older than `ttl`. Without the latter, each new container would find its id taken by the entry of
 /// a container that is gone. An entry that is not a watcher's is never replaced: nothing tells what it is for.
-pub(super) fn may_be_replaced(
+pub(crate) fn may_be_replaced(
     entry: &RawEntry<'_>,
     ttl: Duration,
     now: u64,
@@ -51,7 +51,7 @@ pub(super) fn may_be_replaced(
 }
 
 /// Why an entry is to be pruned; `None` if it stays.
-pub(super) fn prune_reason(
+pub(crate) fn prune_reason(
     entry: &RawEntry<'_>,
     ttl: Duration,
     now: u64,

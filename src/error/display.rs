@@ -130,6 +130,9 @@ impl fmt::Display for Error {
             Error::InvalidValue { reason, .. } => {
                 write!(f, "{path} can't be used: {reason}")
             }
+            Error::Unsupported { reason, .. } => {
+                write!(f, "the store of {path} can't do this: {reason}")
+            }
             Error::UnsupportedFileSystem { source, .. } => write!(
                 f,
                 "the file system of {path} has no kernel locks ({source}); keep the lock file on \
@@ -207,7 +210,11 @@ mod tests {
             Error::TooLarge { .. } => {
                 Error::InvalidValue { path: path(), reason: "a list".to_owned() }
             }
-            Error::InvalidValue { .. } => Error::UnsupportedFileSystem { path: path(), source },
+            Error::InvalidValue { .. } => {
+                let reason = "it keeps entries alone; keep a note elsewhere".to_owned();
+                Error::Unsupported { path: path(), reason }
+            }
+            Error::Unsupported { .. } => Error::UnsupportedFileSystem { path: path(), source },
             Error::UnsupportedFileSystem { .. } => Error::ReEntrant { path: path() },
             Error::ReEntrant { .. } => Error::Aborted { path: path() },
             Error::Aborted { .. } => Error::Io { path: path(), operation, source },

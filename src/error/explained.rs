@@ -53,7 +53,12 @@ pub(super) fn explain_at(path: &Path, source: io::Error) -> io::Error {
     } else if sys::is_sharing_violation(&source) {
         Some("another program has it open; close that program, or try again later".to_owned())
     } else if sys::is_not_permitted(&source) {
-        write_block(path)
+        match write_obstacle(path) {
+            Some(WriteObstacle::Attribute { what, command }) => {
+                Some(format!("{what}; `{command}` ends that"))
+            }
+            _ => None,
+        }
     } else if source.kind() == io::ErrorKind::NotFound && sys::is_in_deleted_folder(path) {
         Some(
             "the working folder, from which this path counts, was deleted; go to another folder, or \
@@ -69,8 +74,25 @@ pub(super) fn explain_at(path: &Path, source: io::Error) -> io::Error {
     }
 }
 
-/// What keeps every user from changing the file at a path, or its folder.
-fn write_block(path: &Path) -> Option<String> {
+/// What keeps every user from replacing a file, whatever its owner and mode are.
+#[derive(Debug)]
+pub enum WriteObstacle {
+    /// The file is a mount point of its own.
+    MountPoint,
+    /// An attribute of the file or of its folder.
+    Attribute {
+        /// Which of the two has which attribute.
+        what: String,
+        /// The shell command that takes the attribute away.
+        command: String,
+    },
+}
+
+/// What keeps every user from replacing the file at a path, if anything does.
+pub fn write_obstacle(path: &Path) -> Option<WriteObstacle> {
+    if sys::is_mount_point(path) {
+        return Some(WriteObstacle::MountPoint);
+    }
     let (place, block) = match (sys::write_block_of(path), path.parent()) {
         (Some(block), _) => (path, block),
         (None, Some(folder)) => (folder, sys::write_block_of(folder)?),
@@ -80,9 +102,8 @@ fn write_block(path: &Path) -> Option<String> {
         WriteBlock::Immutable => ("immutable", "i"),
         WriteBlock::AppendOnly => ("append-only", "a"),
     };
-    Some(format!(
-        "{} is {name}; `chattr -{flag} {}` ends that",
-        place.display(),
-        shell_quoted(place)
-    ))
+    Some(WriteObstacle::Attribute {
+        what: format!("{} is {name}", place.display()),
+        command: format!("chattr -{flag} {}", shell_quoted(place)),
+    })
 }

@@ -54,6 +54,7 @@ impl Error {
             | Error::NotFound { .. }
             | Error::Serialize { .. }
             | Error::TooLarge { .. }
+            | Error::Unsupported { .. }
             | Error::ReEntrant { .. }
             | Error::Aborted { .. } => return None,
         })

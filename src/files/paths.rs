@@ -165,6 +165,18 @@ impl FilePaths {
         })
     }
 
+    /// The lock of a folder, with the folder in which what it protects is, and the path of the locked
+    /// folder as the caller passed it. Its guard is `.guard` in the locked folder.
+    pub(crate) fn of_folder(folder: &Path, protected: &Path, given: &Path) -> Self {
+        FilePaths {
+            target: protected.to_path_buf(),
+            folder: folder.to_path_buf(),
+            guard: folder.join(".guard"),
+            lockfile: folder.join(".lock"),
+            given: Some(given.to_path_buf()),
+        }
+    }
+
     /// The path of a temp file, for the holder of the lock whose nonce this is.
     pub(crate) fn temp(&self, nonce: &str) -> PathBuf {
         let mut name = temp_prefix(self.name());
@@ -210,6 +222,12 @@ impl FilePaths {
     }
 }
 
+/// Whether a path is that of a folder: it ends in a separator, or there is a folder.
+pub(crate) fn is_folder(path: &Path) -> bool {
+    let last = path.as_os_str().as_encoded_bytes().last();
+    last.is_some_and(|last| path::is_separator(char::from(*last))) || path.is_dir()
+}
+
 /// Whether a path is absolute and has no `.`, `..` or `//` in it.
 fn is_normalized(path: &Path) -> bool {
     let normal: PathBuf = path.components().collect();
@@ -219,7 +237,7 @@ fn is_normalized(path: &Path) -> bool {
 
 /// Resolves the part of a folder's path that exists, so that two paths of a folder that is yet to
 /// be created resolve to one.
-fn canonicalize_existing_part(folder: &Path) -> PathBuf {
+pub(crate) fn canonicalize_existing_part(folder: &Path) -> PathBuf {
     let found = folder.ancestors().find_map(|at| Some((at, sys::canonicalize(at).ok()?)));
     match found {
         Some((existing, canonical)) => match folder.strip_prefix(existing) {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::files::paths::{self, FilePaths};
+use crate::folder::layout::FolderPaths;
+use crate::litter::folder as litter_in_folder;
 use crate::litter::probe_folder;
 use crate::litter::survey::Survey;
 use crate::litter::types::{Litter, LitterKind};
@@ -19,7 +21,7 @@ use crate::sys;
 
 /// Finds what dead processes and accidents left beside a registry or a document, and the probe folders
 /// in that file's folder. Given a folder, finds what was left beside all registries and documents in
-/// it, except those whose names are not Unicode. Deletes and creates nothing, and needs no write
+/// it, except those whose names are not Unicode, and in it if it is a registry's folder. Deletes and creates nothing, and needs no write
 /// access.
 ///
 /// Like [`inspect_lock`](crate::inspect_lock) it takes shared kernel locks for the moment in which it
@@ -46,6 +48,9 @@ pub fn find_litter(path: impl AsRef<Path>, stale_after: Duration) -> Result<Vec<
     for paths in &scope.files {
         litter.extend(Survey::of(paths, stale_after)?.litter(stale_after));
     }
+    if let Some(paths) = &scope.registry {
+        litter.extend(litter_in_folder::find(paths, stale_after)?);
+    }
     litter.extend(scope.probe_folders());
     Ok(litter)
 }
@@ -70,6 +75,9 @@ pub fn clear_litter(path: impl AsRef<Path>, stale_after: Duration) -> Result<Vec
     for paths in &scope.files {
         cleared.extend(clear_beside(paths, stale_after)?);
     }
+    if let Some(paths) = &scope.registry {
+        cleared.extend(litter_in_folder::clear(paths, stale_after)?);
+    }
     for litter in scope.probe_folders().filter(|litter| litter.safe_to_delete) {
         probe_folder::remove(&litter.path)?;
         cleared.push(litter);
@@ -80,6 +88,8 @@ pub fn clear_litter(path: impl AsRef<Path>, stale_after: Duration) -> Result<Vec
 /// Where to search for litter: beside one file, in one probe folder, or beside all files of a folder.
 struct SearchScope {
     files: Vec<FilePaths>,
+    /// The folder itself, if it is that of a registry.
+    registry: Option<FolderPaths>,
     probe_folders: Vec<PathBuf>,
 }
 
@@ -88,12 +98,13 @@ impl SearchScope {
         if !path.is_dir() {
             let paths = FilePaths::resolve(path)?;
             let probe_folders = probe_folder::all_in(&paths.folder)?;
-            return Ok(SearchScope { files: vec![paths], probe_folders });
+            return Ok(SearchScope { files: vec![paths], registry: None, probe_folders });
         }
         let fail = |error| Error::from_io(path, "list", error);
         let folder = sys::canonicalize(path).map_err(fail)?;
         if probe_folder::is_one(&folder) {
-            return Ok(SearchScope { files: Vec::new(), probe_folders: vec![folder] });
+            let probe_folders = vec![folder];
+            return Ok(SearchScope { files: Vec::new(), registry: None, probe_folders });
         }
         let mut names = BTreeSet::new();
         for entry in sys::names_in(&folder).map_err(fail)? {
@@ -102,7 +113,8 @@ impl SearchScope {
         // A folder of such a name, or a link that leads elsewhere, is not a file of this folder.
         let files = names.iter().filter_map(|name| FilePaths::resolve(&folder.join(name)).ok());
         let files = files.filter(|paths| paths.folder == folder).collect();
-        Ok(SearchScope { files, probe_folders: probe_folder::all_in(&folder)? })
+        let registry = FolderPaths::resolve(&folder).ok().filter(litter_in_folder::is_registry);
+        Ok(SearchScope { files, registry, probe_folders: probe_folder::all_in(&folder)? })
     }
 
     fn probe_folders(&self) -> impl Iterator<Item = Litter> + '_ {

@@ -16,6 +16,7 @@ use crate::lock::inspect::{self, Guarantee, LockSnapshot, LockState};
 use crate::lock::kernel_lock;
 use crate::lock::stale_lockfile::{FoundLockfile, Verdict};
 use crate::sys;
+use crate::util::age::age_in_words;
 
 /// A larger file is not read to find out whether it is a registry.
 const MAX_REGISTRY_BYTES: u64 = 16 << 20;
@@ -248,37 +249,18 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// What a kept copy holds, and what a person can do about it. `position` is its place among all copies of
+/// How large and old a kept copy is, and what a person can do about it; not what it holds, which may be private. `position` is its place among all copies of
 /// the file, oldest first, and their number.
 fn describe_kept_copy(path: &Path, unix_ms: u64, position: (usize, usize)) -> String {
     let (number, count) = position;
     let size = fs::symlink_metadata(path).map_or(0, |found| found.len());
     let age = Duration::from_millis(sys::now_ms().saturating_sub(unix_ms));
-    let start = sys::open_read_only(path)
-        .and_then(|file| sys::read_start(&file, SHOWN_START_BYTES))
-        .unwrap_or_default();
-    let shown = String::from_utf8_lossy(&start).escape_debug().to_string();
-    let dots = if size > start.len() as u64 { "..." } else { "" };
     format!(
-        "holds {size} bytes (\"{shown}{dots}\") that could not be read when they were replaced {} ago, \
-         perhaps their only copy: look at it, and delete it yourself when none of it is needed. It is \
+        "holds {size} bytes that could not be read when they were replaced {} ago, perhaps their only copy: look at it, and delete it yourself when none of it is needed. It is \
          number {number} of {count}, oldest first; at most {MAX_KEPT_COPIES} are kept of a file, and \
          then the oldest one is removed for a new one",
-        in_words(age)
+        age_in_words(age)
     )
-}
-
-/// How much of a kept copy is shown, to tell what it is.
-const SHOWN_START_BYTES: usize = 40;
-
-fn in_words(age: Duration) -> String {
-    let seconds = age.as_secs();
-    match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7_199 => format!("{} min", seconds / 60),
-        7_200..=172_799 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
 }
 
 /// Whether a temp file is safe to delete, and why; `None` if it is gone: a process was using it.

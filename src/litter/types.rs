@@ -38,6 +38,9 @@ pub enum LitterKind {
     /// Bytes that could not be parsed when they were replaced, and were kept: `<name>.corrupt-*`. At most 8
     /// per file are kept, the newest.
     KeptContent,
+    /// The journal of an update of a registry in a folder, which a process left half done. It is not
+    /// deleted, but finished or undone.
+    Journal,
     /// The folder of a [`ProbeFolder`](crate::ProbeFolder) whose process was killed.
     ProbeFolder,
 }
@@ -52,6 +55,7 @@ impl LitterKind {
             LitterKind::Guard => "GUARD",
             LitterKind::InTheWay => "IN_THE_WAY",
             LitterKind::KeptContent => "KEPT_CONTENT",
+            LitterKind::Journal => "JOURNAL",
             LitterKind::ProbeFolder => "PROBE_FOLDER",
         }
     }

@@ -11,7 +11,7 @@ use crate::lock::kernel_lock;
 use crate::lock::stale_lockfile::{FoundLockfile, Verdict};
 use crate::sys;
 
-/// The result of [`inspect_lock`].
+/// The result of [`inspect_lock`](crate::inspect_lock).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LockStatus {
@@ -50,39 +50,23 @@ pub enum Guarantee {
     Unknown,
 }
 
-/// Inspects the lock of a registry. Creates nothing and needs no write access.
-///
-/// The result is exact because the call takes the guard's kernel lock, shared, for a moment. A
-/// one-try update of another process may find the lock busy in that moment. `stale_after` matters
-/// only for lockfiles whose holder can't be judged otherwise (see
-/// [`LockOptions`](crate::LockOptions)).
-///
-/// ```
-/// use argus_registry::{inspect_lock, LockOptions, LockState, RegistryLock};
-///
-/// # let dir = tempfile::tempdir().unwrap();
-/// # let path = dir.path().join("registry.json");
-/// let options = LockOptions::default();
-/// let lock = RegistryLock::acquire(&path, &options)?;
-/// let status = inspect_lock(&path, options.stale_after)?;
-/// assert_eq!(status.state, LockState::Held);
-/// assert_eq!(status.holder.unwrap().pid, Some(std::process::id()));
-/// lock.release()?;
-/// assert_eq!(inspect_lock(&path, options.stale_after)?.state, LockState::Free);
-/// # Ok::<_, argus_registry::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// [`Error::PermissionDenied`] or [`Error::Io`] if the files in the registry's folder can't be
-/// examined.
-pub fn inspect_lock(path: impl AsRef<Path>, stale_after: Duration) -> Result<LockStatus> {
-    let paths = FilePaths::resolve(path.as_ref())?;
+/// Inspects the lock of the registry in a file.
+pub(crate) fn inspect_file_lock(path: &Path, stale_after: Duration) -> Result<LockStatus> {
+    let paths = FilePaths::resolve(path)?;
+    inspect_lock_at(&paths, &paths.target, stale_after)
+}
+
+/// Like [`inspect_lock`](crate::inspect_lock), for paths that are already resolved. `path` is what the lock protects.
+pub(crate) fn inspect_lock_at(
+    paths: &FilePaths,
+    path: &Path,
+    stale_after: Duration,
+) -> Result<LockStatus> {
     let snapshot =
-        take_snapshot(&paths, stale_after).map_err(|error| paths.error_as_given(error))?;
+        take_snapshot(paths, stale_after).map_err(|error| paths.error_as_given(error))?;
     let holder = snapshot.found.map(|found| found.holder());
     let (state, guarantee) = (snapshot.state, snapshot.guarantee);
-    Ok(LockStatus { path: paths.target, state, holder, guarantee })
+    Ok(LockStatus { path: path.to_path_buf(), state, holder, guarantee })
 }
 
 /// The state of a registry's lock, as [`take_snapshot`] found it.
@@ -186,7 +170,7 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         while !over.load(std::sync::atomic::Ordering::Relaxed) {
-                            let status = inspect_lock(path, Duration::from_secs(10)).unwrap();
+                            let status = inspect_file_lock(path, Duration::from_secs(10)).unwrap();
                             assert_ne!(status.state, LockState::Stale);
                         }
                     })

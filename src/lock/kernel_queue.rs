@@ -15,6 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use crate::lock::kernel_lock::{self, LockMode};
@@ -151,28 +152,30 @@ fn fail_all(key: QueueKey) {
 /// is first when it comes. Says whether there was a request; if not, the queue has ended.
 fn serve_next(key: QueueKey) -> bool {
     let Some(request) = next(key) else { return false };
-    let taken = std::mem::replace(&mut *request.lock(), RequestState::InKernel);
+    // The first caller may give up while this thread is blocked: the next one gets its turn.
+    let mut serving = Serving { key, request };
+    let taken = std::mem::replace(&mut *serving.request.lock(), RequestState::InKernel);
     let RequestState::Waiting(file) = taken else {
-        *request.lock() = RequestState::Abandoned;
+        *serving.request.lock() = RequestState::Abandoned;
         return true;
     };
     let mut locked = kernel_lock::wait(&file, key.1).map(|()| file);
-    // The first caller may have given up while this thread was blocked: the next one gets its turn.
-    let mut served = request;
+    #[cfg(test)]
+    tests::panic_if_asked(key.0);
     loop {
         // Asked before the request is locked: a waiting caller looks at its request under its
         // token's lock, so the opposite order could deadlock.
-        let is_over = served.is_over();
-        let mut state = served.lock();
+        let is_over = serving.request.is_over();
+        let mut state = serving.request.lock();
         if !matches!(*state, RequestState::Abandoned) && !is_over {
             *state = RequestState::Ready(locked);
             drop(state);
-            served.token.wake();
+            serving.request.token.wake();
             return true;
         }
         drop(state);
         match next_waiting(key) {
-            Some(other) => served = other,
+            Some(other) => serving.request = other,
             None => {
                 if let Ok(file) = &mut locked {
                     let _ = kernel_lock::unlock(file);
@@ -180,6 +183,29 @@ fn serve_next(key: QueueKey) -> bool {
                 return true;
             }
         }
+    }
+}
+
+/// The request for which a thread blocks in the kernel. A panic of that thread, which is a defect, fails this
+/// request alone: the queue is left to another thread. Otherwise its callers, and all later ones of this process,
+/// would wait for a thread that is gone.
+struct Serving {
+    key: QueueKey,
+    request: Arc<Request>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            return;
+        }
+        let mut state = self.request.lock();
+        if matches!(*state, RequestState::Waiting(_) | RequestState::InKernel) {
+            *state = RequestState::Ready(Err(io::Error::other("the waiting thread has panicked")));
+        }
+        drop(state);
+        self.request.token.wake();
+        pass_on(self.key);
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::files::paths::FilePaths;
+use crate::files::paths::{is_folder, FilePaths};
 use crate::files::shared_file::WriteLock;
 use crate::holder::Holder;
 use crate::lock::guard::Guard;
@@ -70,10 +70,13 @@ impl RegistryLock {
     ///   [`with_registry_lock`](crate::with_registry_lock), that runs on this thread under this lock.
     /// - [`Error::LockBusy`] if the lock is held and the timeout is zero.
     /// - [`Error::LockMismatch`] if the file is used as a document under a lock file.
+    /// - [`Error::Unsupported`] for a registry in a folder, in which watchers enter and renew themselves
+    ///   without its lock.
     /// - [`Error::Aborted`] if the caller cancelled the wait.
     /// - [`Error::PermissionDenied`], [`Error::InvalidValue`] or [`Error::Io`] if the guard or the
     ///   lockfile can't be created.
     pub fn acquire(path: impl AsRef<Path>, options: &LockOptions) -> Result<Self> {
+        refuse_folder(path.as_ref())?;
         let paths = FilePaths::resolve(path.as_ref())?;
         UpdateScope::refuse_inside(&paths.target, path.as_ref())?;
         let wait = Wait::start(options);
@@ -305,6 +308,18 @@ impl Drop for RegistryLock {
     fn drop(&mut self) {
         let _ = self.release_lock();
     }
+}
+
+/// Fails for the path of a folder: no lock keeps a registry in a folder as it is.
+pub(crate) fn refuse_folder(path: &Path) -> Result<()> {
+    if !is_folder(path) {
+        return Ok(());
+    }
+    let reason =
+        "in a folder watchers enter and renew themselves without its lock, so no lock keeps it as \
+                  it is; change it by an update, or use a registry file"
+            .to_owned();
+    Err(Error::Unsupported { path: path.to_path_buf(), reason })
 }
 
 /// Waits until a lockfile that was judged to be held should be judged again.

@@ -95,7 +95,7 @@ impl AddonFailure {
         AddonFailure {
             failed: true,
             code: "INTERNAL",
-            message: format!("a defect of argus-registry: {what}. Please report it."),
+            message: format!("a defect of argus-registry: {what}; please report it"),
             path: String::new(),
             holder: None,
             cause: None,

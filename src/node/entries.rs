@@ -11,6 +11,7 @@ use napi_derive::napi;
 use serde::Deserialize;
 
 use super::convert::{addon_result, millis, AddonResult};
+use super::folder::renew_inline;
 use super::held_lock::{allows_inline, policy, AcquireRequest};
 use super::thread_end::ThreadEndGuard;
 use super::threads::{in_background, Background, WorkerPool};
@@ -87,7 +88,7 @@ fn parse(path: &Path, text: &str) -> Result<EntryRequest> {
         let reason = error.to_string();
         // The position in the text means nothing to the caller, which has not seen the text.
         let reason = reason.split(" at line ").next().unwrap_or_default();
-        let reason = format!("not a watcher's record: {reason}");
+        let reason = format!("not a watcher's record: {reason}; pass a whole record");
         Error::InvalidValue { path: path.to_path_buf(), reason }
     })?;
     let operation = match request.operation {
@@ -121,9 +122,9 @@ enum OperationPhase {
     Cancelled,
 }
 
-struct QueuedOperation {
-    job: EntryRequest,
-    token: CancelToken,
+pub(super) struct QueuedOperation {
+    pub(super) job: EntryRequest,
+    pub(super) token: CancelToken,
     phase: Mutex<OperationPhase>,
 }
 
@@ -158,7 +159,7 @@ impl QueuedOperation {
 /// returned true is not done.
 #[napi]
 pub struct EntryOperation {
-    queued: Arc<QueuedOperation>,
+    pub(super) queued: Arc<QueuedOperation>,
     _at_thread_end: ThreadEndGuard,
 }
 
@@ -181,6 +182,19 @@ impl EntryOperation {
     #[napi(catch_unwind)]
     pub fn has_begun(&self) -> bool {
         *self.queued.phase.lock().unwrap_or_else(PoisonError::into_inner) == OperationPhase::Begun
+    }
+
+    /// Renews the entry of a claim that this process holds in a folder, if the operation is a heartbeat that
+    /// changes no field. Returns false if it has to be applied.
+    #[napi(catch_unwind)]
+    pub fn renew_held(&self, folder: String) -> bool {
+        let request = &self.queued.job;
+        match &request.operation {
+            Operation::Heartbeat(watcher) => {
+                renew_inline(folder.as_ref(), watcher, request.renewed_at())
+            }
+            _ => false,
+        }
     }
 }
 
@@ -297,13 +311,16 @@ fn apply(
             }
             Warning::LockLost { .. } => applied.lock_lost = true,
             Warning::ReplacedEmpty { .. } => applied.reason = Some("it is empty".to_owned()),
-            Warning::Missing { .. } | Warning::UnsupportedVersion { .. } => {}
+            Warning::Missing { .. }
+            | Warning::DamagedEntry { .. }
+            | Warning::UnsupportedVersion { .. } => {}
         }
     }
     Ok(applied)
 }
 
-fn text(outcome: &EntryOutcome) -> String {
+/// An outcome as JSON.
+pub(super) fn text(outcome: &EntryOutcome) -> String {
     match outcome {
         EntryOutcome::Announced => "true".to_owned(),
         EntryOutcome::Found(found) => found.to_string(),

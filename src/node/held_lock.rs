@@ -9,24 +9,32 @@ use napi::Env;
 use napi_derive::napi;
 
 use super::convert::{addon_result, millis, AddonFailure, AddonResult};
+use super::held_folder::{self, LockedFolder};
 use super::panics::contain;
 use super::thread_end::ThreadEndGuard;
 use super::threads::{
     in_background, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
 };
 use super::FileText;
-use crate::content::registry_v1::BYTE_ORDER_MARK;
 use crate::document::lock::{DocumentLock, HeldLock, LockRequest};
 use crate::document::operations::must_exist;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
+use crate::folder::layout::FolderPaths;
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait, WaitPolicy};
+use crate::util::byte_order_mark::BYTE_ORDER_MARK;
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
 use crate::util::panic_test::panic_if_asked;
 
-/// A held lock and the content that was read under it.
+/// A held lock, and what it protects as it was read under the lock.
+enum Locked {
+    File(LockedContent),
+    Folder(Box<LockedFolder>),
+}
+
+/// The lock of a file and the content that was read under it.
 struct LockedContent {
     lock: HeldLock,
     content: Option<FileContent>,
@@ -36,7 +44,7 @@ struct LockedContent {
 }
 
 /// Shared with the thread that commits; `None` once the lock is released.
-type SharedLock = Arc<Mutex<Option<LockedContent>>>;
+type SharedLock = Arc<Mutex<Option<Locked>>>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -48,7 +56,16 @@ pub(super) fn policy(waiting: WaitPolicy) -> ThreadPolicy {
     ThreadPolicy { waiting, defers_close: true }
 }
 
-fn acquire(
+fn acquire(request: &AcquireRequest, options: &LockOptions, waiting: WaitPolicy) -> Result<Locked> {
+    if request.is_folder() {
+        let paths = FolderPaths::resolve(request.path.as_ref())?;
+        let held = LockedFolder::acquire(paths, options, waiting)?;
+        return Ok(Locked::Folder(Box::new(held)));
+    }
+    acquire_file(&request.file()?, options, waiting).map(Locked::File)
+}
+
+fn acquire_file(
     file: &LockableFile,
     options: &LockOptions,
     waiting: WaitPolicy,
@@ -93,6 +110,8 @@ pub struct AcquireRequest {
     pub new_file_mode: Option<u32>,
     /// Whether a missing file is an error, found before anything is made beside it.
     pub must_exist: Option<bool>,
+    /// Whether the path is that of a folder.
+    pub folder: Option<bool>,
 }
 
 /// A file and its lock, by names that are resolved.
@@ -119,6 +138,18 @@ impl AcquireRequest {
             new_file_mode: self.new_file_mode.map(|mode| mode & 0o666),
             must_exist: self.must_exist == Some(true),
         })
+    }
+
+    fn is_folder(&self) -> bool {
+        self.folder == Some(true)
+    }
+
+    /// The error of a wait for the lock that is over.
+    fn timed_out(&self, wait: &Wait) -> Result<Error> {
+        match self.is_folder() {
+            true => held_folder::timed_out(self.path.as_ref(), wait),
+            false => self.file().map(|file| file.request().timed_out(wait)),
+        }
     }
 
     pub(super) fn options(&self) -> LockOptions {
@@ -153,7 +184,7 @@ pub struct Acquisition {
 
 enum AcquisitionState {
     Waiting,
-    Done(Box<Result<LockedContent, Box<AddonFailure>>>),
+    Done(Box<Result<Locked, Box<AddonFailure>>>),
     /// The lock was taken, or the wait was cancelled: a lock that comes now is released.
     Closed,
 }
@@ -184,10 +215,7 @@ impl Acquisition {
         let wait = move || {
             // JavaScript has a timer for the timeout, and takes what there is by then.
             let acquired = contain(|| {
-                let acquire = |file| acquire(&file, &options, WaitPolicy::BlockInKernel);
-                request
-                    .file()
-                    .and_then(acquire)
+                acquire(&request, &options, WaitPolicy::BlockInKernel)
                     .map_err(|error| Box::new(AddonFailure::from(error)))
             });
             let acquired = acquired.and_then(|acquired| acquired);
@@ -216,7 +244,7 @@ impl Acquisition {
                 self.token.cancel();
                 settle_once(&self.settle, value_of(()));
                 let wait = Wait::start(&self.options);
-                let error = self.request.file().map(|file| file.request().timed_out(&wait));
+                let error = self.request.timed_out(&wait);
                 Either::B(error.unwrap_or_else(|error| error).into())
             }
             AcquisitionState::Closed => Either::B(AddonFailure::defect("taken twice")),
@@ -282,7 +310,7 @@ pub struct LockHandle {
 
 #[napi]
 impl LockHandle {
-    fn new(held: LockedContent) -> Self {
+    fn new(held: Locked) -> Self {
         let shared = Arc::new(Mutex::new(Some(held)));
         let abandoned = shared.clone();
         let at_thread_end = ThreadEndGuard::new(move || drop(lock(&abandoned).take()));
@@ -292,19 +320,25 @@ impl LockHandle {
     /// The content that was read under the lock: its text; else, whether there is a file.
     #[napi(catch_unwind)]
     pub fn text(&self) -> Either<String, bool> {
-        let held = lock(&self.shared);
-        let FileText { text, exists } =
-            FileText::from(held.as_ref().and_then(|held| held.content.as_ref()));
-        text.map_or(Either::B(exists), Either::A)
+        let content = match &*lock(&self.shared) {
+            Some(Locked::Folder(folder)) => return Either::A(folder.text()),
+            Some(Locked::File(held)) => FileText::from(held.content.as_ref()),
+            None => FileText::from(None),
+        };
+        content.text.map_or(Either::B(content.exists), Either::A)
     }
 
     /// Whether a commit that is not durable is not expected to block. For a lock from
     /// [`acquire_at_once`] the answer is yes.
     #[napi(catch_unwind)]
     pub fn commits_at_once(&self) -> bool {
-        lock(&self.shared)
-            .as_ref()
-            .is_some_and(|held| allows_inline(&held.lock.paths().target) && held.lock.is_local())
+        match &*lock(&self.shared) {
+            Some(Locked::File(held)) => {
+                allows_inline(&held.lock.paths().target) && held.lock.is_local()
+            }
+            // A commit may change any number of files.
+            Some(Locked::Folder(_)) | None => false,
+        }
     }
 
     /// Replaces the content on another thread. The result is what the caller has to be told, if anything.
@@ -333,7 +367,11 @@ impl LockHandle {
     /// Fails if the lock was taken away.
     #[napi(catch_unwind)]
     pub fn check(&self) -> AddonResult<()> {
-        let checked = lock(&self.shared).as_ref().map_or(Ok(()), |held| held.lock.check_hold());
+        let checked = match &*lock(&self.shared) {
+            Some(Locked::File(held)) => held.lock.check_hold(),
+            Some(Locked::Folder(folder)) => folder.check(),
+            None => Ok(()),
+        };
         addon_result(checked, |()| ())
     }
 
@@ -342,9 +380,12 @@ impl LockHandle {
     #[napi(catch_unwind)]
     pub fn release(&self) -> AddonResult<bool> {
         let held = lock(&self.shared).take();
-        let release = |held: LockedContent| {
-            panic_if_asked("release", &held.lock.paths().target);
-            held.lock.release()
+        let release = |held| match held {
+            Locked::File(held) => {
+                panic_if_asked("release", &held.lock.paths().target);
+                held.lock.release()
+            }
+            Locked::Folder(folder) => folder.release(),
         };
         addon_result(held.map_or(Ok(false), release), |is_lost| is_lost)
     }
@@ -357,9 +398,34 @@ pub(super) fn allows_inline(file: &Path) -> bool {
 
 fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<CommitReport>> {
     let mut shared = lock(shared);
-    let Some(mut held) = shared.take() else {
-        return Either::B(AddonFailure::defect("committed after release"));
-    };
+    match shared.take() {
+        Some(Locked::File(held)) => commit_file(&mut shared, held, request),
+        Some(Locked::Folder(folder)) => commit_folder(&mut shared, folder, request),
+        None => Either::B(AddonFailure::defect("committed after release")),
+    }
+}
+
+fn commit_folder(
+    shared: &mut Option<Locked>,
+    mut folder: Box<LockedFolder>,
+    request: &CommitRequest,
+) -> AddonResult<Option<CommitReport>> {
+    let committed = folder.commit(request.text.as_deref(), request.durable);
+    let mut lock_lost = false;
+    if request.release && committed.is_ok() {
+        // The update is committed; the kernel releases the lock in any case.
+        lock_lost = folder.release().unwrap_or(false);
+    } else {
+        *shared = Some(Locked::Folder(folder));
+    }
+    addon_result(committed, |()| lock_lost.then_some(CommitReport { kept: None, lock_lost }))
+}
+
+fn commit_file(
+    shared: &mut Option<Locked>,
+    mut held: LockedContent,
+    request: &CommitRequest,
+) -> AddonResult<Option<CommitReport>> {
     let CommitRequest { ref text, durable, keep_old, release } = *request;
     let how = CommitOptions { durable, keep_old, new_file_mode: held.new_file_mode };
     let found = held.content.as_ref();
@@ -389,7 +455,7 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<Co
         if text.is_some() {
             held.content = shared_file::read(&held.lock.paths().target).ok().flatten();
         }
-        *shared = Some(held);
+        *shared = Some(Locked::File(held));
     }
     addon_result(committed, |kept| {
         let kept = kept.map(|path| path.to_string_lossy().into_owned());
@@ -411,16 +477,15 @@ pub fn acquire_at_once(path: String, stale_ms: f64) -> Option<LockHandle> {
         lock_file: None,
         new_file_mode: None,
         must_exist: None,
+        folder: None,
     };
     let file = request.file().ok()?;
     let acquire = || acquire_without_blocking(&file, &request.options());
-    inline_budget::spend(acquire).map(LockHandle::new)
+    inline_budget::spend(acquire).map(|held| LockHandle::new(Locked::File(held)))
 }
 
 /// Waits for a lock on the calling thread, and takes it.
 #[napi(catch_unwind)]
 pub fn acquire_sync(request: AcquireRequest) -> AddonResult<LockHandle> {
-    let file = request.file();
-    let acquired = file.and_then(|file| acquire(&file, &request.options(), WaitPolicy::Block));
-    addon_result(acquired, LockHandle::new)
+    addon_result(acquire(&request, &request.options(), WaitPolicy::Block), LockHandle::new)
 }

@@ -6,12 +6,19 @@ use super::convert::AddonFailure;
 use crate::document::operations::missing;
 use crate::error::Error;
 use crate::files::paths::FilePaths;
+use crate::store::calls;
 use crate::warning::Warning;
 
 /// The failure of a claim without a suffix, if a living watcher has the id.
 #[napi(catch_unwind)]
 pub fn id_taken(path: String, id: String, pid: Option<u32>) -> AddonFailure {
     Error::IdTaken { path: path.into(), id, pid }.into()
+}
+
+/// The failure of a call that would hold a folder's lock.
+#[napi(catch_unwind)]
+pub fn no_lock_in_folder(path: String) -> AddonFailure {
+    calls::no_lock_in_folder(path.as_ref()).into()
 }
 
 /// The failure of a heartbeat whose entry was removed, or is another watcher's by now.

@@ -11,9 +11,12 @@
 mod convert;
 mod document;
 mod entries;
+mod folder;
+mod held_folder;
 mod held_lock;
 mod messages;
 mod panics;
+mod reads;
 mod thread_end;
 mod threads;
 mod watch;
@@ -27,16 +30,19 @@ use napi::bindgen_prelude::Object;
 use napi::Env;
 use napi_derive::napi;
 
-use crate::content::registry_v1::{BYTE_ORDER_MARK, REGISTRY_VERSION};
+use crate::content::registry_v1::REGISTRY_VERSION;
 use crate::error::{Error, MAX_CONTENT_BYTES};
 use crate::files::default_path;
-use crate::files::paths::FilePaths;
+use crate::files::paths::{is_folder, FilePaths};
 use crate::files::shared_file;
+use crate::folder::layout::FolderPaths;
 use crate::lock::file_lock::{try_lock_exclusive, try_lock_shared, KernelLock};
-use crate::lock::inspect::{inspect_lock, Guarantee, LockState};
+use crate::lock::inspect::{Guarantee, LockState};
 use crate::lock::wait::LockOptions;
 use crate::registry::entries::DEFAULT_TTL_MS;
-use crate::registry::heartbeat::{HeartbeatOptions, MAX_JITTER};
+use crate::store::calls::inspect_lock;
+use crate::store::heartbeat::{HeartbeatOptions, MAX_JITTER};
+use crate::util::byte_order_mark::split_mark;
 use crate::util::inline_budget::INLINE_SIZE_LIMIT;
 use convert::{addon_result, millis, AddonResult, HolderInfo};
 use thread_end::ThreadEndGuard;
@@ -108,8 +114,12 @@ pub struct FileText {
 impl FileText {
     /// Without a byte order mark, which `JSON.parse` refuses. A commit puts it back.
     fn from(content: Option<&shared_file::FileContent>) -> Self {
-        let text = content.and_then(|content| {
-            let bytes = content.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&content.bytes);
+        FileText::of_bytes(content.map(|content| &*content.bytes))
+    }
+
+    fn of_bytes(content: Option<&[u8]>) -> Self {
+        let text = content.and_then(|bytes| {
+            let bytes = split_mark(bytes).1;
             std::str::from_utf8(bytes).ok()
         });
         FileText { text: text.map(str::to_owned), exists: content.is_some() }
@@ -132,10 +142,15 @@ pub fn read(env: &Env, path: String) -> napi::Result<Background<'_, AddonResult<
     in_background(env, WorkerPool::FileWork, move || read_text(path.into()))
 }
 
-/// The one name of a registry: absolute, with symbolic links followed.
+/// The one name of a registry: absolute, with symbolic links followed. That of a folder ends in a separator.
 #[napi(catch_unwind)]
 pub fn resolve(path: String) -> AddonResult<String> {
-    let name = FilePaths::resolve(path.as_ref()).and_then(|paths| utf8_path(paths.target));
+    let path = path.as_ref();
+    let name = match is_folder(path) {
+        // With an empty name at its end, which puts a separator before it.
+        true => FolderPaths::resolve(path).and_then(|paths| utf8_path(paths.root.join(""))),
+        false => FilePaths::resolve(path).and_then(|paths| utf8_path(paths.target)),
+    };
     addon_result(name, |name| name)
 }
 
@@ -151,7 +166,7 @@ fn utf8_path(path: PathBuf) -> Result<String, Error> {
 /// The holder of a registry's lock; `null` if the lock is free or its holder can't be found out.
 #[napi(catch_unwind)]
 pub fn holder_now(path: String) -> Option<HolderInfo> {
-    inspect_lock(path, Duration::MAX).ok()?.holder.as_ref().map(HolderInfo::from)
+    inspect_lock(&path, Duration::MAX).ok()?.holder.as_ref().map(HolderInfo::from)
 }
 
 /// Where argus keeps its registry, with these variables. JavaScript's environment need not be the

@@ -1,4 +1,4 @@
-//! Watching a registry.
+//! Watching a registry or a document.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,11 +7,12 @@ use napi::Env;
 use napi_derive::napi;
 
 use super::convert::{addon_result, AddonResult};
+use super::reads::RegistryText;
 use super::thread_end::ThreadEndGuard;
 use super::threads::{in_background, Background, WorkerPool};
-use super::FileText;
+use crate::store::calls;
 use crate::util::cancel::CancelToken;
-use crate::watch::registry_watch::{watch_registry, RegistryWatch};
+use crate::watch::registry_watch::{watch_file, RegistryWatch};
 
 /// Empty while a thread waits for the next content, and once the watch is closed.
 type WatchSlot = Arc<Mutex<Option<RegistryWatch>>>;
@@ -20,7 +21,7 @@ fn lock(slot: &WatchSlot) -> MutexGuard<'_, Option<RegistryWatch>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A watch of a registry. JavaScript closes it; else it closes when its thread ends.
+/// A watch. JavaScript closes it; else it closes when its thread ends.
 #[napi]
 pub struct WatchHandle {
     slot: WatchSlot,
@@ -43,7 +44,7 @@ impl WatchHandle {
     pub fn next<'env>(
         &self,
         env: &'env Env,
-    ) -> napi::Result<Background<'env, AddonResult<Option<FileText>>>> {
+    ) -> napi::Result<Background<'env, AddonResult<Option<RegistryText>>>> {
         let (slot, token) = (self.slot.clone(), self.token.clone());
         in_background(env, WorkerPool::LockWaits, move || {
             let Some(mut watch) = lock(&slot).take() else { return Either::A(None) };
@@ -55,7 +56,10 @@ impl WatchHandle {
             }
             match next {
                 None => Either::A(None),
-                Some(Ok(content)) => Either::A(Some(FileText::from(content.as_ref()))),
+                Some(Ok(content)) => {
+                    let text = RegistryText::of(content.bytes.as_deref(), &content.warnings);
+                    Either::A(Some(text))
+                }
                 Some(Err(error)) => Either::B(error.into()),
             }
         })
@@ -80,8 +84,14 @@ impl Drop for WatchHandle {
     }
 }
 
-/// Watches a registry.
+/// Watches a file.
 #[napi(catch_unwind)]
 pub fn watch(path: String) -> AddonResult<WatchHandle> {
-    addon_result(watch_registry(path), WatchHandle::new)
+    addon_result(watch_file(path.as_ref()), WatchHandle::new)
+}
+
+/// Watches the registry at a path, a file or a folder.
+#[napi(catch_unwind)]
+pub fn watch_registry(path: String) -> AddonResult<WatchHandle> {
+    addon_result(calls::watch_registry(&path), WatchHandle::new)
 }

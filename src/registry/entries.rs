@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::content::entry_operation::{EntryOutcome, Operation, PrunedWatcher, WatcherRef};
-use crate::content::record::WatcherRecord;
+use crate::content::entry_operation::{EntryOutcome, Operation, PrunedWatcher};
 use crate::content::registry_v1::RegistryV1;
 use crate::content::stale_entry::CallingProcess;
 use crate::error::{Error, Result};
@@ -63,115 +62,7 @@ impl Default for ClaimOptions {
     }
 }
 
-/// Adds a watcher's entry. Replaces the entry that has its id, whichever watcher that belongs to.
-///
-/// # Errors
-///
-/// Those of [`update_registry`](crate::update_registry); [`Error::InvalidValue`] for an empty id.
-pub fn announce_watcher(
-    path: impl AsRef<Path>,
-    watcher: WatcherRecord,
-    options: &UpdateOptions,
-) -> Result<()> {
-    let path = path.as_ref();
-    check_id(path, &watcher.id)?;
-    apply(path, Operation::Announce(Box::new(watcher)), options)?;
-    Ok(())
-}
-
-/// Adds a watcher's entry under an id that no other watcher has: the record's id or, if that is taken,
-/// the first of `-2`, `-3`, ... that is free. The entry of a dead process is replaced, and an expired one
-/// of a process that can't be judged. Returns the record with the id under which it was entered. The
-/// other operations take the returned record's [`claim`](WatcherRecord::claim).
-///
-/// ```
-/// use argus_registry::{claim_watcher, heartbeat_watcher, remove_watcher};
-/// use argus_registry::{ClaimOptions, UpdateOptions, WatcherRecord};
-///
-/// # let dir = tempfile::tempdir().unwrap();
-/// # let path = dir.path().join("registry.json");
-/// let (claim, options) = (ClaimOptions::default(), UpdateOptions::default());
-/// let first = claim_watcher(&path, WatcherRecord::new("app", "127.0.0.1", 1), &claim, &options)?;
-/// let next = claim_watcher(&path, WatcherRecord::new("app", "127.0.0.1", 2), &claim, &options)?;
-/// assert_eq!((&*first.id, &*next.id), ("app", "app-2"));
-/// assert!(heartbeat_watcher(&path, next.claim(), &options)?);
-/// assert!(remove_watcher(&path, next.claim(), &options)?);
-/// # Ok::<_, argus_registry::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// Those of [`announce_watcher`]; [`Error::IdTaken`] if the id is taken and `claim` allows no suffix.
-pub fn claim_watcher(
-    path: impl AsRef<Path>,
-    watcher: WatcherRecord,
-    claim: &ClaimOptions,
-    options: &UpdateOptions,
-) -> Result<WatcherRecord> {
-    let path = path.as_ref();
-    check_id(path, &watcher.id)?;
-    let id = watcher.id.clone();
-    let replace_after = claim.liveness.then_some(claim.ttl);
-    let operation =
-        Operation::Claim { record: Box::new(watcher), suffix: claim.suffix, replace_after };
-    match apply(path, operation, options)? {
-        EntryOutcome::Claimed(watcher) => Ok(*watcher),
-        EntryOutcome::Taken { pid } => Err(Error::IdTaken { path: path.to_path_buf(), id, pid }),
-        other => unreachable!("the outcome of a claim is {other:?}"),
-    }
-}
-
-/// Sets the date of a watcher's entry to now. With a whole record, replaces the entry by that record.
-///
-/// Returns whether the entry was there. An entry that was removed is never restored. By claim or
-/// record, an entry that now belongs to another watcher is not changed.
-///
-/// # Errors
-///
-/// Those of [`update_registry`](crate::update_registry).
-pub fn heartbeat_watcher(
-    path: impl AsRef<Path>,
-    watcher: impl Into<WatcherRef>,
-    options: &UpdateOptions,
-) -> Result<bool> {
-    Ok(apply(path.as_ref(), Operation::Heartbeat(watcher.into()), options)?.has_changed())
-}
-
-/// Removes a watcher's entry.
-///
-/// Returns whether the entry was there. By claim or record, an entry that now belongs to another watcher
-/// is not removed.
-///
-/// # Errors
-///
-/// Those of [`update_registry`](crate::update_registry).
-pub fn remove_watcher(
-    path: impl AsRef<Path>,
-    watcher: impl Into<WatcherRef>,
-    options: &UpdateOptions,
-) -> Result<bool> {
-    Ok(apply(path.as_ref(), Operation::Remove(watcher.into()), options)?.has_changed())
-}
-
-/// Removes the entries that are older than their time to live and, with [`PruneOptions::liveness`],
-/// those of dead processes. Returns the removed entries. If there is nothing to remove, it takes no
-/// lock, writes nothing, and needs no write access.
-///
-/// # Errors
-///
-/// Those of [`update_registry`](crate::update_registry).
-pub fn prune_stale_watchers(
-    path: impl AsRef<Path>,
-    prune: &PruneOptions,
-    options: &UpdateOptions,
-) -> Result<Vec<PrunedWatcher>> {
-    match apply_request(path.as_ref(), &prune_request(prune), options)? {
-        EntryOutcome::Pruned(pruned) => Ok(pruned),
-        other => unreachable!("the outcome of pruning is {other:?}"),
-    }
-}
-
-/// The entries that [`prune_stale_watchers`] would remove from a registry with this content. Does not
+/// The entries that [`prune_stale_watchers`](crate::prune_stale_watchers) would remove from a registry with this content. Does not
 /// change `registry`.
 #[must_use]
 pub fn stale_watchers(registry: &RegistryV1, prune: &PruneOptions) -> Vec<PrunedWatcher> {
@@ -181,7 +72,7 @@ pub fn stale_watchers(registry: &RegistryV1, prune: &PruneOptions) -> Vec<Pruned
     }
 }
 
-fn prune_request(prune: &PruneOptions) -> EntryRequest {
+pub(crate) fn prune_request(prune: &PruneOptions) -> EntryRequest {
     let operation = Operation::Prune { ttl: prune.ttl, liveness: prune.liveness };
     let now = prune.now.map(|now| now.duration_since(UNIX_EPOCH).unwrap_or_default());
     let now = now.map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
@@ -204,6 +95,12 @@ pub(crate) struct EntryRequest {
 }
 
 impl EntryRequest {
+    /// The time that a heartbeat renews its entry at.
+    pub(crate) fn renewed_at(&self) -> SystemTime {
+        let given = self.now.map(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
+        given.flatten().unwrap_or_else(SystemTime::now)
+    }
+
     fn apply(&self, registry: &mut RegistryV1, liveness: &LivenessCheck) -> EntryOutcome {
         let now = self.now.unwrap_or_else(sys::now_ms);
         let state_of = |fields: &_| liveness.state_of(fields);
@@ -212,11 +109,8 @@ impl EntryRequest {
     }
 }
 
-fn apply(path: &Path, operation: Operation, options: &UpdateOptions) -> Result<EntryOutcome> {
-    apply_request(path, &EntryRequest { operation, now: None }, options)
-}
-
-fn apply_request(
+/// Performs a request on the registry in a file.
+pub(crate) fn apply_request(
     path: &Path,
     request: &EntryRequest,
     options: &UpdateOptions,

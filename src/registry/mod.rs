@@ -7,8 +7,7 @@
 
 mod dated;
 pub(crate) mod entries;
-pub(crate) mod heartbeat;
 pub(crate) mod liveness;
-mod own_scope;
+pub(crate) mod own_scope;
 pub(crate) mod read;
 pub(crate) mod update;

@@ -6,7 +6,7 @@ use crate::content::pid_scope::PidScope;
 use crate::sys;
 
 /// Where the pid of this process names a process.
-pub(super) fn own_scope() -> PidScope {
+pub(crate) fn own_scope() -> PidScope {
     static LAST: Mutex<Option<PidScope>> = Mutex::new(None);
     let pid = std::process::id();
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,11 +36,10 @@ fn digest(id: String) -> String {
     format!("{hash:016x}")
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn the_digest_of_a_machine_stays_what_earlier_versions_have_written() {
         assert_eq!(digest("b".to_owned()), "ce6abfc95c285c05");

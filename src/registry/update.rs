@@ -4,15 +4,16 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::content::partial_rewrite::{self, IndexedText, OnlyEntry, PartialRegistry};
-use crate::content::registry_v1::{RegistryV1, BYTE_ORDER_MARK};
+use crate::content::registry_v1::RegistryV1;
 use crate::error::update_error::UpdateError;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
 use crate::lock::reentry::UpdateScope;
-use crate::lock::registry_lock::RegistryLock;
+use crate::lock::registry_lock::{self, RegistryLock};
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait};
 use crate::registry::read::parse;
+use crate::util::byte_order_mark::BYTE_ORDER_MARK;
 use crate::warning::{OnCorrupt, OnWarning, Warning};
 
 /// Options for updating a registry.
@@ -47,25 +48,13 @@ impl Default for UpdateOptions {
     }
 }
 
-/// Updates a registry: reads it, calls `updater` to change it, and replaces the file, all under the
-/// registry's lock. When this returns `Ok`, the change is in the file.
-///
-/// If the updater changes nothing, nothing is written; a durable update then makes durable what is
-/// there. If it fails, the file stays as it was, and the
-/// updater's error is returned. If a program that does not respect the guard takes the lock away, the
-/// updater runs again on fresh content, as long as the timeout allows.
-///
-/// # Errors
-///
-/// Those of [`RegistryLock::acquire`]; [`Error::LockLost`]; [`Error::UnsupportedVersion`] for a
-/// registry of a newer schema, which stays as it was; [`Error::Corrupt`] with [`OnCorrupt::Fail`];
-/// [`Error::TooLarge`]; [`Error::ReEntrant`] from inside an updater of this registry on this thread; the errors of `updater`.
-pub fn update_registry<T, E: From<Error>>(
-    path: impl AsRef<Path>,
+/// Updates the registry in a file.
+pub(crate) fn update_file<T, E: From<Error>>(
+    path: &Path,
     options: &UpdateOptions,
-    mut updater: impl FnMut(&mut RegistryV1) -> Result<T, E>,
+    updater: &mut impl FnMut(&mut RegistryV1) -> Result<T, E>,
 ) -> Result<T, E> {
-    let paths = FilePaths::resolve(path.as_ref())?;
+    let paths = FilePaths::resolve(path)?;
     let updated = update(&paths, options, &mut |registry| {
         let before = registry.to_json();
         let value = updater(registry).map_err(UpdateError::Updater)?;
@@ -75,17 +64,13 @@ pub fn update_registry<T, E: From<Error>>(
     updated.map_err(|error: UpdateError<E>| error.into_callers(|error| paths.error_as_given(error)))
 }
 
-/// Replaces a registry's whole content, under its lock.
-///
-/// # Errors
-///
-/// Those of [`update_registry`]. A registry of a newer schema is not replaced either.
-pub fn write_registry(
-    path: impl AsRef<Path>,
+/// Replaces the whole content of the registry in a file, under its lock.
+pub(crate) fn write_file(
+    path: &Path,
     registry: &RegistryV1,
     options: &UpdateOptions,
 ) -> Result<()> {
-    let paths = FilePaths::resolve(path.as_ref())?;
+    let paths = FilePaths::resolve(path)?;
     update(&paths, options, &mut |_| Ok(((), Some(registry.to_json()))))
         .map_err(|error: Error| paths.error_as_given(error))
 }
@@ -165,33 +150,14 @@ pub(crate) fn update_entries<T>(
     })
 }
 
-/// Runs `body` under a registry's lock.
-///
-/// ```
-/// use argus_registry::{read_registry, with_registry_lock, Error, LockOptions, UpdateOptions};
-///
-/// # let dir = tempfile::tempdir().unwrap();
-/// # let path = dir.path().join("registry.json");
-/// with_registry_lock(&path, &LockOptions::default(), |lock| {
-///     let (mut registry, _) = read_registry(lock.path())?;
-///     // No other process or thread changes the registry until this closure returns.
-///     registry.remove_watcher("app");
-///     lock.write(&registry, &UpdateOptions::default())
-/// })?;
-/// # Ok::<_, Error>(())
-/// ```
-///
-/// # Errors
-///
-/// Those of [`RegistryLock::acquire`]; [`Error::ReEntrant`] if this thread holds this registry's lock
-/// already; the errors of `body`; [`Error::LockLost`] if a program that does not respect the guard took
-/// the lock away before `body` returned: its `written` says whether `body` has written.
-pub fn with_registry_lock<T, E: From<Error>>(
-    path: impl AsRef<Path>,
+/// Runs `body` under the lock of the registry in a file.
+pub(crate) fn with_file_lock<T, E: From<Error>>(
+    path: &Path,
     options: &LockOptions,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    let paths = FilePaths::resolve(path.as_ref())?;
+    registry_lock::refuse_folder(path)?;
+    let paths = FilePaths::resolve(path)?;
     let ended = under_lock(&paths, options, ThreadPolicy::default(), |lock| {
         let value = body(lock).map_err(UpdateError::Updater)?;
         lock.check()?;
@@ -271,7 +237,7 @@ fn parse_under(
     content: Option<&FileContent>,
     on_corrupt: OnCorrupt,
 ) -> Result<(RegistryV1, Option<String>)> {
-    match parse(lock.path(), content) {
+    match parse(lock.path(), content.map(|content| &*content.bytes)) {
         Ok(registry) => Ok((registry.unwrap_or_default(), None)),
         Err(Error::Corrupt { reason, .. }) if on_corrupt == OnCorrupt::Keep => {
             Ok((RegistryV1::new(), Some(reason)))

@@ -1,7 +1,7 @@
 //! Listing a folder.
 //!
 //! Not by `std::fs::read_dir` on Unix: it panics when the folder can't be closed, as on a network or a
-//! full file system that reports a failure so late. What was listed is good nevertheless.
+//! full file system that reports a failure so late. The listing is complete by then.
 
 use std::ffi::OsString;
 use std::fs;

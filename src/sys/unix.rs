@@ -12,16 +12,26 @@ use rustix::io::Errno;
 use super::types::FileId;
 
 mod access;
-#[cfg_attr(not(target_os = "linux"), path = "unix/no_attributes.rs")]
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+#[cfg_attr(target_os = "macos", path = "unix/macos_access_list.rs")]
+mod access_list;
+#[cfg_attr(not(any(target_os = "linux", target_os = "macos")), path = "unix/no_attributes.rs")]
 mod attributes;
 #[cfg(any(test, not(target_os = "linux")))]
 mod full_sync;
+#[cfg(any(test, target_os = "macos"))]
+mod macos_acl;
 mod processes;
 mod unsupported;
+#[cfg_attr(not(target_os = "linux"), path = "unix/no_write_blocks.rs")]
+mod write_blocks;
 pub(crate) use access::*;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+pub(crate) use access_list::{acl_of, set_acl};
 pub(crate) use attributes::*;
 pub(crate) use processes::*;
 use unsupported::is_unsupported;
+pub(crate) use write_blocks::*;
 
 /// Whether a program can read a file that another one has locked. Kernel locks are advisory here,
 /// so the guard itself can be the lockfile, under a second name.
@@ -171,6 +181,41 @@ pub(crate) fn link_time(path: &Path) -> Option<SystemTime> {
         u32::try_from(metadata.ctime_nsec()).ok()?,
     );
     SystemTime::UNIX_EPOCH.checked_add(since_1970)
+}
+
+/// Whether an open file has lost the name under which it was opened: it was deleted, or another file
+/// replaced it. A further name that another program gave it counts as that name.
+pub(crate) fn has_lost_name(file: &File, _path: &Path) -> io::Result<bool> {
+    Ok(rustix::fs::fstat(file)?.st_nlink == 0)
+}
+
+/// Sets when the content of an open file was modified, and no other time.
+pub(crate) fn set_modified(file: &File, time: SystemTime) -> io::Result<()> {
+    use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: seconds, tv_nsec: since.subsec_nanos().into() },
+    };
+    Ok(rustix::fs::futimens(file, &times)?)
+}
+
+/// The permission bits for executing of a file that was marked by [`mark`]. No umask, and no mount option
+/// that gives all files one mode, makes this pattern of the three.
+const MARK: u32 = 0o010;
+const EXECUTE_BITS: u32 = 0o111;
+
+/// Marks an open file, by a pattern of permission bits that means nothing for a file which is not
+/// executed.
+pub(crate) fn mark(file: &File) -> io::Result<()> {
+    let mode = file.metadata()?.permissions().mode() & 0o7777;
+    file.set_permissions(fs::Permissions::from_mode(mode & !EXECUTE_BITS | MARK))
+}
+
+/// Whether a file was marked by [`mark`].
+pub(crate) fn is_marked(metadata: &Metadata) -> bool {
+    metadata.permissions().mode() & EXECUTE_BITS == MARK
 }
 
 /// A file's permission bits for reading and writing. Leaves out the bits for executing and set-id,

@@ -124,6 +124,27 @@ pub(crate) fn link_time(_path: &Path) -> Option<SystemTime> {
     None
 }
 
+/// Whether a path no longer names an open file: it was deleted, or another file replaced it. A file that is
+/// deleted while it is open does not tell its number of names here.
+pub(crate) fn has_lost_name(file: &File, path: &Path) -> io::Result<bool> {
+    Ok(id_at(path)? != Some(id_of(file, &file.metadata()?)?))
+}
+
+/// Sets when the content of an open file was modified, and no other time.
+pub(crate) fn set_modified(file: &File, time: SystemTime) -> io::Result<()> {
+    file.set_modified(time)
+}
+
+/// Does nothing: Windows has no permission bits.
+pub(crate) fn mark(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Always false: Windows has no permission bits.
+pub(crate) fn is_marked(_metadata: &Metadata) -> bool {
+    false
+}
+
 /// On Windows a file's permissions come from its folder.
 pub(crate) fn permission_bits(_metadata: &Metadata) -> u32 {
     0o666

@@ -1,10 +1,12 @@
-//! Waiting and threads; no files.
+//! Waiting and threads, and small things that several layers need; no files.
 //!
 //! For: delays, cancellation, a bounded pool of threads, and the budget of work that a thread which
 //! must not block may still do itself. May use: the standard library alone. Never: touches a file,
 //! knows a lock or a registry, or decides how long a caller waits.
 
+pub(crate) mod age;
 pub(crate) mod backoff;
+pub(crate) mod byte_order_mark;
 pub(crate) mod cancel;
 pub(crate) mod deferred_drop;
 pub(crate) mod inline_budget;

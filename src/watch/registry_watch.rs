@@ -15,7 +15,9 @@ use notify::{Config, ErrorKind, Event, RecommendedWatcher, RecursiveMode, Watche
 
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
-use crate::files::shared_file::{self, FileContent};
+use crate::files::shared_file;
+use crate::folder::layout::{FolderPaths, ENTRIES};
+use crate::folder::listing;
 use crate::registry::read::interpret;
 use crate::util::cancel::CancelToken;
 use crate::warning::Warning;
@@ -30,77 +32,91 @@ const MAX_BURST: Duration = Duration::from_millis(100);
 /// How often the folders may change while the watch is set up, before it fails.
 const MAX_SETUP_ATTEMPTS: u32 = 100;
 
-/// Watches a registry. Returns an iterator over the registry's states, of which the first is the present
-/// one.
-///
-/// Each state is what [`read_registry`](crate::read_registry) would return. The next state follows when
-/// the file's content has changed, in whichever way: by an update, by a write in place, by deleting the
-/// file or its folders, or by pointing a symbolic link elsewhere. The path and its folders need not
-/// exist. A burst of changes is one state: the last content is always delivered, and earlier ones may
-/// be skipped. This also holds for changes between two calls of [`next`](Iterator::next).
-///
-/// Nothing is locked, written or created. Waiting uses no CPU: the operating system's file events wake
-/// the watching thread. On a network file system, changes by other machines cause no events.
-///
-/// # Errors
-///
-/// [`Error::InvalidValue`] for a path that does not name a file. Failures of the system are returned by
-/// [`next`](Iterator::next), whose first call opens the folders.
-///
-/// ```
-/// use argus_registry::{update_registry, watch_registry, Error, UpdateOptions, WatcherRecord};
-///
-/// # let dir = tempfile::tempdir().unwrap();
-/// # let path = dir.path().join("registry.json");
-/// let mut watch = watch_registry(&path)?;
-/// let (registry, _) = watch.next().unwrap()?;
-/// assert!(registry.watcher("app").is_none());
-/// update_registry(&path, &UpdateOptions::default(), |registry| {
-///     registry.set_watcher(WatcherRecord::new("app", "127.0.0.1", 9222));
-///     Ok::<_, Error>(())
-/// })?;
-/// let (registry, _) = watch.next().unwrap()?;
-/// assert_eq!(registry.watcher("app").unwrap().port, 9222);
-/// # Ok::<_, Error>(())
-/// ```
-pub fn watch_registry(path: impl AsRef<Path>) -> Result<RegistryWatch> {
-    let path = path.as_ref();
+/// Watches the registry in a file.
+pub(crate) fn watch_file(path: &Path) -> Result<RegistryWatch> {
     let invalid =
         |reason: &str| Error::InvalidValue { path: path.to_path_buf(), reason: reason.to_owned() };
     if path.as_os_str().is_empty() {
         return Err(invalid("the path is empty"));
     }
-    if path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.file_name().is_none() {
+    if path.file_name().is_none() {
         return Err(invalid("the path names a folder"));
     }
-    Ok(RegistryWatch {
-        // Made absolute here: the process may change its current folder before the first read.
-        path: path::absolute(path).map_err(|error| Error::from_io(path, "resolve", error))?,
-        token: CancelToken::new(),
-        pending: Arc::default(),
-        watched: Arc::default(),
-        watcher: None,
-        delivered: None,
-        ended: false,
-    })
+    RegistryWatch::of(WatchSource::File(absolute(path)?))
 }
 
-/// A watch of a registry, made by [`watch_registry`]. Dropping it closes everything that it opened.
+/// Watches the registry in a folder.
+pub(crate) fn watch_folder(path: &Path) -> Result<RegistryWatch> {
+    FolderPaths::resolve(path)?;
+    RegistryWatch::of(WatchSource::Folder(absolute(path)?))
+}
+
+/// Made absolute before the first read: the process may change its current folder until then.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    path::absolute(path).map_err(|error| Error::from_io(path, "resolve", error))
+}
+
+/// What is watched, by its absolute path.
+#[derive(Debug)]
+enum WatchSource {
+    File(PathBuf),
+    Folder(PathBuf),
+}
+
+impl WatchSource {
+    fn path(&self) -> &Path {
+        match self {
+            WatchSource::File(path) | WatchSource::Folder(path) => path,
+        }
+    }
+
+    /// The folders to watch, and the names that count in them.
+    fn resolve(&self) -> WatchedPath {
+        match self {
+            WatchSource::File(path) => WatchedPath::resolve(path),
+            WatchSource::Folder(path) => WatchedPath::resolve_with_files(&path.join(ENTRIES)),
+        }
+    }
+
+    fn read(&self) -> Result<WatchedContent> {
+        match self {
+            WatchSource::File(path) => {
+                let bytes = shared_file::read(path)?.map(|content| content.bytes);
+                Ok(WatchedContent { bytes, warnings: Vec::new() })
+            }
+            WatchSource::Folder(path) => {
+                let (text, warnings) = listing::read_text(&FolderPaths::resolve(path)?)?;
+                Ok(WatchedContent { bytes: text.map(String::into_bytes), warnings })
+            }
+        }
+    }
+}
+
+/// One state of what is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WatchedContent {
+    /// The registry's text; `None` if it does not exist.
+    pub(crate) bytes: Option<Vec<u8>>,
+    /// What the reading of a folder warns of. A file's warnings follow from its text.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// A watch of a registry, made by [`watch_registry`](crate::watch_registry). Dropping it closes everything that it opened.
 ///
 /// The iteration ends after a failure, and when its [`cancel_token`](Self::cancel_token) is
 /// cancelled.
 #[derive(Debug)]
 #[must_use = "nothing is watched once this value is dropped"]
 pub struct RegistryWatch {
-    path: PathBuf,
+    source: WatchSource,
     token: CancelToken,
     pending: Arc<Mutex<PendingEvents>>,
     /// The folders and names that are watched.
     watched: Arc<WatchedPath>,
     /// `None` before the first read.
     watcher: Option<RecommendedWatcher>,
-    /// The bytes that were delivered last. The inner `None` stands for a missing file.
-    delivered: Option<Option<Vec<u8>>>,
+    /// What was delivered last.
+    delivered: Option<WatchedContent>,
     ended: bool,
 }
 
@@ -145,6 +161,18 @@ fn lock(pending: &Mutex<PendingEvents>) -> MutexGuard<'_, PendingEvents> {
 }
 
 impl RegistryWatch {
+    fn of(source: WatchSource) -> Result<Self> {
+        Ok(RegistryWatch {
+            source,
+            token: CancelToken::new(),
+            pending: Arc::default(),
+            watched: Arc::default(),
+            watcher: None,
+            delivered: None,
+            ended: false,
+        })
+    }
+
     /// A token that ends the iteration from another thread: a [`next`](Iterator::next) that waits
     /// returns `None`, and so do all later calls.
     #[must_use]
@@ -152,8 +180,8 @@ impl RegistryWatch {
         self.token.clone()
     }
 
-    /// The file's next content, not parsed. The inner `None` stands for a missing file.
-    pub(crate) fn next_content(&mut self) -> Option<Result<Option<FileContent>>> {
+    /// The registry's next content, not parsed.
+    pub(crate) fn next_content(&mut self) -> Option<Result<WatchedContent>> {
         if self.ended {
             return None;
         }
@@ -165,17 +193,16 @@ impl RegistryWatch {
         next
     }
 
-    fn read_until_changed(&mut self) -> Result<Option<Option<FileContent>>> {
+    fn read_until_changed(&mut self) -> Result<Option<WatchedContent>> {
         loop {
             self.wait();
             if self.token.is_cancelled() {
                 return Ok(None);
             }
             self.watch_all_folders()?;
-            let content = shared_file::read(&self.path)?;
-            let bytes = content.as_ref().map(|content| content.bytes.clone());
-            if self.delivered.as_ref() != Some(&bytes) {
-                self.delivered = Some(bytes);
+            let content = self.source.read()?;
+            if self.delivered.as_ref() != Some(&content) {
+                self.delivered = Some(content.clone());
                 return Ok(Some(content));
             }
         }
@@ -206,12 +233,12 @@ impl RegistryWatch {
         };
         let mut watcher = match self.watcher.take() {
             // Resolved again even without such an event: the file itself may have become a link.
-            Some(watcher) if !path_changed && *self.watched == WatchedPath::resolve(&self.path) => {
+            Some(watcher) if !path_changed && *self.watched == self.source.resolve() => {
                 self.watcher = Some(watcher);
                 return Ok(());
             }
             Some(watcher) => watcher,
-            None => start_watcher(&self.path, self.token.clone(), self.pending.clone())?,
+            None => start_watcher(self.source.path(), self.token.clone(), self.pending.clone())?,
         };
         self.replace_watched_folders(&mut watcher)?;
         self.watcher = Some(watcher);
@@ -220,7 +247,7 @@ impl RegistryWatch {
 
     fn replace_watched_folders(&mut self, watcher: &mut RecommendedWatcher) -> Result<()> {
         for _ in 0..MAX_SETUP_ATTEMPTS {
-            let resolved = Arc::new(WatchedPath::resolve(&self.path));
+            let resolved = Arc::new(self.source.resolve());
             let old = mem::replace(&mut self.watched, resolved);
             lock(&self.pending).watched = self.watched.clone();
             // All old folders, even those that are watched again. A folder may have been replaced by
@@ -230,14 +257,12 @@ impl RegistryWatch {
                 let _ = watcher.unwatch(folder);
             }
             // The path may have changed before all of its folders were watched.
-            if watch_folders(watcher, &self.watched)?
-                && *self.watched == WatchedPath::resolve(&self.path)
-            {
+            if watch_folders(watcher, &self.watched)? && *self.watched == self.source.resolve() {
                 return Ok(());
             }
         }
         let busy = io::Error::other("the folders of its path keep changing");
-        Err(Error::from_io(&self.path, "watch", busy))
+        Err(Error::from_io(self.source.path(), "watch", busy))
     }
 }
 
@@ -246,7 +271,13 @@ impl Iterator for RegistryWatch {
 
     fn next(&mut self) -> Option<Self::Item> {
         let content = self.next_content()?;
-        Some(content.and_then(|content| interpret(&self.path, content.as_ref())))
+        Some(content.and_then(|content| {
+            let (registry, warnings) = interpret(self.source.path(), content.bytes.as_deref())?;
+            match self.source {
+                WatchSource::File(_) => Ok((registry, warnings)),
+                WatchSource::Folder(_) => Ok((registry, content.warnings)),
+            }
+        }))
     }
 }
 

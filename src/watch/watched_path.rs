@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use crate::files::paths::LINK_LIMIT;
+use crate::sys;
 
 /// Whether the system reports only changes directly in a watched folder. macOS reports all changes
 /// below it, at any depth: a home folder that is watched for one name would wake the watch for every
@@ -41,9 +42,25 @@ pub(crate) enum Requirement {
 pub(crate) struct WatchedPath {
     pub(crate) folders: BTreeMap<PathBuf, Requirement>,
     pub(crate) names: HashMap<OsString, PathRole>,
+    /// The name of a folder in which every file counts. Linux reports that a file was dated by the name
+    /// under which it was opened, which may be that of a temp file that is gone.
+    with_files: Option<OsString>,
 }
 
 impl WatchedPath {
+    /// Like [`resolve`](Self::resolve), for a folder and the files in it.
+    pub(crate) fn resolve_with_files(folder: &Path) -> Self {
+        let mut watched = WatchedPath::resolve(folder);
+        let Some(name) = folder.file_name() else { return watched };
+        // A folder that was replaced has to be watched anew.
+        watched.add_name(name, PathRole::Intermediate);
+        if let Ok(folder) = sys::canonicalize(folder) {
+            watched.with_files = folder.file_name().map(comparable);
+            watched.add_folder(&folder, Requirement::Required);
+        }
+        watched
+    }
+
     /// Follows an absolute path as far as it exists now. Includes every symbolic link, since each can be
     /// pointed elsewhere. Ends at the file, or at the first component that is missing.
     pub(crate) fn resolve(path: &Path) -> Self {
@@ -122,7 +139,13 @@ impl WatchedPath {
 
     /// The role of a path that the system reports; `None` if a change of it does not matter.
     pub(crate) fn role_of(&self, reported: &Path) -> Option<PathRole> {
-        self.names.get(&comparable(reported.file_name()?)).copied()
+        let name = reported.file_name()?;
+        let is_in = |folder: &OsString| {
+            let parent = reported.parent().and_then(Path::file_name).map(comparable);
+            parent.as_ref() == Some(folder)
+        };
+        let in_folder = self.with_files.as_ref().filter(|folder| is_in(folder));
+        self.names.get(&comparable(name)).copied().max(in_folder.map(|_| PathRole::File))
     }
 }
 

@@ -1,13 +1,15 @@
 //! Signals to `run` and to its command, and the ends of both.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command};
+use std::process::Child;
 
 use rustix::process::{kill_process, Pid, Signal};
 
 use crate::fixtures::{busy, busy_document, Held};
 use crate::running::Running;
-use crate::support::{Folder, Outcome, PROGRAM};
+#[cfg(target_os = "linux")]
+use crate::support::PROGRAM;
+use crate::support::{Folder, Outcome};
 
 fn send(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
@@ -55,7 +57,7 @@ fn the_exit_code_for_a_command_that_a_signal_ends_is_128_and_that_signal() {
 #[test]
 fn a_signal_that_is_ignored_stays_ignored() {
     let folder = Folder::new();
-    let output = Command::new("sh")
+    let output = std::process::Command::new("sh")
         .args(["-c", "trap '' HUP; exec \"$0\" run r.json -- sh -c 'kill -HUP $$; echo alive'"])
         .arg(PROGRAM)
         .env_remove("ARGUS_REGISTRY_LOCKED")
@@ -81,12 +83,12 @@ fn signals_of_the_terminal_are_not_forwarded_and_all_others_are() {
          trap 'kill -KILL $!; echo terminated; exit 4' TERM\n\
          sleep 1000 & echo $PPID; while :; do wait; done\n",
     );
-    let mut command = Command::new("script");
+    let mut command = std::process::Command::new("script");
     // `exec`: a shell between them would die of Ctrl-C, and `script` would report how that ended.
     let run = format!("exec {PROGRAM} run r.json -- sh command");
     command.args(["-qec", &run, "/dev/null"]).current_dir(&folder.path);
     command.env_remove("ARGUS_REGISTRY_LOCKED").stderr(Stdio::null());
-    if Command::new("script").arg("--version").output().is_err() {
+    if std::process::Command::new("script").arg("--version").output().is_err() {
         return eprintln!("SKIPPED: there is no `script`, which makes a terminal");
     }
     let mut running = Running::start(command);

@@ -4,11 +4,13 @@
 mod document;
 mod examples;
 mod files;
+mod folder;
 mod layering;
 mod litter;
 mod lock;
 mod manifest;
 mod registry;
+mod store;
 mod support;
 #[cfg(feature = "watch")]
 mod watch;

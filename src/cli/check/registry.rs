@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use argus_registry::{
-    inspect_lock, stale_watchers, Guarantee, LockOptions, LockState, PruneOptions, PruneReason,
+    inspect_lock, open_store, Guarantee, LockOptions, LockState, PruneOptions, PruneReason, Warning,
 };
 
 use super::report::{CheckReport, Severity};
 use crate::exit::hint;
+use crate::lock_target::is_folder;
 use crate::output;
 use crate::registry_entries::{read, NonRecords, StaleEntry};
 
@@ -23,10 +24,20 @@ pub(super) fn check(path: &Path, ttl: Duration) -> CheckReport {
     };
     report.entries = registry.len();
     for warning in warnings {
-        let next = "an update creates it; if it should be there, check the path";
+        let next = match warning {
+            Warning::DamagedEntry { .. } => "repair the file, or move it away",
+            _ => "an update creates it; if it should be there, check the path",
+        };
         report.add(Severity::Warning, warning.code(), warning, next);
     }
-    let stale = stale_watchers(&registry, &PruneOptions { ttl, liveness: true, now: None });
+    let prune = PruneOptions { ttl, liveness: true, now: None };
+    let stale = match open_store(path).stale(&prune) {
+        Ok(stale) => stale,
+        Err(error) => {
+            report.add_error(error);
+            return report;
+        }
+    };
     for entry in stale {
         let (severity, code, prune): (_, _, &[_]) = match entry.reason() {
             PruneReason::Expired => (Severity::Expired, "EXPIRED", &["prune", "--registry"]),
@@ -58,8 +69,15 @@ fn check_lock(path: &Path, report: &mut CheckReport) {
         report.add(Severity::Warning, "STALE_LOCKFILE", message, next);
     }
     if status.guarantee == Guarantee::LockfileOnly {
-        let message =
-            "its file system has no kernel locks, so only the lockfile keeps other writers out";
+        let message = match is_folder(path) {
+            true => {
+                "its file system has no kernel locks, so the lives of its watchers are judged by pid and \
+                 age, and only the lockfile keeps other writers out"
+            }
+            false => {
+                "its file system has no kernel locks, so only the lockfile keeps other writers out"
+            }
+        };
         report.add(Severity::Warning, "LOCKFILE_ONLY", message, "keep it on a local disk");
     }
 }

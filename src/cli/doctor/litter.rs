@@ -67,6 +67,7 @@ fn describe(litter: &Litter) -> String {
         LitterKind::Guard => "guard",
         LitterKind::InTheWay => "unrelated file",
         LitterKind::KeptContent => "kept content",
+        LitterKind::Journal => "journal",
         LitterKind::ProbeFolder => "doctor's probe folder",
         _ => litter.kind.code(),
     };

@@ -4,7 +4,9 @@ use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use argus_registry::{canonicalize, shell_quoted, MAX_CONTENT_BYTES};
+use argus_registry::{
+    canonicalize, shell_quoted, write_obstacle, WriteObstacle, MAX_CONTENT_BYTES,
+};
 
 use super::report::DoctorCheck;
 use crate::exit::hint;
@@ -139,38 +141,21 @@ impl DoctorTarget {
 }
 
 /// A failed check if the file can't be replaced whatever its owner and mode are.
-#[cfg(target_os = "linux")]
 fn write_hindrance(file: &Path) -> Option<DoctorCheck> {
-    use rustix::fs::{statx, AtFlags, StatxAttributes, StatxFlags, CWD};
-    let attributes = |path: &Path| {
-        let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
-        found.map_or(StatxAttributes::empty(), |found| found.stx_attributes)
-    };
-    if attributes(file).contains(StatxAttributes::MOUNT_ROOT) {
-        let message = format!(
-            "{} is a mount point of its own, as a container's bind mount of a single file: it can't be \
-             replaced, so every update fails",
-            file.display()
-        );
-        return Some(DoctorCheck::fail("mount", message).next("mount its folder instead"));
-    }
-    let blocks = [
-        (StatxAttributes::IMMUTABLE, "immutable", "i"),
-        (StatxAttributes::APPEND, "append-only", "a"),
-    ];
-    [Some(file), file.parent()].into_iter().flatten().find_map(|path| {
-        let found = attributes(path);
-        let (_, name, flag) = blocks.iter().find(|(block, ..)| found.contains(*block))?;
-        let message = format!("{} is {name}, so every update fails", path.display());
-        let next = format!("run `chattr -{flag} {}`", shell_quoted(path));
-        Some(DoctorCheck::fail("access", message).next(next))
+    Some(match write_obstacle(file)? {
+        WriteObstacle::MountPoint => {
+            let message = format!(
+                "{} is a mount point of its own, as a container's bind mount of a single file: it can't be \
+                 replaced, so every update fails",
+                file.display()
+            );
+            DoctorCheck::fail("mount", message).next("mount its folder instead")
+        }
+        WriteObstacle::Attribute { what, command } => {
+            let message = format!("{what}, so every update fails");
+            DoctorCheck::fail("access", message).next(format!("run `{command}`"))
+        }
     })
-}
-
-/// Always `None`: only Linux has such files.
-#[cfg(not(target_os = "linux"))]
-fn write_hindrance(_file: &Path) -> Option<DoctorCheck> {
-    None
 }
 
 /// Whether a lock file lacks a right to write that the file has which it protects.

@@ -34,6 +34,52 @@ fn until(condition: impl Fn() -> bool) {
     }
 }
 
+/// The file at whose next grant the thread that waits for it panics.
+static PANIC_AT: Mutex<Option<FileId>> = Mutex::new(None);
+
+pub(super) fn panic_if_asked(id: FileId) {
+    let mut at = PANIC_AT.lock().unwrap_or_else(PoisonError::into_inner);
+    if *at == Some(id) {
+        *at = None;
+        drop(at);
+        panic!("asked to panic");
+    }
+}
+
+/// The key of the queue stayed, so that each later caller waited for the thread that had panicked.
+#[test]
+fn a_panic_of_the_waiting_thread_fails_one_caller_and_the_others_are_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("guard");
+    let (holder, id) = open(&path);
+    assert!(kernel_lock::attempt(&holder, LockMode::Exclusive).unwrap());
+    *PANIC_AT.lock().unwrap() = Some(id);
+    let outcomes = thread::scope(|scope| {
+        let started: Vec<_> = (0..3)
+            .map(|index| {
+                let path = &path;
+                let waiting_thread = scope.spawn(move || {
+                    let (file, id) = open(path);
+                    let minute = Some(Duration::from_secs(60));
+                    let wait = wait_of(minute, &CancelToken::new(), WaitPolicy::Block);
+                    match lock(file, id, LockMode::Exclusive, &wait) {
+                        Ok(Waited::InTurn(_)) => "locked".to_owned(),
+                        Ok(_) => "not locked".to_owned(),
+                        Err(error) => error.to_string(),
+                    }
+                });
+                until(|| waiting(id) == Some(index));
+                waiting_thread
+            })
+            .collect();
+        kernel_lock::unlock(&holder).unwrap();
+        started.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(outcomes, ["the waiting thread has panicked", "locked", "locked"]);
+    until(|| waiting(id).is_none());
+    assert!(matches!(wait(&path, None, &CancelToken::new()), Waited::AtOnce(_)));
+}
+
 #[test]
 fn waiters_get_the_lock_in_order_of_arrival() {
     let dir = tempfile::tempdir().unwrap();

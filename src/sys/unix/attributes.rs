@@ -1,72 +1,88 @@
-//! Access control lists and extended attributes of files on Linux.
+//! Extended attributes of files on Linux and macOS.
 
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
-use rustix::fs::{fgetxattr, flistxattr, fremovexattr, fsetxattr, statx, XattrFlags};
-use rustix::fs::{AtFlags, StatxAttributes, StatxFlags, CWD};
+use rustix::fs::{fgetxattr, flistxattr, fsetxattr, XattrFlags};
 use rustix::io::Errno;
 
-use super::super::acl;
-use super::super::types::WriteBlock;
+use super::access_list::copy_list;
 use super::unsupported::is_unsupported;
 
-const ACL: &str = "system.posix_acl_access";
-
-/// Attributes that are copied if the system permits it. Otherwise the new file has those that the
-/// system's policy gives to new files.
-const LABELS: [&str; 2] = ["security.selinux", "security.SMACK64"];
-
-/// A file's access control list, as the kernel encodes it; `None` if it has none beside its mode.
-pub(crate) fn acl_of(file: &File) -> Option<Vec<u8>> {
-    value(file, ACL).ok().filter(|acl| !acl.is_empty())
+/// What becomes of an attribute of a file that is replaced.
+#[derive(Debug, PartialEq, Eq)]
+enum Copying {
+    /// It is copied, and the replacement fails if that can't be done.
+    Required,
+    /// It is copied if the system permits it. Otherwise the new file has what the system's policy gives to
+    /// new files.
+    IfPermitted,
+    /// It belongs to the old content, as capabilities and checksums do.
+    Never,
 }
 
-/// Gives a file this access control list, which is that of `like`. Users and groups that `like` had
-/// and the file could not get keep their access by entries of their own.
-pub(crate) fn set_acl(file: &File, acl: &[u8], like: &Metadata) -> io::Result<()> {
-    let current = file.metadata()?;
-    let lost_owner = (current.uid() != like.uid()).then_some(like.uid());
-    let lost_group = (current.gid() != like.gid()).then_some(like.gid());
-    let kept = acl::keeping(acl, lost_owner, lost_group);
-    let acl = kept.as_deref().unwrap_or(acl);
-    Ok(fsetxattr(file, ACL, acl, XattrFlags::empty())?)
+impl Copying {
+    #[cfg(any(test, target_os = "linux"))]
+    fn on_linux(name: &str) -> Self {
+        match name {
+            "security.selinux" | "security.SMACK64" => Copying::IfPermitted,
+            _ if name.starts_with("user.") => Copying::Required,
+            _ => Copying::Never,
+        }
+    }
+
+    /// Users choose any name there; Apple's programs and its kernel begin theirs with `com.apple.`, and the
+    /// kernel keeps some of those, such as `com.apple.provenance`, to itself.
+    #[cfg(any(test, target_os = "macos"))]
+    fn on_macos(name: &str) -> Self {
+        match name {
+            "com.apple.ResourceFork" | "com.apple.decmpfs" => Copying::Never,
+            _ if name.starts_with("com.apple.") => Copying::IfPermitted,
+            _ => Copying::Required,
+        }
+    }
+
+    fn of(name: &str) -> Self {
+        #[cfg(target_os = "linux")]
+        return Copying::on_linux(name);
+        #[cfg(target_os = "macos")]
+        return Copying::on_macos(name);
+    }
 }
 
-/// Gives a new file the access control list, the extended attributes of users and the labels of the
-/// file that it replaces. Fails if a list or an attribute can't be set: the access rights would
-/// change, and no error would tell. Other attributes, such as capabilities and checksums of the content, belong
-/// to the old content.
+/// Gives a new file the extended attributes, the labels and the access control list of the file that it
+/// replaces. Fails if a list or an attribute of users can't be set: the access rights would
+/// change, and no error would tell.
 pub(crate) fn copy_attributes(old: &File, like: &Metadata, new: &File) -> io::Result<()> {
     let (old_names, new_names) = (names(old)?, names(new)?);
-    let has =
-        |names: &[u8], name: &str| names.split(|byte| *byte == 0).any(|at| at == name.as_bytes());
-    if has(&old_names, ACL) {
-        set_acl(new, &value(old, ACL)?, like)?;
-    } else if has(&new_names, ACL) {
-        // The folder's default list.
-        fremovexattr(new, ACL)?;
-    }
-    for name in old_names.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok())
-    {
-        let is_label = LABELS.contains(&name);
-        if !is_label && !name.starts_with("user.") {
+    for name in each_name(&old_names).filter_map(|name| std::str::from_utf8(name).ok()) {
+        let copying = Copying::of(name);
+        if copying == Copying::Never {
             continue;
         }
         let copied = value(old, name).and_then(|wanted| {
-            if has(&new_names, name) && value(new, name).is_ok_and(|has| has == wanted) {
+            if has_attribute(&new_names, name) && value(new, name).is_ok_and(|has| has == wanted) {
                 return Ok(());
             }
             Ok(fsetxattr(new, name, &wanted, XattrFlags::empty())?)
         });
-        if !is_label {
+        if copying == Copying::Required {
             copied?;
         }
     }
-    Ok(())
+    // Last: a list may deny this process what the calls above need.
+    copy_list((old, &old_names), like, (new, &new_names))
+}
+
+/// The names in a list in which a zero byte ends each.
+fn each_name(names: &[u8]) -> impl Iterator<Item = &[u8]> {
+    names.split(|byte| *byte == 0).filter(|name| !name.is_empty())
+}
+
+/// Whether a list of names has this one.
+pub(super) fn has_attribute(names: &[u8], name: &str) -> bool {
+    each_name(names).any(|each| each == name.as_bytes())
 }
 
 /// The names of a file's attributes, each with a zero byte after it. Empty where the file system has
@@ -83,7 +99,7 @@ fn names(file: &File) -> io::Result<Vec<u8>> {
     }
 }
 
-fn value(file: &File, name: &str) -> io::Result<Vec<u8>> {
+pub(super) fn value(file: &File, name: &str) -> io::Result<Vec<u8>> {
     filled(|buffer| fgetxattr(file.as_fd(), name, buffer))
 }
 
@@ -102,22 +118,22 @@ fn filled(call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> io::Result<V
     }
 }
 
-/// Whether a path is the root of a mount, such as that of a single file.
-pub(crate) fn is_mount_point(path: &Path) -> bool {
-    attributes(path).contains(StatxAttributes::MOUNT_ROOT)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The attribute of a file or folder that keeps every user from changing it, if it has one.
-pub(crate) fn write_block_of(path: &Path) -> Option<WriteBlock> {
-    let attributes = attributes(path);
-    if attributes.contains(StatxAttributes::IMMUTABLE) {
-        return Some(WriteBlock::Immutable);
+    #[test]
+    fn attributes_of_users_have_to_be_copied_and_those_of_the_system_may_be() {
+        for (name, linux, macos) in [
+            ("user.note", Copying::Required, Copying::Required),
+            ("note", Copying::Never, Copying::Required),
+            ("security.selinux", Copying::IfPermitted, Copying::Required),
+            ("security.capability", Copying::Never, Copying::Required),
+            ("com.apple.quarantine", Copying::Never, Copying::IfPermitted),
+            ("com.apple.ResourceFork", Copying::Never, Copying::Never),
+        ] {
+            assert_eq!(Copying::on_linux(name), linux, "{name}");
+            assert_eq!(Copying::on_macos(name), macos, "{name}");
+        }
     }
-    attributes.contains(StatxAttributes::APPEND).then_some(WriteBlock::AppendOnly)
-}
-
-/// Empty if the system does not tell.
-fn attributes(path: &Path) -> StatxAttributes {
-    let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
-    found.map_or(StatxAttributes::empty(), |found| found.stx_attributes)
 }

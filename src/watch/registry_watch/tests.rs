@@ -29,7 +29,7 @@ fn only_a_change_of_the_file_causes_a_read() {
     let mut witness = RecommendedWatcher::new(note, Config::default()).unwrap();
     witness.watch(&real, RecursiveMode::NonRecursive).unwrap();
     put(&path, "1");
-    let watch = watch_registry(&path).unwrap();
+    let watch = watch_file(&path).unwrap();
     let token = watch.cancel_token();
     let (sender, states) = mpsc::channel();
     let watching = thread::spawn(move || watch.for_each(|state| sender.send(state).unwrap()));
@@ -58,7 +58,7 @@ fn a_file_that_a_link_no_longer_points_at_causes_no_event() {
     let real = fs::canonicalize(dir.path()).unwrap();
     let path = real.join("link.json");
     let targets = ["one", "two"].map(|name| real.join(name).join("registry.json"));
-    let mut watch = watch_registry(&path).unwrap();
+    let mut watch = watch_file(&path).unwrap();
     for target in &targets {
         fs::create_dir(target.parent().unwrap()).unwrap();
         put(target, &target.to_string_lossy());

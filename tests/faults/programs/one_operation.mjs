@@ -1,5 +1,5 @@
 // One operation of the package, for tests that kill it or fail its calls: `one_operation.mjs NAME PATH`.
-// tests/fixtures/one_operation.rs is its counterpart in Rust, and says how it is spoken to.
+// tests/fixtures/one_operation.rs is its counterpart for Rust, and says how a test speaks to it.
 
 import { readSync, writeSync } from 'node:fs'
 import * as argus from '../../../index.js'
@@ -105,6 +105,5 @@ say('ready')
 readLine()
 await report(operations[name])
 const order = readLine()
-if (order === 'again registry\n')
-	await report(() => argus.updateRegistry(path, enter('again'), fast))
+if (order === 'again registry\n') await report(() => argus.updateRegistry(path, enter('again'), fast))
 if (order === 'again document\n') await report(() => document.update(countUp, options))

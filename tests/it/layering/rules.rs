@@ -6,10 +6,11 @@ use super::source::{ModulePath, Source, WrittenPath};
 
 pub(super) const ORDER: &str =
     "util <- sys <- error, warning, holder (the vocabulary) <- files <- \
-    lock <- registry, document, litter <- watch <- node, cli; content uses the vocabulary only";
+    lock <- registry <- folder <- document, litter <- watch <- store <- node, cli; content uses the \
+    vocabulary only; document uses neither registry nor folder";
 
 /// For each layer, the layers that it may use besides itself.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("util", &[]),
     ("sys", &["util"]),
     ("vocabulary", &["util", "sys"]),
@@ -17,8 +18,9 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("files", &["util", "sys", "vocabulary"]),
     ("lock", &["util", "sys", "vocabulary", "files"]),
     ("registry", &["util", "sys", "vocabulary", "files", "lock", "content"]),
+    ("folder", &["util", "sys", "vocabulary", "files", "lock", "content", "registry"]),
     ("document", &["util", "sys", "vocabulary", "files", "lock"]),
-    ("litter", &["util", "sys", "vocabulary", "files", "lock", "content"]),
+    ("litter", &["util", "sys", "vocabulary", "files", "lock", "content", "folder"]),
     (
         "watch",
         &[
@@ -29,8 +31,24 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "lock",
             "content",
             "registry",
+            "folder",
             "document",
             "litter",
+        ],
+    ),
+    (
+        "store",
+        &[
+            "util",
+            "sys",
+            "vocabulary",
+            "files",
+            "lock",
+            "content",
+            "registry",
+            "folder",
+            "litter",
+            "watch",
         ],
     ),
     (
@@ -43,9 +61,11 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "lock",
             "content",
             "registry",
+            "folder",
             "document",
             "litter",
             "watch",
+            "store",
         ],
     ),
 ];

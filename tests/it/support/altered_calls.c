@@ -272,3 +272,59 @@ int rename(const char *p1, const char *p2) {
     return result;
 }
 #endif
+#ifdef KILLED_AT_CALL
+/* A crash just before the call, of those that change files, whose number the variable KILLED_AT_CALL
+   says. Calls that make names durable count, too. */
+static void count_call(void) {
+    static int calls = 0;
+    const char *number = getenv("KILLED_AT_CALL");
+    if (number && __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST) == atoi(number)) {
+        kill(getpid(), SIGKILL);
+        pause();
+    }
+}
+int rename(const char *p1, const char *p2) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    count_call();
+    return real(p1, p2);
+}
+int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {
+    int (*real)(int, const char *, int, const char *, int) = dlsym(RTLD_NEXT, "linkat");
+    count_call();
+    return real(d1, p1, d2, p2, flags);
+}
+int unlink(const char *path) {
+    int (*real)(const char *) = dlsym(RTLD_NEXT, "unlink");
+    count_call();
+    return real(path);
+}
+int mkdir(const char *path, mode_t mode) {
+    int (*real)(const char *, mode_t) = dlsym(RTLD_NEXT, "mkdir");
+    count_call();
+    return real(path, mode);
+}
+int fsync(int fd) {
+    int (*real)(int) = dlsym(RTLD_NEXT, "fsync");
+    count_call();
+    return real(fd);
+}
+int flock(int fd, int operation) {
+    int (*real)(int, int) = dlsym(RTLD_NEXT, "flock");
+    count_call();
+    return real(fd, operation);
+}
+int fchmod(int fd, mode_t mode) {
+    int (*real)(int, mode_t) = dlsym(RTLD_NEXT, "fchmod");
+    count_call();
+    return real(fd, mode);
+}
+int open64(const char *path, int flags, ...) {
+    int (*real)(const char *, int, ...) = dlsym(RTLD_NEXT, "open64");
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = va_arg(arguments, mode_t);
+    va_end(arguments);
+    if (flags & O_CREAT) count_call();
+    return real(path, flags, mode);
+}
+#endif

@@ -128,15 +128,16 @@ fn cancelling_ends_a_wait_and_the_iteration() {
 #[test]
 fn a_path_that_can_not_be_watched_is_an_error_and_ends_the_iteration() {
     let (dir, _) = registry_path();
-    for bad in [Path::new(""), Path::new("/"), &dir.path().join("x/"), &dir.path().join("..")] {
+    for bad in [Path::new(""), Path::new("/")] {
         assert_eq!(watch_registry(bad).unwrap_err().code(), "INVALID_VALUE", "{}", bad.display());
     }
     let file = dir.path().join("file");
     replace(&file, "");
-    // Windows denies access to the first, and has no file where the second should be.
-    let bad: &[&Path] = if cfg!(unix) { &[dir.path(), &file.join("registry.json")] } else { &[] };
-    for bad in bad {
-        let mut watch = watch_registry(bad).unwrap();
+    assert_eq!(watch_registry(file.join("")).unwrap_err().code(), "IO");
+    // Windows has no file where this one should be.
+    if cfg!(unix) {
+        let bad = file.join("registry.json");
+        let mut watch = watch_registry(&bad).unwrap();
         assert_eq!(watch.next().unwrap().unwrap_err().code(), "IO", "{}", bad.display());
         assert!(watch.next().is_none());
     }

@@ -35,7 +35,7 @@ pub(crate) enum Action {
     Kill,
     /// The call is not made, and fails with this error.
     Fail(Errno),
-    /// The call is made, and then reported as failed with this error.
+    /// The call is made, and then reports this error although it took effect.
     FailAfter(Errno),
     /// The call gets this number of bytes to read or write.
     Shorten(u64),

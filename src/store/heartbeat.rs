@@ -1,15 +1,14 @@
 //! A watcher's heartbeat: a separate thread renews the watcher's entry until it is stopped.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::content::record::{WatcherClaim, WatcherRecord};
 use crate::error::{Error, Result};
-use crate::registry::entries::{heartbeat_watcher, remove_watcher};
 use crate::registry::update::UpdateOptions;
+use crate::store::registry_store::RegistryStore;
 use crate::sys;
 use crate::util::cancel::CancelToken;
 use crate::warning::to_standard_error;
@@ -65,62 +64,63 @@ impl fmt::Debug for OnError {
 #[derive(Debug)]
 #[must_use = "the heartbeat stops as soon as this value is dropped"]
 pub struct Heartbeat {
-    path: PathBuf,
+    store: Arc<dyn RegistryStore>,
     update: UpdateOptions,
     stopped: CancelToken,
     /// Returns the watcher's claim, unless a function of the caller panicked.
     thread: Option<JoinHandle<WatcherClaim>>,
 }
 
-/// Renews a watcher's entry until the heartbeat is stopped. The first beat comes after one interval,
-/// since the entry is fresh when it is announced. Before each beat, the heartbeat calls `get_watcher`
-/// for the record.
+/// Renews a watcher's entry in a store until the heartbeat is stopped. The first beat comes after one
+/// interval, since the entry is fresh when it is announced. Before each beat, the heartbeat calls
+/// `get_watcher` for the record.
 ///
 /// A beat never restores an entry that was removed, and never takes over one that now belongs to
 /// another watcher. Such a beat fails with [`Error::EntryLost`], and [`HeartbeatOptions::on_error`] may
 /// announce the watcher again. A panic of `get_watcher` or `on_error` ends the heartbeat.
 ///
+/// [`start_registry_heartbeat`](crate::start_registry_heartbeat) does this with a path.
+///
 /// # Errors
 ///
 /// [`Error::InvalidValue`] for an interval of zero; [`Error::Io`] if the system refuses a thread.
-pub fn start_registry_heartbeat(
-    path: impl AsRef<Path>,
+pub fn start_heartbeat(
+    store: Arc<dyn RegistryStore>,
     mut get_watcher: impl FnMut() -> WatcherRecord + Send + 'static,
     options: HeartbeatOptions,
 ) -> Result<Heartbeat> {
-    let path = path.as_ref().to_path_buf();
     if options.interval.is_zero() {
         let reason = "a heartbeat's interval must not be zero".to_owned();
-        return Err(Error::InvalidValue { path, reason });
+        return Err(Error::InvalidValue { path: store.path().to_path_buf(), reason });
     }
     let interval = options.interval.min(MAX_INTERVAL);
     let stopped = CancelToken::new();
-    let (file, update, token) = (path.clone(), options.update.clone(), stopped.clone());
+    let (renewed, update, token) = (store.clone(), options.update.clone(), stopped.clone());
     let run = move || loop {
         token.sleep_until(Instant::now() + pause(interval));
         if token.is_cancelled() {
             return get_watcher().claim();
         }
-        if let Err(error) = beat(&file, get_watcher(), &options.update) {
+        if let Err(error) = beat(&*renewed, get_watcher(), &options.update) {
             (options.on_error.0)(&error);
         }
     };
     let thread = thread::Builder::new()
         .name("argus-heartbeat".into())
         .spawn(run)
-        .map_err(|error| Error::from_io(&path, "start the heartbeat of", error))?;
-    Ok(Heartbeat { path, update, stopped, thread: Some(thread) })
+        .map_err(|error| Error::from_io(store.path(), "start the heartbeat of", error))?;
+    Ok(Heartbeat { store, update, stopped, thread: Some(thread) })
 }
 
 fn pause(interval: Duration) -> Duration {
     interval.mul_f64(1.0 - MAX_JITTER * sys::random_fraction())
 }
 
-fn beat(path: &Path, watcher: WatcherRecord, update: &UpdateOptions) -> Result<()> {
+fn beat(store: &dyn RegistryStore, watcher: WatcherRecord, update: &UpdateOptions) -> Result<()> {
     let id = watcher.id.clone();
-    match heartbeat_watcher(path, watcher, update)? {
+    match store.heartbeat(watcher.into(), update)? {
         true => Ok(()),
-        false => Err(Error::EntryLost { path: path.to_path_buf(), id }),
+        false => Err(Error::EntryLost { path: store.path().to_path_buf(), id }),
     }
 }
 
@@ -136,10 +136,10 @@ impl Heartbeat {
     ///
     /// # Errors
     ///
-    /// Those of [`remove_watcher`].
+    /// Those of [`remove_watcher`](crate::remove_watcher).
     pub fn stop_and_remove(mut self) -> Result<bool> {
         match self.end() {
-            Some(claim) => remove_watcher(&self.path, claim, &self.update),
+            Some(claim) => self.store.remove(claim.into(), &self.update),
             None => Ok(false),
         }
     }

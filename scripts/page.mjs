@@ -1,10 +1,9 @@
-// Puts the tables that the release commands print into docs/platforms.md.
+// Puts the tables that commands print into docs/platforms.md.
 
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { root } from './paths.mjs'
+import { fileURLToPath } from 'node:url'
 
-const page = join(root, 'docs', 'platforms.md')
+const page = fileURLToPath(new URL('../docs/platforms.md', import.meta.url))
 
 /** Replaces the table of a command on the page. */
 export const writeTable = (command, table) => {

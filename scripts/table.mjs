@@ -1,4 +1,4 @@
-// Tables of the release commands, as Markdown: what a command prints can be put into a page.
+// Tables of commands, as Markdown: what a command prints can be put into a page.
 
 /** A table as Markdown, with its columns padded. */
 export const markdownTable = (head, rows) => {

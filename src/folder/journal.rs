@@ -1,0 +1,198 @@
+//! The journal of an update that changes several entries: what the next holder of the folder's lock
+//! finishes, or undoes, if the process dies in the middle.
+//!
+//! | phase | what has been done | the next holder |
+//! |---|---|---|
+//! | none | the new entries' files are written, under names of temp files | nothing; they are litter |
+//! | `prepare` | added entries are getting their names, which must be free | undoes: takes those names away |
+//! | `commit` | all added entries have their names. Files are being replaced, and removed entries renamed | finishes |
+//! | `clean` | all entries are as they have to be | removes the second and the former names |
+//!
+//! Each step can be done again. A name that was taken away is not mistaken for a later entry of that name:
+//! an added entry is known by its temp file, which is the same file under a second name, and a removed one
+//! has got another name, under which it stays until every removal is done.
+
+use std::fs;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::folder::layout::FolderPaths;
+use crate::folder::publish::sync_entries;
+use crate::sys;
+
+/// The version of the journal that this crate writes and reads.
+const VERSION: u32 = 1;
+
+/// How far an update has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Phase {
+    Prepare,
+    Commit,
+    Clean,
+}
+
+/// A file under the name of a temp file, and the name of the entry that it is to be or was.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Step {
+    pub(crate) temp: String,
+    pub(crate) entry: String,
+}
+
+/// What an update does with the files of the entries.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Journal {
+    argus_registry_update: u32,
+    pub(crate) phase: Phase,
+    pub(crate) added: Vec<Step>,
+    pub(crate) replaced: Vec<Step>,
+    /// Here `temp` is the name that the removed entry gets.
+    pub(crate) removed: Vec<Step>,
+}
+
+/// How the journal is written.
+pub(crate) struct JournalFile<'a> {
+    pub(crate) paths: &'a FolderPaths,
+    /// Of the lock under which it is written.
+    pub(crate) nonce: &'a str,
+    pub(crate) durable: bool,
+}
+
+impl Journal {
+    pub(crate) fn new(added: Vec<Step>, replaced: Vec<Step>, removed: Vec<Step>) -> Self {
+        let argus_registry_update = VERSION;
+        Journal { argus_registry_update, phase: Phase::Prepare, added, replaced, removed }
+    }
+
+    /// Makes this the folder's journal, in this phase.
+    pub(crate) fn enter(&mut self, phase: Phase, file: &JournalFile<'_>) -> Result<()> {
+        self.phase = phase;
+        let fail = |error| file.paths.error("write the journal of an update of", error);
+        let text = serde_json::to_vec(self).expect("a journal serialises");
+        let temp = file.paths.lock.temp(file.nonce);
+        let written = || -> io::Result<()> {
+            sys::remove_if_there(&temp)?;
+            let new = sys::create_new(&temp, 0o644)?;
+            sys::give_to_owner_of(&fs::metadata(&file.paths.root)?, &new);
+            sys::write_start(&new, &text)?;
+            if file.durable {
+                sys::sync_opened(&new)?;
+            }
+            sys::rename(&temp, &file.paths.journal)?;
+            if file.durable {
+                sys::sync_folder(&file.paths.root)?;
+            }
+            Ok(())
+        };
+        written().map_err(|error| {
+            let _ = sys::remove_if_there(&temp);
+            fail(error)
+        })
+    }
+
+    /// Takes away the names that added entries have got, and all temp files.
+    pub(crate) fn undo(&self, paths: &FolderPaths) -> Result<()> {
+        let fail = |error| paths.error("undo an update of", error);
+        for step in &self.added {
+            let (temp, entry) = (paths.entries.join(&step.temp), paths.entry(&step.entry));
+            let id = sys::id_at(&temp).map_err(fail)?;
+            if id.is_some() && sys::id_at(&entry).map_err(fail)? == id {
+                sys::remove_if_there(&entry).map_err(fail)?;
+            }
+        }
+        self.remove_temps(paths, self.added.iter().chain(&self.replaced))?;
+        remove(paths)
+    }
+
+    /// Replaces and renames what the update replaces and removes.
+    pub(crate) fn apply(&self, paths: &FolderPaths) -> Result<()> {
+        let fail = |error| {
+            paths.error("finish an update (which the next call under its lock does) of", error)
+        };
+        for step in &self.replaced {
+            rename_if_there(paths, &step.temp, &step.entry).map_err(fail)?;
+        }
+        for step in &self.removed {
+            // If it has been renamed, the name may be that of another entry by now.
+            if sys::id_at(&paths.entries.join(&step.temp)).map_err(fail)?.is_none() {
+                rename_if_there(paths, &step.entry, &step.temp).map_err(fail)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the second names of added entries, the entries that were removed, and the journal.
+    pub(crate) fn clean(&self, paths: &FolderPaths, durable: bool) -> Result<()> {
+        self.remove_temps(paths, self.added.iter().chain(&self.removed))?;
+        if durable {
+            sync_entries(paths)?;
+        }
+        remove(paths)
+    }
+
+    fn remove_temps<'a>(
+        &self,
+        paths: &FolderPaths,
+        steps: impl Iterator<Item = &'a Step>,
+    ) -> Result<()> {
+        for step in steps {
+            sys::remove_if_there(&paths.entries.join(&step.temp))
+                .map_err(|error| paths.error("remove a temp file of", error))?;
+        }
+        Ok(())
+    }
+}
+
+fn rename_if_there(paths: &FolderPaths, from: &str, to: &str) -> io::Result<()> {
+    match sys::rename(&paths.entries.join(from), &paths.entries.join(to)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        renamed => renamed,
+    }
+}
+
+/// Removes the journal. Its removal need not survive a power failure: what it says can be done again.
+fn remove(paths: &FolderPaths) -> Result<()> {
+    let removed = sys::remove_if_there(&paths.journal);
+    removed.map_err(|error| paths.error("remove the journal of an update of", error))
+}
+
+/// Finishes or undoes the update of a process that died under the folder's lock, which the caller holds.
+pub(crate) fn recover(paths: &FolderPaths) -> Result<()> {
+    let fail = |error| paths.error("read the journal of an update of", error);
+    let bytes = match fs::read(&paths.journal) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(fail)?,
+    };
+    let Ok(mut journal) = serde_json::from_slice::<Journal>(&bytes) else {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Version {
+            argus_registry_update: u32,
+        }
+        if let Ok(Version { argus_registry_update: found }) = serde_json::from_slice(&bytes) {
+            let (path, found) = (paths.given.clone(), found.to_string());
+            return Err(Error::UnsupportedVersion { path, found, expected: VERSION });
+        }
+        // A power failure after an update that was not durable. What it said can't be known.
+        return sys::rename(&paths.journal, &paths.damaged_journal()).map_err(fail);
+    };
+    if journal.argus_registry_update != VERSION {
+        let (path, found) = (paths.given.clone(), journal.argus_registry_update.to_string());
+        return Err(Error::UnsupportedVersion { path, found, expected: VERSION });
+    }
+    match journal.phase {
+        Phase::Prepare => journal.undo(paths),
+        Phase::Commit => {
+            journal.apply(paths)?;
+            // Otherwise a crash in the middle of cleaning would remove a later entry in place of one
+            // that is gone.
+            let nonce = crate::files::paths::nonce();
+            journal.enter(Phase::Clean, &JournalFile { paths, nonce: &nonce, durable: true })?;
+            journal.clean(paths, true)
+        }
+        Phase::Clean => journal.clean(paths, true),
+    }
+}

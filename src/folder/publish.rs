@@ -1,0 +1,234 @@
+//! Publishing an entry: its file is written and locked under another name, and then gets its own, which
+//! must be free, or replaces the file that has it. So an entry appears complete or not at all, and with its
+//! claim's lock from its first moment.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::error::Result;
+use crate::files::new_file;
+use crate::folder::held::ClaimLockFile;
+use crate::folder::layout::FolderPaths;
+use crate::lock::kernel_lock;
+use crate::sys;
+
+/// How often a temp file is written again that another process has taken for litter: it was found before
+/// it was locked.
+const MAX_SWEPT: u32 = 100;
+
+/// An entry that is to be published.
+pub(crate) struct NewEntry<'a> {
+    pub(crate) paths: &'a FolderPaths,
+    /// Of its file.
+    pub(crate) name: &'a str,
+    pub(crate) text: &'a str,
+    /// When the watcher renewed the entry, in milliseconds since 1970: the date that its file gets.
+    pub(crate) date: Option<u64>,
+    pub(crate) owner: Owner,
+    pub(crate) durable: bool,
+}
+
+/// Whether the process that publishes an entry holds the lock of a claim on it.
+#[derive(Debug, Clone)]
+pub(crate) enum Owner {
+    /// No process does: the entry is of another process than this one, or was added by an update.
+    None,
+    /// This process takes the lock.
+    ThisProcess,
+    /// This process has the lock already, on this file beside the entry.
+    Holds(Arc<ClaimLockFile>),
+}
+
+/// The files of a published entry.
+pub(crate) struct PublishedFiles {
+    /// `None` if this process holds no claim on it.
+    pub(crate) file: Option<File>,
+    pub(crate) lock: Option<Arc<ClaimLockFile>>,
+}
+
+/// What became of publishing under a name that has to be free.
+pub(crate) enum Published {
+    Yes(PublishedFiles),
+    /// Another entry has the name.
+    NameTaken,
+    /// The file system has no second names: the caller needs the folder's guard.
+    NeedsGuard,
+}
+
+impl NewEntry<'_> {
+    /// Publishes the entry under its name if no other entry has it. `under_guard` says that the caller
+    /// holds the folder's guard.
+    pub(crate) fn publish(&self, under_guard: bool) -> Result<Published> {
+        let fail = |error| self.paths.error("enter a watcher in", error);
+        for _ in 0..MAX_SWEPT {
+            let Some(written) = self.write().map_err(fail)? else {
+                return Ok(Published::NameTaken);
+            };
+            let target = self.paths.entry(self.name);
+            match sys::hard_link(&written.path, &target) {
+                Ok(()) => {
+                    // A further name would keep the entry's removal from being noticed.
+                    if let Err(error) = sys::remove_if_there(&written.path) {
+                        let _ = sys::remove_if_there(&target);
+                        return Err(fail(error));
+                    }
+                    return self.finish(written).map(Published::Yes);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    return Ok(Published::NameTaken)
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if sys::links_unsupported(&error) => {
+                    if !under_guard {
+                        return Ok(Published::NeedsGuard);
+                    }
+                    if sys::id_at(&target).map_err(fail)?.is_some() {
+                        return Ok(Published::NameTaken);
+                    }
+                    sys::rename(&written.path, &target).map_err(fail)?;
+                    return self.finish(written).map(Published::Yes);
+                }
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        Err(fail(io::Error::other("other programs delete its temp files all the time")))
+    }
+
+    /// Publishes the entry under its name, and replaces the entry that has it. The caller holds the
+    /// folder's guard.
+    pub(crate) fn replace(&self) -> Result<PublishedFiles> {
+        let fail = |error| self.paths.error("replace an entry of", error);
+        for _ in 0..MAX_SWEPT {
+            let Some(written) = self.write().map_err(fail)? else {
+                // Another process holds the lock file of the entry that is replaced.
+                let lock = self.paths.claim_lock(self.name);
+                sys::remove_name(&lock, &self.paths.new_temp()).map_err(fail)?;
+                continue;
+            };
+            match sys::rename(&written.path, &self.paths.entry(self.name)) {
+                Ok(()) => return self.finish(written),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        Err(fail(io::Error::other("other programs delete its temp files all the time")))
+    }
+
+    fn finish(&self, mut written: WrittenEntry) -> Result<PublishedFiles> {
+        written.is_published = true;
+        if self.durable {
+            sync_entries(self.paths)?;
+        }
+        Ok(PublishedFiles { file: written.file.take(), lock: written.lock.take() })
+    }
+
+    /// Writes and locks the file; `None` if another process holds the lock of the claim.
+    pub(crate) fn write(&self) -> io::Result<Option<WrittenEntry>> {
+        for _ in 0..MAX_SWEPT {
+            let path = self.paths.new_temp();
+            let file = match new_file::create(&path, None) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    new_file::create_folder(&self.paths.entries)?;
+                    new_file::create(&path, None)
+                }
+                created => created,
+            }?;
+            let mut written =
+                WrittenEntry { path, file: Some(file), lock: None, is_published: false };
+            let file = written.file.as_mut().expect("it was set");
+            let is_claim = !matches!(self.owner, Owner::None);
+            if is_claim && sys::LOCKED_FILE_IS_READABLE && !lock_new(file)? {
+                // Another process judges whether it is litter, and may be about to delete it.
+                continue;
+            }
+            if is_claim && !sys::LOCKED_FILE_IS_READABLE {
+                written.lock = match &self.owner {
+                    Owner::Holds(lock) => Some(lock.clone()),
+                    _ => match lock_beside(&self.paths.claim_lock(self.name))? {
+                        Some(lock) => Some(Arc::new(ClaimLockFile(lock))),
+                        None => return Ok(None),
+                    },
+                };
+            }
+            file.write_all(self.text.as_bytes())?;
+            if is_claim {
+                sys::mark(file)?;
+            }
+            if let Some(date) = self.date {
+                sys::set_modified(file, SystemTime::UNIX_EPOCH + Duration::from_millis(date))?;
+            }
+            if self.durable {
+                sys::sync_opened(file)?;
+            }
+            if !is_claim {
+                // An update may write more entries than a process may have open files.
+                written.file = None;
+            }
+            return Ok(Some(written));
+        }
+        Err(io::Error::other("other programs lock its temp files all the time"))
+    }
+}
+
+/// Makes the names of the entries durable.
+pub(crate) fn sync_entries(paths: &FolderPaths) -> Result<()> {
+    let synced = sys::sync_folder(&paths.entries);
+    synced.map_err(|error| paths.error("make durable (though it has changed)", error))
+}
+
+/// Locks a file that this process has just created. Where there are no kernel locks, it goes on without.
+fn lock_new(file: &File) -> io::Result<bool> {
+    match kernel_lock::attempt(file, kernel_lock::LockMode::Exclusive) {
+        Err(error) if sys::locks_unsupported(&error) => Ok(true),
+        attempted => attempted,
+    }
+}
+
+/// Locks the file that carries the lock of a claim; `None` if another process holds it.
+fn lock_beside(path: &Path) -> io::Result<Option<File>> {
+    for _ in 0..MAX_SWEPT {
+        let opened = match sys::open_existing(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => sys::create_new(path, 0o666),
+            opened => opened,
+        };
+        let file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            opened => opened?,
+        };
+        if !lock_new(&file)? {
+            return Ok(None);
+        }
+        if kernel_lock::is_at(&file, path)? {
+            return Ok(Some(file));
+        }
+    }
+    Err(io::Error::other("other programs create and delete it all the time"))
+}
+
+/// The file of an entry that has no name of an entry yet. It is deleted when this is dropped unless the
+/// entry was published.
+pub(crate) struct WrittenEntry {
+    pub(crate) path: PathBuf,
+    file: Option<File>,
+    lock: Option<Arc<ClaimLockFile>>,
+    is_published: bool,
+}
+
+impl WrittenEntry {
+    /// The open files, for a caller that gives the entry its name itself.
+    pub(crate) fn into_files(mut self) -> PublishedFiles {
+        self.is_published = true;
+        PublishedFiles { file: self.file.take(), lock: self.lock.take() }
+    }
+}
+
+impl Drop for WrittenEntry {
+    fn drop(&mut self) {
+        if !self.is_published {
+            let _ = sys::remove_if_there(&self.path);
+        }
+    }
+}

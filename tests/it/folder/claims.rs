@@ -1,0 +1,204 @@
+//! Which process holds a claim, and what others may do with its entry.
+
+use std::env;
+use std::io::Read;
+use std::process::Command;
+
+use argus_registry::{
+    announce_watcher, claim_watcher, heartbeat_watcher, prune_stale_watchers, read_registry,
+    remove_watcher, update_registry, ClaimOptions, Error, FolderStore, PruneOptions, RegistryStore,
+};
+
+use crate::support::processes::{again, example, this_test, Holder, PART};
+use crate::support::registries::{ids, patient, watcher};
+
+/// A process that claims `app` in a folder, and lives until its standard input ends.
+fn claimant(path: &std::path::Path) -> Holder {
+    let mut command = example("claim");
+    command.arg(path).arg("app");
+    let mut holder = Holder::start(command, "ready");
+    std::io::Write::write_all(holder.child.stdin.as_mut().unwrap(), b"\n").unwrap();
+    let mut said = [0; 4];
+    holder.child.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    assert_eq!(&said, b"app\n");
+    holder
+}
+
+fn prune_dead(path: &std::path::Path) -> usize {
+    let prune = PruneOptions { liveness: true, ..PruneOptions::default() };
+    prune_stale_watchers(path, &prune, &patient()).unwrap().len()
+}
+
+fn is_alive(path: &std::path::Path) -> Option<bool> {
+    let record = read_registry(path).unwrap().0.watcher("app").unwrap();
+    FolderStore::new(path).is_alive("app", &record)
+}
+
+#[test]
+fn a_killed_process_is_known_to_be_dead_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    let mut holder = claimant(&path);
+    assert_eq!(is_alive(&path), Some(true));
+    let next = || claim_watcher(&path, watcher("app"), &ClaimOptions::default(), &patient());
+    assert_eq!(next().unwrap().id, "app-2");
+    holder.child.kill().unwrap();
+    holder.child.wait().unwrap();
+    assert_eq!(is_alive(&path), Some(false));
+    let own = next().unwrap();
+    assert_eq!((own.id.as_str(), own.pid), ("app", std::process::id()));
+    let mut holder = claimant(&dir.path().join("other/"));
+    assert_eq!(prune_dead(&dir.path().join("other/")), 0);
+    holder.child.kill().unwrap();
+    holder.child.wait().unwrap();
+    assert_eq!(prune_dead(&dir.path().join("other/")), 1);
+}
+
+/// Its pid, which is reused for another process, tells nothing.
+#[test]
+fn a_dead_process_is_known_by_its_lock_and_not_by_its_pid() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    let mut holder = claimant(&path);
+    let file = path.join("watchers/app.json");
+    holder.child.kill().unwrap();
+    holder.child.wait().unwrap();
+    // As if this process had got the pid, and were in another container.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let pid = format!("\"pid\": {}", holder.child.id());
+    let text = text.replace(&pid, &format!("\"pid\": {}", std::process::id()));
+    crate::support::files::put(&file, &text);
+    assert_eq!(is_alive(&path), Some(false));
+    assert_eq!(prune_dead(&path), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_frozen_process_lives() {
+    use rustix::process::{kill_process, Pid, Signal};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    let holder = claimant(&path);
+    let pid = Pid::from_raw(holder.child.id() as i32).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    assert_eq!(is_alive(&path), Some(true));
+    assert_eq!(prune_dead(&path), 0);
+    let next = claim_watcher(&path, watcher("app"), &ClaimOptions::default(), &patient()).unwrap();
+    assert_eq!(next.id, "app-2");
+    kill_process(pid, Signal::CONT).unwrap();
+    holder.end();
+}
+
+/// A child process has a copy of its parent's open files until it runs its own program.
+#[test]
+fn a_child_that_outlives_its_parent_does_not_keep_the_claim() {
+    if let Ok(path) = env::var(PART) {
+        claim_watcher(&path, watcher("app"), &ClaimOptions::default(), &patient()).unwrap();
+        // It has the parent's standard input, which ends with the test.
+        #[expect(
+            clippy::zombie_processes,
+            reason = "the parent is killed, and the test ends the child"
+        )]
+        let child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "folder::claims::waits_for_the_end_of_its_input", "--nocapture"])
+            .env(PART, "wait")
+            .spawn()
+            .unwrap();
+        println!("started {}", child.id());
+        std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    let mut parent =
+        Holder::start(again(&env::current_exe().unwrap(), this_test!(), &path), "started");
+    assert_eq!(is_alive(&path), Some(true));
+    parent.child.kill().unwrap();
+    parent.child.wait().unwrap();
+    assert_eq!(is_alive(&path), Some(false));
+    parent.end();
+}
+
+/// The child of the test above. Without a part it is nothing.
+#[test]
+fn waits_for_the_end_of_its_input() {
+    if env::var(PART).is_ok_and(|part| part == "wait") {
+        std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    }
+}
+
+#[test]
+fn only_its_own_process_changes_the_record_of_a_live_watcher() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    let holder = claimant(&path);
+    let mut record = read_registry(&path).unwrap().0.watcher("app").unwrap();
+    record.port = 7;
+    let by_update = update_registry(&path, &patient(), |registry| {
+        registry.set_watcher(record.clone());
+        registry.set_watcher(watcher("new"));
+        Ok::<_, Error>(())
+    });
+    let by_heartbeat = heartbeat_watcher(&path, record.clone(), &patient());
+    for error in [by_update.unwrap_err(), by_heartbeat.unwrap_err()] {
+        assert_eq!(error.code(), "UNSUPPORTED");
+        assert!(error.to_string().contains("'app' belongs to another process"), "{error}");
+    }
+    assert_eq!(ids(&path), ["app"]);
+    assert_ne!(read_registry(&path).unwrap().0.watcher("app").unwrap().port, 7);
+    // Dating it, and removing it, are no changes of its fields.
+    assert!(heartbeat_watcher(&path, "app", &patient()).unwrap());
+    assert!(remove_watcher(&path, record.claim(), &patient()).unwrap());
+    assert!(ids(&path).is_empty());
+    holder.end();
+}
+
+#[test]
+fn an_entry_that_another_process_removed_or_replaced_is_lost_and_not_restored() {
+    if let Ok(path) = env::var(PART) {
+        assert!(remove_watcher(&path, "removed", &patient()).unwrap());
+        announce_watcher(&path, watcher("replaced"), &patient()).unwrap();
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    let claimed = ["removed", "replaced", "deleted"]
+        .map(|id| claim_watcher(&path, watcher(id), &ClaimOptions::default(), &patient()).unwrap());
+    let output = again(&env::current_exe().unwrap(), this_test!(), &path).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    crate::support::files::take_away(&path.join("watchers/deleted.json"));
+    for record in claimed {
+        for _ in 0..2 {
+            assert!(!heartbeat_watcher(&path, record.claim(), &patient()).unwrap());
+            assert!(!heartbeat_watcher(&path, record.clone(), &patient()).unwrap());
+        }
+        assert!(!remove_watcher(&path, record.claim(), &patient()).unwrap());
+    }
+    assert_eq!(ids(&path), ["replaced"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_claim_is_found_by_every_path_of_its_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let real = dir.path().join("registry");
+    std::fs::create_dir(&real).unwrap();
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let mut record =
+        claim_watcher(&link, watcher("app"), &ClaimOptions::default(), &patient()).unwrap();
+    for path in [&link, &real, &dir.path().join("registry/../registry/")] {
+        record.port += 1;
+        assert!(heartbeat_watcher(path, record.claim(), &patient()).unwrap());
+        // The process that holds the claim may change the record.
+        assert!(heartbeat_watcher(path, record.clone(), &patient()).unwrap());
+    }
+    assert_eq!(read_registry(&real).unwrap().0.watcher("app").unwrap().port, record.port);
+    // The link leads to another folder now, in which there is no such watcher.
+    std::fs::create_dir(dir.path().join("other")).unwrap();
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("other"), &link).unwrap();
+    assert!(ids(&link).is_empty());
+    assert!(remove_watcher(&real, record.claim(), &patient()).unwrap());
+    assert!(!heartbeat_watcher(&link, record.claim(), &patient()).unwrap());
+}

@@ -1,0 +1,163 @@
+//! A process that is killed at any step of an update of several entries, or of publishing one.
+
+use std::env;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+
+use argus_registry::{
+    claim_watcher, heartbeat_watcher, read_registry, update_registry, ClaimOptions, Error,
+    UpdateOptions, WatcherRecord,
+};
+
+use crate::support::altered_calls::AlteredCalls;
+use crate::support::files::names_in;
+use crate::support::processes::{again, this_test, PART};
+use crate::support::registries::{patient, watcher};
+
+/// More calls than any of these processes makes.
+const MAX_CALLS: u32 = 500;
+
+fn durable() -> UpdateOptions {
+    UpdateOptions { durable: true, ..patient() }
+}
+
+fn set_up(path: &Path) {
+    update_registry(path, &patient(), |registry| {
+        for id in ["changed1", "changed2", "removed1", "removed2", "kept"] {
+            registry.set_watcher(WatcherRecord::new(id, "127.0.0.1", 1));
+        }
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+}
+
+/// What the process that is killed does.
+fn change_all(path: &Path) {
+    update_registry(path, &durable(), |registry| {
+        for id in ["changed1", "changed2"] {
+            let mut changed = registry.watcher(id).unwrap();
+            changed.port = 2;
+            registry.set_watcher(changed);
+        }
+        registry.remove_watcher("removed1");
+        registry.remove_watcher("removed2");
+        registry.set_watcher(WatcherRecord::new("added1", "127.0.0.1", 2));
+        registry.set_watcher(WatcherRecord::new("added2", "127.0.0.1", 2));
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+}
+
+fn ports(path: &Path) -> Vec<String> {
+    let (registry, warnings) = read_registry(path).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    registry.watchers().map(|watcher| format!("{} {}", watcher.id, watcher.port)).collect()
+}
+
+const BEFORE: [&str; 5] = ["changed1 1", "changed2 1", "kept 1", "removed1 1", "removed2 1"];
+const AFTER: [&str; 5] = ["added1 2", "added2 2", "changed1 2", "changed2 2", "kept 1"];
+
+/// Runs this test again, in a process that is killed at its `call`th call which changes a file; returns
+/// whether it was killed.
+fn run_killed_at(altered: &AlteredCalls, test: &str, path: &Path, call: u32) -> bool {
+    let mut command = again(&env::current_exe().unwrap(), test, path);
+    altered.load_into(&mut command);
+    let output = command.env("KILLED_AT_CALL", call.to_string()).output().unwrap();
+    let is_killed = output.status.signal() == Some(9);
+    assert!(is_killed || output.status.success(), "{output:?}");
+    is_killed
+}
+
+/// One run for each call at which the process was killed, and a last one in which it was not. `look` is
+/// told the call, or `None` of the last run.
+fn killed_at_each_call(
+    test: &str,
+    set_up: impl Fn(&Path),
+    mut look: impl FnMut(&Path, Option<u32>),
+) {
+    let altered = AlteredCalls::new(&["KILLED_AT_CALL"]);
+    for call in 1..MAX_CALLS {
+        let path = altered.folder().join(format!("{call}/"));
+        set_up(&path);
+        let is_killed = run_killed_at(&altered, test, &path, call);
+        look(&path, is_killed.then_some(call));
+        if !is_killed {
+            return;
+        }
+    }
+    panic!("the process makes more calls than expected");
+}
+
+#[test]
+fn an_update_is_finished_or_undone_after_a_crash_at_any_step() {
+    if let Ok(path) = env::var(PART) {
+        return change_all(Path::new(&path));
+    }
+    let (mut undone, mut finished) = (0, 0);
+    killed_at_each_call(this_test!(), set_up, |path, call| {
+        // Half of it may be seen until the next call takes the folder's lock.
+        ports(path);
+        update_registry(path, &patient(), |_| Ok::<_, Error>(())).unwrap();
+        let found = ports(path);
+        if found == BEFORE {
+            assert_eq!(finished, 0, "call {call:?} is before one after which it was finished");
+            undone += 1;
+        } else {
+            assert_eq!(found, AFTER, "call {call:?}");
+            finished += 1;
+        }
+        assert_eq!(names_in(path), [".guard", "watchers"], "call {call:?}");
+        if call.is_none() {
+            assert_eq!(names_in(&path.join("watchers")).len(), 5);
+        }
+    });
+    assert!(undone > 10 && finished > 10, "{undone} undone, {finished} finished");
+}
+
+/// The id of an entry that the dead process has removed is free. A claim of it, which needs no lock, must
+/// not be undone when the update is finished.
+#[test]
+fn a_claim_that_comes_between_a_crash_and_its_repair_stays() {
+    if let Ok(path) = env::var(PART) {
+        return change_all(Path::new(&path));
+    }
+    let mut claims = 0;
+    killed_at_each_call(this_test!(), set_up, |path, call| {
+        let no_suffix = ClaimOptions { suffix: false, liveness: false, ..ClaimOptions::default() };
+        let claimed: Vec<_> = ["removed1", "removed2", "added1", "added2"]
+            .iter()
+            .filter_map(|id| claim_watcher(path, watcher(id), &no_suffix, &patient()).ok())
+            .collect();
+        update_registry(path, &patient(), |_| Ok::<_, Error>(())).unwrap();
+        let found = ports(path);
+        for record in &claimed {
+            claims += 1;
+            assert!(heartbeat_watcher(path, record.claim(), &patient()).unwrap(), "call {call:?}");
+            assert!(found.contains(&format!("{} 9222", record.id)), "call {call:?}: {found:?}");
+        }
+    });
+    assert!(claims > 50, "{claims} claims");
+}
+
+#[test]
+fn a_claim_is_complete_or_not_there_after_a_crash_at_any_step() {
+    if let Ok(path) = env::var(PART) {
+        claim_watcher(&path, watcher("app"), &ClaimOptions::default(), &durable()).unwrap();
+        return;
+    }
+    let (mut missing, mut dead) = (0, 0);
+    killed_at_each_call(
+        this_test!(),
+        |_| {},
+        |path, call| {
+            let (registry, _) = read_registry(path).unwrap();
+            match registry.watcher("app") {
+                Some(_) => dead += 1,
+                None => missing += 1,
+            }
+            let own = claim_watcher(path, watcher("app"), &ClaimOptions::default(), &patient());
+            assert_eq!(own.unwrap().id, "app", "call {call:?}: it is free, or its process is dead");
+        },
+    );
+    assert!(missing > 2 && dead > 1, "{missing} missing, {dead} dead");
+}

@@ -1,0 +1,195 @@
+//! The files of a registry in a folder: what is in them, and which of them are no entries.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use argus_registry::{
+    announce_watcher, claim_watcher, heartbeat_watcher, inspect_lock, open_store, read_registry,
+    remove_watcher, update_registry, with_registry_lock, ClaimOptions, Error, FolderStore,
+    LockOptions, LockState, PruneOptions, RegistryStore, RegistryV1,
+};
+
+use crate::support::files::{names_in, put, text};
+use crate::support::processes::dead_pid;
+use crate::support::registries::{ids, of_process, patient, watcher};
+
+fn claim(path: &Path, id: &str) -> argus_registry::WatcherRecord {
+    claim_watcher(path, watcher(id), &ClaimOptions::default(), &patient()).unwrap()
+}
+
+#[test]
+fn an_entry_is_a_file_with_the_record_as_javascript_prints_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    let other = of_process(dead_pid(), watcher("App/1"));
+    announce_watcher(&path, other, &patient()).unwrap();
+    let own = claim(&path, "own");
+    assert_eq!(names_in(&path.join("watchers")), ["%41pp%2f1.json", "own.json"]);
+    let found = text(&path.join("watchers/own.json"));
+    let start = format!(
+        "{{\n  \"id\": \"own\",\n  \"host\": \"127.0.0.1\",\n  \"port\": 9222,\n  \"pid\": {},\n",
+        own.pid
+    );
+    assert!(found.starts_with(&start) && found.ends_with('}'), "{found}");
+    assert_eq!(names_in(&path), ["watchers"], "claims of free ids need no lock");
+    assert!(heartbeat_watcher(&path, own.claim(), &patient()).unwrap());
+    assert_eq!(text(&path.join("watchers/own.json")), found, "a heartbeat changes no content");
+    assert!(remove_watcher(&path, "own", &patient()).unwrap());
+    assert_eq!(names_in(&path), [".guard", "watchers"]);
+    assert_eq!(names_in(&path.join("watchers")), ["%41pp%2f1.json"]);
+}
+
+#[test]
+fn an_existing_folder_is_a_store_and_a_path_that_ends_in_a_separator_too() {
+    let dir = tempfile::tempdir().unwrap();
+    claim(dir.path(), "app");
+    assert_eq!(ids(&dir.path().join("")), ["app"]);
+    let file = dir.path().join("file.json");
+    claim(&file, "other");
+    assert!(file.is_file());
+    assert_eq!(open_store(&file).read().unwrap().0.len(), 1);
+    // A file with a separator behind its name is neither.
+    let bad = claim_watcher(file.join(""), watcher("app"), &ClaimOptions::default(), &patient());
+    assert!(bad.unwrap_err().to_string().contains("not a folder"));
+    assert_eq!(read_registry("/").unwrap_err().code(), "INVALID_VALUE");
+}
+
+#[test]
+fn what_a_folder_can_not_do_is_refused_with_what_to_do_instead() {
+    let dir = tempfile::tempdir().unwrap();
+    let locked = with_registry_lock(dir.path(), &LockOptions::default(), |_| Ok::<_, Error>(()));
+    let locked = locked.unwrap_err();
+    assert_eq!(locked.code(), "UNSUPPORTED");
+    assert!(locked.to_string().contains("use a registry file"), "{locked}");
+    let text = r#"{"version":1,"updatedAt":1,"watchers":{},"note":1}"#;
+    let noted = RegistryV1::parse(Path::new("r"), text.as_bytes()).unwrap();
+    let refused = update_registry(dir.path(), &patient(), |registry| {
+        *registry = noted.clone();
+        Ok::<_, Error>(())
+    });
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), "UNSUPPORTED");
+    assert!(refused.to_string().contains("'note'"), "{refused}");
+    let status = inspect_lock(dir.path(), LockOptions::default().stale_after).unwrap();
+    assert_eq!(status.state, LockState::Free);
+    assert_eq!(status.path, fs::canonicalize(dir.path()).unwrap());
+}
+
+#[test]
+fn a_damaged_entry_is_a_warning_and_its_file_is_kept_by_every_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    claim(&path, "good");
+    let entries = path.join("watchers");
+    let damaged = [("torn.json", "{\"id\":"), ("empty.json", ""), ("Case.json", "{}")];
+    for (name, content) in damaged {
+        put(&entries.join(name), content);
+    }
+    put(&entries.join("notes.txt"), "no entry");
+    let (registry, warnings) = read_registry(&path).unwrap();
+    assert_eq!(registry.ids().collect::<Vec<_>>(), ["good"]);
+    let codes: Vec<_> = warnings.iter().map(|warning| warning.code()).collect();
+    assert_eq!(codes, ["DAMAGED_ENTRY"; 3]);
+    assert!(warnings[2].to_string().contains("torn.json"), "{}", warnings[2]);
+    assert_eq!(claim(&path, "torn").id, "torn-2");
+    let announced = announce_watcher(&path, watcher("torn"), &patient()).unwrap_err();
+    let removed = remove_watcher(&path, "torn", &patient()).unwrap_err();
+    for several in [false, true] {
+        let updated = update_registry(&path, &patient(), |registry| {
+            registry.set_watcher(watcher("torn"));
+            if several {
+                registry.set_watcher(watcher("more"));
+            }
+            Ok::<_, Error>(())
+        });
+        assert_eq!(updated.unwrap_err().code(), "INVALID_VALUE");
+    }
+    for error in [announced, removed] {
+        assert_eq!(error.code(), "INVALID_VALUE");
+        assert!(error.to_string().contains("torn.json"), "{error}");
+    }
+    assert!(!heartbeat_watcher(&path, "torn", &patient()).unwrap());
+    let prune = PruneOptions { ttl: std::time::Duration::ZERO, liveness: true, now: None };
+    open_store(&path).prune(&prune, &patient()).unwrap();
+    let none = update_registry(&path, &patient(), |registry| {
+        *registry = RegistryV1::new();
+        Ok::<_, Error>(())
+    });
+    none.unwrap();
+    assert!(ids(&path).is_empty());
+    let left = ["Case.json", "empty.json", "notes.txt", "torn.json"];
+    assert_eq!(names_in(&entries), left);
+    for (name, content) in damaged {
+        assert_eq!(text(&entries.join(name)), content);
+    }
+}
+
+/// A file that is renamed while the folder is listed can get another place in it.
+#[test]
+fn entries_that_are_there_throughout_are_always_read_while_others_come_and_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    let stable: Vec<_> = (0..60).map(|number| claim(&path, &format!("stable{number}"))).collect();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for thread in 0..2 {
+            let (path, is_over) = (&path, &is_over);
+            scope.spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    let others = [0, 1, 2].map(|n| claim(path, &format!("other{thread}{n}")));
+                    for other in others {
+                        assert!(remove_watcher(path, other.claim(), &patient()).unwrap());
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            let mut replaced = stable[30].clone();
+            while !is_over.load(Ordering::Relaxed) {
+                replaced.port = replaced.port.wrapping_add(1);
+                assert!(heartbeat_watcher(&path, replaced.clone(), &patient()).unwrap());
+            }
+        });
+        for _ in 0..300 {
+            let (registry, warnings) = read_registry(&path).unwrap();
+            assert!(warnings.is_empty(), "{warnings:?}");
+            let found = registry.ids().filter(|id| id.starts_with("stable")).count();
+            if found != stable.len() {
+                is_over.store(true, Ordering::Relaxed);
+            }
+            assert_eq!(found, stable.len());
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn an_update_runs_again_if_a_watcher_claims_the_id_that_it_adds() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    claim(&path, "other");
+    for several in [false, true] {
+        let mut seen = Vec::new();
+        let id = format!("app{several}");
+        update_registry(&path, &patient(), |registry| {
+            seen.push(registry.watcher(&id).is_some());
+            if seen.len() == 1 {
+                assert_eq!(claim(&path, &id).id, id);
+                registry.set_watcher(watcher(&id));
+            }
+            if several {
+                registry.set_watcher(watcher("a"));
+                registry.set_watcher(watcher("z"));
+            }
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+        assert_eq!(seen, [false, true]);
+    }
+    assert_eq!(ids(&path), ["a", "appfalse", "apptrue", "other", "z"]);
+    assert_eq!(names_in(&path.join("watchers")).len(), 5);
+    let alive = FolderStore::new(&path).is_alive("apptrue", &watcher("apptrue"));
+    assert_eq!(alive, Some(true));
+}

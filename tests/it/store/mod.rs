@@ -1,0 +1,53 @@
+//! What every store of a registry does: one list of tests, which is run for each store.
+//!
+//! A further store adds a function to `Registry` and a line to `for_each_store!`.
+
+mod changes;
+mod entries;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use argus_registry::{FileStore, FolderStore, RegistryStore};
+use tempfile::TempDir;
+
+/// A registry that is not there yet, in a store.
+pub(crate) struct Registry {
+    pub(crate) store: Arc<dyn RegistryStore>,
+    path: PathBuf,
+    _dir: TempDir,
+}
+
+impl Registry {
+    fn new(name: &str, open: impl FnOnce(&Path) -> Arc<dyn RegistryStore>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(dir.path()).unwrap().join(name);
+        Registry { store: open(&path), path, _dir: dir }
+    }
+
+    pub(crate) fn in_file() -> Self {
+        Registry::new("registry.json", |path| Arc::new(FileStore::new(path)))
+    }
+
+    pub(crate) fn in_folder() -> Self {
+        Registry::new("registry/", |path| Arc::new(FolderStore::new(path)))
+    }
+
+    /// For the functions and programs that take a path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Runs each of these functions, which take a registry, as a test for each store.
+macro_rules! for_each_store {
+    ($($test:ident),* $(,)?) => {
+        mod file {
+            $(#[test] fn $test() { super::$test(&crate::store::Registry::in_file()); })*
+        }
+        mod folder {
+            $(#[test] fn $test() { super::$test(&crate::store::Registry::in_folder()); })*
+        }
+    };
+}
+pub(crate) use for_each_store;
