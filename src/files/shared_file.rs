@@ -167,6 +167,12 @@ pub(crate) fn commit(
             kept =
                 old.map(|old| kept_copies::keep(paths, lock.nonce(), &old.as_old())).transpose()?;
         }
+        if kept.is_some() && options.durable {
+            // POSIX promises no order of two names. Without this, a power failure could leave the new
+            // content and no copy of what it has replaced.
+            sys::sync_folder(&paths.folder)
+                .map_err(|error| Error::from_io(&paths.folder, "make durable", error))?;
+        }
         // Checked again after the slow part, as shortly before the rename as possible: this commit
         // must not overwrite that of a process which took the lock in between.
         lock.check()

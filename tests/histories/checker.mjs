@@ -16,8 +16,7 @@ const steps = {
 	/** Sets the value, whatever there was. */
 	announce: (_, { value }) => value,
 	/** Sets the value of a free key, or of one whose process is dead, which is not known here. */
-	claim: (state, { value, answer }) =>
-		answer.isTaken ? when(state !== null, state) : value,
+	claim: (state, { value, answer }) => (answer.isTaken ? when(state !== null, state) : value),
 	heartbeat: (state, { answer }) => when(answer.was === (state !== null), state),
 	remove: (state, { answer }) => when(answer.was === (state !== null), null),
 	read: (state, { answer }) => when(answer.value === state, state),

@@ -52,7 +52,13 @@ test('a killed call took effect late, or never', () => {
 })
 
 test('a count, a claim, a heartbeat and a removal say what was there', () => {
-	const operation = (at, name, answer, value) => ({ calledAt: at, answeredAt: at + 0.5, name, value, answer })
+	const operation = (at, name, answer, value) => ({
+		calledAt: at,
+		answeredAt: at + 0.5,
+		name,
+		value,
+		answer,
+	})
 	accepts(
 		operation(1, 'count', { before: 0 }),
 		operation(2, 'count', { before: 1 }),

@@ -10,13 +10,20 @@ const options = JSON.parse(given)
 
 const record = (key, value) => {
 	const now = Date.now()
-	return { id: key, host: '127.0.0.1', port: value, pid: process.pid, startedAt: now, updatedAt: now }
+	return {
+		id: key,
+		host: '127.0.0.1',
+		port: value,
+		pid: process.pid,
+		startedAt: now,
+		updatedAt: now,
+	}
 }
-const valueOf = ({ watchers }, key) => watchers[key]?.port ?? null
+const portOf = ({ watchers }, key) => watchers[key]?.port ?? null
 
 /** Sets a key and counts, in one update: both answers come from what it found. */
 const swapIn = (registry, { key, value, counter }) => {
-	const answer = { before: valueOf(registry, key), count: valueOf(registry, counter) ?? 0 }
+	const answer = { before: portOf(registry, key), count: portOf(registry, counter) ?? 0 }
 	registry.watchers[key] = record(key, value)
 	registry.watchers[counter] = record(counter, answer.count + 1)
 	return answer
@@ -90,7 +97,7 @@ const calls = {
 	remove: async ({ key }) => ({ was: await argus.removeWatcher(path, key, options) }),
 	read: async ({ keys }) => {
 		const { registry } = await argus.readRegistry(path)
-		return { values: Object.fromEntries(keys.map((key) => [key, valueOf(registry, key)])) }
+		return { values: Object.fromEntries(keys.map((key) => [key, portOf(registry, key)])) }
 	},
 }
 

@@ -18,7 +18,12 @@ export const kindsOf = ({ bun, rust }) => ({
 	...(bun && { bun: { program: bun, script: script('client.mjs'), kind: 'async', atOnce: 4 } }),
 	unlocked: { program: process.execPath, script: script('client.mjs'), atOnce: 4 },
 	rust: { program: rust, atOnce: 1 },
-	older: { program: process.execPath, script: script('older-client.mjs'), atOnce: 1, isOlder: true },
+	older: {
+		program: process.execPath,
+		script: script('older-client.mjs'),
+		atOnce: 1,
+		isOlder: true,
+	},
 })
 
 export const startClient = async (name, kind, { path, options, env, history, onEnd }) => {
@@ -35,11 +40,17 @@ export const startClient = async (name, kind, { path, options, env, history, onE
 	child.stdin.on('error', () => {})
 	const lines = createInterface({ input: child.stdout })
 	const ready = once(lines, 'line')
-	const ended = Promise.all([once(child, 'exit'), once(lines, 'close')]).then(([[code, signal]]) => {
-		for (const call of open.values()) history.push({ ...call, answeredAt: Number.POSITIVE_INFINITY })
-		const isUnasked = !isKilled
-		onEnd(client, isUnasked ? `${name} ended on its own (${signal ?? code}): ${stderr}` : undefined)
-	})
+	const ended = Promise.all([once(child, 'exit'), once(lines, 'close')]).then(
+		([[code, signal]]) => {
+			for (const call of open.values())
+				history.push({ ...call, answeredAt: Number.POSITIVE_INFINITY })
+			const isUnasked = !isKilled
+			onEnd(
+				client,
+				isUnasked ? `${name} ended on its own (${signal ?? code}): ${stderr}` : undefined,
+			)
+		},
+	)
 	const client = {
 		name,
 		kind,

@@ -10,8 +10,8 @@ const swap = async ({ number, key, value, counter }) => {
 	let isWriting = false
 	try {
 		await updateWithOlderArgusLock(path, (registry) => {
-			const valueOf = (id) => registry.watchers[id]?.port ?? null
-			answer = { before: valueOf(key), count: valueOf(counter) ?? 0 }
+			const portOf = (id) => registry.watchers[id]?.port ?? null
+			answer = { before: portOf(key), count: portOf(counter) ?? 0 }
 			const now = Date.now()
 			const { pid } = process
 			const set = (id, port) => {

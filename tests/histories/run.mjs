@@ -51,7 +51,12 @@ const scenarios = {
 const buildRust = () => {
 	const build = ['build', '--quiet', '--locked', '--features', 'cli', '--example', 'history_client']
 	execFileSync('cargo', build, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
-	return join(process.env.CARGO_TARGET_DIR ?? join(root, 'target'), 'debug', 'examples', 'history_client')
+	return join(
+		process.env.CARGO_TARGET_DIR ?? join(root, 'target'),
+		'debug',
+		'examples',
+		'history_client',
+	)
 }
 
 const show = (name, facts) => {
@@ -80,7 +85,8 @@ const main = async () => {
 	}
 	const seconds = Number(values.seconds ?? (values.long ? SECONDS.long : SECONDS.gate))
 	const bun = installed('bun@1.4')
-	if (!bun) console.log('Without Bun, which is not installed: node scripts/runtime-installs.mjs bun@1.4')
+	if (!bun)
+		console.log('Without Bun, which is not installed: node scripts/runtime-installs.mjs bun@1.4')
 	const kinds = kindsOf({ bun, rust: buildRust() })
 	const names = values.scenario ? [values.scenario] : ['ours', 'older']
 	let seed = Number(values.seed ?? Date.now() % 2 ** 31)
@@ -95,14 +101,18 @@ const main = async () => {
 		calls += facts.calls
 		const { problems, left } = facts
 		if (left.length > 0) problems.push(`litter: ${left.join(', ')}`)
-		return problems.map((problem) => `--scenario ${name} --seed ${seed} --seconds ${length}: ${problem}`)
+		return problems.map(
+			(problem) => `--scenario ${name} --seed ${seed} --seconds ${length}: ${problem}`,
+		)
 	}
 	if (!values.scenario && (await run('unlocked', 1)).length === 0) {
 		violations.push('updates without a lock were not found out')
 	}
 	const started = performance.now()
 	for (let index = 0; index === 0 || performance.now() - started < seconds * 1_000; index += 1) {
-		violations.push(...(await run(names[index % names.length], Math.min(SECONDS_PER_HISTORY, seconds))))
+		violations.push(
+			...(await run(names[index % names.length], Math.min(SECONDS_PER_HISTORY, seconds))),
+		)
 		if (values.seed) break
 		seed += 1
 	}

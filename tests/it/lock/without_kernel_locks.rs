@@ -190,3 +190,17 @@ fn a_live_holder_does_not_lose_its_lock_by_age_without_kernel_locks() {
     let unsupported = try_lock_exclusive(format!("{path}.x")).unwrap_err();
     assert_eq!(unsupported.code(), "UNSUPPORTED_FILE_SYSTEM");
 }
+
+/// A takeover that could not look at its own claim left it. Until it was older than the stale threshold, no
+/// process got the lock.
+#[test]
+fn a_takeover_that_fails_leaves_no_claim_without_kernel_locks() {
+    let Ok(path) = env::var(PART) else {
+        let altered = AlteredCalls::new(&["NO_KERNEL_LOCKS", "FIRST_LOOK_AT_A_TEMP_FILE_FAILS"]);
+        altered.leave_a_dead_holders_lockfile();
+        return altered.again(this_test!());
+    };
+    let failed = touch(path.as_ref()).unwrap_err();
+    assert_eq!(failed.code(), "IO", "{failed}");
+    touch(path.as_ref()).unwrap();
+}

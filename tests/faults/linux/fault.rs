@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use crate::tracer::{Action, Call};
+use super::tracer::{Action, Call};
 
 /// What becomes of the Nth call that it can happen to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +146,8 @@ pub(crate) fn errors_of(call: &Call) -> &'static [Errno] {
             &[EIO, ENOSPC, EDQUOT, EACCES, EMFILE, EINTR, ESTALE, EROFS]
         }
         "open" | "openat" | "openat2" => &[EIO, EACCES, EMFILE, EINTR, ESTALE],
+        // Notifications are in memory, and reading them fails for no reason but these.
+        "read" if call.descriptor(call.arguments[0]) == Path::new("anon_inode:inotify") => &[EINTR],
         "read" | "pread64" | "readv" | "preadv" => &[EIO, EINTR, ESTALE],
         "write" | "pwrite64" | "writev" | "pwritev" | "copy_file_range" | "fallocate" => {
             &[EIO, ENOSPC, EDQUOT, EINTR, ESTALE]

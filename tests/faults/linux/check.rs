@@ -12,10 +12,10 @@ use argus_registry::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::case::Case;
-use crate::fault::Fault;
-use crate::operation::{Kind, Operation, Program};
-use crate::tracer::Ended;
+use super::case::Case;
+use super::fault::Fault;
+use super::operation::{Kind, Operation, Program};
+use super::tracer::Ended;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Count {

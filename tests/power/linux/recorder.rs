@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::Pid;
 
-use crate::tracer::{Action, Call, Observer};
+use super::tracer::{Action, Call, Observer};
 
 pub(crate) type Inode = u64;
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::case::Outcome;
-use crate::exceptions::Exception;
-use crate::fault::{Fault, NOT_COUNTED};
-use crate::operation::Operation;
+use super::case::Outcome;
+use super::exceptions::Exception;
+use super::fault::{Fault, NOT_COUNTED};
+use super::operation::Operation;
 
 #[derive(Default)]
 struct Row {

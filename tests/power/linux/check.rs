@@ -11,8 +11,8 @@ use argus_registry::{
 };
 use tempfile::TempDir;
 
-use crate::recorder::{Inode, Recording};
-use crate::states::{FileSystem, State};
+use super::recorder::{Inode, Recording};
+use super::states::State;
 
 const NAME: &str = "registry.json";
 const GUARD: &str = "registry.json.guard";
@@ -157,12 +157,7 @@ fn go_on(path: &Path, has_new: bool) -> Vec<String> {
 }
 
 /// The reason why a violation is expected.
-pub(crate) fn expected(
-    operation: &str,
-    file_system: FileSystem,
-    state: &State,
-    violation: &str,
-) -> Option<&'static str> {
+pub(crate) fn expected(operation: &str, state: &State, violation: &str) -> Option<&'static str> {
     if state.is_acknowledged {
         return None;
     }
@@ -170,13 +165,6 @@ pub(crate) fn expected(
         return Some(
             "an update that is not durable replaces the file before its content is on the disk; the durable \
              one after it was not acknowledged yet",
-        );
-    }
-    let is_weakest = file_system == FileSystem::Posix;
-    if is_weakest && violation == "replaced, and the bad content was not kept" {
-        return Some(
-            "POSIX alone: of two names in one folder, that of the new content is on the disk, and the earlier \
-             one of the bad content's copy is not",
         );
     }
     None

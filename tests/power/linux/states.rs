@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::recorder::{Event, Files, Inode, Recording};
+use super::recorder::{Event, Files, Inode, Recording};
 
 /// What is known of the order in which changes reach the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::check::{Answer, Checks};
-use crate::exceptions::{self, Exception};
-use crate::fault::{errors_of, is_counted, Fault};
-use crate::operation::{Operation, Program};
-use crate::tracer::{Action, Call, Ended, Observer, Traced};
+use super::check::{Answer, Checks};
+use super::exceptions::{self, Exception};
+use super::fault::{errors_of, is_counted, Fault};
+use super::operation::{Operation, Program};
+use super::tracer::{Action, Call, Ended, Observer, Traced};
 
 /// Longer than any wait of an operation, by far.
 const HANGS_AFTER: Duration = Duration::from_secs(20);
