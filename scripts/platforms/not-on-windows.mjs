@@ -13,7 +13,7 @@ const reasons = {
 		'files::default_path::tests::the_system_knows_the_home_of_this_user',
 		'sys::pid_namespaces::tests::a_process_has_a_number_in_each_namespace_and_the_last_is_its_own',
 		'sys::tests::what_has_no_end_is_read_up_to_one_byte_above_the_limit',
-		'sys::unix::attributes::tests::attributes_of_users_have_to_be_copied_and_those_of_the_system_may_be',
+		'sys::unix::copied_attributes::tests::attributes_of_users_have_to_be_copied_and_those_of_the_system_may_be',
 		'sys::unix::macos_acl::tests::a_lost_owner_and_a_lost_group_keep_what_the_mode_gave_them',
 		'sys::unix::macos_acl::tests::the_number_of_an_error_is_found_in_the_text_that_a_library_made_of_it',
 		'sys::acl::tests::a_list_that_is_not_understood_is_left_alone',

@@ -15,13 +15,13 @@ use super::threads::{
     in_background, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
 };
 use super::FileText;
+use crate::content::registry_v1::BYTE_ORDER_MARK;
 use crate::document::lock::{DocumentLock, HeldLock, LockRequest};
 use crate::document::operations::must_exist;
 use crate::error::Result;
 use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait, WaitPolicy};
-use crate::util::byte_order_mark::BYTE_ORDER_MARK;
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
 use crate::util::panic_test::panic_if_asked;

@@ -27,7 +27,7 @@ use napi::bindgen_prelude::Object;
 use napi::Env;
 use napi_derive::napi;
 
-use crate::content::registry_v1::REGISTRY_VERSION;
+use crate::content::registry_v1::{BYTE_ORDER_MARK, REGISTRY_VERSION};
 use crate::error::{Error, MAX_CONTENT_BYTES};
 use crate::files::default_path;
 use crate::files::paths::FilePaths;
@@ -37,7 +37,6 @@ use crate::lock::inspect::{inspect_lock, Guarantee, LockState};
 use crate::lock::wait::LockOptions;
 use crate::registry::entries::DEFAULT_TTL_MS;
 use crate::registry::heartbeat::{HeartbeatOptions, MAX_JITTER};
-use crate::util::byte_order_mark::split_mark;
 use crate::util::inline_budget::INLINE_SIZE_LIMIT;
 use convert::{addon_result, millis, AddonResult, HolderInfo};
 use thread_end::ThreadEndGuard;
@@ -110,7 +109,7 @@ impl FileText {
     /// Without a byte order mark, which `JSON.parse` refuses. A commit puts it back.
     fn from(content: Option<&shared_file::FileContent>) -> Self {
         let text = content.and_then(|content| {
-            let bytes = split_mark(&content.bytes).1;
+            let bytes = content.bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&content.bytes);
             std::str::from_utf8(bytes).ok()
         });
         FileText { text: text.map(str::to_owned), exists: content.is_some() }
