@@ -33,8 +33,6 @@ const windowsPath = (path) => `Z:${path.replaceAll('/', '\\')}`
 
 /** The environment of a Windows program. */
 export const wineEnvironment = {
-	TEMP: windowsPath(temp),
-	TMP: windowsPath(temp),
 	WINEPREFIX: prefix,
 	WINEDEBUG: '-all',
 	// Without Mono and the HTML engine, which Wine would ask for in a window.
@@ -137,6 +135,14 @@ const makePrefix = () => {
 	copyFileSync(compiled, library)
 }
 
+/** In the prefix's own settings, which count before the environment. */
+const setTemp = () => {
+	for (const name of ['TEMP', 'TMP']) {
+		const args = ['reg', 'add', 'HKCU\\Environment', '/v', name, '/d', windowsPath(temp), '/f']
+		execFileSync('wine', args, { env: environment, stdio: 'ignore' })
+	}
+}
+
 /** The version of Node whose Windows program runs the tests. */
 const NODE_VERSION = '22.23.3'
 
@@ -157,6 +163,7 @@ export const installWine = () => {
 	installPackages()
 	mkdirSync(home, { recursive: true })
 	makePrefix()
+	setTemp()
 	installNode()
 }
 
