@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
@@ -83,7 +83,7 @@ test('Document is a class that can be extended', () => {
 	}
 	const settings = new Settings('/x/settings.json')
 	assert.ok(settings instanceof Settings && settings instanceof Document)
-	assert.equal(settings.folder(), '/x')
+	assert.equal(settings.folder(), resolve('/x'))
 })
 
 /**

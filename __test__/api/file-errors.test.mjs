@@ -9,7 +9,9 @@ import { EMPTY, folder, print } from '../support/folder.mjs'
 import { isRoot, run, runUnprivileged } from '../support/script.mjs'
 import { canMountTmpfs, skipIf } from '../support/skip.mjs'
 
-test('a read-only folder: permission denied, old content intact, and reading works', (t) => {
+test('a read-only folder: permission denied, old content intact, and reading works', {
+	skip: skipIf(process.platform === 'win32', 'Windows has no modes'),
+}, (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	chmodSync(at.path, 0o644)
@@ -31,7 +33,9 @@ test('a read-only folder: permission denied, old content intact, and reading wor
 	assert.deepEqual(at.others(), [])
 })
 
-test('an unreadable file is permission denied, not an empty registry', (t) => {
+test('an unreadable file is permission denied, not an empty registry', {
+	skip: skipIf(process.platform === 'win32', 'Windows has no modes'),
+}, (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	if (isRoot) chownSync(at.path, 0, 0)
@@ -66,7 +70,9 @@ const withSizeLimit = (command) => {
 	return ['sh', '-c', 'trap "" XFSZ; ulimit -f 100; exec "$@"', 'sh', ...command]
 }
 
-test('a file-size limit: an error, old content intact, no litter', (t) => {
+test('a file-size limit: an error, old content intact, no litter', {
+	skip: skipIf(process.platform === 'win32', 'Windows has no limit of file sizes'),
+}, (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	const { failures, intact, files } = run(bigUpdate(JSON.stringify(at.path)), {
@@ -79,7 +85,9 @@ test('a file-size limit: an error, old content intact, no litter', (t) => {
 	assert.deepEqual(files.sort(), ['registry.json', 'registry.json.guard'])
 })
 
-test('a write under withRegistryLock that fails fails alone', (t) => {
+test('a write under withRegistryLock that fails fails alone', {
+	skip: skipIf(process.platform === 'win32', 'Windows has no limit of file sizes'),
+}, (t) => {
 	const at = folder(t)
 	const text = `
 		const outcomes = await registry.withRegistryLock(${JSON.stringify(at.path)}, (lock) => {
@@ -113,7 +121,9 @@ test('a full disk: an error, old content intact, no litter', {
 	assert.deepEqual(files.sort(), ['registry.json', 'registry.json.guard'])
 })
 
-test('a registry that is a FIFO is an error, not a hang', async (t) => {
+test('a registry that is a FIFO is an error, not a hang', {
+	skip: skipIf(process.platform === 'win32', 'Windows has no such files'),
+}, async (t) => {
 	const at = folder(t)
 	execFileSync('mkfifo', [at.path])
 	await assert.rejects(
@@ -123,7 +133,9 @@ test('a registry that is a FIFO is an error, not a hang', async (t) => {
 	assert.throws(() => readRegistrySync(at.path), { code: 'IO' })
 })
 
-test('a registry that is a device is an error, not an empty registry', async () => {
+test('a registry that is a device is an error, not an empty registry', {
+	skip: skipIf(process.platform === 'win32', 'Windows has no such files'),
+}, async () => {
 	await assert.rejects(readRegistry('/dev/null'), { code: 'IO' })
 	assert.throws(() => readRegistrySync('/dev/null'), { code: 'IO' })
 })

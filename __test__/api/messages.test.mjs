@@ -114,7 +114,7 @@ const PROVOKED = [
 		async (at) => {
 			let heartbeat
 			const error = await new Promise((onError) => {
-				const options = { intervalMs: 1, onError }
+				const options = { intervalMs: 1, onError, keepAlive: true }
 				heartbeat = registry.startRegistryHeartbeat(at.path, () => undefined, options)
 			})
 			await heartbeat.stop()

@@ -75,6 +75,13 @@ test('a relative home is refused, in both languages', () => {
 	assert.equal(ask({ ARGUS_HOME: 'x', [HOME]: 'y' }).path, join('x', 'registry.json'))
 })
 
+const isWindows = process.platform === 'win32'
+
+/** On Windows a path without a drive is not absolute. */
+const [OF_WORKER, OF_PROCESS] = isWindows
+	? ['C:\\of\\worker', 'C:\\of\\process']
+	: ['/of/worker', '/of/process']
+
 test("a worker's own environment counts", () => {
 	const { command, remove } = asCommand(`${importPackage}
 		import { Worker } from 'node:worker_threads'
@@ -84,16 +91,17 @@ test("a worker's own environment counts", () => {
 			try { parentPort.postMessage(registry.registryPath()) } catch ({ code }) { parentPort.postMessage(code) }
 		`)}
 		const of = (env) => new Promise((resolve) => new Worker(code, { eval: true, env }).once('message', resolve))
-		console.log(JSON.stringify([await of({ ${HOME}: '/of/worker' }), await of({}), await of({ ${HOME}: 'x' })]))`)
+		console.log(JSON.stringify([await of({ ${HOME}: ${JSON.stringify(OF_WORKER)} }), await of({}), await of({ ${HOME}: 'x' })]))`)
 	const [file, ...args] = command
 	const { stdout, stderr } = spawnSync(file, args, {
-		env: environment({ [HOME]: '/of/process' }),
+		env: environment({ [HOME]: OF_PROCESS }),
 		encoding: 'utf8',
 	})
 	remove()
 	assert.deepEqual(
 		JSON.parse(stdout || '[]'),
-		[inHome('/of/worker'), ask({}).path, 'INVALID_VALUE'],
+		// The system's own home of the user is a variable of the process on Windows, as for os.homedir().
+		[inHome(OF_WORKER), isWindows ? inHome(OF_PROCESS) : ask({}).path, 'INVALID_VALUE'],
 		stderr,
 	)
 })

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, normalize } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import * as esm from '../../index.js'
@@ -308,7 +308,7 @@ test('registryPath follows the environment', (t) => {
 	process.env.ARGUS_HOME = '/c'
 	assert.equal(esm.registryPath(), '/a/b.json')
 	process.env.ARGUS_REGISTRY_PATH = ''
-	assert.equal(esm.registryPath(), join('/c', 'registry.json'))
+	assert.equal(normalize(esm.registryPath()), join('/c', 'registry.json'))
 	process.env.ARGUS_HOME = ''
 	assert.match(esm.registryPath(), /\.argus[\\/]registry\.json$/)
 })

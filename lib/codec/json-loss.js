@@ -99,7 +99,11 @@ const firstLoss = (value) => {
 const objectionToJson = (value) => {
 	const loss = firstLoss(value)
 	if (!loss) return undefined
-	return `${pathOf(loss.nested) || 'it'} is ${loss.what}, which JSON does not hold; give it a toJSON method, or make it of plain objects, arrays, strings and numbers`
+	const step =
+		typeof loss.nested.value === 'number'
+			? 'leave it out, or give it a value that JSON holds'
+			: 'give it a toJSON method, or make it of plain objects, arrays, strings and numbers'
+	return `${pathOf(loss.nested) || 'it'} is ${loss.what}, which JSON does not hold; ${step}`
 }
 
 module.exports = { objectionToJson }

@@ -1,6 +1,7 @@
 // Runs the tests as other platforms than this machine's, and prints a table.
 
-import { printTable } from './report.mjs'
+import { writeTable } from '../page.mjs'
+import { printReport, report } from './report.mjs'
 import * as windows from './windows-x64.mjs'
 
 /** Each platform installs what it needs, and returns the outcome of its suites. */
@@ -14,7 +15,7 @@ Runs the tests as every platform, or as those that are named:
 		.join('\n  ')}
 What is needed is installed, by apt where this user may. A platform that can't be installed is a failure;
 with --skip-missing it is only reported. --only runs no Rust tests, and those JavaScript test files
-whose names contain one of the parts that follow. --all runs every JavaScript test file.`
+whose names contain one of the parts that follow. A run of everything writes its tables into docs/platforms.md.`
 
 const parse = (args) => {
 	const at = args.indexOf('--only')
@@ -23,7 +24,7 @@ const parse = (args) => {
 	const unknown = [
 		...names.filter((name) => !(name in platforms)),
 		...words.filter(
-			(word) => word.startsWith('--') && !['--all', '--help', '--skip-missing'].includes(word),
+			(word) => word.startsWith('--') && !['--help', '--skip-missing'].includes(word),
 		),
 	]
 	if (unknown.length > 0) {
@@ -33,14 +34,13 @@ const parse = (args) => {
 	return {
 		names: names.length > 0 ? names : Object.keys(platforms),
 		only,
-		all: words.includes('--all'),
 		help: words.includes('--help'),
 		skipMissing: words.includes('--skip-missing'),
 	}
 }
 
 const main = async () => {
-	const { names, only, all, help, skipMissing } = parse(process.argv.slice(2))
+	const { names, only, help, skipMissing } = parse(process.argv.slice(2))
 	if (help) return console.log(usage)
 	const suites = []
 	let missing = false
@@ -53,10 +53,14 @@ const main = async () => {
 			continue
 		}
 		suites.push(
-			...(await platforms[name].run({ only, all })).map((suite) => ({ platform: name, ...suite })),
+			...(await platforms[name].run({ only })).map((suite) => ({ platform: name, ...suite })),
 		)
 	}
-	printTable(suites)
+	printReport(suites)
+	// Part of a suite is no result of the platform.
+	if (!only && !missing && names.length === Object.keys(platforms).length) {
+		writeTable('test:platforms', report(suites))
+	}
 	const ran = suites.every(({ passed, failed }) => passed > 0 && failed === 0)
 	process.exit(ran && (skipMissing || !missing) ? 0 : 1)
 }

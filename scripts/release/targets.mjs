@@ -81,13 +81,13 @@ const facts = {
 	'linux-arm64-musl': { machine: 'ubuntu-24.04', addonCeiling: 1_075_000, libraries: ['libc.so'] },
 	'darwin-x64': {
 		machine: 'macos-15-intel',
-		addonCeiling: 1_050_000,
+		addonCeiling: 1_125_000,
 		macos: MACOS_FLOOR,
 		libraries: MACOS_LIBRARIES,
 	},
 	'darwin-arm64': {
 		machine: 'macos-15',
-		addonCeiling: 1_025_000,
+		addonCeiling: 1_100_000,
 		macos: MACOS_FLOOR,
 		libraries: MACOS_LIBRARIES,
 	},

@@ -1,7 +1,9 @@
 //! Signals: those that `run` forwards to its command, and the ends of this program with the reader
 //! of its output and with its launcher.
 
-use std::fs::{self, File};
+#[cfg(target_os = "linux")]
+use std::fs;
+use std::fs::File;
 use std::io;
 use std::process::{self, Child, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,12 +117,26 @@ fn is_in_foreground() -> bool {
     group.is_ok_and(|group| group == getpgrp())
 }
 
-/// The signals that this process ignores since its start, as bits. Only Linux tells: elsewhere
-/// none.
+/// The signals that this process ignores since its start, as bits; none if the system does not tell.
+#[cfg(target_os = "linux")]
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ignored() -> u64 {
+    ignored_by_ps(process::id()).unwrap_or(0)
+}
+
+/// The signals that a process ignores, as bits, as the program `ps` tells. Elsewhere than on Linux only a call that is
+/// unsafe tells without it.
+#[cfg(any(test, not(target_os = "linux")))]
+fn ignored_by_ps(pid: u32) -> Option<u64> {
+    let mut ps = process::Command::new("ps");
+    let said = ps.args(["-o", "sigignore=", "-p", &pid.to_string()]).output().ok()?;
+    u64::from_str_radix(String::from_utf8(said.stdout).ok()?.trim(), 16).ok()
 }
 
 /// Ends the program when the reader closes standard output: while there is nothing to write, the
@@ -165,4 +181,26 @@ pub(crate) fn end_with_launcher() -> Result<(), CommandError> {
             .next(format!("unset {LAUNCHER_VARIABLE} if you started this program yourself")));
     }
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// `nohup` ignores SIGHUP, and so does the command that it becomes.
+    #[test]
+    fn ps_tells_which_signals_a_process_ignores() {
+        let mut nohup = process::Command::new("nohup");
+        nohup.args(["sleep", "60"]).stdin(process::Stdio::null()).stdout(process::Stdio::null());
+        let mut child = nohup.spawn().unwrap();
+        let hangup = 1 << (SIGHUP - 1);
+        let told = || ignored_by_ps(child.id()).map(|ignored| ignored & hangup != 0);
+        let mut told_in_time = (0..1_000).map(|_| told());
+        let found = told_in_time.find(|told| *told != Some(false)).flatten();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Where there is no `ps`, none counts as ignored.
+        assert_ne!(found, Some(false));
+        assert!(ignored_by_ps(process::id()).is_none_or(|said| said == ignored()));
+    }
 }

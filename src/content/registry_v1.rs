@@ -9,10 +9,12 @@ use crate::content::pid_scope::PidScope;
 use crate::content::raw_object::RawObject;
 use crate::content::record::{RawEntry, WatcherRecord};
 use crate::error::{Error, Result};
-use crate::util::byte_order_mark::split_mark;
 
 /// The schema version that this crate reads and writes.
 pub const REGISTRY_VERSION: u32 = 1;
+
+/// Some editors begin a text with it. Before a registry it is no defect.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A member of the printed text whose value the entry operations change.
 pub(crate) enum PrintedMember<'a> {
@@ -47,7 +49,7 @@ impl RegistryV1 {
     /// registry of a newer schema.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         let corrupt = |reason: String| Error::Corrupt { path: path.to_path_buf(), reason };
-        let (_, bytes) = split_mark(bytes);
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let (members, watchers) = match RawObject::parse_with(bytes, "watchers") {
             Ok((members, watchers)) => (members, Some(watchers)),
             // A newer schema may have no such watchers; its version still tells it from corrupt bytes.

@@ -13,7 +13,6 @@ use crate::document::json_rewrite;
 #[cfg(feature = "toml")]
 use crate::document::toml_rewrite;
 use crate::error::FormatError;
-use crate::util::byte_order_mark::split_mark;
 
 /// The format of a [`Document`](crate::Document)'s text.
 ///
@@ -103,6 +102,12 @@ impl Format for Json {
         let (mark, old) = split_mark(old);
         Ok([mark, &json_rewrite::rewrite(old, before, after)?].concat())
     }
+}
+
+/// Splits a text into its byte order mark, if it has one, and the rest.
+fn split_mark(text: &[u8]) -> (&[u8], &[u8]) {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    text.split_at(if text.starts_with(MARK) { MARK.len() } else { 0 })
 }
 
 /// TOML, printed as veil prints it (`toml::to_string_pretty`). Needs the feature `toml`.

@@ -16,6 +16,7 @@ use super::threads::{
     in_background, policy, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
 };
 use super::FileText;
+use crate::content::registry_v1::BYTE_ORDER_MARK;
 use crate::document::lock::{DocumentLock, HeldLock, LockRequest};
 use crate::document::operations::must_exist;
 use crate::error::{Error, Result};
@@ -23,7 +24,6 @@ use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
 use crate::folder::layout::FolderPaths;
 use crate::lock::wait::{LockOptions, Wait, WaitPolicy};
-use crate::util::byte_order_mark::BYTE_ORDER_MARK;
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
 use crate::util::panic_test::panic_if_asked;

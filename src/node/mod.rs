@@ -30,7 +30,7 @@ use napi::bindgen_prelude::Object;
 use napi::Env;
 use napi_derive::napi;
 
-use crate::content::registry_v1::REGISTRY_VERSION;
+use crate::content::registry_v1::{BYTE_ORDER_MARK, REGISTRY_VERSION};
 use crate::error::{Error, MAX_CONTENT_BYTES};
 use crate::files::default_path;
 use crate::files::paths::{is_folder, FilePaths};
@@ -42,7 +42,6 @@ use crate::lock::wait::LockOptions;
 use crate::registry::entries::DEFAULT_TTL_MS;
 use crate::store::calls::inspect_lock;
 use crate::store::heartbeat::{HeartbeatOptions, MAX_JITTER};
-use crate::util::byte_order_mark::split_mark;
 use crate::util::inline_budget::INLINE_SIZE_LIMIT;
 use convert::{addon_result, millis, AddonResult, HolderInfo};
 use thread_end::ThreadEndGuard;
@@ -119,7 +118,7 @@ impl FileText {
 
     fn of_bytes(content: Option<&[u8]>) -> Self {
         let text = content.and_then(|bytes| {
-            let bytes = split_mark(bytes).1;
+            let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
             std::str::from_utf8(bytes).ok()
         });
         FileText { text: text.map(str::to_owned), exists: content.is_some() }

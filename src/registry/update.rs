@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::content::partial_rewrite::{self, IndexedText, OnlyEntry, PartialRegistry};
-use crate::content::registry_v1::RegistryV1;
+use crate::content::registry_v1::{RegistryV1, BYTE_ORDER_MARK};
 use crate::error::update_error::UpdateError;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
@@ -13,7 +13,6 @@ use crate::lock::reentry::UpdateScope;
 use crate::lock::registry_lock::{self, RegistryLock};
 use crate::lock::wait::{LockOptions, ThreadPolicy, Wait};
 use crate::registry::read::parse;
-use crate::util::byte_order_mark::BYTE_ORDER_MARK;
 use crate::warning::{OnCorrupt, OnWarning, Warning};
 
 /// Options for updating a registry.

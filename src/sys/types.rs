@@ -11,6 +11,7 @@ pub(crate) struct FileId {
 }
 
 /// An attribute of a file or folder that keeps even its owner from changing it (`chattr`).
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "it is looked for on Linux only"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriteBlock {
     Immutable,

@@ -15,8 +15,13 @@ mod access;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 #[cfg_attr(target_os = "macos", path = "unix/macos_access_list.rs")]
 mod access_list;
-#[cfg_attr(not(any(target_os = "linux", target_os = "macos")), path = "unix/no_attributes.rs")]
+#[cfg(any(target_os = "linux", target_os = "macos"))]
 mod attributes;
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "macos")),
+    path = "unix/no_copied_attributes.rs"
+)]
+mod copied_attributes;
 #[cfg(any(test, not(target_os = "linux")))]
 mod full_sync;
 #[cfg(any(test, target_os = "macos"))]
@@ -28,7 +33,7 @@ mod write_blocks;
 pub(crate) use access::*;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 pub(crate) use access_list::{acl_of, set_acl};
-pub(crate) use attributes::*;
+pub(crate) use copied_attributes::*;
 pub(crate) use processes::*;
 use unsupported::is_unsupported;
 pub(crate) use write_blocks::*;

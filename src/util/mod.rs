@@ -6,7 +6,6 @@
 
 pub(crate) mod age;
 pub(crate) mod backoff;
-pub(crate) mod byte_order_mark;
 pub(crate) mod cancel;
 pub(crate) mod deferred_drop;
 pub(crate) mod inline_budget;

@@ -142,7 +142,7 @@ fn an_old_lockfile_of_an_older_argus_is_deleted_and_kept_content_is_not() {
 }
 
 #[test]
-fn kept_copies_are_told_by_number_age_size_and_beginning() {
+fn kept_copies_are_told_by_number_age_and_size_and_not_by_what_they_hold() {
     let folder = folder_with_registry();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
     let copy = |hours: u64, text: &str| {
@@ -153,16 +153,16 @@ fn kept_copies_are_told_by_number_age_size_and_beginning() {
     let older = copy(100, &format!("{}\u{1b}[2J", "x".repeat(60)));
     let outcome = examine(&folder, &[]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.text);
-    for expected in
-        ["14 bytes", r#"{\"watchers\": ["#, "5 h ago", "number 2 of 2", "at most 8", "delete it"]
-    {
+    for expected in ["14 bytes", "5 h ago", "number 2 of 2", "at most 8", "delete it"] {
         outcome.assert_litter(&newer, "warn", expected);
     }
-    for expected in ["64 bytes", "xxx...", "4 days ago", "number 1 of 2"] {
+    for expected in ["64 bytes", "4 d ago", "number 1 of 2"] {
         outcome.assert_litter(&older, "warn", expected);
     }
-    // Nothing of a copy reaches the terminal as a control sequence.
-    assert!(!outcome.text.contains('\u{1b}'));
+    // It may be private, and have control sequences for the terminal.
+    for held in ["watchers\\\": [", "xxx", "\u{1b}"] {
+        assert!(!outcome.text.contains(held), "{}", outcome.text);
+    }
     let fixed = examine(&folder, &["--fix"]);
     fixed.assert_litter(&older, "warn", "not to be deleted now");
     assert!(older.exists() && newer.exists());
