@@ -184,10 +184,6 @@ test('a missing file reads as empty with a warning; reading creates nothing', as
 	assert.deepEqual(at.others(), [])
 })
 
-test('a file that can’t be read is an error, not an empty registry', async (t) => {
-	const at = folder(t)
-})
-
 test('a path through a file is an error, not an empty registry', {
 	skip: skipIf(process.platform === 'win32', 'Windows tells only that there is no such path'),
 }, async (t) => {
