@@ -99,7 +99,7 @@ const withUnpacked = (folder) => {
 
 /**
  * The folders to search from: of this code, of the running program, and of the runtime. A generator, because
- * the first one is nearly always right, and looking at the others takes longer than loading the addon.
+ * the first one is nearly always right, and the others' links need not be resolved then.
  *
  * @returns {Iterable<Start>}
  */
