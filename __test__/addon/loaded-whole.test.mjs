@@ -18,7 +18,7 @@ const program = (change) => `
 import fs, { writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { same } from '../support/updaters.mjs'
+const same = (registry) => registry
 const [dir, path] = process.argv.slice(2)
 const registry = createRequire(join(dir, 'package.json'))('./index.js')
 const watcher = { id: 'app', host: '', port: 1, pid: process.pid, startedAt: 1, updatedAt: 1 }

@@ -263,10 +263,13 @@ fn settle_once(settle: &Mutex<Option<SettlePromise>>, make_value: MakeValue) {
     }
 }
 
-/// Ends a wait, and releases the lock that it has got.
+/// Ends a wait, and releases the lock that it has got. A wait whose lock was taken is over: the holder goes
+/// on with its token, and the garbage collector may drop the wait's object long before the lock is released.
 fn abandon(token: &CancelToken, state: &Mutex<AcquisitionState>) {
-    token.cancel();
-    *lock(state) = AcquisitionState::Closed;
+    let state = std::mem::replace(&mut *lock(state), AcquisitionState::Closed);
+    if !matches!(state, AcquisitionState::Closed) {
+        token.cancel();
+    }
 }
 
 impl Drop for Acquisition {
