@@ -15,9 +15,6 @@ const run = (command, args) => {
 }
 
 run('cargo', ['test', '--locked', '--features', 'cli,tokio'])
-// The programs in tests/fixtures/ that JavaScript tests run beside Node processes.
-const programs = ['increment', 'claim', 'count_document'].flatMap((name) => ['--example', name])
-run('cargo', ['build', '--release', '--locked', ...programs])
 const tests = ['__test__', 'tests', 'playground', 'benchmark'].flatMap(testFiles)
 // One file after the other: the tests start more processes than the machine has cores as it is. The
 // limit is for a test that hangs, not for one that is slow.

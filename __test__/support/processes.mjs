@@ -59,9 +59,11 @@ export const puppets = (t, count) => Array.from({ length: count }, () => puppet(
 
 /** A program in tests/fixtures/, which is an example to cargo, from its code as it is now. */
 export const rustExample = (name) => {
-	const args = ['build', '--release', '--locked', '--quiet', '--example', name]
+	// The features of scripts/test.mjs, whose run of the Rust tests has built the program with them.
+	const features = ['--features', 'cli,tokio']
+	const args = ['build', '--locked', '--quiet', ...features, '--example', name]
 	execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
-	return join(root, 'target', 'release', 'examples', name)
+	return join(root, 'target', 'debug', 'examples', name)
 }
 
 /** Runs a module's text in a process that has nothing else to do. */
