@@ -183,12 +183,10 @@ export const runHistory = async ({ scenario, kinds, seed, seconds }) => {
 		const given = { path, options: scenario.options, env, history, onEnd }
 		clients.add(await startClient(name, kinds[name], given))
 	}
-	const restart = async (name) => {
-		try {
-			if (!isOver) await start(name)
-		} catch (error) {
-			problems.push(String(error))
-		}
+	/** A process that is started just before the end is there after it: the end waits, so that it is ended, too. */
+	const restarts = []
+	const restart = (name) => {
+		restarts.push(start(name).catch((error) => problems.push(String(error))))
 	}
 
 	const ask = async () => {
@@ -242,6 +240,7 @@ export const runHistory = async ({ scenario, kinds, seed, seconds }) => {
 		await delay(seconds * 1_000)
 		isOver = true
 		await Promise.all([asking, disturbing])
+		await Promise.all(restarts)
 		// The longest freeze is over.
 		await delay(scenario.freezeMs)
 		await finish()
