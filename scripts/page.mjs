@@ -1,12 +1,12 @@
-// Puts the tables that commands print into docs/platforms.md.
+// Puts the tables that commands print into pages.
 
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-const page = fileURLToPath(new URL('../docs/platforms.md', import.meta.url))
+const platformsPage = fileURLToPath(new URL('../docs/platforms.md', import.meta.url))
 
-/** Replaces the table of a command on the page. */
-export const writeTable = (command, table) => {
+/** Replaces the table of a command on a page. */
+export const writeTable = (command, table, page = platformsPage) => {
 	const text = readFileSync(page, 'utf8')
 	const [begin, end] = [`<!-- begin ${command} -->`, `<!-- end ${command} -->`]
 	const [before, rest] = text.split(begin)

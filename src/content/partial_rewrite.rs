@@ -1,4 +1,4 @@
-//! Rewriting a few entries of a large registry without parsing or printing the rest of its text.
+//! Rewriting a few entries of a registry without parsing or printing the rest of its text.
 //!
 //! The process caches the last text that an entry operation wrote, with an index of the positions of
 //! its values. That text is known to be valid, and in the layout that printing gives. If a content that
@@ -15,16 +15,13 @@ use serde_json::value::RawValue;
 use crate::content::pretty_print::pretty_into;
 use crate::content::registry_v1::{PrintedMember, RegistryV1};
 
-/// A smaller registry is not cached: parsing it costs far less than writing it to a disk.
-const MIN_CACHED_BYTES: usize = 16 * 1024;
-
 /// A larger registry is not cached: the text stays in memory until the process ends.
 const MAX_CACHED_BYTES: usize = 16 * 1024 * 1024;
 
 /// The depth of an entry in a registry's text.
 const ENTRY_DEPTH: usize = 2;
 
-/// One text for all registries of a process. Few processes use more than one large registry; in those
+/// One text for all registries of a process. Few processes use more than one registry; in those
 /// that do, the registries replace one another's text here.
 static CACHED_TEXT: Mutex<Option<IndexedText>> = Mutex::new(None);
 
@@ -35,13 +32,11 @@ pub(crate) struct OnlyEntry<'a> {
     pub(crate) must_exist: bool,
 }
 
-/// Whether the text of a registry of this size is cached.
-pub(crate) fn is_large(bytes: usize) -> bool {
-    (MIN_CACHED_BYTES..=MAX_CACHED_BYTES).contains(&bytes)
-}
-
 /// Caches a text for the next operation.
 pub(crate) fn cache(text: IndexedText) {
+    if text.bytes.len() > MAX_CACHED_BYTES {
+        return;
+    }
     *CACHED_TEXT.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
 }
 

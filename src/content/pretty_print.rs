@@ -1,6 +1,8 @@
 //! The layout of `JSON.stringify(value, null, 2)`, for valid JSON. Strings and numbers keep their
 //! spelling.
 
+use memchr::memchr2;
+
 /// A value that is nested deeper keeps its present layout: indenting each of its lines by the depth
 /// would turn a small file into gigabytes.
 const MAX_INDENT_DEPTH: usize = 512;
@@ -33,6 +35,18 @@ pub(crate) fn pretty_into(out: &mut String, json: &str, mut depth: usize) {
     let mut previous = 0;
     loop {
         let token_end = at;
+        let expected = match previous {
+            b'{' | b'[' | b',' => indented_line(depth),
+            b':' => " ",
+            _ => "",
+        };
+        let is_expected = bytes[at..].starts_with(expected.as_bytes());
+        if is_expected {
+            at += expected.len();
+        }
+        // Nearly always the gap is what printing would put there, and is passed as one piece.
+        let is_printed = is_expected
+            && !matches!(bytes.get(at), None | Some(b' ' | b'\t' | b'\n' | b'\r' | b'}' | b']'));
         while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             at += 1;
         }
@@ -40,22 +54,22 @@ pub(crate) fn pretty_into(out: &mut String, json: &str, mut depth: usize) {
             out.push_str(&json[copied..token_end]);
             return;
         };
-        let closes = matches!(first, b'}' | b']');
-        if closes {
-            depth -= 1;
-        }
-        let gap = match previous {
-            // An empty object or array stays on one line.
-            b'{' | b'[' if closes => "",
-            b'{' | b'[' | b',' => indented_line(depth),
-            b':' => " ",
-            _ if closes => indented_line(depth),
-            _ => "",
-        };
-        if bytes[token_end..at] != *gap.as_bytes() {
-            out.push_str(&json[copied..token_end]);
-            out.push_str(gap);
-            copied = at;
+        if !is_printed {
+            let closes = matches!(first, b'}' | b']');
+            if closes {
+                depth -= 1;
+            }
+            let gap = match previous {
+                // An empty object or array stays on one line.
+                b'{' | b'[' if closes => "",
+                _ if closes => indented_line(depth),
+                _ => expected,
+            };
+            if bytes[token_end..at] != *gap.as_bytes() {
+                out.push_str(&json[copied..token_end]);
+                out.push_str(gap);
+                copied = at;
+            }
         }
         match first {
             b'{' | b'[' if depth >= MAX_INDENT_DEPTH => {
@@ -74,6 +88,17 @@ pub(crate) fn pretty_into(out: &mut String, json: &str, mut depth: usize) {
     }
 }
 
+/// Whether two texts of valid JSON differ at most in their layout. Values that are nested too deep to be laid
+/// out are equal only if they are spelled alike.
+pub(crate) fn equal_but_for_layout(one: &str, other: &str) -> bool {
+    let printed = |text: &str| {
+        let mut out = String::with_capacity(text.len() * 3 / 2);
+        pretty_into(&mut out, text, 0);
+        out
+    };
+    one == other || printed(one) == printed(other)
+}
+
 pub(crate) fn new_line(out: &mut String, depth: usize) {
     out.push_str(indented_line(depth));
 }
@@ -86,14 +111,15 @@ fn scalar_length(text: &[u8]) -> usize {
 
 /// The length of the string that the text starts with, quotes included.
 pub(super) fn string_length(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at + 1,
-            _ => {}
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    while let Some(found) = memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
+        at += found + 1;
+        if bytes[at - 1] == b'"' {
+            return at;
         }
+        // The escaped byte is no end.
+        at += 1;
     }
     text.len()
 }

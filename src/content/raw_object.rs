@@ -11,7 +11,7 @@ use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::content::pretty_print::{new_line, pretty_into};
+use crate::content::pretty_print::{equal_but_for_layout, new_line, pretty_into};
 
 /// An object. Its members have the order that JavaScript gives them.
 #[derive(Debug, Clone, Default)]
@@ -216,7 +216,9 @@ impl RawObject {
 
     /// The object as one raw value, without spaces between its members.
     pub(crate) fn to_raw(&self) -> Box<RawValue> {
-        let mut text = String::from("{");
+        let lengths = self.members.iter().map(|m| m.key.get().len() + m.value.get().len() + 2);
+        let mut text = String::with_capacity(2 + lengths.sum::<usize>());
+        text.push('{');
         for (index, member) in self.members.iter().enumerate() {
             if index > 0 {
                 text.push(',');
@@ -227,6 +229,15 @@ impl RawObject {
         }
         text.push('}');
         RawValue::from_string(text).expect("members of valid JSON make a valid object")
+    }
+
+    /// Whether two objects differ at most in the layout of their members' values.
+    pub(crate) fn equals_but_for_layout(&self, other: &RawObject) -> bool {
+        let alike = |(one, other): (&Member, &Member)| {
+            one.key.get() == other.key.get()
+                && equal_but_for_layout(one.value.get(), other.value.get())
+        };
+        self.len() == other.len() && self.members.iter().zip(&other.members).all(alike)
     }
 
     /// Prints the object in the layout of `JSON.stringify(value, null, 2)`. Every string and number
@@ -313,8 +324,7 @@ impl RawObject {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members: Vec<Member> = Vec::new();
-                let hashes = RandomState::new();
-                let mut seen = HashSet::new();
+                let mut seen = SeenNames::default();
                 let mut inner = None;
                 while let Some(key) = map.next_key::<Box<RawValue>>()? {
                     let mut member = Member::new(key, RawValue::NULL.to_owned());
@@ -325,11 +335,8 @@ impl RawObject {
                     }
                     // As in JavaScript: of a repeated key the last value counts, at the position of the
                     // first.
-                    let is_new = seen.insert(hashes.hash_one(member.identity()));
-                    let has_key = |other: &&mut Member| other.identity() == member.identity();
-                    let first = if is_new { None } else { members.iter_mut().find(has_key) };
-                    match first {
-                        Some(first) => first.value = member.value,
+                    match seen.position(&members, &member) {
+                        Some(first) => members[first].value = member.value,
                         None => members.push(member),
                     }
                 }
@@ -340,9 +347,39 @@ impl RawObject {
     }
 }
 
+/// Finds a repeated name among an object's members. Few members are compared one by one, which takes less time
+/// than to hash a name; a hash shows of most of many that they are new.
+#[derive(Default)]
+struct SeenNames {
+    hashes: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl SeenNames {
+    const MAX_COMPARED: usize = 16;
+
+    /// The position of the member that has the name of a further one.
+    fn position(&mut self, members: &[Member], further: &Member) -> Option<usize> {
+        if members.len() > Self::MAX_COMPARED {
+            if self.hashes.is_empty() {
+                let known = members.iter().map(|member| self.hasher.hash_one(member.identity()));
+                self.hashes.extend(known);
+            }
+            if self.hashes.insert(self.hasher.hash_one(further.identity())) {
+                return None;
+            }
+        }
+        members.iter().position(|member| member.identity() == further.identity())
+    }
+}
+
 /// The new value. If both values are objects, members whose values have not changed keep their old
 /// positions and spelling.
 fn merge(old: &RawValue, new: Box<RawValue>) -> serde_json::Result<Box<RawValue>> {
+    // Asked first, because an error of serde's takes far longer to make than a number to compare.
+    if !(old.get().starts_with('{') && new.get().starts_with('{')) {
+        return Ok(new);
+    }
     let objects = (serde_json::from_str(old.get()), serde_json::from_str(new.get()));
     let (Ok::<RawObject, _>(mut merged), Ok::<RawObject, _>(changed)) = objects else {
         return Ok(new);

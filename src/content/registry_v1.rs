@@ -88,6 +88,13 @@ impl RegistryV1 {
         self.print(|_, _| {})
     }
 
+    /// Whether two registries differ at most in the layout of their values. Prints only the values that are not
+    /// spelled alike.
+    pub(crate) fn equals_but_for_layout(&self, other: &RegistryV1) -> bool {
+        self.members.equals_but_for_layout(&other.members)
+            && self.watchers.equals_but_for_layout(&other.watchers)
+    }
+
     /// The text of [`to_json`](Self::to_json). Calls `on_value` for each value that the entry
     /// operations change, in the order of the text, with the value's position in it.
     pub(crate) fn print(

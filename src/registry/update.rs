@@ -55,10 +55,9 @@ pub(crate) fn update_file<T, E: From<Error>>(
 ) -> Result<T, E> {
     let paths = FilePaths::resolve(path)?;
     let updated = update(&paths, options, &mut |registry| {
-        let before = registry.to_json();
+        let before = registry.clone();
         let value = updater(registry).map_err(UpdateError::Updater)?;
-        let after = registry.to_json();
-        Ok((value, (after != before).then_some(after)))
+        Ok((value, (!registry.equals_but_for_layout(&before)).then(|| registry.to_json())))
     });
     updated.map_err(|error: UpdateError<E>| error.into_callers(|error| paths.error_as_given(error)))
 }
@@ -120,9 +119,7 @@ pub(crate) fn update_entries<T>(
         let mut content = shared_file::read(lock.path())?;
         let bytes = content.as_mut().map(|content| &mut content.bytes);
         // An operation that adds or removes entries can't use the cached text.
-        let mut large = only.zip(bytes).filter(|(_, bytes)| partial_rewrite::is_large(bytes.len()));
-        let part = large.as_mut().and_then(|(only, bytes)| PartialRegistry::take(bytes, only));
-        let is_large = large.is_some();
+        let part = only.zip(bytes).and_then(|(only, bytes)| PartialRegistry::take(bytes, only));
         if let Some(mut part) = part {
             let (value, has_changed) = operate(&mut part.registry);
             let text = part.into_text();
@@ -136,7 +133,7 @@ pub(crate) fn update_entries<T>(
         }
         let (mut registry, corrupt) = parse_under(lock, content.as_ref(), options.on_corrupt)?;
         let (value, has_changed) = operate(&mut registry);
-        if has_changed && is_large {
+        if has_changed && only.is_some() {
             let text = IndexedText::print(&registry);
             commit(lock, options, content.as_ref(), text.bytes(), corrupt)?;
             partial_rewrite::cache(text);

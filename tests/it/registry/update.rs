@@ -42,6 +42,29 @@ fn an_updater_that_changes_nothing_or_fails_writes_nothing() {
 }
 
 #[test]
+fn an_updater_that_sets_what_is_there_leaves_the_file_as_it_is_laid_out() {
+    let (_dir, path) = registry_path();
+    let compact = r#"{"version":1,"updatedAt":7,"watchers":{"a":{"id": "a","host":"h","port":1,"pid":1,"startedAt":1,"updatedAt":1,"more":[ ]},"b":[1]}}"#;
+    put(&path, compact);
+    let set_again = |host: &str| {
+        let set = |registry: &mut RegistryV1| {
+            let mut record = registry.watcher("a").unwrap();
+            record.host = host.to_owned();
+            registry.set_watcher(record);
+            registry.set_updated_at(7);
+            Ok::<_, Error>(())
+        };
+        update_registry(&path, &one_try(), set).unwrap();
+        text(&path)
+    };
+    assert_eq!(set_again("h"), compact);
+    let changed = set_again("other");
+    assert!(
+        changed.contains("\n      \"host\": \"other\"") && changed.contains("\n    \"b\": [\n")
+    );
+}
+
+#[test]
 fn an_empty_registry_is_written_too() {
     let (_dir, path) = registry_path();
     write_registry(&path, &RegistryV1::new(), &one_try()).unwrap();
