@@ -181,6 +181,32 @@ for (const lock of LOCKS) {
 			assert.equal(at.text(), '#\na\nb')
 		})
 
+		test(`${lock}: ${name}: a number that is spelled differently is unchanged, and one with another value is written`, async (t) => {
+			const at = folder(t)
+			const document = documentIn(at, lock, {})
+			for (const [spelled, value] of [
+				['5', 5],
+				['10.0', 10],
+				['1e3', 1000],
+				['1000', 1000],
+				['-0.0', -0],
+				['0', 0],
+				['0.10', 0.1],
+				['12345678901234567890', Number('12345678901234567890')],
+				['"x: 5 "', 'x: 5 '],
+				['"x: \\u0035 "', 'x: 5 '],
+			]) {
+				at.put(`{\n  "a: 1 ": 1,\n  "n": ${spelled}\n}`)
+				const isLeft = await leaves(at, () =>
+					update(document, (read) => Object.assign(read, { n: value })),
+				)
+				assert.equal(isLeft, true, spelled)
+				const other = typeof value === 'number' ? value * 2 + 1 : 'x: 6 '
+				await update(document, (read) => Object.assign(read, { n: other }))
+				assert.equal(at.text(), print({ 'a: 1 ': 1, n: other }), spelled)
+			}
+		})
+
 		test(`${lock}: ${name}: a primitive is unchanged if its text is`, async (t) => {
 			const at = folder(t)
 			const run = (next, options) => () => update(documentIn(at, lock, options), () => next)

@@ -16,6 +16,7 @@
  *   decode(path: string, text: string): Decoded<T>,
  *   encode(path: string, value: T): string,
  *   keepSpelling?(read: string, printed: string): string,
+ *   surelyDiffers?(read: string, printed: string): boolean,
  *   empty?(): T,
  *   corruptWarning(path: string, reason: string): string,
  *   corruptFailure(path: string, reason: string): AddonFailure,
@@ -26,6 +27,7 @@
  * - `encode` returns the text or throws a typed error.
  * - `keepSpelling` returns the printed text of an update, in which what the update left alone is spelled as
  *   in the text that was read.
+ * - `surelyDiffers` returns whether a glance shows that two texts stand for different values.
  * - `empty` returns the value of no content, if there is one.
  * - `corruptWarning`: the warning of a read that could not decode the content.
  * - `corruptFailure`: the failure of a call that needs the value of such content.
@@ -234,7 +236,7 @@ const open = (reading, content) => {
 	 */
 	const isAsRead = (text) => {
 		if (text === source) return true
-		if (isOwnPrint || source === undefined) return false
+		if (isOwnPrint || source === undefined || codec.surelyDiffers?.(source, text)) return false
 		const again = decode(reading, { exists: true, text: source })
 		const printed = again.warning ? undefined : textOf(reading, again.value)
 		return printed !== undefined && text === spelledAsRead(printed)

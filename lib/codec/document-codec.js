@@ -18,7 +18,7 @@ const { inspect } = require('node:util')
 const native = require('../addon/load.js')
 const { invalid, isThenable, messageOf, propertyOf, registryError, shown } = require('../errors.js')
 const { objectionToJson } = require('./json-loss.js')
-const { keepNumbers } = require('./number-spelling.js')
+const { differsInNumber, keepNumbers } = require('./number-spelling.js')
 const { isObject } = require('./registry-schema.js')
 
 /**
@@ -119,7 +119,7 @@ const documentCodec = (format) => {
 			}
 			return text
 		},
-		...(!decode && !encode && { keepSpelling: keepNumbers }),
+		...(!decode && !encode && { keepSpelling: keepNumbers, surelyDiffers: differsInNumber }),
 		...(empty && { empty: () => empty.call(format) }),
 		corruptWarning: (path, reason) =>
 			`${path} is not a readable document (${reason}); reading it as empty`,

@@ -146,4 +146,32 @@ const keepNumbers = (read, printed) => {
 	return kept + printed.slice(end)
 }
 
-module.exports = { keepNumbers }
+/** A number that has one spelling, as JavaScript prints it. */
+const PLAIN_INTEGER = /(?:-?[1-9]\d{0,14}|0)(?=[\s,}\]])/y
+
+/** @param {string} text @param {number} at */
+const plainIntegerAt = (text, at) => {
+	PLAIN_INTEGER.lastIndex = at
+	return PLAIN_INTEGER.exec(text)?.[0]
+}
+
+/**
+ * Whether the first thing in which a printed text differs from the text that was read is a number, so that the value
+ * has surely changed: up to there both have the same names and values. Nearly every update changes a date or a count
+ * first. False if that can't be told so quickly. (Of two properties of one name the last one counts, so such a text
+ * may be told to differ that only repeats a name.)
+ *
+ * @param {string} read
+ * @param {string} printed
+ */
+const differsInNumber = (read, printed) => {
+	const length = Math.min(read.length, printed.length)
+	let at = 0
+	while (at < length && read.charCodeAt(at) === printed.charCodeAt(at)) at += 1
+	const colon = printed.lastIndexOf(': ', at)
+	if (colon === -1) return false
+	const [before, after] = [plainIntegerAt(read, colon + 2), plainIntegerAt(printed, colon + 2)]
+	return before !== undefined && after !== undefined && before !== after
+}
+
+module.exports = { differsInNumber, keepNumbers }

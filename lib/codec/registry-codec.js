@@ -10,7 +10,7 @@ const { isProxy } = require('node:util').types
 const native = require('../addon/load.js')
 const { invalid, messageOf, registryError, shown } = require('../errors.js')
 const { objectionToJson } = require('./json-loss.js')
-const { keepNumbers } = require('./number-spelling.js')
+const { differsInNumber, keepNumbers } = require('./number-spelling.js')
 const { REGISTRY_VERSION, createEmptyRegistry, isObject, isPlain } = require('./registry-schema.js')
 
 const keys = ['version', 'updatedAt', 'watchers']
@@ -111,6 +111,7 @@ const registryCodec = {
 	decode,
 	encode,
 	keepSpelling: keepNumbers,
+	surelyDiffers: differsInNumber,
 	empty: () => createEmptyRegistry(),
 	corruptWarning: (path, reason) => native.corruptWarning(path, reason),
 	corruptFailure: (path, reason) => native.corruptFailure(path, reason),
