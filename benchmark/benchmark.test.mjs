@@ -154,6 +154,8 @@ test('a ratio is that of the same round, place and durability', () => {
 	])
 	const [, ours, elsewhere] = results
 	assert.equal(ours.timesFloor, 2)
+	// 1 ms in one round, 10 ms in the other.
+	assert.equal(Math.round(ours.overFloorUs), 5_500)
 	assert.deepEqual([ours.slowest, ours.opsPerSecond, ours.fastest], [50, 275, 500])
 	assert.deepEqual([ours.max, ours.acknowledged], [9, 20])
 	assert.deepEqual(ours.errors, { LOCK_TIMEOUT: 2 })

@@ -95,6 +95,7 @@ export const columns = [
 	['worst p99', (result) => ms(result.worstP99)],
 	['max ms', (result) => ms(result.max)],
 	['time/floor', (result) => times(result.timesFloor)],
+	['us over floor', (result) => rate(result.overFloorUs)],
 	['fairness', (result) => (result.processes === 1 ? '-' : percent(result.fairness))],
 	['reads/s', (result) => rate(result.reads?.opsPerSecond)],
 	['bad reads', (result) => (result.reads ? errorsText(result.reads.errors) || '0' : '-')],

@@ -15,7 +15,7 @@ const total = (cells) => {
  * How many times as long as the floor. Each round is compared with the floor of that round, as a slow
  * time of the machine slows both.
  */
-const ratios = (cells, floorCells, ratio) => {
+const medianByFloor = (cells, floorCells, ratio) => {
 	const inEachRound = cells.flatMap((cell) => {
 		const floor = floorCells.find(({ round }) => round === cell.round)
 		return floor ? [ratio(cell, floor)] : []
@@ -55,8 +55,12 @@ const result = (cells, all) => {
 		place,
 		processes,
 		...medians(cells),
-		timesFloor: ratios(cells, floorCells, (cell, floor) => floor.opsPerSecond / cell.opsPerSecond),
-		timesFloorP50: ratios(cells, floorCells, (cell, floor) => cell.p50 / floor.p50),
+		timesFloor: medianByFloor(cells, floorCells, (cell, floor) => floor.opsPerSecond / cell.opsPerSecond),
+		overFloorUs: medianByFloor(cells, floorCells, (cell, floor) => {
+			const seconds = 1 / cell.opsPerSecond - 1 / floor.opsPerSecond
+			return seconds * 1e6
+		}),
+		timesFloorP50: medianByFloor(cells, floorCells, (cell, floor) => cell.p50 / floor.p50),
 		lost: base === 'floor' ? null : sum(cells.map(({ lost }) => lost)),
 		...(reads.length > 0 && { readers, reads: medians(reads) }),
 	}
