@@ -128,6 +128,10 @@ mod document;
 mod error;
 mod files;
 mod folder;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+#[allow(missing_docs, unreachable_pub, reason = "of no use to a caller")]
+pub mod fuzz_targets;
 mod holder;
 mod litter;
 mod lock;

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { writeFileSync } from 'node:fs'
+import { unlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -14,7 +14,7 @@ import {
 	withRegistryLock,
 	writeRegistry,
 } from '../../index.js'
-import { EMPTY, folder, lockTakenOnce } from '../support/folder.mjs'
+import { EMPTY, folder, lockTakenOnce, print } from '../support/folder.mjs'
 import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { same } from '../support/updaters.mjs'
 
@@ -223,4 +223,59 @@ test('a write that lost its lock needs its thread again: a sync update is refuse
 	assert.equal(code, 'RE_ENTRANT')
 	aborter.abort()
 	await assert.rejects(writing, { code: 'ABORTED' })
+})
+
+/** Calls synchronously, at each turn of the microtasks, until it is not refused as re-entrant; says what came of it. */
+const atFirstChance = async (at) => {
+	for (let turn = 1; ; turn += 1) {
+		try {
+			updateRegistrySync(at.path, (r) => ({ ...r, sync: true }), { timeoutMs: 500, durable: false })
+			return 'done'
+		} catch (error) {
+			if (error.code !== 'RE_ENTRANT') return error.code
+		}
+		// The asynchronous call may need a turn of the event loop to get on.
+		await (turn % 100 === 0 ? delay(0) : undefined)
+	}
+}
+
+for (const [what, change] of Object.entries({
+	'changed nothing': (registry) => registry,
+	'has failed': () => {
+		throw new Error('on purpose')
+	},
+	'has written': (registry) => ({ ...registry, async: true }),
+})) {
+	// The lock was released one turn of the microtasks after the call counted as over: a synchronous call that
+	// began in between waited, on this thread, for the lock that only this thread could release.
+	test(`a synchronous update right behind an asynchronous one that ${what} does not wait for it`, async (t) => {
+		const at = folder(t)
+		for (const durable of [false, true]) {
+			at.put(print(EMPTY))
+			let outcome
+			const update = (registry) => {
+				outcome = atFirstChance(at)
+				return change(registry)
+			}
+			await updateRegistry(at.path, update, { durable, timeoutMs: 60_000 }).catch(() => {})
+			assert.equal(await outcome, 'done')
+		}
+	})
+}
+
+// The thread that commits left it to this one to release the lock of a commit that had failed.
+test('a synchronous update that begins during a commit that fails does not wait for it', async (t) => {
+	const at = folder(t)
+	at.put(print(EMPTY))
+	let outcome
+	const update = (registry) => {
+		if (!outcome) {
+			outcome = atFirstChance(at)
+			unlinkSync(at.lockfile)
+		}
+		return { ...registry, async: true }
+	}
+	await updateRegistry(at.path, update, { durable: true, timeoutMs: 60_000 })
+	assert.equal(await outcome, 'done')
+	assert.deepEqual([at.json().sync, at.json().async], [true, true])
 })

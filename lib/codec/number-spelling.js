@@ -8,7 +8,8 @@
 const NO_SHORT_INTEGER = /[\s:,[]-?(?:\d{16}|\d+[.eE]|0(?<=-0))/
 
 /** What may be such a number, or a part of a string. No number of up to 15 digits is. */
-const BEYOND_DOUBLE = /[\s:,[]-?(?:\d{16}|[\d.]{17}|[\d.]+[eE][+-]?\d{3}|0(?<=-0)(?![\d.]))/
+const BEYOND_DOUBLE =
+	/[\s:,[]-?(?:\d{16}|[\d.]{17}|[\d.]+[eE][+-]?\d{3}|0(?<=-0)(?:\.0+)?(?![\d.]))/
 
 /** @param {string} text */
 const mayBeBeyondDouble = (text) =>

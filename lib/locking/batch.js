@@ -199,6 +199,25 @@ class Batch {
 	}
 
 	/**
+	 * Begins a commit; returns a promise only if another thread goes on with it. That thread also releases the
+	 * lock, if told to; otherwise it is released here, before any other code runs: a synchronous call of that code
+	 * would wait on this thread for this lock, until its timeout is over.
+	 *
+	 * @param {LockCall<unknown>[]} calls
+	 * @param {{ release: boolean }} how
+	 */
+	beginCommit(calls, how) {
+		const { lock } = this.pending
+		let committing
+		try {
+			committing = this.pending.commit(calls, how)
+			return committing
+		} finally {
+			if (how.release && !committing) release(lock)
+		}
+	}
+
+	/**
 	 * Commits; returns whether the pending content is in the file.
 	 *
 	 * @param {{ release: boolean }} how
@@ -208,7 +227,7 @@ class Batch {
 		this.uncommitted = []
 		try {
 			const calls = uncommitted.map(({ member }) => member.call)
-			const committing = this.pending.commit(calls, how)
+			const committing = this.beginCommit(calls, how)
 			// Each needless await costs as much as some of the system calls.
 			if (committing) await committing
 			for (const { member, value } of uncommitted) {

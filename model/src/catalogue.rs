@@ -8,7 +8,7 @@ use crate::state::{Budget, Limit};
 
 use Role::*;
 
-const NOTHING: Budget = Budget {
+pub const NOTHING: Budget = Budget {
     crashes: 0,
     clock_forward: 0,
     clock_back: 0,
@@ -18,7 +18,7 @@ const NOTHING: Budget = Budget {
     power_failures: 0,
 };
 
-fn of(name: &'static str, covers: &'static str, files: Files, roles: &[Role]) -> Configuration {
+pub fn of(name: &'static str, covers: &'static str, files: Files, roles: &[Role]) -> Configuration {
     Configuration {
         name,
         covers,
@@ -32,6 +32,7 @@ fn of(name: &'static str, covers: &'static str, files: Files, roles: &[Role]) ->
         limits: vec![],
         long_only: false,
         mutation: None,
+        exchanges: false,
     }
 }
 

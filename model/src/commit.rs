@@ -70,7 +70,7 @@ impl Actor<'_> {
                         self.state.violate(Violation::CommitWithoutLock);
                     }
                     self.me().is_checked = true;
-                    self.go(Rename);
+                    self.go(if self.configuration.exchanges { Exchange } else { Rename });
                 }
                 false => {
                     self.me().is_lost = true;
@@ -82,6 +82,7 @@ impl Actor<'_> {
                 self.lost();
             }
             Rename => self.rename(temp),
+            Exchange | LookAtReplaced | ExchangeBack | RemoveReplaced => self.exchange_step(temp),
             SyncFolder => {
                 self.acknowledge();
                 self.go(self.releasing());

@@ -106,6 +106,8 @@ pub struct Configuration {
     pub limits: Vec<Limit>,
     pub long_only: bool,
     pub mutation: Option<Mutation>,
+    /// Whether the new file and the old one are exchanged, and exchanged back if another file came out.
+    pub exchanges: bool,
 }
 
 /// The process that left what [`Start::KilledHolder`] says.

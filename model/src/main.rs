@@ -4,6 +4,7 @@ mod catalogue;
 mod commit;
 mod configuration;
 mod document;
+mod exchange;
 mod explore;
 mod file_system;
 mod guard;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 const USAGE: &str = "argus-registry-model COMMAND
 
   check [--long] [NAME]   explores all configurations, or those whose name begins so
+  exchange                tries an exchange of the new file and the old one
   mutations               leaves out each check of the protocol in turn
   page [--write] FILE     compares the page with what the model says, or writes it";
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         ["check"] => report::check(false, ""),
         ["check", "--long"] => report::check(true, ""),
         ["check", name] | ["check", "--long", name] => report::check(true, name),
+        ["exchange"] => report::exchange(),
         ["mutations"] => report::mutations(),
         ["page", path] => report::page(path, false),
         ["page", "--write", path] => report::page(path, true),

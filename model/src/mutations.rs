@@ -36,6 +36,7 @@ fn check(
         limits: Vec::new(),
         long_only: false,
         mutation: Some(mutation),
+        exchanges: false,
     };
     Check { what, place, configuration }
 }

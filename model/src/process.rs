@@ -78,8 +78,9 @@ impl Actor<'_> {
             | LookAtClaim | RemoveOwnersTemp | RemoveClaim | RemoveAbandonedClaim
             | PollLockfile | CheckGuardAgain => self.stale_lockfile_step(),
             ReadOld | FirstCheck | CreateTemp | WriteTemp | SyncTemp | LastCheck | Rename
-            | SyncFolder | RemoveOwnTemp | LookBeforeRemove | RemoveLockfile
-            | FirstDocumentCheck | LastDocumentCheck => self.commit_step(),
+            | Exchange | LookAtReplaced | ExchangeBack | RemoveReplaced | SyncFolder
+            | RemoveOwnTemp | LookBeforeRemove | RemoveLockfile | FirstDocumentCheck
+            | LastDocumentCheck => self.commit_step(),
             OpenLockFile | CreateLockFile | CheckLockFile | LookForGuard | RemoveLockFile => {
                 self.document_step();
             }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::catalogue;
 use crate::configuration::Configuration;
+use crate::exchange;
 use crate::explore::{explore, Found, Trace};
 use crate::model::Action;
 use crate::mutations;
@@ -53,7 +54,9 @@ pub fn check(long: bool, name: &str) -> bool {
         row(&what, &size, found.time.as_secs_f64(), surprises.len(), &surprises.join("; "));
         is_good &= surprises.is_empty();
     }
-    mutations() && is_good
+    // All are run, also after a failure.
+    let are_good = [mutations(), exchange()];
+    is_good && are_good == [true; 2]
 }
 
 fn print_surprises(configuration: &Configuration, found: &Found, surprises: &[String]) {
@@ -86,6 +89,29 @@ pub fn mutations() -> bool {
         let detail = "the model does not see that this check is missing";
         row(&what, &size, found.time.as_secs_f64(), usize::from(!is_caught), detail);
         is_good &= is_caught;
+    }
+    is_good
+}
+
+/// Tries an exchange in the place of the rename.
+pub fn exchange() -> bool {
+    let mut is_good = true;
+    for case in exchange::all() {
+        let found = explore(&case.configuration, threads());
+        let broken = case.broken(&found);
+        let is_expected = broken.map(|(name, _)| *name) == case.breaks;
+        let size = match broken {
+            Some((name, _)) => format!("breaks: {name}"),
+            None => format!("{} states, nothing breaks", grouped(found.states)),
+        };
+        if let Some((_, trace)) = broken {
+            println!("\n{}\n{}", case.configuration.name, order(trace));
+        }
+        let what = format!("exchange: {}", case.configuration.name);
+        let seconds = found.time.as_secs_f64();
+        let detail = "what docs/concepts/proof.md says of an exchange is not so";
+        row(&what, &size, seconds, usize::from(!is_expected), detail);
+        is_good &= is_expected;
     }
     is_good
 }
@@ -178,7 +204,10 @@ fn steps_without_a_function() -> Vec<&'static str> {
             .any(|(found, text)| found == module && starts.iter().any(|start| text.contains(start)))
     };
     let names = Step::ALL.iter().map(|step| step.name());
-    names.filter(|name| !name.starts_with("older_argus::") && !is_known(name)).collect()
+    // Older argus is another program, and the exchange is not built.
+    let is_elsewhere =
+        |name: &str| name.starts_with("older_argus::") || name.starts_with("exchange");
+    names.filter(|name| !is_elsewhere(name) && !is_known(name)).collect()
 }
 
 /// The part of the page, and whether the model has found everything that it shows.
@@ -212,5 +241,19 @@ fn made_part() -> (String, bool) {
         text += &format!("\n#### {limit:?}\n\n{}\n\n", limit.meaning());
         text += &format!("```text\n{}\n```\n", order(trace));
     }
-    (text + "\n", is_complete)
+    text += exchange::INTRODUCTION;
+    text += "\n| processes | what is not true any more |\n|---|---|\n";
+    let mut orders = String::new();
+    for case in exchange::all() {
+        let found = explore(&case.configuration, 1);
+        let broken = case.broken(&found);
+        is_complete &= broken.map(|(name, _)| *name) == case.breaks;
+        let name = case.configuration.name;
+        text += &format!("| {name} | {} |\n", broken.map_or("", |(name, _)| name));
+        if let Some((_, trace)) = broken {
+            orders += &format!("\n{}{}:\n\n", name[..1].to_uppercase(), &name[1..]);
+            orders += &format!("```text\n{}\n```\n", order(trace));
+        }
+    }
+    (text + &orders + "\n", is_complete)
 }

@@ -1,7 +1,7 @@
 //! The state of the model: the file system, the processes, what was acknowledged, and what may still
 //! happen to the machine.
 
-use crate::file_system::{FileSystem, Ino, Name, Nonce, Record, Time, Updates};
+use crate::file_system::{Content, FileSystem, Ino, Name, Nonce, Record, Time, Updates};
 use crate::step::Step;
 
 /// What a process found at a lockfile's name.
@@ -319,6 +319,22 @@ impl State {
     /// The acknowledged updates that are not in the registry.
     pub fn missing(&self) -> Updates {
         self.acknowledged & !self.fs.registry()
+    }
+
+    /// The updates in a file that a live process has just exchanged for its own, and may exchange back.
+    pub fn in_exchange(&self) -> Updates {
+        let processes = self.processes.iter().enumerate();
+        let exchanging = processes.filter(|(_, process)| {
+            process.alive && matches!(process.step, Step::LookAtReplaced | Step::ExchangeBack)
+        });
+        let files = exchanging.filter_map(|(pid, process)| {
+            let ino = self.fs.at(Name::ContentTemp(pid as u8, process.nonce))?;
+            match self.fs.inode(ino).content {
+                Content::Updates(updates) => Some(updates),
+                _ => None,
+            }
+        });
+        files.fold(0, |all, updates| all | updates)
     }
 
     /// Frees what nothing refers to any more.

@@ -86,6 +86,11 @@ steps! {
     SyncTemp = "atomic_write::fill::sync",
     LastCheck = "shared_file::commit::last_check",
     Rename = "atomic_write::rename_to",
+    /// The three that would take the rename's place: `exchange.rs`.
+    Exchange = "exchange",
+    LookAtReplaced = "exchange::look",
+    ExchangeBack = "exchange::back",
+    RemoveReplaced = "exchange::remove",
     SyncFolder = "atomic_write::run::sync_folder",
     RemoveOwnTemp = "atomic_write::drop",
 

@@ -264,6 +264,34 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| invalid())
 }
 
+/// What the fuzzer calls with bytes of its own, and a test with the corpus: arguments, each of which ends with
+/// a zero byte. Panics when they show a defect.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn parse_words(data: &[u8]) {
+    #[cfg(unix)]
+    let word = <OsString as std::os::unix::ffi::OsStringExt>::from_vec;
+    #[cfg(not(unix))]
+    let word = |bytes: Vec<u8>| OsString::from(String::from_utf8_lossy(&bytes).into_owned());
+    let words = data.split(|byte| *byte == 0).map(|bytes| word(bytes.to_vec()));
+    let words: Vec<OsString> = std::iter::once("argus-registry".into()).chain(words).collect();
+    match Cli::try_parse_from(&words) {
+        Ok(cli) => {
+            assert!(cli.registry.registry.is_none() || !cli.registry.system_registry);
+            match cli.command {
+                CliCommand::Run(args) => {
+                    assert!(!args.command.is_empty() && !(args.shared && args.exclusive));
+                    assert!(args.path.is_none() || args.lock_file.is_none());
+                }
+                CliCommand::Status(args) => {
+                    assert!(args.path.is_none() || args.lock_file.is_none());
+                }
+                _ => {}
+            }
+        }
+        Err(error) => assert!(!error.render().to_string().is_empty()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,6 +300,22 @@ mod tests {
     #[test]
     fn clap_accepts_the_definitions() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_corpus_of_the_fuzzer() {
+        let fuzz = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+        // The published crate is without it.
+        if fuzz.exists() {
+            let inputs: Vec<_> =
+                std::fs::read_dir(fuzz.join("corpus/arguments")).unwrap().collect();
+            assert!(!inputs.is_empty());
+            for input in inputs {
+                let path = input.unwrap().path();
+                println!("{}", path.display());
+                parse_words(&std::fs::read(&path).unwrap());
+            }
+        }
     }
 
     #[test]

@@ -33,6 +33,10 @@ enum Locked {
     // Boxed, because what is held is large.
     File(Box<LockedContent>),
     Folder(Box<LockedFolder>),
+    /// A commit that failed has released it. Whether it was taken away after an earlier commit.
+    Released {
+        is_lost: bool,
+    },
 }
 
 /// The lock of a file and the content that was read under it.
@@ -322,7 +326,7 @@ impl LockHandle {
         let content = match &*lock(&self.shared) {
             Some(Locked::Folder(folder)) => return Either::A(folder.text()),
             Some(Locked::File(held)) => FileText::from(held.content.as_ref()),
-            None => FileText::from(None),
+            Some(Locked::Released { .. }) | None => FileText::from(None),
         };
         content.text.map_or(Either::B(content.exists), Either::A)
     }
@@ -336,12 +340,13 @@ impl LockHandle {
                 allows_inline(&held.lock.paths().target) && held.lock.is_local()
             }
             // A commit may change any number of files.
-            Some(Locked::Folder(_)) | None => false,
+            Some(Locked::Folder(_) | Locked::Released { .. }) | None => false,
         }
     }
 
     /// Replaces the content on another thread. The result is what the caller has to be told, if anything.
-    /// A commit that fails does not release the lock.
+    /// A commit that is to release the lock does so also when it fails: a synchronous call may block the
+    /// JavaScript thread meanwhile, so that nothing there could release it.
     #[napi(catch_unwind)]
     pub fn commit<'env>(
         &self,
@@ -369,7 +374,7 @@ impl LockHandle {
         let checked = match &*lock(&self.shared) {
             Some(Locked::File(held)) => held.lock.check_hold(),
             Some(Locked::Folder(folder)) => folder.check(),
-            None => Ok(()),
+            Some(Locked::Released { .. }) | None => Ok(()),
         };
         addon_result(checked, |()| ())
     }
@@ -385,6 +390,7 @@ impl LockHandle {
                 held.lock.release()
             }
             Locked::Folder(folder) => folder.release(),
+            Locked::Released { is_lost } => Ok(is_lost),
         };
         addon_result(held.map_or(Ok(false), release), |is_lost| is_lost)
     }
@@ -400,7 +406,9 @@ fn commit(shared: &SharedLock, request: &CommitRequest) -> AddonResult<Option<Co
     match shared.take() {
         Some(Locked::File(held)) => commit_file(&mut shared, held, request),
         Some(Locked::Folder(folder)) => commit_folder(&mut shared, folder, request),
-        None => Either::B(AddonFailure::defect("committed after release")),
+        Some(Locked::Released { .. }) | None => {
+            Either::B(AddonFailure::defect("committed after release"))
+        }
     }
 }
 
@@ -411,13 +419,21 @@ fn commit_folder(
 ) -> AddonResult<Option<CommitReport>> {
     let committed = folder.commit(request.text.as_deref(), request.durable);
     let mut lock_lost = false;
-    if request.release && committed.is_ok() {
-        // The update is committed; the kernel releases the lock in any case.
+    if request.release {
+        // The kernel releases the lock in any case.
         lock_lost = folder.release().unwrap_or(false);
+        keep_loss(shared, &committed, lock_lost);
     } else {
         *shared = Some(Locked::Folder(folder));
     }
     addon_result(committed, |()| lock_lost.then_some(CommitReport { kept: None, lock_lost }))
+}
+
+/// A failure doesn't say whether the lock was taken away after an earlier commit: the release says it then.
+fn keep_loss<T>(shared: &mut Option<Locked>, committed: &Result<T>, is_lost: bool) {
+    if committed.is_err() {
+        *shared = Some(Locked::Released { is_lost });
+    }
 }
 
 fn commit_file(
@@ -442,12 +458,13 @@ fn commit_file(
         None => shared_file::make_durable(held.lock.paths(), found).map(|()| None),
     };
     let mut lock_lost = false;
-    if release && committed.is_ok() {
+    if release {
         // Before the lock is released: the lock keeps the replaced file open, and decides which thread
         // closes it.
         held.content = None;
-        // The update is committed; the kernel releases the lock in any case.
+        // The kernel releases the lock in any case.
         lock_lost = held.lock.release().unwrap_or(false);
+        keep_loss(shared, &committed, lock_lost);
     } else {
         // The next commit replaces what this one has written. If that can't be read, the next commit
         // only does not know the mode to keep, and the next read says why.

@@ -272,3 +272,24 @@ by = 'x'
         );
     }
 }
+
+/// This number's text was read as the double beside it. So the rewritten text seemed to have another value
+/// than the new one, and the value's own text was written, without the unknown members.
+#[test]
+fn an_update_of_json_that_sets_any_double_keeps_unknown_members_and_that_double() {
+    #[derive(Serialize, Deserialize)]
+    struct Ratio {
+        ratio: f64,
+    }
+    let (_dir, path) = document_path();
+    let document = Document::<Ratio>::json(&path).durable(false);
+    put(&path, r#"{"note":"unknown","ratio":1}"#);
+    let next = 0.9073038322028689;
+    let set = |value: &mut Ratio| {
+        value.ratio = next;
+        Ok::<_, Error>(())
+    };
+    document.update(&LockOptions::default(), set).unwrap();
+    assert!(text(&path).contains("\"note\": \"unknown\""), "{}", text(&path));
+    assert_eq!(document.load().unwrap().value.ratio, next);
+}
