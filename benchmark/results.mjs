@@ -12,13 +12,13 @@ const total = (cells) => {
 }
 
 /**
- * How many times as long as the floor. Each round is compared with the floor of that round, as a slow
- * time of the machine slows both.
+ * The median of what `compare` says of each round beside the floor of that round, as a slow time of the machine
+ * slows both.
  */
-const medianByFloor = (cells, floorCells, ratio) => {
+const medianByFloor = (cells, floorCells, compare) => {
 	const inEachRound = cells.flatMap((cell) => {
 		const floor = floorCells.find(({ round }) => round === cell.round)
-		return floor ? [ratio(cell, floor)] : []
+		return floor ? [compare(cell, floor)] : []
 	})
 	return inEachRound.length > 0 ? median(inEachRound) : Number.NaN
 }
@@ -55,7 +55,11 @@ const result = (cells, all) => {
 		place,
 		processes,
 		...medians(cells),
-		timesFloor: medianByFloor(cells, floorCells, (cell, floor) => floor.opsPerSecond / cell.opsPerSecond),
+		timesFloor: medianByFloor(
+			cells,
+			floorCells,
+			(cell, floor) => floor.opsPerSecond / cell.opsPerSecond,
+		),
 		overFloorUs: medianByFloor(cells, floorCells, (cell, floor) => {
 			const seconds = 1 / cell.opsPerSecond - 1 / floor.opsPerSecond
 			return seconds * 1e6
