@@ -12,7 +12,7 @@ pub(crate) mod entries;
 mod entry_file;
 pub(crate) mod guarded;
 pub(crate) mod held;
-mod id;
+pub(crate) mod id;
 mod journal;
 pub(crate) mod layout;
 pub(crate) mod listing;
