@@ -50,6 +50,16 @@ run('clippy, addon', 'cargo', [
 	'-D',
 	'warnings',
 ])
+run('clippy, the store in etcd', 'cargo', [
+	'clippy',
+	'--locked',
+	'--all-targets',
+	'-p',
+	'argus-registry-etcd',
+	'--',
+	'-D',
+	'warnings',
+])
 run('clippy, model', 'cargo', [
 	'clippy',
 	'--locked',

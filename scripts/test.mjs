@@ -15,6 +15,7 @@ const run = (command, args) => {
 }
 
 run('cargo', ['test', '--locked', '--features', 'cli,tokio'])
+run(process.execPath, ['scripts/etcd.mjs'])
 const tests = ['__test__', 'tests', 'playground', 'benchmark'].flatMap(testFiles)
 // One file after the other: the tests start more processes than the machine has cores as it is. The
 // limit is for a test that hangs, not for one that is slow.

@@ -16,6 +16,7 @@ const SEARCHED = [
 	'docs',
 	'tests',
 	'model',
+	'etcd',
 	'__test__',
 	'examples',
 	'scripts',

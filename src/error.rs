@@ -153,6 +153,31 @@ pub enum Error {
         /// What the store can't do, and what to do instead.
         reason: String,
     },
+    /// No server of the registry's store has answered in time, or it refused the connection. Nothing was
+    /// written by this call, and nothing will be.
+    Unavailable {
+        /// The registry.
+        path: PathBuf,
+        /// What each server that was asked has done.
+        reason: String,
+    },
+    /// The connection to the registry's store broke after the change was sent, and whether it was made could
+    /// not be found out within the time of the call. It was made at most once, as a whole, or not at all;
+    /// it may also be made later.
+    OutcomeUnknown {
+        /// The registry.
+        path: PathBuf,
+        /// Why the outcome could not be found out.
+        reason: String,
+    },
+    /// The registry's store refused a change that is larger than it allows, or has no space left. Nothing was
+    /// written.
+    StoreLimit {
+        /// The registry.
+        path: PathBuf,
+        /// Which limit it is, and what to do.
+        reason: String,
+    },
     /// The file system has no kernel locks, and the call needs one.
     UnsupportedFileSystem {
         /// The lock file.
@@ -216,6 +241,9 @@ impl Error {
             Error::TooLarge { .. } => "TOO_LARGE",
             Error::InvalidValue { .. } => "INVALID_VALUE",
             Error::Unsupported { .. } => "UNSUPPORTED",
+            Error::Unavailable { .. } => "UNAVAILABLE",
+            Error::OutcomeUnknown { .. } => "OUTCOME_UNKNOWN",
+            Error::StoreLimit { .. } => "STORE_LIMIT",
             Error::UnsupportedFileSystem { .. } => "UNSUPPORTED_FILE_SYSTEM",
             Error::ReEntrant { .. } => "RE_ENTRANT",
             Error::Aborted { .. } => "ABORTED",
@@ -249,6 +277,9 @@ impl Error {
             | Error::TooLarge { path, .. }
             | Error::InvalidValue { path, .. }
             | Error::Unsupported { path, .. }
+            | Error::Unavailable { path, .. }
+            | Error::OutcomeUnknown { path, .. }
+            | Error::StoreLimit { path, .. }
             | Error::UnsupportedFileSystem { path, .. }
             | Error::ReEntrant { path }
             | Error::Aborted { path }
@@ -287,6 +318,9 @@ impl Error {
             | Error::TooLarge { path, .. }
             | Error::InvalidValue { path, .. }
             | Error::Unsupported { path, .. }
+            | Error::Unavailable { path, .. }
+            | Error::OutcomeUnknown { path, .. }
+            | Error::StoreLimit { path, .. }
             | Error::UnsupportedFileSystem { path, .. }
             | Error::ReEntrant { path }
             | Error::Aborted { path }
@@ -369,6 +403,9 @@ impl From<Error> for io::Error {
             Error::Aborted { .. }
             | Error::LockLost { .. }
             | Error::LockMismatch { .. }
+            | Error::Unavailable { .. }
+            | Error::OutcomeUnknown { .. }
+            | Error::StoreLimit { .. }
             | Error::ReEntrant { .. } => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

@@ -188,6 +188,10 @@ pub use store::file_store::FileStore;
 pub use store::folder_store::FolderStore;
 pub use store::heartbeat::{start_heartbeat, Heartbeat, HeartbeatOptions, OnError};
 pub use store::migrate::{migrate, Migration};
+#[doc(hidden)]
+pub use store::other_store::{register_store, OpenStore};
+#[doc(hidden)]
+pub use store::parts as store_parts;
 pub use store::registry_store::{update_store, RegistryStore};
 #[doc(hidden)]
 pub use sys::canonicalize;
@@ -197,4 +201,4 @@ pub use util::backoff::Backoff;
 pub use util::cancel::CancelToken;
 pub use warning::{OnCorrupt, OnWarning, Warning};
 #[cfg(feature = "watch")]
-pub use watch::registry_watch::RegistryWatch;
+pub use watch::state_watch::RegistryWatch;

@@ -133,6 +133,21 @@ impl fmt::Display for Error {
             Error::Unsupported { reason, .. } => {
                 write!(f, "the store of {path} can't do this: {reason}")
             }
+            Error::Unavailable { reason, .. } => {
+                write!(
+                    f,
+                    "{path} is not available, and nothing was written: {reason}; try again once a server \
+                     of it answers"
+                )
+            }
+            Error::OutcomeUnknown { reason, .. } => write!(
+                f,
+                "whether the change of {path} was made is not known: {reason}; read the registry before the \
+                 change is made again"
+            ),
+            Error::StoreLimit { reason, .. } => {
+                write!(f, "the store of {path} refused the change: {reason}")
+            }
             Error::UnsupportedFileSystem { source, .. } => write!(
                 f,
                 "the file system of {path} has no kernel locks ({source}); keep the lock file on \
@@ -214,7 +229,17 @@ mod tests {
                 let reason = "it keeps entries alone; keep a note elsewhere".to_owned();
                 Error::Unsupported { path: path(), reason }
             }
-            Error::Unsupported { .. } => Error::UnsupportedFileSystem { path: path(), source },
+            Error::Unsupported { .. } => {
+                Error::Unavailable { path: path(), reason: "it refused".to_owned() }
+            }
+            Error::Unavailable { .. } => {
+                Error::OutcomeUnknown { path: path(), reason: "no answer".to_owned() }
+            }
+            Error::OutcomeUnknown { .. } => {
+                let reason = "no space is left; raise its quota".to_owned();
+                Error::StoreLimit { path: path(), reason }
+            }
+            Error::StoreLimit { .. } => Error::UnsupportedFileSystem { path: path(), source },
             Error::UnsupportedFileSystem { .. } => Error::ReEntrant { path: path() },
             Error::ReEntrant { .. } => Error::Aborted { path: path() },
             Error::Aborted { .. } => Error::Io { path: path(), operation, source },

@@ -55,6 +55,9 @@ impl Error {
             | Error::Serialize { .. }
             | Error::TooLarge { .. }
             | Error::Unsupported { .. }
+            | Error::Unavailable { .. }
+            | Error::OutcomeUnknown { .. }
+            | Error::StoreLimit { .. }
             | Error::ReEntrant { .. }
             | Error::Aborted { .. } => return None,
         })

@@ -54,6 +54,15 @@ impl EntryId {
         }
     }
 
+    /// The id of these bytes.
+    pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
+        EntryId { bytes }
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// The id as a JSON string, spelled as `JSON.stringify` does.
     pub(crate) fn to_json(&self) -> Box<RawValue> {
         let mut json = String::from("\"");

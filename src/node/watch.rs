@@ -12,12 +12,12 @@ use super::thread_end::ThreadEndGuard;
 use super::threads::{in_background, Background, WorkerPool};
 use crate::store::calls;
 use crate::util::cancel::CancelToken;
-use crate::watch::registry_watch::{watch_file, RegistryWatch};
+use crate::watch::registry_watch::{watch_file, FileWatch};
 
 /// Empty while a thread waits for the next content, and once the watch is closed.
-type WatchSlot = Arc<Mutex<Option<RegistryWatch>>>;
+type WatchSlot = Arc<Mutex<Option<FileWatch>>>;
 
-fn lock(slot: &WatchSlot) -> MutexGuard<'_, Option<RegistryWatch>> {
+fn lock(slot: &WatchSlot) -> MutexGuard<'_, Option<FileWatch>> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -31,7 +31,7 @@ pub struct WatchHandle {
 
 #[napi]
 impl WatchHandle {
-    fn new(watch: RegistryWatch) -> Self {
+    fn new(watch: FileWatch) -> Self {
         let token = watch.cancel_token();
         let slot = Arc::new(Mutex::new(Some(watch)));
         let abandoned = (token.clone(), slot.clone());
@@ -93,5 +93,5 @@ pub fn watch(path: String) -> AddonResult<WatchHandle> {
 /// Watches the registry at a path, a file or a folder.
 #[napi(catch_unwind)]
 pub fn watch_registry(path: String) -> AddonResult<WatchHandle> {
-    addon_result(calls::watch_registry(&path), WatchHandle::new)
+    addon_result(calls::watch_content(path.as_ref()), WatchHandle::new)
 }

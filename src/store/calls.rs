@@ -1,4 +1,4 @@
-//! The calls that take a registry's path, which decides the store: a file or a folder.
+//! The calls that take a registry's path, which decides the store: a file, a folder, or one of another crate.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,16 +21,25 @@ use crate::store::file_store::FileStore;
 use crate::store::folder_store::FolderStore;
 use crate::store::heartbeat::{self, Heartbeat, HeartbeatOptions};
 use crate::store::operations;
-use crate::store::registry_store::RegistryStore;
+use crate::store::other_store::other_store;
+use crate::store::registry_store::{update_store, RegistryStore};
 use crate::warning::Warning;
 #[cfg(feature = "watch")]
-use crate::watch::registry_watch::{self, RegistryWatch};
+use crate::watch::registry_watch::{self, FileWatch};
+#[cfg(feature = "watch")]
+use crate::watch::state_watch::RegistryWatch;
 
 /// The store of the registry at a path: a [`FolderStore`] if the path ends in a separator or is that of an
 /// existing folder, else a [`FileStore`]. Nothing is opened or created.
+///
+/// A path that begins with `etcd://` is a registry in etcd, which the crate `argus-registry-etcd` opens; if the
+/// program has not registered it, every call fails with [`Error::Unsupported`].
 #[must_use]
 pub fn open_store(path: impl AsRef<Path>) -> Box<dyn RegistryStore> {
     let path = path.as_ref();
+    if let Some(store) = other_store(path) {
+        return store;
+    }
     match is_folder(path) {
         true => Box::new(FolderStore::new(path)),
         false => Box::new(FileStore::new(path)),
@@ -51,6 +60,9 @@ pub fn open_store(path: impl AsRef<Path>) -> Box<dyn RegistryStore> {
 /// be read.
 pub fn read_registry(path: impl AsRef<Path>) -> Result<(RegistryV1, Vec<Warning>)> {
     let path = path.as_ref();
+    if let Some(store) = other_store(path) {
+        return store.read();
+    }
     match is_folder(path) {
         true => FolderStore::new(path).read(),
         false => read::read_file(path),
@@ -83,6 +95,9 @@ pub fn update_registry<T, E: From<Error>>(
     mut updater: impl FnMut(&mut RegistryV1) -> Result<T, E>,
 ) -> Result<T, E> {
     let path = path.as_ref();
+    if let Some(store) = other_store(path) {
+        return update_store(&*store, options, updater);
+    }
     match is_folder(path) {
         true => FolderStore::new(path).update_with(options, &mut updater),
         false => update::update_file(path, options, &mut updater),
@@ -100,13 +115,17 @@ pub fn write_registry(
     options: &UpdateOptions,
 ) -> Result<()> {
     let path = path.as_ref();
-    if !is_folder(path) {
-        return update::write_file(path, registry, options);
-    }
-    FolderStore::new(path).update_with(options, &mut |current| {
+    let mut replace = |current: &mut RegistryV1| {
         *current = registry.clone();
         Ok(())
-    })
+    };
+    if let Some(store) = other_store(path) {
+        return update_store(&*store, options, replace);
+    }
+    match is_folder(path) {
+        true => FolderStore::new(path).update_with(options, &mut replace),
+        false => update::write_file(path, registry, options),
+    }
 }
 
 /// Runs `body` under a registry's lock.
@@ -136,7 +155,13 @@ pub fn with_registry_lock<T, E: From<Error>>(
     options: &LockOptions,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
-    update::with_file_lock(path.as_ref(), options, body)
+    let path = path.as_ref();
+    if other_store(path).is_some() {
+        let reason =
+            "its lock is taken through its own type; use the function of its crate".to_owned();
+        return Err(Error::Unsupported { path: path.to_path_buf(), reason }.into());
+    }
+    update::with_file_lock(path, options, body)
 }
 
 /// Adds a watcher's entry. Replaces the entry that has its id, whichever watcher that belongs to.
@@ -153,6 +178,9 @@ pub fn announce_watcher(
     options: &UpdateOptions,
 ) -> Result<()> {
     let path = path.as_ref();
+    if let Some(store) = other_store(path) {
+        return store.announce(watcher, options);
+    }
     operations::announce(path, watcher, &|request| apply(path, request, options))
 }
 
@@ -190,6 +218,9 @@ pub fn claim_watcher(
     options: &UpdateOptions,
 ) -> Result<WatcherRecord> {
     let path = path.as_ref();
+    if let Some(store) = other_store(path) {
+        return store.claim(watcher, claim, options);
+    }
     operations::claim(path, watcher, claim, &|request| apply(path, request, options))
 }
 
@@ -215,6 +246,9 @@ pub fn heartbeat_watcher(
     if let Some(Ok(())) = held::renew(path, &watcher, SystemTime::now()) {
         return Ok(true);
     }
+    if let Some(store) = other_store(path) {
+        return store.heartbeat(watcher, options);
+    }
     operations::heartbeat(watcher, &|request| apply(path, request, options))
 }
 
@@ -232,6 +266,9 @@ pub fn remove_watcher(
     options: &UpdateOptions,
 ) -> Result<bool> {
     let path = path.as_ref();
+    if let Some(store) = other_store(path) {
+        return store.remove(watcher.into(), options);
+    }
     operations::remove(watcher.into(), &|request| apply(path, request, options))
 }
 
@@ -251,6 +288,9 @@ pub fn prune_stale_watchers(
     options: &UpdateOptions,
 ) -> Result<Vec<PrunedWatcher>> {
     let path = path.as_ref();
+    if let Some(store) = other_store(path) {
+        return store.prune(prune, options);
+    }
     operations::prune(prune, &|request| apply(path, request, options))
 }
 
@@ -311,6 +351,10 @@ pub fn start_registry_heartbeat(
 /// examined.
 pub fn inspect_lock(path: impl AsRef<Path>, stale_after: Duration) -> Result<LockStatus> {
     let path = path.as_ref();
+    if other_store(path).is_some() {
+        let reason = "it has no lock of this kind; ask its own servers".to_owned();
+        return Err(Error::Unsupported { path: path.to_path_buf(), reason });
+    }
     match is_folder(path) {
         true => FolderStore::new(path).inspect_lock(stale_after),
         false => inspect::inspect_file_lock(path, stale_after),
@@ -355,6 +399,15 @@ pub fn inspect_lock(path: impl AsRef<Path>, stale_after: Duration) -> Result<Loc
 #[cfg(feature = "watch")]
 pub fn watch_registry(path: impl AsRef<Path>) -> Result<RegistryWatch> {
     let path = path.as_ref();
+    match other_store(path) {
+        Some(store) => store.watch(),
+        None => watch_content(path).map(RegistryWatch::from),
+    }
+}
+
+/// Watches the registry in a file or a folder, whose contents need not be parsed.
+#[cfg(feature = "watch")]
+pub(crate) fn watch_content(path: &Path) -> Result<FileWatch> {
     match is_folder(path) {
         true => registry_watch::watch_folder(path),
         false => registry_watch::watch_file(path),

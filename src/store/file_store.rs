@@ -14,7 +14,7 @@ use crate::store::operations;
 use crate::store::registry_store::RegistryStore;
 use crate::warning::Warning;
 #[cfg(feature = "watch")]
-use crate::watch::registry_watch::{self, RegistryWatch};
+use crate::watch::{registry_watch, state_watch::RegistryWatch};
 
 /// A registry in one file, which every update replaces in one step, under the registry's lock. Programs
 /// that know argus's registry file use it alike.
@@ -99,7 +99,7 @@ impl RegistryStore for FileStore {
 
     #[cfg(feature = "watch")]
     fn watch(&self) -> Result<RegistryWatch> {
-        registry_watch::watch_file(&self.path)
+        registry_watch::watch_file(&self.path).map(RegistryWatch::from)
     }
 }
 

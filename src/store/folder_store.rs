@@ -18,7 +18,7 @@ use crate::store::operations;
 use crate::store::registry_store::RegistryStore;
 use crate::warning::Warning;
 #[cfg(feature = "watch")]
-use crate::watch::registry_watch::{self, RegistryWatch};
+use crate::watch::{registry_watch, state_watch::RegistryWatch};
 
 /// A registry in a folder, with a file for each entry: `watchers/<id>.json`.
 ///
@@ -140,6 +140,6 @@ impl RegistryStore for FolderStore {
 
     #[cfg(feature = "watch")]
     fn watch(&self) -> Result<RegistryWatch> {
-        registry_watch::watch_folder(&self.given)
+        registry_watch::watch_folder(&self.given).map(RegistryWatch::from)
     }
 }

@@ -9,4 +9,6 @@ pub(crate) mod folder_store;
 pub(crate) mod heartbeat;
 pub(crate) mod migrate;
 mod operations;
+pub(crate) mod other_store;
+pub mod parts;
 pub(crate) mod registry_store;

@@ -12,7 +12,7 @@ use crate::registry::entries::{ClaimOptions, PruneOptions};
 use crate::registry::update::UpdateOptions;
 use crate::warning::Warning;
 #[cfg(feature = "watch")]
-use crate::watch::registry_watch::RegistryWatch;
+use crate::watch::state_watch::RegistryWatch;
 
 /// Where a registry is kept, and the calls on it.
 ///

@@ -72,18 +72,16 @@ impl CancelToken {
     ///
     /// Takes and releases the lock first: a thread that has checked its condition but does not
     /// sleep yet would miss the notification and sleep until its deadline.
-    pub(crate) fn wake(&self) {
+    #[doc(hidden)]
+    pub fn wake(&self) {
         drop(self.lock());
         self.shared.woken.notify_all();
     }
 
     /// Sleeps until `ready` returns true, the token is cancelled, or the deadline passes; returns
     /// whether `ready` returned true. Without a deadline it waits without bound.
-    pub(crate) fn wait_until(
-        &self,
-        deadline: Option<Instant>,
-        mut ready: impl FnMut() -> bool,
-    ) -> bool {
+    #[doc(hidden)]
+    pub fn wait_until(&self, deadline: Option<Instant>, mut ready: impl FnMut() -> bool) -> bool {
         let mut cancelled = self.lock();
         loop {
             if ready() {

@@ -5,4 +5,5 @@
 //! delivers what an event says instead of what the file holds.
 
 pub(crate) mod registry_watch;
+pub(crate) mod state_watch;
 pub(crate) mod watched_path;

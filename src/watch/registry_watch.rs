@@ -33,7 +33,7 @@ const MAX_BURST: Duration = Duration::from_millis(100);
 const MAX_SETUP_ATTEMPTS: u32 = 100;
 
 /// Watches the registry in a file.
-pub(crate) fn watch_file(path: &Path) -> Result<RegistryWatch> {
+pub(crate) fn watch_file(path: &Path) -> Result<FileWatch> {
     let invalid =
         |reason: &str| Error::InvalidValue { path: path.to_path_buf(), reason: reason.to_owned() };
     if path.as_os_str().is_empty() {
@@ -42,13 +42,13 @@ pub(crate) fn watch_file(path: &Path) -> Result<RegistryWatch> {
     if path.file_name().is_none() {
         return Err(invalid("the path names a folder"));
     }
-    RegistryWatch::of(WatchSource::File(absolute(path)?))
+    FileWatch::of(WatchSource::File(absolute(path)?))
 }
 
 /// Watches the registry in a folder.
-pub(crate) fn watch_folder(path: &Path) -> Result<RegistryWatch> {
+pub(crate) fn watch_folder(path: &Path) -> Result<FileWatch> {
     FolderPaths::resolve(path)?;
-    RegistryWatch::of(WatchSource::Folder(absolute(path)?))
+    FileWatch::of(WatchSource::Folder(absolute(path)?))
 }
 
 /// Made absolute before the first read: the process may change its current folder until then.
@@ -101,13 +101,9 @@ pub(crate) struct WatchedContent {
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// A watch of a registry, made by [`watch_registry`](crate::watch_registry). Dropping it closes everything that it opened.
-///
-/// The iteration ends after a failure, and when its [`cancel_token`](Self::cancel_token) is
-/// cancelled.
+/// A watch of the registry in a file or a folder. Dropping it closes everything that it opened.
 #[derive(Debug)]
-#[must_use = "nothing is watched once this value is dropped"]
-pub struct RegistryWatch {
+pub(crate) struct FileWatch {
     source: WatchSource,
     token: CancelToken,
     pending: Arc<Mutex<PendingEvents>>,
@@ -160,9 +156,9 @@ fn lock(pending: &Mutex<PendingEvents>) -> MutexGuard<'_, PendingEvents> {
     pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl RegistryWatch {
+impl FileWatch {
     fn of(source: WatchSource) -> Result<Self> {
-        Ok(RegistryWatch {
+        Ok(FileWatch {
             source,
             token: CancelToken::new(),
             pending: Arc::default(),
@@ -176,7 +172,7 @@ impl RegistryWatch {
     /// A token that ends the iteration from another thread: a [`next`](Iterator::next) that waits
     /// returns `None`, and so do all later calls.
     #[must_use]
-    pub fn cancel_token(&self) -> CancelToken {
+    pub(crate) fn cancel_token(&self) -> CancelToken {
         self.token.clone()
     }
 
@@ -266,7 +262,7 @@ impl RegistryWatch {
     }
 }
 
-impl Iterator for RegistryWatch {
+impl Iterator for FileWatch {
     type Item = Result<(RegistryV1, Vec<Warning>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -281,7 +277,7 @@ impl Iterator for RegistryWatch {
     }
 }
 
-impl FusedIterator for RegistryWatch {}
+impl FusedIterator for FileWatch {}
 
 /// Starts a watcher that watches no folder yet.
 fn start_watcher(

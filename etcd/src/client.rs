@@ -1,0 +1,89 @@
+//! What one opened registry keeps between its calls.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use argus_registry::{Error, Result, WatcherClaim};
+
+use crate::connection::{kv, AskError, Cluster, Service};
+use crate::keys::Keys;
+use crate::options::EtcdOptions;
+use crate::outcome::Markers;
+use crate::rpc::{self, KeyValue, TxnRequest, TxnResponse};
+
+/// An entry that this process has claimed or announced.
+#[derive(Debug, Clone)]
+pub(crate) struct HeldEntry {
+    pub(crate) claim: WatcherClaim,
+    /// What the entry's key was last seen as.
+    pub(crate) kv: KeyValue,
+}
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) cluster: Cluster,
+    pub(crate) keys: Keys,
+    pub(crate) options: EtcdOptions,
+    pub(crate) markers: Markers,
+    held: Mutex<HashMap<String, HeldEntry>>,
+    /// The updates of this process wait here for one another: each other's writes would make them run again.
+    pub(crate) updates: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Client {
+    pub(crate) fn new(options: EtcdOptions) -> Result<Self> {
+        Ok(Client {
+            cluster: Cluster::new(&options)?,
+            keys: Keys::new(&options.prefix),
+            options,
+            markers: Markers::default(),
+            held: Mutex::default(),
+            updates: Arc::default(),
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.cluster.path
+    }
+
+    pub(crate) fn invalid(&self, reason: String) -> Error {
+        Error::InvalidValue { path: self.path().to_path_buf(), reason }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<String, HeldEntry>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn held_entry(&self, id: &str) -> Option<HeldEntry> {
+        self.held().get(id).cloned()
+    }
+
+    /// Remembers the entry of a watcher of this process.
+    pub(crate) fn hold(&self, claim: WatcherClaim, kv: KeyValue) {
+        if claim.pid == std::process::id() {
+            self.held().insert(claim.id.clone(), HeldEntry { claim, kv });
+        }
+    }
+
+    pub(crate) fn forget(&self, id: &str) {
+        self.held().remove(id);
+    }
+
+    /// Makes a transaction that may be made more than once, such as one that only reads.
+    pub(crate) async fn look(&self, txn: TxnRequest, until: Instant) -> Result<TxnResponse> {
+        let asked = self.cluster.ask(until, |service: Service| {
+            let (mut client, txn) = (kv(service), txn.clone());
+            async move { client.txn(txn).await }
+        });
+        asked.await.map_err(|error: AskError| error.into_error(&self.cluster))
+    }
+
+    /// The key of an entry; `None` if it is not there.
+    pub(crate) async fn entry(&self, id: &[u8], until: Instant) -> Result<Option<KeyValue>> {
+        let success = vec![rpc::get(&self.keys.entry(id))];
+        let answer = self.look(TxnRequest { success, ..TxnRequest::default() }, until).await?;
+        Ok(rpc::found(answer).into_iter().flat_map(|range| range.kvs).next())
+    }
+}

@@ -1,0 +1,153 @@
+//! Reading the whole registry at one revision.
+
+use std::time::Instant;
+
+use argus_registry::store_parts::{self as parts, Entry, Life};
+use argus_registry::{Error, RegistryV1, Result, Warning, REGISTRY_VERSION};
+
+use crate::client::Client;
+use crate::connection::{kv, AskError, Service};
+use crate::error::is_compacted;
+use crate::keys::{Keys, VERSION};
+use crate::rpc::{self, KeyValue, RangeResponse, TxnRequest};
+
+/// How many entries one answer has at most. The rest is read at the same revision.
+const PAGE: i64 = 1000;
+
+/// The keys of a registry, as they were at one revision.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) revision: i64,
+    pub(crate) meta: Option<KeyValue>,
+    pub(crate) version: Option<KeyValue>,
+    pub(crate) removals: Option<KeyValue>,
+    /// In the order in which they were created.
+    pub(crate) entries: Vec<KeyValue>,
+}
+
+/// How the watcher of an entry is known to live: a key with a lease is there as long as its watcher renews it.
+pub(crate) fn life(kv: &KeyValue) -> Life {
+    match kv.lease {
+        0 => Life::ByScope,
+        _ => Life::Alive,
+    }
+}
+
+impl Client {
+    pub(crate) async fn snapshot(&self, until: Instant) -> Result<Snapshot> {
+        loop {
+            if let Some(snapshot) = self.try_snapshot(until).await? {
+                return Ok(snapshot);
+            }
+        }
+    }
+
+    /// `None` if the revision was compacted before its last page was read.
+    async fn try_snapshot(&self, until: Instant) -> Result<Option<Snapshot>> {
+        let keys = &self.keys;
+        let success = vec![
+            rpc::get(&keys.meta()),
+            rpc::get(&keys.version()),
+            rpc::get(&keys.removals()),
+            rpc::get_range(keys.entries(), PAGE),
+        ];
+        let answer = self.look(TxnRequest { success, ..TxnRequest::default() }, until).await?;
+        let revision = rpc::revision(answer.header.as_ref());
+        let mut found = rpc::found(answer).into_iter();
+        let mut next = || found.next().unwrap_or_default();
+        let mut one = || next().kvs.into_iter().next();
+        let (meta, version, removals) = (one(), one(), one());
+        let RangeResponse { kvs: mut entries, more, .. } = next();
+        let mut more = more;
+        while more {
+            let mut range = keys.entries();
+            // The key that follows the last one.
+            range.start = entries.last().map(|kv| [&kv.key[..], &[0]].concat()).unwrap_or_default();
+            let request = rpc::range_request(range, PAGE, revision);
+            let page = self.cluster.ask(until, |service: Service| {
+                let (mut client, request) = (kv(service), request.clone());
+                async move { client.range(request).await }
+            });
+            let page = match page.await {
+                Ok(page) => page,
+                Err(AskError::Refused(status)) if is_compacted(&status) => return Ok(None),
+                Err(error) => return Err(error.into_error(&self.cluster)),
+            };
+            more = page.more;
+            entries.extend(page.kvs);
+        }
+        entries.sort_by_key(|kv| (kv.create_revision, kv.key.clone()));
+        Ok(Some(Snapshot { revision, meta, version, removals, entries }))
+    }
+}
+
+impl Snapshot {
+    /// Fails if the registry is of a newer version.
+    pub(crate) fn check_version(&self, path: &std::path::Path) -> Result<()> {
+        match &self.version {
+            Some(kv) if kv.value != VERSION => {
+                let found = String::from_utf8_lossy(&kv.value).into_owned();
+                let path = path.to_path_buf();
+                Err(Error::UnsupportedVersion { path, found, expected: REGISTRY_VERSION })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The entries that are JSON, and a warning for each that is not.
+    fn entries(&self, keys: &Keys, path: &std::path::Path) -> (Vec<Entry>, Vec<Warning>) {
+        let (mut entries, mut warnings) = (Vec::new(), Vec::new());
+        for kv in &self.entries {
+            let Some(id) = keys.id(&kv.key) else { continue };
+            match parts::parse_entry(&kv.value) {
+                Some(entry) => entries.push((id, entry)),
+                None => warnings.push(Warning::DamagedEntry {
+                    path: path.join("watchers").join(parts::id_for_display(&id)),
+                    reason: "its value is not JSON".to_owned(),
+                }),
+            }
+        }
+        (entries, warnings)
+    }
+
+    /// The registry, for an update of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] and [`Error::UnsupportedVersion`].
+    pub(crate) fn registry(&self, keys: &Keys, path: &std::path::Path) -> Result<RegistryV1> {
+        self.check_version(path)?;
+        let meta = self.meta.as_ref().map(|kv| &*kv.value);
+        parts::join(path, meta, self.entries(keys, path).0)
+    }
+
+    /// The registry for a reader: what can't be read is a warning.
+    pub(crate) fn read(
+        &self,
+        keys: &Keys,
+        path: &std::path::Path,
+    ) -> Result<(RegistryV1, Vec<Warning>)> {
+        let (entries, mut warnings) = self.entries(keys, path);
+        let is_missing = self.version.is_none() && self.meta.is_none() && self.entries.is_empty();
+        if is_missing {
+            warnings.push(Warning::Missing { path: path.to_path_buf() });
+        }
+        let meta = self.meta.as_ref().map(|kv| &*kv.value);
+        let joined =
+            self.check_version(path).and_then(|()| parts::join(path, meta, entries.clone()));
+        let registry = match joined {
+            Ok(registry) => registry,
+            Err(Error::UnsupportedVersion { path, found, .. }) => {
+                warnings.push(Warning::UnsupportedVersion { path, found });
+                RegistryV1::new()
+            }
+            Err(Error::Corrupt { path, reason }) => {
+                let without_meta = parts::join(&path, None, entries)?;
+                warnings.push(Warning::Corrupt { path, reason, kept: None });
+                without_meta
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((registry, warnings))
+    }
+}

@@ -1,0 +1,178 @@
+//! Updating the whole registry in one transaction, and why no change of another process is lost.
+//!
+//! An update reads all keys at one revision R, runs the caller's function, and sends one transaction that writes the
+//! keys that differ. It is made only if nothing that the update read has changed since R. If it is refused, the update
+//! runs again on what is there then.
+//!
+//! # What the transaction compares
+//!
+//! 1. No key in `watchers/` was written after R. etcd compares that over the range, however many keys there are. It
+//!    tells of entries that were added, changed or renewed. It does not tell of entries that were deleted: they are not
+//!    in the range any more.
+//! 2. `removals` is as it was at R. Each transaction of this crate that deletes an entry writes it.
+//! 3. `meta` is as it was at R.
+//! 4. Each entry that the update writes or deletes is as it was at R, by the revision of its last write; or absent.
+//! 5. Each other entry that was read is as it was at R, for as many as the transaction has room.
+//!
+//! # Why that suffices
+//!
+//! Let U be an update that read at R and whose transaction is made at T, and W a transaction made between R and T. All
+//! transactions of this crate write at least one key in `watchers/`, `removals` or `meta`, or belong to the lock or
+//! to outcomes, which no update reads. If W writes an entry, (1) refuses U. If it deletes one, W is of this crate and
+//! (2) refuses U, or it is none, see below. If it writes `meta`, (3) refuses U. So between R and T there is no W: U
+//! read what was there immediately before its own transaction, and all updates could have run one after the other,
+//! in the order of their transactions.
+//!
+//! What remains is a key that is deleted by etcd itself as its lease ends, or by a person, who uses another program.
+//! (5) notices that in registries of up to about a hundred entries. In larger ones, let D be such a deletion between
+//! R and T of an entry that U has not written: by (4), U would have been refused otherwise. D reads nothing and
+//! writes nothing but its own entry, and U writes nothing that D writes. So U and D can be exchanged: what is there
+//! afterwards is what it would be if D had come immediately after U. No change is lost and no entry is restored.
+//!
+//! Without (2), two updates could each delete the entry on which the other's decision was based, and both would be made.
+//!
+//! The lock adds a comparison of its own: see [`crate::outcome`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use argus_registry::store_parts::{self as parts, IdBytes};
+use argus_registry::{Error, RegistryV1, Result};
+
+use crate::call::Call;
+use crate::client::Client;
+use crate::outcome::{Alternative, Change, Committed, LockRule};
+use crate::rpc::{self, KeyValue};
+use crate::runtime;
+use crate::snapshot::Snapshot;
+
+/// How many comparisons, and how many operations, a transaction may have: the default of a server's
+/// `--max-txn-ops`.
+const MAX_OPERATIONS: usize = 128;
+
+/// How many of them are not of entries: marker, version, lock, range, removals and meta.
+const OTHER_OPERATIONS: usize = 6;
+
+/// How many entries one update changes at most.
+pub(crate) const MAX_CHANGED: usize = MAX_OPERATIONS - OTHER_OPERATIONS;
+
+impl Client {
+    /// The change that makes a snapshot's registry that of `new`; `None` if nothing differs. `found` is the
+    /// snapshot's registry.
+    pub(crate) fn plan(
+        &self,
+        snapshot: &Snapshot,
+        found: &RegistryV1,
+        new: &RegistryV1,
+        lock: LockRule,
+    ) -> Result<Option<Change>> {
+        let mut change = Alternative::default();
+        let old: HashMap<IdBytes, &KeyValue> =
+            snapshot.entries.iter().filter_map(|kv| Some((self.keys.id(&kv.key)?, kv))).collect();
+        let mut missing: HashMap<IdBytes, &KeyValue> = old.clone();
+        missing.retain(|_, kv| parts::parse_entry(&kv.value).is_some());
+        let (mut written, mut removes) = (Vec::new(), false);
+        let (rest, entries) = parts::split(new);
+        for (id, value) in &entries {
+            missing.remove(id);
+            let key = self.keys.entry(id);
+            let shown = parts::id_for_display(id);
+            if id.is_empty() {
+                return Err(self.invalid("a watcher's id must not be empty".to_owned()));
+            }
+            let lease = match old.get(id) {
+                Some(kv) if kv.value == value.get().as_bytes() => continue,
+                Some(kv) => {
+                    self.must_not_be_damaged(&shown, kv)?;
+                    change.compares.push(rpc::is_unchanged(&key, kv.mod_revision));
+                    // Another watcher's entry is not kept by the lease of the one before.
+                    let claim = |value: &[u8]| parts::claim_of("", &parts::parse_entry(value)?);
+                    match claim(&kv.value) == claim(value.get().as_bytes()) {
+                        true => kv.lease,
+                        false => 0,
+                    }
+                }
+                None => {
+                    change.compares.push(rpc::is_absent(&key));
+                    0
+                }
+            };
+            change.writes.push(rpc::put(key.clone(), value.get(), lease));
+            written.push(key);
+        }
+        for kv in missing.values() {
+            change.compares.push(rpc::is_unchanged(&kv.key, kv.mod_revision));
+            change.writes.push(rpc::delete(kv.key.clone()));
+            written.push(kv.key.clone());
+            removes = true;
+        }
+        if change.writes.len() > MAX_CHANGED {
+            return Err(Error::StoreLimit {
+                path: self.path().to_path_buf(),
+                reason: format!(
+                    "it changes {} entries, and one transaction of etcd changes at most {MAX_CHANGED}; make \
+                     several updates",
+                    change.writes.len()
+                ),
+            });
+        }
+        if rest != parts::split(found).0 {
+            change.writes.push(rpc::put(self.keys.meta(), rest, 0));
+        }
+        if change.writes.is_empty() {
+            return Ok(None);
+        }
+        let removals = self.keys.removals();
+        if removes {
+            change.writes.push(rpc::put(removals.clone(), Vec::new(), 0));
+        }
+        let revision = |kv: &Option<KeyValue>| kv.as_ref().map_or(0, |kv| kv.mod_revision);
+        let read = snapshot.entries.iter().filter(|kv| !written.contains(&kv.key));
+        let room = MAX_CHANGED - change.compares.len();
+        let read = read.take(room).map(|kv| rpc::is_unchanged(&kv.key, kv.mod_revision));
+        change.compares.extend(read);
+        change.compares.push(rpc::has_no_write_after(self.keys.entries(), snapshot.revision));
+        change.compares.push(rpc::is_unchanged(&removals, revision(&snapshot.removals)));
+        change.compares.push(rpc::is_unchanged(&self.keys.meta(), revision(&snapshot.meta)));
+        Ok(Some(Change { alternatives: vec![change], lock, ..Change::default() }))
+    }
+}
+
+/// Runs an update until it is made, or fails. The updater returns whether to write. Returns whether anything was
+/// written.
+pub(crate) fn run(
+    client: &Arc<Client>,
+    mut call: Call,
+    lock: &LockRule,
+    updater: &mut dyn FnMut(&mut RegistryV1) -> bool,
+) -> Result<bool> {
+    loop {
+        let (reading, until) = (client.clone(), call.until);
+        let snapshot = runtime::wait(async move { reading.snapshot(until).await })?;
+        let found = snapshot.registry(&client.keys, client.path())?;
+        let mut new = found.clone();
+        if !updater(&mut new) {
+            return Ok(false);
+        }
+        let Some(change) = client.plan(&snapshot, &found, &new, lock.clone())? else {
+            return Ok(false);
+        };
+        let committing = client.clone();
+        let committed = runtime::wait(async move {
+            let committed = committing.commit(&change, &call).await?;
+            let is_refused = !matches!(committed, Committed::Done(..) | Committed::LockGone);
+            if is_refused {
+                call.pause(committing.path()).await?;
+            }
+            Ok((committed, call))
+        });
+        match committed? {
+            (Committed::Done(..), _) => return Ok(true),
+            (Committed::LockGone, _) => {
+                let path = client.path().to_path_buf();
+                return Err(Error::LockLost { path, written: false });
+            }
+            (_, paused) => call = paused,
+        }
+    }
+}

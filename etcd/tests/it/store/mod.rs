@@ -1,0 +1,45 @@
+//! The core's list of tests for every store, run for this one.
+
+#[path = "../../../../tests/it/store/changes.rs"]
+mod changes;
+#[path = "../../../../tests/it/store/entries.rs"]
+mod entries;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use argus_registry::RegistryStore;
+
+use crate::support::servers::shared;
+
+/// A registry that is not there yet.
+pub(crate) struct Registry {
+    pub(crate) store: Arc<dyn RegistryStore>,
+    path: PathBuf,
+}
+
+impl Registry {
+    pub(crate) fn in_etcd() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        argus_registry_etcd::register();
+        let prefix = format!("/registry{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = PathBuf::from(shared().path(&prefix));
+        Registry { store: Arc::from(argus_registry::open_store(&path)), path }
+    }
+
+    /// For the functions and programs that take a path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Runs each of these functions, which take a registry, as a test.
+macro_rules! for_each_store {
+    ($($test:ident),* $(,)?) => {
+        mod etcd {
+            $(#[test] fn $test() { super::$test(&crate::store::Registry::in_etcd()); })*
+        }
+    };
+}
+pub(crate) use for_each_store;

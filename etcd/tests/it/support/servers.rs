@@ -1,0 +1,163 @@
+//! Servers of etcd, each with ports and a folder of its own, which end with the test program.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use argus_registry::RegistryStore;
+use argus_registry_etcd::{EtcdOptions, EtcdStore};
+use rustix::process::{kill_process, Pid, Signal};
+use tempfile::TempDir;
+
+/// Starts a server, says its process id, and kills it when standard input ends: also that of a test program that
+/// was killed.
+const START: &str =
+    r#"log=$1; shift; "$@" >"$log" 2>&1 </dev/null & echo $!; read line; kill -9 $!; wait"#;
+
+pub(crate) struct Server {
+    shell: Child,
+    input: Option<ChildStdin>,
+    pid: i32,
+    pub(crate) endpoint: String,
+}
+
+pub(crate) struct Servers {
+    pub(crate) servers: Vec<Server>,
+    _dir: TempDir,
+}
+
+/// Ports that no process uses. They stay reserved until all are chosen.
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+impl Servers {
+    /// Starts so many servers, with further arguments, and waits until they are healthy.
+    pub(crate) fn start_with(count: usize, arguments: &[&str]) -> Self {
+        // In memory where that can be, so that no test waits for the disk.
+        let shm = Path::new("/dev/shm");
+        let dir = if shm.is_dir() { TempDir::new_in(shm) } else { TempDir::new() }.unwrap();
+        let ports = free_ports(2 * count);
+        let is_tls = arguments.iter().any(|argument| argument.starts_with("--cert-file"));
+        let scheme = if is_tls { "https" } else { "http" };
+        let name = |index: usize| format!("s{index}");
+        let peer = |index: usize| format!("http://127.0.0.1:{}", ports[count + index]);
+        let all: Vec<_> =
+            (0..count).map(|index| format!("{}={}", name(index), peer(index))).collect();
+        let start = |index: usize| {
+            let endpoint = format!("127.0.0.1:{}", ports[index]);
+            let client = format!("{scheme}://{endpoint}");
+            let log = dir.path().join(format!("{}.log", name(index)));
+            File::create(&log).unwrap();
+            let mut command = Command::new("sh");
+            command.args(["-c", START, "sh"]).arg(&log).arg("etcd");
+            command.args(["--name", &name(index), "--logger", "zap"]);
+            command.arg("--data-dir").arg(dir.path().join(name(index)));
+            command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
+            command.args(["--listen-peer-urls", &peer(index)]);
+            command.args(["--initial-advertise-peer-urls", &peer(index)]);
+            command.args(["--initial-cluster", &all.join(",")]).args(arguments);
+            let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let mut line = String::new();
+            BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let (pid, input) = (line.trim().parse().unwrap(), shell.stdin.take());
+            Server { shell, input, pid, endpoint }
+        };
+        let servers = Servers { servers: (0..count).map(start).collect(), _dir: dir };
+        if !is_tls {
+            servers.wait_until_healthy();
+        }
+        servers
+    }
+
+    pub(crate) fn start(count: usize) -> Self {
+        Servers::start_with(count, &[])
+    }
+
+    fn wait_until_healthy(&self) {
+        for server in &self.servers {
+            let store = EtcdStore::open(EtcdOptions::new([&server.endpoint], "/health")).unwrap();
+            until("the server is healthy", || store.read().is_ok());
+        }
+    }
+
+    pub(crate) fn endpoints(&self) -> Vec<String> {
+        self.servers.iter().map(|server| server.endpoint.clone()).collect()
+    }
+
+    pub(crate) fn options(&self, prefix: &str) -> EtcdOptions {
+        EtcdOptions::new(self.endpoints(), prefix)
+    }
+
+    pub(crate) fn store(&self, prefix: &str) -> EtcdStore {
+        EtcdStore::open(self.options(prefix)).unwrap()
+    }
+
+    pub(crate) fn path(&self, prefix: &str) -> String {
+        format!("etcd://{}{prefix}", self.endpoints().join(","))
+    }
+
+    /// Runs `etcdctl` with these servers; returns what it has printed.
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> String {
+        let output = Command::new("etcdctl")
+            .env("ETCDCTL_API", "3")
+            .arg(format!("--endpoints={}", self.endpoints().join(",")))
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "etcdctl {arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// The number of the server that leads.
+    pub(crate) fn leader(&self) -> usize {
+        for (index, server) in self.servers.iter().enumerate() {
+            let output = Command::new("etcdctl")
+                .env("ETCDCTL_API", "3")
+                .arg(format!("--endpoints={}", server.endpoint))
+                .args(["endpoint", "status"])
+                .output()
+                .unwrap();
+            let status = String::from_utf8_lossy(&output.stdout).into_owned();
+            if status.split(", ").nth(4) == Some("true") {
+                return index;
+            }
+        }
+        panic!("no server leads");
+    }
+}
+
+impl Server {
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        kill_process(Pid::from_raw(self.pid).unwrap(), signal).unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.shell.wait();
+    }
+}
+
+/// Waits until a condition holds, which is asked again and again.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < end, "not within a minute: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// One server for all tests that need no other one: each has a prefix of its own.
+pub(crate) fn shared() -> &'static Servers {
+    static SHARED: OnceLock<Servers> = OnceLock::new();
+    SHARED.get_or_init(|| Servers::start(1))
+}
