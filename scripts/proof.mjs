@@ -12,6 +12,13 @@ const model = (...args) => [
 	...args,
 ]
 
+const threads = (...args) => [
+	'cargo',
+	...['run', '--quiet', '--locked', '--manifest-path', 'interleavings/Cargo.toml'],
+	...['--target-dir', 'target/interleavings', '--'],
+	...args,
+]
+
 const node = (...args) => [process.execPath, ...args]
 const page = 'docs/concepts/proof.md'
 
@@ -30,6 +37,12 @@ const parts = [
 		covers: 'every order of the steps of 2 and 3 processes, in a model',
 		short: [model('check'), model('page', page)],
 		long: [model('check', '--long'), model('page', page)],
+	},
+	{
+		name: 'threads',
+		covers: 'how the threads of a process interleave in its queue, pool and cancel tokens',
+		short: [threads()],
+		long: [threads('--long')],
 	},
 	{
 		name: 'faults',
