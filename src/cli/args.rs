@@ -279,7 +279,8 @@ pub(crate) fn parse_words(data: &[u8]) {
             assert!(cli.registry.registry.is_none() || !cli.registry.system_registry);
             match cli.command {
                 CliCommand::Run(args) => {
-                    assert!(!args.command.is_empty() && !(args.shared && args.exclusive));
+                    assert!(!args.command.is_empty());
+                    assert!(!args.shared || !args.exclusive);
                     assert!(args.path.is_none() || args.lock_file.is_none());
                 }
                 CliCommand::Status(args) => {
