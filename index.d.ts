@@ -821,6 +821,51 @@ export function startRegistryHeartbeat(
 	options?: HeartbeatOptions,
 ): RegistryHeartbeat
 
+/** How a mirror works. */
+export interface MirrorOptions extends UpdateOptions {
+	/**
+	 * Called for each failure, once until it is another one, and with `ID_TAKEN` for an id that different watchers
+	 * have on the two sides. The mirror goes on nevertheless. What it throws becomes a warning. Default:
+	 * `process.emitWarning`.
+	 */
+	onError?: (error: unknown) => void | Promise<void>
+	/** Stops the mirror, like {@link RegistryMirror.stop}. */
+	signal?: AbortSignal
+}
+
+/** A running mirror. */
+export interface RegistryMirror {
+	/**
+	 * True once this mirror works and both sides are in step, which is never as long as another one works; false
+	 * if it has ended before. Never rejects.
+	 */
+	readonly working: Promise<boolean>
+	/** Stops it, and waits for what is under way. The file keeps the entries that were copied. */
+	stop(): Promise<void>
+}
+
+/**
+ * Keeps the registry file `file` in step with the registry at `source`, in a folder or a file, for programs that
+ * know only the file. Entries that such programs write into the file are kept, and copied to `source`, so that
+ * readers of either see all watchers.
+ *
+ * An entry is renewed, changed and removed on the side on which it was written first, and the mirror does that to
+ * the copy. If the copy is removed, so is its entry, unless its watcher has renewed it since, or lives and belongs
+ * to `source`: then the copy comes back. If different watchers have one id on the two sides, each side keeps its
+ * own. Dates reach the file every two seconds, and all else at once.
+ *
+ * One mirror works on a file at a time, in whichever process; further ones wait, and one of them takes over as soon
+ * as that one ends or dies. A mirror keeps its process alive until it is stopped, and ends with its thread.
+ *
+ * @throws {RegistryError} `INVALID_VALUE` for a bad argument, for a `file` that is a folder or is `source`; else,
+ * later errors go to `onError`.
+ */
+export function mirrorRegistry(
+	source: string | URL,
+	file: string | URL,
+	options?: MirrorOptions,
+): RegistryMirror
+
 /** A held kernel lock; released by `release()`, by `using`, or with its thread. */
 export interface KernelLock {
 	/** The lock file. It stays when the lock is released. */

@@ -180,12 +180,16 @@ test('a target is met, missed, or not measured', () => {
 	const rows = checkTargets({
 		'one-process': { results },
 		'start-up': { results: [{ module: 'argus', ms: 4, bytes: 2e6 }], addonBytes: 699_000 },
+		folder: { timesFloor: { node: 3.9, rust: 2.1 }, timesLmdb: Number.NaN },
 	})
 	const verdict = (target) => rows.find((row) => row.target.startsWith(target)).verdict
 	assert.equal(verdict('argus-sync, one process'), 'MISSED')
 	assert.equal(verdict('argus-async, one process'), 'not measured')
 	assert.equal(verdict('require: under 5 ms'), 'met')
 	assert.equal(verdict('the addon'), 'met')
+	assert.equal(verdict('a heartbeat in a folder, Node'), 'met')
+	assert.equal(verdict('a heartbeat in a folder, Rust'), 'MISSED')
+	assert.equal(verdict('a heartbeat in a folder: faster than LMDB'), 'not measured')
 })
 
 test('options: an error names the unknown value, and the known ones', () => {

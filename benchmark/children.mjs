@@ -51,9 +51,9 @@ const forkChild = (script, parameters, output = 'inherit') => {
 	return track(fork(file, [JSON.stringify(parameters)], options), parameters)
 }
 
-/** Starts a worker. Resolves when it is ready, with a function that begins its load. */
-export const startWorker = async (parameters) => {
-	const child = forkChild('worker', parameters)
+/** Starts a program of children/. Resolves when it is ready, with a function that begins its load. */
+export const startChild = async (script, parameters) => {
+	const child = forkChild(script, parameters)
 	await nextMessage(child)
 	return async (startAt) => {
 		child.send({ startAt })
@@ -62,6 +62,9 @@ export const startWorker = async (parameters) => {
 		return result
 	}
 }
+
+/** A process of a contestant that is a module. */
+export const startWorker = (parameters) => startChild('worker', parameters)
 
 /** Starts a process that takes the lock. Resolves when it holds the lock, with how to kill it. */
 export const startHolder = async (script, path) => {
@@ -87,7 +90,7 @@ export const runChild = async (script, parameters) => {
 }
 
 /** The Rust programs in programs/, which are examples to cargo. */
-const examples = ['syscall_floor', 'contestant']
+const examples = ['syscall_floor', 'contestant', 'folder_store']
 
 export const buildPrograms = () => {
 	const args = ['build', '--release', '--locked', '--quiet', '--target-dir', targetFolder]
@@ -95,9 +98,20 @@ export const buildPrograms = () => {
 	execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
 }
 
+const programOf = (example) =>
+	join(targetFolder, 'release', 'examples', `${example}${executableSuffix}`)
+
+/** Runs a Rust program to its end, for its output. */
+export const runExample = (example, args) =>
+	execFileSync(programOf(example), args, {
+		encoding: 'utf8',
+		stdio: ['ignore', 'pipe', 'inherit'],
+		timeout: HANG_TIMEOUT_MS,
+	})
+
 /** Like `startWorker`, for a Rust program. It reads and writes lines. */
 export const startProgram = async (example, parameters) => {
-	const program = join(targetFolder, 'release', 'examples', `${example}${executableSuffix}`)
+	const program = programOf(example)
 	const stdio = ['pipe', 'pipe', 'inherit']
 	const child = track(spawn(program, [JSON.stringify(parameters)], { stdio }), parameters)
 	const closed = once(child, 'close')

@@ -2,6 +2,7 @@
 
 import * as concurrent from './parts/concurrent.mjs'
 import * as endurance from './parts/endurance.mjs'
+import * as folder from './parts/folder.mjs'
 import * as oneProcess from './parts/one-process.mjs'
 import * as processes from './parts/processes.mjs'
 import * as readers from './parts/readers.mjs'
@@ -16,6 +17,7 @@ export const parts = {
 	recovery,
 	waiting,
 	sizes,
+	folder,
 	concurrent,
 	'one-process': oneProcess,
 	processes,

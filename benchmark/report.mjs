@@ -64,6 +64,37 @@ export const sizeText = ({ place, entries, bytes, samples, medians }) => {
 	return `${head}\n  ${each.join(', ')}`
 }
 
+const microseconds = (us) => (us === undefined ? '-' : us.toPrecision(3))
+
+/** One round of the part of folders. */
+export const folderText = ({ round, rust, node }) => {
+	const readings = (each) =>
+		each.reading.flatMap(({ size, first, again }) => [
+			...(first === undefined ? [] : [`${size} entries first ${microseconds(first)}`]),
+			`${size} entries${first === undefined ? '' : ' again'} ${microseconds(again)}`,
+		])
+	const ofNode = ({ store, floorNode, heartbeat, claim, ...each }) => {
+		const cells = [
+			...(floorNode === undefined ? [] : [`Node's floor ${microseconds(floorNode)}`]),
+			`heartbeat ${microseconds(heartbeat)}`,
+			...(claim === undefined ? [] : [`claim ${microseconds(claim)}`]),
+			...readings(each),
+		]
+		return `  ${store} (Node): ${cells.join(', ')}`
+	}
+	const ofRust = Object.entries(rust ?? {}).map(([cell, us]) => `${cell} ${microseconds(us)}`)
+	const lines = rust ? [`  folder (Rust): ${ofRust.join(', ')}`] : []
+	return [`round ${round}, us:`, ...lines, ...node.map(ofNode)].join('\n')
+}
+
+export const manyWatchersText = (watchers) =>
+	table([
+		['1,000 watchers of 10 processes', 'heartbeats', 'p50 ms', 'p99 ms', 'max ms', 'failed'],
+		...watchers.map(({ store, acknowledged, p50, p99, max, failed }) => [
+			...[store, String(acknowledged), ms(p50), ms(p99), ms(max), String(failed)],
+		]),
+	])
+
 export const recoveryText = (results) =>
 	table([
 		['contestant', 'kills', 'median ms', 'max ms', 'failed', 'lost'],

@@ -13,6 +13,9 @@ const full = {
 	readerSeconds: 1.5,
 	concurrentCalls: 1_000,
 	sizes: [1, 10, 100, 1_000, 10_000],
+	folderSizes: [10, 1_000, 10_000],
+	/** Ten times as often as argus, so that a second shows what fifteen would. */
+	folderPeriodMs: 1_500,
 	sizeTurns: 8,
 	sizeBudgetMs: 150,
 	recoveries: 15,

@@ -85,6 +85,23 @@ const large = (parts) => {
 	return limit(target, measured, 1.3, 'x')
 }
 
+/** Beside the two system calls that a heartbeat has to make. */
+const inFolders = ({ folder }) => [
+	limit(
+		'a heartbeat in a folder, Node: at most 4 times the floor',
+		folder?.timesFloor.node,
+		4,
+		'x',
+	),
+	limit(
+		'a heartbeat in a folder, Rust: at most 2 times the floor',
+		folder?.timesFloor.rust,
+		2,
+		'x',
+	),
+	limit("a heartbeat in a folder: faster than LMDB's update", folder?.timesLmdb, 1, 'x'),
+]
+
 const WAITERS = ['argus-sync', 'argus-async', 'crate-update']
 
 const waiting = (parts) =>
@@ -118,6 +135,7 @@ export const checkTargets = (parts) => {
 			'x',
 		),
 		large(parts),
+		...inFolders(parts),
 		...['argus-sync', 'argus-async'].map((name) =>
 			limit(
 				`${name}, SIGKILL of the holder: the next update's median under 5 ms`,

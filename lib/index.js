@@ -22,6 +22,7 @@ const { RegistryError } = require('./errors.js')
 
 const entries = () => require('./api/entries.js')
 const heartbeats = () => require('./api/heartbeat.js')
+const mirrors = () => require('./api/mirror.js')
 const reads = () => require('./api/reads.js')
 const tryLocks = () => require('./api/try-lock.js')
 const updates = () => require('./api/update.js')
@@ -54,6 +55,8 @@ const startRegistryHeartbeat = later(
 	() => heartbeats().startRegistryHeartbeat,
 )
 
+const mirrorRegistry = later('mirrorRegistry', 3, () => mirrors().mirrorRegistry)
+
 const inspectLock = later('inspectLock', 2, () => reads().inspectLock)
 const readRegistry = later('readRegistry', 1, () => reads().readRegistry)
 const readRegistrySync = later('readRegistrySync', 1, () => reads().readRegistrySync)
@@ -85,6 +88,7 @@ module.exports = {
 	heartbeatWatcher,
 	inspectLock,
 	listWatchers,
+	mirrorRegistry,
 	pruneStaleWatchers,
 	readRegistry,
 	readRegistrySync,

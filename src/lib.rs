@@ -28,6 +28,10 @@
 //! | run other code while no process updates the registry | [`with_registry_lock`], [`RegistryLock::acquire`] |
 //! | see which process holds the lock | [`inspect_lock`], for a lock file [`inspect_lock_file`] |
 //! | find what a crash left, and delete it | [`find_litter`], [`clear_litter`] |
+#![cfg_attr(
+    feature = "watch",
+    doc = "| keep a registry file in step with a registry in a folder | [`mirror_registry`] |"
+)]
 //! | locate the registry | [`registry_path`] |
 //!
 //! A path that ends in a separator, or that is an existing folder, is a registry in that folder, with a file
@@ -188,6 +192,8 @@ pub use store::file_store::FileStore;
 pub use store::folder_store::FolderStore;
 pub use store::heartbeat::{start_heartbeat, Heartbeat, HeartbeatOptions, OnError};
 pub use store::migrate::{migrate, Migration};
+#[cfg(feature = "watch")]
+pub use store::mirror::handle::{mirror_registry, start_mirror, Mirror, MirrorOptions};
 #[doc(hidden)]
 pub use store::other_store::{register_store, OpenStore};
 #[doc(hidden)]

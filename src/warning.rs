@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The function that receives each [`Warning`].
@@ -110,6 +110,19 @@ impl Warning {
         match kept {
             Some(_) => Warning::Corrupt { path, reason, kept },
             None => Warning::ReplacedEmpty { path },
+        }
+    }
+
+    /// The file that it is about.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Warning::Missing { path }
+            | Warning::Corrupt { path, .. }
+            | Warning::ReplacedEmpty { path }
+            | Warning::DamagedEntry { path, .. }
+            | Warning::UnsupportedVersion { path, .. }
+            | Warning::LockLost { path } => path,
         }
     }
 

@@ -6,6 +6,7 @@ import type * as declared from 'argus-registry'
 type Implemented = typeof import('../../lib/api/document.js') &
 	typeof import('../../lib/api/entries.js') &
 	typeof import('../../lib/api/heartbeat.js') &
+	typeof import('../../lib/api/mirror.js') &
 	typeof import('../../lib/api/reads.js') &
 	typeof import('../../lib/api/try-lock.js') &
 	typeof import('../../lib/api/update.js') &

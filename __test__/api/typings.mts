@@ -22,6 +22,8 @@ import {
 	type LockHolder,
 	type LockStatus,
 	listWatchers,
+	type MirrorOptions,
+	mirrorRegistry,
 	type PidScope,
 	type PrunedWatcher,
 	type PruneOptions,
@@ -30,6 +32,7 @@ import {
 	RegistryError,
 	type RegistryErrorCode,
 	type RegistryHeartbeat,
+	type RegistryMirror,
 	type RegistryReadResult,
 	type RegistryV1,
 	type RegistryWarning,
@@ -119,6 +122,13 @@ const beating: HeartbeatOptions = {
 }
 const heartbeat: RegistryHeartbeat = startRegistryHeartbeat(path, async () => watcher, beating)
 await heartbeat.stop({ remove: true })
+const mirroring: MirrorOptions = { timeoutMs: 1, durable: false, onError: () => {} }
+const mirror: RegistryMirror = mirrorRegistry('registry/', path, mirroring)
+const isWorking: boolean = await mirror.working
+await mirror.stop()
+// @ts-expect-error a mirror has no interval
+mirrorRegistry('registry/', path, { intervalMs: 1 })
+console.log(isWorking)
 const with1: RegistryV1 = setWatcherEntry(createEmptyRegistry(), watcher, 0)
 const listed: WatcherRecord[] = listWatchers(removeWatcherEntry(with1, 'app', 0))
 console.log(listed)

@@ -2,10 +2,18 @@
 // and what a folder can't do is refused.
 
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	statSync,
+	symlinkSync,
+	utimesSync,
+	writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -317,4 +325,24 @@ test('a removal that waits for the lock can be aborted, and does nothing then', 
 	holder.settle()
 	await holder.expect('done')
 	assert.deepEqual(at.ids(), ['app', 'held'])
+})
+
+test('a change is read however soon it comes, and whatever the date of the file is', async (t) => {
+	const at = inFolder(t)
+	await announceWatcher(at.path, record('app', { port: 1_000 }), UP_TO_A_MINUTE)
+	const file = entryOf(at, 'app.json')
+	const text = readFileSync(file, 'utf8')
+	const { mtime } = statSync(file)
+	for (let number = 1; number < 200; number += 1) {
+		writeFileSync(file, text.replace('1000', `${1_000 + number}`))
+		utimesSync(file, mtime, mtime)
+		const { registry } = await readRegistry(at.path)
+		assert.equal(registry.watchers.app.port, 1_000 + number)
+		assert.equal(at.watchers().app.port, 1_000 + number)
+		// Its times are over: it is not read again until it changes.
+		if (number % 50 === 0) await delay(150)
+	}
+	assert.equal(at.watchers().app.port, 1_199)
+	await removeWatcher(at.path, 'app', UP_TO_A_MINUTE)
+	assert.deepEqual(at.ids(), [])
 })

@@ -7,6 +7,7 @@ import {
 	claimWatcher,
 	Document,
 	heartbeatWatcher,
+	mirrorRegistry,
 	updateRegistry,
 	updateRegistrySync,
 } from '../../index.js'
@@ -151,6 +152,14 @@ const tasks = {
 	},
 	/** Renews a claim, and says whether it was there. */
 	renew: async ({ path, entry }) => say('renewed', await heartbeatWatcher(path, entry)),
+	/** Mirrors a registry to a file until it is told to settle. */
+	mirror: async ({ path, file }) => {
+		const mirror = mirrorRegistry(path, file)
+		say('started')
+		if (await mirror.working) say('works')
+		await told()
+		await mirror.stop()
+	},
 	/** Ends with the claims that it holds. */
 	exit: () => process.exit(),
 	/** Holds the lock with a blocked event loop. */

@@ -1,13 +1,14 @@
 //! How long the calls on a registry in a folder take: `folder_store FOLDER [ENTRIES...]`.
 //!
 //! Prints one line of JSON for each cell: the floor of a heartbeat (`futimens` and `fstat` on an open
-//! file), a heartbeat, a claim, and reading so many entries, by default 10, 1,000 and 10,000. Each is the
-//! median and the 99th percentile of many calls, in microseconds. The folder is created, and has to be
-//! empty or missing.
+//! file), a heartbeat, a claim, and reading so many entries, by default 10, 1,000 and 10,000, for the first
+//! time and again. Each is the median and the 99th percentile of many calls, in microseconds. The folder is
+//! created, and has to be empty or missing.
 
 use std::error::Error;
 use std::fs::{self, File};
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use argus_registry::{
@@ -19,7 +20,9 @@ use serde_json::json;
 const BATCHES: usize = 2_000;
 const CALLS_PER_BATCH: u32 = 100;
 const CLAIMS: usize = 200;
-const MEASURED_READING: Duration = Duration::from_secs(2);
+const MEASURED_READING: Duration = Duration::from_millis(500);
+const FIRST_READINGS: usize = 5;
+const SETTLED: Duration = Duration::from_millis(200);
 
 /// The time of one call in each batch: a clock read takes as long as a part of a heartbeat.
 fn batches(
@@ -90,14 +93,33 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Ok::<_, argus_registry::Error>(())
         })?;
+        // An entry that was written just before is read again.
+        #[allow(clippy::disallowed_methods, reason = "nothing cancels this program but its end")]
+        thread::sleep(SETTLED);
+        let read = |folder: &Path| -> Result<f64, Box<dyn Error>> {
+            let start = Instant::now();
+            let (registry, _) = read_registry(folder)?;
+            let time = start.elapsed().as_secs_f64() * 1e6;
+            assert_eq!(registry.len(), size);
+            Ok(time)
+        };
+        #[allow(clippy::disallowed_methods, reason = "no program has a file of this folder open")]
+        let rename = |from: &Path, to: &Path| fs::rename(from, to);
+        let mut first = Vec::new();
+        for number in 0..FIRST_READINGS {
+            // Under another name it is a folder that this process has not read.
+            let other = folder.with_extension(format!("{size}.{number}"));
+            rename(&folder, &other)?;
+            first.push(read(&other)?);
+            rename(&other, &folder)?;
+        }
+        print(&format!("read{size}First"), first);
+        read(&folder)?;
         let (mut times, end) = (Vec::new(), Instant::now() + MEASURED_READING);
         while Instant::now() < end {
-            let start = Instant::now();
-            let (registry, _) = read_registry(&folder)?;
-            times.push(start.elapsed().as_secs_f64() * 1e6);
-            assert_eq!(registry.len(), size);
+            times.push(read(&folder)?);
         }
-        print(&format!("read{size}"), times);
+        print(&format!("read{size}Again"), times);
     }
     Ok(())
 }

@@ -232,6 +232,25 @@ export interface LockReport {
 	guarantee: 'kernel-lock' | 'lockfile-only' | 'unknown'
 }
 
+/** What a mirror tells. */
+export interface MirrorEvent {
+	/** It works: the first event of this kind is the only one. */
+	working?: boolean
+	/** A failure, after which the mirror goes on. */
+	failure?: AddonFailure
+	/** A warning of an update. */
+	warning?: CoreWarning
+}
+
+/** A mirror. JavaScript stops it; else it stops when its thread ends. */
+export class MirrorHandle {
+	private constructor()
+	/** Waits for the next event; `null` once the mirror has ended. To be called again when it has settled. */
+	next(): Background<AddonResult<MirrorEvent | undefined | null>>
+	/** Stops the mirror, and waits for a round in progress. */
+	stop(): Background<AddonResult<boolean | undefined | null>>
+}
+
 /** Work in the background that JavaScript asks whether it is over. */
 export class PolledWork {
 	private constructor()
@@ -331,6 +350,9 @@ export function loadDocumentSync(request: AcquireRequest): AddonResult<LoadedTex
 
 /** The warning of a write whose lock was taken away before it was released. */
 export function lockLostWarning(path: string): string
+
+/** Keeps the registry file of the request in step with the registry at `source`. */
+export function mirrorRegistry(source: string, request: AcquireRequest, durable: boolean, keepCorrupt: boolean): AddonResult<MirrorHandle>
 
 /** The failure of a call on a document that does not exist and has no empty value. */
 export function missingDocument(path: string): AddonFailure

@@ -80,6 +80,17 @@ pub(crate) enum CliCommand {
     /// code is 2 then. A watcher that still renews its entry in FROM finds it lost: let watchers use TO
     /// first, or start them again.
     Migrate(MigrateArgs),
+    /// Keep a registry file in step with another registry, for programs that know only the file
+    ///
+    /// SOURCE is a registry in a folder or a file. Its entries are copied to FILE, and those that other
+    /// programs write into FILE are copied to SOURCE, until the program is interrupted. An entry is
+    /// renewed, changed and removed on the side on which it was written first; a live watcher's entry of
+    /// SOURCE comes back if it is removed from FILE. If different watchers have one id on the two
+    /// sides, each side keeps its own.
+    ///
+    /// One mirror works on FILE at a time. Further ones wait, and one of them takes over when that one
+    /// ends. Start several, on every machine that shares the registry, so that one is always there.
+    Mirror(MirrorArgs),
     /// Show which process holds the lock of a file
     ///
     /// For a registry: whether its lock is held, by which process, since when, whether that process
@@ -193,6 +204,17 @@ pub(crate) struct MigrateArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MirrorArgs {
+    /// The registry that is mirrored
+    pub(crate) source: PathBuf,
+    /// The registry file that is kept in step with it. It is created if it is missing
+    pub(crate) file: PathBuf,
+    /// How long to wait for the lock of either; 0 means one try. A mirror that does not get it tries again
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) wait: Duration,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod exit;
 mod list;
 mod lock_target;
 mod migrate;
+mod mirror;
 mod output;
 mod prune;
 mod registry_entries;
@@ -54,6 +55,7 @@ fn start() -> Result<Exit, CommandError> {
         CliCommand::Prune(args) => prune::prune(&path_from_args(None, &registry)?, &args),
         CliCommand::Remove(args) => prune::remove(&path_from_args(None, &registry)?, &args),
         CliCommand::Migrate(args) => migrate::run(&args, &registry),
+        CliCommand::Mirror(args) => mirror::run(&args, &registry),
         CliCommand::Status(args) => {
             let target = LockTarget::from_args(args.path, args.lock_file, &registry)?;
             status::status(&target, args.json)

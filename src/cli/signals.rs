@@ -9,9 +9,11 @@ use std::process::{self, Child, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use argus_registry::CancelToken;
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::process::{getpgrp, getppid, kill_process, waitid, Pid, Signal, WaitId, WaitIdOptions};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::exfiltrator::SignalOnly;
 #[cfg(not(target_os = "linux"))]
 use signal_hook::iterator::exfiltrator::SignalOnly as Exfiltrator;
 #[cfg(target_os = "linux")]
@@ -137,6 +139,24 @@ fn ignored_by_ps(pid: u32) -> Option<u64> {
     let mut ps = process::Command::new("ps");
     let said = ps.args(["-o", "sigignore=", "-p", &pid.to_string()]).output().ok()?;
     u64::from_str_radix(String::from_utf8(said.stdout).ok()?.trim(), 16).ok()
+}
+
+/// Cancels a token at the first signal that asks the program to end, so that what is under way is finished. The
+/// second one ends it at once.
+pub(crate) fn cancel_at_end(token: CancelToken) -> io::Result<()> {
+    let ignored = ignored();
+    let caught = [SIGTERM, SIGINT, SIGHUP].into_iter();
+    let caught = caught.filter(|signal| ignored & (1 << (signal - 1)) == 0);
+    let mut signals = SignalsInfo::<SignalOnly>::new(caught)?;
+    thread::Builder::new().name("argus-signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            if token.is_cancelled() {
+                process::exit(Exit::Command(128 + signal).code());
+            }
+            token.cancel();
+        }
+    })?;
+    Ok(())
 }
 
 /// Ends the program when the reader closes standard output: while there is nothing to write, the

@@ -377,7 +377,7 @@ impl FolderCall<'_> {
             temps::sweep(self.paths, &names.temps, self.options.lock.stale_after);
             let check = LivenessCheck::default();
             let mut pruned = Vec::new();
-            for name in &names.entries {
+            for name in names.entries.keys() {
                 let FoundFile::Entry(entry) = entry_file::read(self.paths, name) else { continue };
                 if let Some(reason) = reason(&entry, &check) {
                     remove_entry(self.paths, &entry)?;

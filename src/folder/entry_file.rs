@@ -1,8 +1,7 @@
 //! One entry's file: reading it, and whether the process that claimed it lives.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io;
-use std::path::Path;
 use std::time::SystemTime;
 
 use serde_json::value::RawValue;
@@ -16,7 +15,7 @@ use crate::folder::layout::FolderPaths;
 use crate::lock::kernel_lock;
 use crate::registry::liveness::LivenessCheck;
 use crate::sys;
-use crate::sys::FileId;
+use crate::sys::{FileId, FileStamp};
 
 /// An entry as it is in its file.
 #[derive(Debug, Clone)]
@@ -42,26 +41,40 @@ pub(crate) enum FoundFile {
 
 /// Reads the entry in the file of this name.
 pub(crate) fn read(paths: &FolderPaths, name: &str) -> FoundFile {
-    let path = paths.entry(name);
-    match try_read(paths, name, &path) {
-        Ok(Ok(entry)) => FoundFile::Entry(entry),
-        Ok(Err(reason)) => FoundFile::Damaged(reason),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => FoundFile::Missing,
-        Err(error) => FoundFile::Damaged(error.to_string()),
-    }
+    read_with_stamp(paths, name).0
 }
 
-fn try_read(paths: &FolderPaths, name: &str, path: &Path) -> io::Result<Result<EntryFile, String>> {
-    let file = sys::open_read_only(path)?;
-    let metadata = file.metadata()?;
+/// Reads the entry in the file of this name. Returns the stamp, too, that the file had just before.
+pub(crate) fn read_with_stamp(paths: &FolderPaths, name: &str) -> (FoundFile, Option<FileStamp>) {
+    let opened = sys::open_read_only(&paths.entry(name));
+    let opened = opened.and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+    let (file, metadata) = match opened {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return (FoundFile::Missing, None),
+        Err(error) => return (FoundFile::Damaged(error.to_string()), None),
+    };
+    let found = match try_read(paths, name, &file, &metadata) {
+        Ok(Ok(entry)) => FoundFile::Entry(entry),
+        Ok(Err(reason)) => FoundFile::Damaged(reason),
+        Err(error) => FoundFile::Damaged(error.to_string()),
+    };
+    (found, sys::stamp_of(&metadata))
+}
+
+fn try_read(
+    paths: &FolderPaths,
+    name: &str,
+    file: &File,
+    metadata: &Metadata,
+) -> io::Result<Result<EntryFile, String>> {
     if !metadata.is_file() {
         return Ok(Err("it is not a regular file".to_owned()));
     }
     if metadata.len() > MAX_CONTENT_BYTES {
         return Ok(Err(format!("it has more than {MAX_CONTENT_BYTES} bytes")));
     }
-    let bytes = sys::read_all(&file, metadata.len(), MAX_CONTENT_BYTES)?;
-    let value = match entry_text::parse(&bytes, modified_ms(&metadata)) {
+    let bytes = sys::read_all(file, metadata.len(), MAX_CONTENT_BYTES)?;
+    let value = match entry_text::parse(&bytes, modified_ms(metadata)) {
         Ok(value) => value,
         Err(reason) => return Ok(Err(reason)),
     };
@@ -74,10 +87,10 @@ fn try_read(paths: &FolderPaths, name: &str, path: &Path) -> io::Result<Result<E
         return Ok(Err("its name is not that of the record's id".to_owned()));
     };
     let is_claimed = match sys::LOCKED_FILE_IS_READABLE {
-        true => sys::is_marked(&metadata),
+        true => sys::is_marked(metadata),
         false => paths.claim_lock(name).exists(),
     };
-    let file = sys::id_of(&file, &metadata)?;
+    let file = sys::id_of(file, metadata)?;
     Ok(Ok(EntryFile { id, name: name.to_owned(), value, file, is_claimed }))
 }
 

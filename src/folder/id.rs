@@ -13,6 +13,8 @@
 
 use serde_json::value::RawValue;
 
+use crate::util::stable_hash::fnv_1a;
+
 /// The ending of an entry's file.
 pub(crate) const ENDING: &str = ".json";
 
@@ -92,7 +94,9 @@ impl EntryId {
         if encoded.len() + ENDING.len() <= MAX_NAME_BYTES {
             return encoded + ENDING;
         }
-        let hash = format!("{:032x}", hash(&self.bytes));
+        // Two ids with one hash, which a program may choose, take each other's name, and no entry is lost by
+        // it: the record tells whose it is.
+        let hash = format!("{:032x}", fnv_1a(&self.bytes));
         let mut length = MAX_NAME_BYTES - (2 * CUT.len() + hash.len() + ENDING.len());
         // An escape is not cut.
         if let Some(percent) = encoded[..length].rfind('%').filter(|at| at + 3 > length) {
@@ -221,15 +225,6 @@ fn unescape(json: &str) -> Vec<u8> {
         }
     }
     bytes
-}
-
-/// FNV-1a with 128 bits: names must not change with the compiler, as the standard library's hash may. Two
-/// ids with one hash, which a program may choose, take each other's name, and no entry is lost by it: the
-/// record tells whose it is.
-fn hash(bytes: &[u8]) -> u128 {
-    const OFFSET_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    bytes.iter().fold(OFFSET_BASIS, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
 }
 
 #[cfg(test)]

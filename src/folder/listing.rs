@@ -1,6 +1,6 @@
 //! Reading all entries of a folder, without a lock.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::time::SystemTime;
@@ -10,7 +10,9 @@ use crate::error::Result;
 use crate::folder::entry_file::{self, EntryFile, FoundFile};
 use crate::folder::id;
 use crate::folder::layout::{FolderPaths, ENTRIES};
+use crate::folder::listing_cache::{self, CachedEntries};
 use crate::sys;
+use crate::sys::FileStamp;
 use crate::warning::Warning;
 
 /// How often the names are listed again while other processes change them.
@@ -28,7 +30,8 @@ pub(crate) struct Listing {
 /// The names in the folder of the entries.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    pub(crate) entries: BTreeSet<String>,
+    /// With the stamp of each one's file, if it was asked for.
+    pub(crate) entries: BTreeMap<String, Option<FileStamp>>,
     pub(crate) temps: Vec<String>,
 }
 
@@ -39,6 +42,10 @@ pub(crate) struct Names {
 /// the folder, on some file systems, and so may be missed by one listing. So the names are listed again if
 /// they have changed, and those of all listings count.
 pub(crate) fn names(paths: &FolderPaths) -> Result<Option<(Names, SystemTime)>> {
+    scan(paths, false)
+}
+
+fn scan(paths: &FolderPaths, with_stamps: bool) -> Result<Option<(Names, SystemTime)>> {
     let fail = |error| paths.error("list the entries of", error);
     let mut names = Names::default();
     let mut before = match fs::metadata(&paths.entries) {
@@ -53,12 +60,15 @@ pub(crate) fn names(paths: &FolderPaths) -> Result<Option<(Names, SystemTime)>> 
     for _ in 0..MAX_LISTINGS {
         names.temps.clear();
         for entry in fs::read_dir(&paths.entries).map_err(fail)? {
-            let name = entry.map_err(fail)?.file_name();
+            let entry = entry.map_err(fail)?;
+            let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
             if FolderPaths::is_temp(name) {
                 names.temps.push(name.to_owned());
             } else if name.ends_with(id::ENDING) && !name.starts_with('.') {
-                names.entries.insert(name.to_owned());
+                let stamp = || sys::stamp_of(&entry.metadata().ok()?);
+                let stamp = if with_stamps { stamp() } else { None };
+                names.entries.insert(name.to_owned(), stamp);
             }
         }
         let after =
@@ -71,15 +81,44 @@ pub(crate) fn names(paths: &FolderPaths) -> Result<Option<(Names, SystemTime)>> 
 }
 
 impl Listing {
+    /// Reads all entries.
     pub(crate) fn read(paths: &FolderPaths) -> Result<Self> {
-        let Some((names, modified)) = names(paths)? else {
+        Self::read_changed(paths, None)
+    }
+
+    /// Like [`read`](Self::read). Of entries that have not changed since this process read them, it reads no
+    /// file.
+    fn read_again(paths: &FolderPaths) -> Result<Self> {
+        let cached = listing_cache::of_folder(paths);
+        // Another thread that reads the folder is not waited for.
+        let mut cached = cached.as_ref().and_then(|cached| cached.try_lock().ok());
+        Self::read_changed(paths, cached.as_deref_mut())
+    }
+
+    fn read_changed(paths: &FolderPaths, mut cached: Option<&mut CachedEntries>) -> Result<Self> {
+        let mut earlier = cached.as_mut().map(|cached| cached.begin());
+        let Some((names, modified)) = scan(paths, cached.is_some())? else {
             return Ok(Listing { entries: Vec::new(), warnings: Vec::new(), modified_ms: None });
         };
         let mut entries = Vec::with_capacity(names.entries.len());
         let mut warnings = Vec::new();
-        for name in &names.entries {
-            match entry_file::read(paths, name) {
-                FoundFile::Entry(entry) => entries.push(entry),
+        for (name, stamp) in &names.entries {
+            let mut cache = cached.as_mut().zip(earlier.as_mut());
+            let unchanged = cache.as_mut().zip(stamp.as_ref());
+            let unchanged = unchanged
+                .and_then(|((cached, earlier), stamp)| cached.unchanged(earlier, name, stamp));
+            if let Some(entry) = unchanged {
+                entries.push(entry);
+                continue;
+            }
+            let (found, stamp) = entry_file::read_with_stamp(paths, name);
+            match found {
+                FoundFile::Entry(entry) => {
+                    if let Some(((cached, earlier), stamp)) = cache.zip(stamp) {
+                        cached.add(earlier, &entry, stamp);
+                    }
+                    entries.push(entry);
+                }
                 FoundFile::Damaged(reason) => {
                     let path = paths.given.join(ENTRIES).join(name);
                     warnings.push(Warning::DamagedEntry { path, reason });
@@ -108,7 +147,7 @@ impl Listing {
 
 /// Reads the text of the registry in a folder, which is `None` if there is no registry, and the warnings.
 pub(crate) fn read_text(paths: &FolderPaths) -> Result<(Option<String>, Vec<Warning>)> {
-    let listing = Listing::read(paths)?;
+    let listing = Listing::read_again(paths)?;
     let exists = listing.modified_ms.is_some();
     let (registry, warnings) = listing.into_registry(paths);
     Ok((exists.then(|| registry.to_json()), warnings))
@@ -116,5 +155,5 @@ pub(crate) fn read_text(paths: &FolderPaths) -> Result<(Option<String>, Vec<Warn
 
 /// Reads the registry in a folder.
 pub(crate) fn read(paths: &FolderPaths) -> Result<(RegistryV1, Vec<Warning>)> {
-    Ok(Listing::read(paths)?.into_registry(paths))
+    Ok(Listing::read_again(paths)?.into_registry(paths))
 }

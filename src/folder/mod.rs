@@ -16,6 +16,7 @@ pub(crate) mod id;
 mod journal;
 pub(crate) mod layout;
 pub(crate) mod listing;
+mod listing_cache;
 mod publish;
 pub(crate) mod temps;
 pub(crate) mod update;

@@ -15,6 +15,7 @@ mod folder;
 mod held_folder;
 mod held_lock;
 mod messages;
+mod mirror;
 mod panics;
 mod reads;
 mod thread_end;

@@ -52,6 +52,10 @@ impl OnError {
     pub fn new(call: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         OnError(Arc::new(call))
     }
+
+    pub(super) fn call(&self, error: &Error) {
+        (self.0)(error);
+    }
 }
 
 impl fmt::Debug for OnError {
@@ -102,7 +106,7 @@ pub fn start_heartbeat(
             return get_watcher().claim();
         }
         if let Err(error) = beat(&*renewed, get_watcher(), &options.update) {
-            (options.on_error.0)(&error);
+            options.on_error.call(&error);
         }
     };
     let thread = thread::Builder::new()

@@ -1,13 +1,16 @@
 //! Moving all entries from one store to another.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use serde_json::value::RawValue;
 
 use crate::content::record::{RawEntry, WatcherClaim};
 use crate::content::registry_v1::{RegistryV1, REGISTRY_VERSION};
 use crate::error::{Error, Result};
+use crate::files::paths::{is_folder, FilePaths};
 use crate::registry::update::UpdateOptions;
+use crate::store::mirror::state::MirrorPaths;
 use crate::store::registry_store::{update_store, RegistryStore};
 use crate::sys;
 use crate::warning::Warning;
@@ -57,7 +60,7 @@ pub struct Migration {
 ///
 /// Those of [`update_registry`](crate::update_registry) on either registry; [`Error::Corrupt`] and
 /// [`Error::UnsupportedVersion`] if the entries can't be read; [`Error::InvalidValue`] if both are one
-/// registry.
+/// registry, or if one is a file that a mirror keeps in step.
 pub fn migrate(
     from: &dyn RegistryStore,
     to: &dyn RegistryStore,
@@ -67,6 +70,9 @@ pub fn migrate(
     if real(from).is_some_and(|path| real(to) == Some(path)) {
         let reason = format!("it is the registry {} itself", to.path().display());
         return Err(Error::InvalidValue { path: from.path().to_path_buf(), reason });
+    }
+    for store in [from, to] {
+        must_not_be_mirrored(store.path())?;
     }
     let mut migration = Migration::default();
     for _ in 0..MAX_ROUNDS {
@@ -84,6 +90,23 @@ pub fn migrate(
         }
     }
     Ok(migration)
+}
+
+/// Refuses a file that a mirror keeps in step with a store: its entries are in both, and those that are
+/// removed from one would be removed from the other.
+fn must_not_be_mirrored(path: &Path) -> Result<()> {
+    let Some(paths) = FilePaths::resolve(path).ok().filter(|_| !is_folder(path)) else {
+        return Ok(());
+    };
+    let Some(state) = MirrorPaths::of_file(&paths).existing_state().map(Path::to_path_buf) else {
+        return Ok(());
+    };
+    let reason = format!(
+        "a mirror keeps it in step with another registry, so its entries are in both; stop the mirror, delete \
+         {}, and migrate again",
+        state.display()
+    );
+    Err(Error::InvalidValue { path: path.to_path_buf(), reason })
 }
 
 fn read(from: &dyn RegistryStore) -> Result<RegistryV1> {

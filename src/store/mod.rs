@@ -8,6 +8,7 @@ pub(crate) mod file_store;
 pub(crate) mod folder_store;
 pub(crate) mod heartbeat;
 pub(crate) mod migrate;
+pub(crate) mod mirror;
 mod operations;
 pub(crate) mod other_store;
 pub mod parts;

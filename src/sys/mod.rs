@@ -20,7 +20,9 @@ pub(crate) use busy::{retry_while_busy, BusyLimit, BusyScope};
 pub(crate) use listing::{names_in, ListedKind, ListedName};
 pub(crate) use pid_namespaces::*;
 pub(crate) use sharing::is_sharing_violation;
-pub(crate) use types::{FileId, NestedProcess, ProcessLocation, ProcessState, WriteBlock};
+pub(crate) use types::{
+    FileId, FileStamp, NestedProcess, ProcessLocation, ProcessState, WriteBlock,
+};
 
 #[cfg(unix)]
 mod unix;

@@ -10,6 +10,24 @@ pub(crate) struct FileId {
     pub(crate) inode: u64,
 }
 
+/// What tells whether a file is the one that it was, with the content that it had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileStamp {
+    pub(crate) id: FileId,
+    pub(crate) size: u64,
+    /// When the content was modified. A program can set it.
+    pub(crate) modified: FileTime,
+    /// When the content or anything else of the file was changed last.
+    pub(crate) changed: FileTime,
+}
+
+/// A time as the file system has it, since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileTime {
+    pub(crate) seconds: i64,
+    pub(crate) subsec_nanos: u32,
+}
+
 /// An attribute of a file or folder that keeps even its owner from changing it (`chattr`).
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "it is looked for on Linux only"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

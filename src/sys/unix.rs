@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::types::FileId;
+use super::types::{FileId, FileStamp, FileTime};
 
 mod access;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
@@ -135,6 +135,21 @@ pub(crate) fn write_start(file: &File, bytes: &[u8]) -> io::Result<()> {
 
 pub(crate) fn id_of(_file: &File, metadata: &Metadata) -> io::Result<FileId> {
     Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
+}
+
+/// Whether [`stamp_of`] tells of a file's last change.
+pub(crate) const FILES_HAVE_STAMPS: bool = true;
+
+/// The stamp of a regular file; `None` of anything else.
+pub(crate) fn stamp_of(metadata: &Metadata) -> Option<FileStamp> {
+    let time =
+        |seconds, nanos| FileTime { seconds, subsec_nanos: u32::try_from(nanos).unwrap_or(0) };
+    metadata.is_file().then(|| FileStamp {
+        id: FileId { device: metadata.dev(), inode: metadata.ino() },
+        size: metadata.len(),
+        modified: time(metadata.mtime(), metadata.mtime_nsec()),
+        changed: time(metadata.ctime(), metadata.ctime_nsec()),
+    })
 }
 
 /// Whether opening any file may have to wait for another program.

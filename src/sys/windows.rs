@@ -10,11 +10,19 @@ use std::time::SystemTime;
 
 use super::busy::retry_while_busy;
 use super::sysinfo_processes;
-use super::types::{FileId, ProcessState, WriteBlock};
+use super::types::{FileId, FileStamp, ProcessState, WriteBlock};
 
 /// Whether a program can read a file that another one has locked. Kernel locks are mandatory here,
 /// so the lockfile, which must be readable, is a separate file.
 pub(crate) const LOCKED_FILE_IS_READABLE: bool = false;
+
+/// False: what a folder tells of a file that a program has open may be older than the file.
+pub(crate) const FILES_HAVE_STAMPS: bool = false;
+
+/// Always `None`.
+pub(crate) fn stamp_of(_metadata: &Metadata) -> Option<FileStamp> {
+    None
+}
 
 /// Whether a file can be replaced while a program has it open. Here this depends on the file
 /// system.

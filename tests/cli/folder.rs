@@ -7,6 +7,7 @@ use argus_registry::{
 };
 use serde_json::json;
 
+use crate::running::Running;
 use crate::support::Folder;
 
 /// A folder `r` in which this process has claimed `app`, and another process that is dead has `dead`.
@@ -127,4 +128,29 @@ fn entries_move_between_a_file_and_a_folder() {
     let same = folder.run("migrate r r/");
     assert_eq!(same.code, Some(2));
     assert!(same.stderr.contains("itself"), "{}", same.stderr);
+}
+
+#[test]
+fn a_folder_is_mirrored_to_a_file_until_the_program_is_told_to_end() {
+    let folder = with_registry();
+    let mut mirror = Running::start(folder.command("mirror r/ registry.json"));
+    assert_eq!(mirror.line(), "mirroring r/ to registry.json");
+    let listed = folder.run("list --registry registry.json --json").json();
+    assert_eq!(listed["watchers"].as_array().unwrap().len(), 2);
+    let other = folder.run("mirror r/ r");
+    assert_eq!(other.code, Some(2));
+    assert!(other.stderr.contains("is a registry file"), "{}", other.stderr);
+    assert_eq!(folder.run("mirror r/ x.json --registry r").code, Some(1));
+    #[cfg(unix)]
+    {
+        use rustix::process::{kill_process, Pid, Signal};
+        kill_process(Pid::from_raw(mirror.child.id() as i32).unwrap(), Signal::TERM).unwrap();
+        assert!(mirror.child.wait().unwrap().success());
+        let listed = folder.run("list --registry registry.json --json").json();
+        assert_eq!(listed["watchers"].as_array().unwrap().len(), 2);
+        let refused = folder.run("migrate r registry.json");
+        assert!(refused.stderr.contains("registry.json.mirror.json"), "{}", refused.stderr);
+    }
+    #[cfg(not(unix))]
+    mirror.child.kill().unwrap();
 }

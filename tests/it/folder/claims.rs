@@ -9,20 +9,8 @@ use argus_registry::{
     remove_watcher, update_registry, ClaimOptions, Error, FolderStore, PruneOptions, RegistryStore,
 };
 
-use crate::support::processes::{again, example, this_test, Holder, PART};
+use crate::support::processes::{again, claimant, this_test, Holder, PART};
 use crate::support::registries::{ids, patient, watcher};
-
-/// A process that claims `app` in a folder, and lives until its standard input ends.
-fn claimant(path: &std::path::Path) -> Holder {
-    let mut command = example("claim");
-    command.arg(path).arg("app");
-    let mut holder = Holder::start(command, "ready");
-    std::io::Write::write_all(holder.child.stdin.as_mut().unwrap(), b"\n").unwrap();
-    let mut said = [0; 4];
-    holder.child.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
-    assert_eq!(&said, b"app\n");
-    holder
-}
 
 fn prune_dead(path: &std::path::Path) -> usize {
     let prune = PruneOptions { liveness: true, ..PruneOptions::default() };

@@ -70,7 +70,7 @@ fn run_killed_at(altered: &AlteredCalls, test: &str, path: &Path, call: u32) -> 
 
 /// One run for each call at which the process was killed, and a last one in which it was not. `look` is
 /// told the call, or `None` of the last run.
-fn killed_at_each_call(
+pub(crate) fn killed_at_each_call(
     test: &str,
     set_up: impl Fn(&Path),
     mut look: impl FnMut(&Path, Option<u32>),

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use argus_registry::{
     announce_watcher, claim_watcher, heartbeat_watcher, inspect_lock, open_store, read_registry,
@@ -12,7 +13,7 @@ use argus_registry::{
 };
 
 use crate::support::files::{names_in, put, text};
-use crate::support::processes::dead_pid;
+use crate::support::processes::{dead_pid, pause};
 use crate::support::registries::{ids, of_process, patient, watcher};
 
 fn claim(path: &Path, id: &str) -> argus_registry::WatcherRecord {
@@ -111,7 +112,7 @@ fn a_damaged_entry_is_a_warning_and_its_file_is_kept_by_every_call() {
         assert!(error.to_string().contains("torn.json"), "{error}");
     }
     assert!(!heartbeat_watcher(&path, "torn", &patient()).unwrap());
-    let prune = PruneOptions { ttl: std::time::Duration::ZERO, liveness: true, now: None };
+    let prune = PruneOptions { ttl: Duration::ZERO, liveness: true, now: None };
     open_store(&path).prune(&prune, &patient()).unwrap();
     let none = update_registry(&path, &patient(), |registry| {
         *registry = RegistryV1::new();
@@ -193,4 +194,66 @@ fn an_update_runs_again_if_a_watcher_claims_the_id_that_it_adds() {
     assert_eq!(names_in(&path.join("watchers")).len(), 5);
     let alive = FolderStore::new(&path).is_alive("apptrue", &watcher("apptrue"));
     assert_eq!(alive, Some(true));
+}
+
+/// A change within one tick of the file system's clock leaves no trace in a file's times and size.
+#[test]
+fn a_change_is_read_however_soon_it_comes_and_whatever_the_files_times_are() {
+    read_each_change(tempfile::tempdir().unwrap().path());
+}
+
+/// Changes an entry many times, keeps its size and date, and reads it after each change.
+pub(super) fn read_each_change(folder: &Path) {
+    let path = folder.join("registry/");
+    let entry = path.join("watchers/app.json");
+    announce_watcher(&path, watcher("app"), &patient()).unwrap();
+    let text = fs::read_to_string(&entry).unwrap();
+    let dated = fs::metadata(&entry).unwrap().modified().unwrap();
+    let port = || read_registry(&path).unwrap().0.watcher("app").unwrap().port;
+    let next_to = path.join("next");
+    for number in 0..400_u16 {
+        let text = text.replace("9222", &(1_000 + number).to_string());
+        let is_renamed = number % 2 == 0;
+        // In place, by a program that knows no better, or by renaming.
+        put(if is_renamed { &next_to } else { &entry }, &text);
+        let file = if is_renamed { &next_to } else { &entry };
+        fs::File::options().write(true).open(file).unwrap().set_modified(dated).unwrap();
+        if is_renamed {
+            #[allow(clippy::disallowed_methods, reason = "it stands for another program")]
+            fs::rename(&next_to, &entry).unwrap();
+        }
+        assert_eq!((port(), port()), (1_000 + number, 1_000 + number));
+        if number % 100 == 99 {
+            // Its times are over: from now on the file is not read again until it changes.
+            pause(150);
+            assert_eq!((port(), port()), (1_000 + number, 1_000 + number));
+        }
+    }
+}
+
+#[test]
+fn a_registry_that_is_read_again_is_as_it_is_by_then() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    for id in ["a", "b", "c"] {
+        claim_watcher(&path, watcher(id), &ClaimOptions::default(), &patient()).unwrap();
+    }
+    for _ in 0..3 {
+        assert_eq!(ids(&path), ["a", "b", "c"]);
+        pause(150);
+    }
+    let date = || read_registry(&path).unwrap().0.watcher("b").unwrap().updated_at;
+    let before = date();
+    assert!(heartbeat_watcher(&path, "b", &patient()).unwrap());
+    assert!(date() > before);
+    assert!(remove_watcher(&path, "b", &patient()).unwrap());
+    assert_eq!(ids(&path), ["a", "c"]);
+    put(&path.join("watchers/a.json"), "{");
+    let (found, warnings) = read_registry(&path).unwrap();
+    assert_eq!((found.len(), warnings.len()), (1, 1));
+    // Another folder of the path has nothing of this one.
+    fs::remove_dir_all(&path).unwrap();
+    assert!(ids(&path).is_empty());
+    announce_watcher(&path, watcher("c"), &patient()).unwrap();
+    assert_eq!(ids(&path), ["c"]);
 }

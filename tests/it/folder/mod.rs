@@ -2,7 +2,7 @@
 
 mod claims;
 #[cfg(target_os = "linux")]
-mod crashes;
+pub(crate) mod crashes;
 #[cfg(target_os = "linux")]
 mod file_systems;
 mod files;

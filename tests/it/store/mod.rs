@@ -5,6 +5,8 @@
 mod changes;
 mod entries;
 mod migrate;
+#[cfg(feature = "watch")]
+mod mirror;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

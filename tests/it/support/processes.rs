@@ -1,7 +1,7 @@
 //! Other processes that take part in a test.
 
 use std::env;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -73,10 +73,28 @@ impl Holder {
     }
 }
 
+/// A process that claims `app` in a folder, and lives until its standard input ends.
+pub(crate) fn claimant(path: &Path) -> Holder {
+    let mut command = example("claim");
+    command.arg(path).arg("app");
+    let mut holder = Holder::start(command, "ready");
+    holder.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    let mut said = [0; 4];
+    holder.child.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    assert_eq!(&said, b"app\n");
+    holder
+}
+
+/// Sleeps where a test can't wait for an event: what it waits for is done by another program, or by the clock.
+#[allow(clippy::disallowed_methods, reason = "nothing cancels a test")]
+pub(crate) fn pause(ms: u64) {
+    std::thread::sleep(std::time::Duration::from_millis(ms));
+}
+
 /// Prints why a test, or a part of one, is not run. The test harness keeps to itself what `eprintln`
 /// prints.
 #[cfg(target_os = "linux")]
 pub(crate) fn print_skipped(test: &str, reason: &str) {
     let mut output = std::io::stderr();
-    std::io::Write::write_fmt(&mut output, format_args!("{test} SKIPPED: {reason}\n")).unwrap();
+    Write::write_fmt(&mut output, format_args!("{test} SKIPPED: {reason}\n")).unwrap();
 }

@@ -1,0 +1,104 @@
+'use strict'
+
+// Mirrors: the addon keeps a registry file in step with another registry, on a thread of its own.
+
+/** @import { MirrorEvent } from '../addon/addon.d.ts' */
+
+const { resultOf } = require('../addon/background.js')
+const native = require('../addon/load.js')
+const { registryCodec } = require('../codec/registry-codec.js')
+const { currentContext, runIn } = require('../context.js')
+const {
+	RegistryError,
+	emitProcessWarning,
+	messageOf,
+	registryError,
+	unwrap,
+} = require('../errors.js')
+const { onAbort } = require('../locking/abort-signal.js')
+const { runOutsideScopes } = require('../locking/queue.js')
+const {
+	UPDATE_OPTIONS,
+	acquireRequest,
+	checkCall,
+	checkPath,
+	deliverWarning,
+	optionalFunction,
+} = require('../options.js')
+
+const MIRROR_OPTIONS = [...UPDATE_OPTIONS, 'onError']
+
+/**
+ * The default `onError`.
+ *
+ * @param {string} path
+ */
+const warnAbout = (path) => (/** @type {unknown} */ error) => {
+	const code = error instanceof RegistryError ? error.code : undefined
+	emitProcessWarning(`mirror ${path}: ${messageOf(error)}`, code)
+}
+
+/** @type {typeof import('../../index.js').mirrorRegistry} */
+const mirrorRegistry = (source, file, options = {}) => {
+	const call = checkCall(file, registryCodec, options, MIRROR_OPTIONS)
+	const from = checkPath(source)
+	const warn = warnAbout(call.path)
+	const onError = optionalFunction(call.path, 'onError', options.onError) ?? warn
+	// An update that starts the mirror may be over when the mirror tells something.
+	const context = runOutsideScopes(currentContext)
+	call.context = context
+	const keepCorrupt = call.onCorrupt === 'keep'
+	const handle = unwrap(
+		native.mirrorRegistry(from, acquireRequest(call), call.durable, keepCorrupt),
+	)
+
+	/**
+	 * Tells `onError` of an error. If that fails too, the process is warned: the mirror goes on.
+	 *
+	 * @param {unknown} error
+	 */
+	const report = async (error) => {
+		try {
+			await runIn(context, () => onError(error))
+		} catch (another) {
+			warn(another)
+		}
+	}
+
+	/** @type {(works: boolean) => void} */
+	let setWorking = () => {}
+	/** @type {Promise<boolean>} */
+	const working = new Promise((resolve) => {
+		setWorking = resolve
+	})
+
+	/** @param {MirrorEvent} event */
+	const tell = ({ working: works, failure, warning }) => {
+		if (works) setWorking(true)
+		// Not awaited: an `onError` that awaits `stop` would wait for itself.
+		if (failure) report(registryError(failure))
+		if (warning) deliverWarning(call, warning)
+	}
+
+	const listen = async () => {
+		for (;;) {
+			const event = unwrap(await resultOf(handle.next()))
+			if (!event) return
+			tell(event)
+		}
+	}
+	const listened = listen()
+		.catch(report)
+		.then(() => setWorking(false))
+
+	const stop = async () => {
+		stopListening()
+		unwrap(await resultOf(handle.stop()))
+		await listened
+	}
+	const stopListening = onAbort(call.signal, stop)
+	if (call.signal?.aborted) stop()
+	return { working, stop }
+}
+
+module.exports = { mirrorRegistry }
