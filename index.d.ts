@@ -133,6 +133,15 @@ export type RegistryErrorCode =
 	| 'INVALID_VALUE'
 	/** What a registry of this kind can't do: the message says what to use instead. Nothing was written. */
 	| 'UNSUPPORTED'
+	/** No server of the registry's store has answered in time. Nothing was written. */
+	| 'UNAVAILABLE'
+	/**
+	 * The connection to the registry's store broke, and whether the change was made could not be found out in time.
+	 * Read the registry before making it again.
+	 */
+	| 'OUTCOME_UNKNOWN'
+	/** The registry's store refused a change that is too large for it, or is full. Nothing was written. */
+	| 'STORE_LIMIT'
 	/** A try-lock on a file system without kernel locks. */
 	| 'UNSUPPORTED_FILE_SYSTEM'
 	/** An update that would wait for another of its own thread, and so for ever. */

@@ -132,7 +132,8 @@ impl Cluster {
                 Err(Trouble::Refused(status)) => return Err(AskError::Refused(status)),
                 Err(trouble) => failed.add(trouble),
             }
-            if Instant::now() >= until {
+            // That no server is trusted does not go away by waiting.
+            if Instant::now() >= until || failed.untrusted_in_turn >= self.servers.len() {
                 return Err(AskError::Failed(failed.into_error(&self.path, &self.addresses())));
             }
             if failed.count % self.servers.len() == 0 {
@@ -271,6 +272,7 @@ impl AskError {
 pub(crate) struct Failures {
     pub(crate) count: usize,
     last: Option<Trouble>,
+    untrusted_in_turn: usize,
     /// Whether any server could not be trusted: that does not go away by waiting, and is what to tell.
     untrusted: Option<String>,
 }
@@ -278,8 +280,12 @@ pub(crate) struct Failures {
 impl Failures {
     pub(crate) fn add(&mut self, trouble: Trouble) {
         self.count += 1;
-        if let Trouble::Untrusted(reason) = &trouble {
-            self.untrusted = Some(reason.clone());
+        match &trouble {
+            Trouble::Untrusted(reason) => {
+                self.untrusted = Some(reason.clone());
+                self.untrusted_in_turn += 1;
+            }
+            _ => self.untrusted_in_turn = 0,
         }
         self.last = Some(trouble);
     }

@@ -19,7 +19,7 @@ use crate::options::EtcdOptions;
 use crate::outcome::LockRule;
 use crate::reentry::UnderWay;
 use crate::snapshot::{life, Snapshot};
-use crate::update::run;
+use crate::update::{run, MAX_CHANGED};
 use crate::{runtime, watch};
 
 /// A registry in etcd: a key for each entry, each with the lease of its watcher.
@@ -142,6 +142,10 @@ impl RegistryStore for EtcdStore {
         })?;
         run(&client, call, &LockRule::Free, &mut |registry| updater(registry).is_continue())
             .map(|_| ())
+    }
+
+    fn max_changed_entries(&self) -> usize {
+        MAX_CHANGED
     }
 
     fn announce(&self, watcher: WatcherRecord, options: &UpdateOptions) -> Result<()> {

@@ -80,6 +80,16 @@ const checkPath = (given, name = 'path') => {
 			`${name} is the string '${path}' instead of a URL; pass ${instead}`,
 		)
 	}
+	// As a file it would be one in a folder `etcd:`, which no watcher on another machine sees.
+	if (path.startsWith('etcd://')) {
+		const reason = 'a registry in etcd is used from Rust so far, by the crate `argus-registry-etcd`'
+		const instead = 'use a registry in a file or a folder here'
+		throw new RegistryError(
+			'UNSUPPORTED',
+			`the store of ${path} can't do this: ${reason}; ${instead}`,
+			{ path },
+		)
+	}
 	return path
 }
 

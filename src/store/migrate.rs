@@ -67,7 +67,8 @@ pub fn migrate(
     options: &UpdateOptions,
 ) -> Result<Migration> {
     let real = |store: &dyn RegistryStore| sys::canonicalize(store.path()).ok();
-    if real(from).is_some_and(|path| real(to) == Some(path)) {
+    let is_one = from.path() == to.path();
+    if is_one || real(from).is_some_and(|path| real(to) == Some(path)) {
         let reason = format!("it is the registry {} itself", to.path().display());
         return Err(Error::InvalidValue { path: from.path().to_path_buf(), reason });
     }
@@ -80,11 +81,17 @@ pub fn migrate(
         if found.is_empty() {
             return Ok(Migration { moved: migration.moved, ..Migration::default() });
         }
-        let kept = add(to, &found, options)?;
-        let Removed { removed, remaining } = remove(from, &found, &kept, options)?;
+        let (mut kept, mut moved, mut remaining) = (HashSet::new(), migration.moved, 0);
+        for part in parts(found, from.max_changed_entries().min(to.max_changed_entries())) {
+            kept.extend(add(to, &part, options)?);
+            let removed = remove(from, &part, &kept, options)?;
+            moved += removed.removed;
+            // After the last part: before it, those of later parts are among them.
+            remaining = removed.remaining;
+        }
         let mut kept: Vec<_> = kept.into_iter().collect();
         kept.sort();
-        migration = Migration { moved: migration.moved + removed, kept, remaining };
+        migration = Migration { moved, kept, remaining };
         if remaining == 0 {
             break;
         }
@@ -107,6 +114,17 @@ fn must_not_be_mirrored(path: &Path) -> Result<()> {
         state.display()
     );
     Err(Error::InvalidValue { path: path.to_path_buf(), reason })
+}
+
+/// The entries in parts of at most this size.
+fn parts(found: RegistryV1, size: usize) -> Vec<RegistryV1> {
+    if found.len() <= size {
+        return vec![found];
+    }
+    let entries = found.raw_entries().map(|(key, entry)| (key.to_owned(), entry.to_owned()));
+    let entries: Vec<_> = entries.collect();
+    let parts = entries.chunks(size.max(1));
+    parts.map(|part| RegistryV1::of_entries(found.updated_at(), part.to_vec())).collect()
 }
 
 fn read(from: &dyn RegistryStore) -> Result<RegistryV1> {
@@ -176,7 +194,8 @@ fn is_same_but_for_date(one: &RawValue, other: &RawValue) -> bool {
 
 struct Removed {
     removed: usize,
-    /// The entries that have come or changed since they were read.
+    /// The entries that are there and were neither kept nor found: those that have come or changed since they were
+    /// read.
     remaining: usize,
 }
 

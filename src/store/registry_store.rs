@@ -60,6 +60,11 @@ pub trait RegistryStore: fmt::Debug + Send + Sync {
         updater: &mut dyn FnMut(&mut RegistryV1) -> ControlFlow<()>,
     ) -> Result<()>;
 
+    /// How many entries one update changes at most. No limit, unless the store has one.
+    fn max_changed_entries(&self) -> usize {
+        usize::MAX
+    }
+
     /// Adds a watcher's entry; see [`announce_watcher`](crate::announce_watcher).
     ///
     /// # Errors

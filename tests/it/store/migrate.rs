@@ -10,11 +10,6 @@ use super::Registry;
 use crate::support::processes::dead_pid;
 use crate::support::registries::{of_process, patient, watcher};
 
-fn directions() -> [(Registry, Registry); 4] {
-    let (file, folder) = (Registry::in_file, Registry::in_folder);
-    [(file(), folder()), (folder(), file()), (file(), file()), (folder(), folder())]
-}
-
 fn text_of(registry: &Registry, id: &str) -> String {
     let (found, _) = registry.store.read().unwrap();
     let all = found.to_json().replace(['\n', ' '], "");
@@ -24,7 +19,7 @@ fn text_of(registry: &Registry, id: &str) -> String {
 
 #[test]
 fn entries_are_moved_with_all_their_bytes() {
-    for (from, to) in directions() {
+    for (from, to) in Registry::directions() {
         let text = concat!(
             "{\"id\":\"odd\",\"later\":[1e0,\"\\ud800\"],\"host\":\"h\",\"port\":80.0,\"pid\":0,",
             "\"startedAt\":1.5,\"updatedAt\":1700000000000}"
@@ -42,9 +37,33 @@ fn entries_are_moved_with_all_their_bytes() {
     }
 }
 
+/// A store may have a limit for what one update changes.
+#[test]
+fn all_entries_of_a_large_registry_are_moved() {
+    for (from, to) in Registry::directions() {
+        for part in 0..3 {
+            update_store(&*from.store, &patient(), |found| {
+                (0..50).for_each(|number| found.set_watcher(watcher(&format!("x{part}-{number}"))));
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        }
+        let mut other = watcher("x0-7");
+        other.started_at += 1;
+        to.store.announce(other, &patient()).unwrap();
+        let migration = migrate(&*from.store, &*to.store, &patient()).unwrap();
+        assert_eq!((migration.moved, migration.remaining), (149, 0));
+        assert_eq!(migration.kept, ["x0-7"]);
+        assert_eq!(
+            (from.store.read().unwrap().0.len(), to.store.read().unwrap().0.len()),
+            (1, 150)
+        );
+    }
+}
+
 #[test]
 fn an_entry_stays_whose_id_another_watcher_has_there() {
-    for (from, to) in directions() {
+    for (from, to) in Registry::directions() {
         let here = from.store.claim(watcher("app"), &ClaimOptions::default(), &patient()).unwrap();
         let mut there = watcher("app");
         there.started_at += 1;
@@ -62,7 +81,7 @@ fn an_entry_stays_whose_id_another_watcher_has_there() {
 /// The process was killed after it had added the entries there, and before it removed them here.
 #[test]
 fn a_migration_goes_on_where_it_was_broken_off() {
-    for (from, to) in directions() {
+    for (from, to) in Registry::directions() {
         for registry in [&from, &to] {
             update_store(&*registry.store, &patient(), |found| {
                 let mut app = WatcherRecord::new("app", "127.0.0.1", 1);
@@ -81,7 +100,7 @@ fn a_migration_goes_on_where_it_was_broken_off() {
 #[test]
 fn entries_that_come_meanwhile_are_not_lost() {
     const CLAIMS: usize = 60;
-    for (from, to) in directions() {
+    for (from, to) in Registry::directions() {
         let moved = thread::scope(|scope| {
             let claiming: Vec<_> = (0..2)
                 .map(|thread| {
@@ -112,7 +131,7 @@ fn entries_that_come_meanwhile_are_not_lost() {
 
 #[test]
 fn a_registry_is_not_moved_to_itself() {
-    for registry in [Registry::in_file(), Registry::in_folder()] {
+    for registry in Registry::one_of_each() {
         registry.store.announce(watcher("app"), &patient()).unwrap();
         let refused = migrate(&*registry.store, &*registry.store, &patient()).unwrap_err();
         assert_eq!(refused.code(), "INVALID_VALUE");

@@ -36,6 +36,16 @@ impl Registry {
         Registry::new("registry/", |path| Arc::new(FolderStore::new(path)))
     }
 
+    /// A pair for each two stores between which entries are moved.
+    fn directions() -> Vec<(Registry, Registry)> {
+        let (file, folder) = (Registry::in_file, Registry::in_folder);
+        vec![(file(), folder()), (folder(), file()), (file(), file()), (folder(), folder())]
+    }
+
+    fn one_of_each() -> Vec<Registry> {
+        vec![Registry::in_file(), Registry::in_folder()]
+    }
+
     /// For the functions and programs that take a path.
     pub(crate) fn path(&self) -> &Path {
         &self.path

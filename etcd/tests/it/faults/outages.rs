@@ -74,7 +74,9 @@ fn a_server_that_accepts_and_never_answers_is_left_for_another() {
     let silent = Proxy::start(&servers.servers[0].endpoint);
     silent.faults.is_silent.store(true, Ordering::SeqCst);
     let endpoints = [silent.endpoint.clone(), servers.servers[0].endpoint.clone()];
-    let both = EtcdStore::open(EtcdOptions::new(endpoints, "/silent")).unwrap();
+    let mut of_both = EtcdOptions::new(endpoints, "/silent");
+    of_both.read_within = Duration::from_secs(60);
+    let both = EtcdStore::open(of_both).unwrap();
     for _ in 0..3 {
         count_up(&both, &patient()).unwrap();
     }

@@ -4,12 +4,15 @@
 mod changes;
 #[path = "../../../../tests/it/store/entries.rs"]
 mod entries;
+#[path = "../../../../tests/it/store/migrate.rs"]
+mod migrate;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use argus_registry::RegistryStore;
+use tempfile::TempDir;
 
 use crate::support::servers::shared;
 
@@ -17,6 +20,7 @@ use crate::support::servers::shared;
 pub(crate) struct Registry {
     pub(crate) store: Arc<dyn RegistryStore>,
     path: PathBuf,
+    _dir: Option<TempDir>,
 }
 
 impl Registry {
@@ -25,7 +29,32 @@ impl Registry {
         argus_registry_etcd::register();
         let prefix = format!("/registry{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let path = PathBuf::from(shared().path(&prefix));
-        Registry { store: Arc::from(argus_registry::open_store(&path)), path }
+        Registry { store: Arc::new(shared().store(&prefix)), path, _dir: None }
+    }
+
+    /// A registry of the core's stores, in a file or, if the name ends in a separator, a folder.
+    fn on_disk(name: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(dir.path()).unwrap().join(name);
+        Registry { store: Arc::from(argus_registry::open_store(&path)), path, _dir: Some(dir) }
+    }
+
+    /// A pair for each store and this one between which entries are moved.
+    fn directions() -> Vec<(Registry, Registry)> {
+        let etcd = Registry::in_etcd;
+        let file = || Registry::on_disk("registry.json");
+        let folder = || Registry::on_disk("registry/");
+        vec![
+            (file(), etcd()),
+            (etcd(), file()),
+            (folder(), etcd()),
+            (etcd(), folder()),
+            (etcd(), etcd()),
+        ]
+    }
+
+    fn one_of_each() -> Vec<Registry> {
+        vec![Registry::in_etcd()]
     }
 
     /// For the functions and programs that take a path.

@@ -91,8 +91,14 @@ impl Servers {
         self.servers.iter().map(|server| server.endpoint.clone()).collect()
     }
 
+    /// The machine may be busy with other tests: a server that is alone has time to answer, and so has a reader.
     pub(crate) fn options(&self, prefix: &str) -> EtcdOptions {
-        EtcdOptions::new(self.endpoints(), prefix)
+        let mut options = EtcdOptions::new(self.endpoints(), prefix);
+        options.read_within = Duration::from_secs(60);
+        if let [_] = self.servers[..] {
+            options.answer_within = Duration::from_secs(10);
+        }
+        options
     }
 
     pub(crate) fn store(&self, prefix: &str) -> EtcdStore {
