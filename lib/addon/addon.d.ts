@@ -206,7 +206,8 @@ export class LockHandle {
 	commitsAtOnce(): boolean
 	/**
 	 * Replaces the content on another thread. The result is what the caller has to be told, if anything.
-	 * A commit that fails does not release the lock.
+	 * A commit that is to release the lock does so also when it fails: a synchronous call may block the
+	 * JavaScript thread meanwhile, so that nothing there could release it.
 	 */
 	commit(request: CommitRequest): Background<AddonResult<CommitReport | undefined | null>>
 	/** Like [`commit`](Self::commit), on the calling thread. */
