@@ -266,7 +266,7 @@ impl Configuration {
             }
         }
         let actor = match action {
-            Action::Step(pid, _) => Some(pid),
+            Action::Step(pid, step) => Some((pid, step)),
             _ => None,
         };
         self.notice_taken(state, actor, lockfile, lock_file);
@@ -333,7 +333,7 @@ impl Configuration {
     fn notice_taken(
         &self,
         state: &mut State,
-        actor: Option<Pid>,
+        actor: Option<(Pid, Step)>,
         lockfile: Option<Ino>,
         lock_file: Option<Ino>,
     ) {
@@ -347,14 +347,15 @@ impl Configuration {
                 false => (Name::Lockfile, lockfile),
             };
             let is_unchanged = state.fs.at(name) == before;
-            if is_unchanged || before != process.lockfile || actor == Some(pid) {
+            let is_own = actor.is_some_and(|(actor, _)| actor == pid);
+            if is_unchanged || before != process.lockfile || is_own {
                 continue;
             }
             let by_another = match actor {
                 None => true,
-                Some(actor) => match self.role(actor) {
+                Some((actor, step)) => match self.role(actor) {
                     Role::Older => true,
-                    _ => self.is_known_to_be_taken(state, actor, pid),
+                    _ => self.is_known_to_be_taken(state, actor, step, pid),
                 },
             };
             state.processes[usize::from(pid)].is_taken |= by_another;
@@ -362,8 +363,11 @@ impl Configuration {
     }
 
     /// Whether a process of this library may have taken a live one's lockfile by a known limit.
-    fn is_known_to_be_taken(&self, state: &mut State, actor: Pid, holder: Pid) -> bool {
-        if state.has(Limit::ReleaseWindow) || state.has(Limit::JudgedByAge) {
+    fn is_known_to_be_taken(&self, state: &mut State, actor: Pid, step: Step, holder: Pid) -> bool {
+        if state.has(Limit::ReleaseWindow) && step == Step::RemoveLockfile {
+            return true;
+        }
+        if state.has(Limit::JudgedByAge) && !self.files.kernel_locks {
             return true;
         }
         let is_deleted = [actor, holder]
@@ -383,7 +387,10 @@ impl Configuration {
             state.note(Limit::JudgedByAge);
             return true;
         }
-        if !self.files.second_names {
+        let is_of_dead = found.and_then(|found| found.record).is_some_and(|record| {
+            state.processes.get(usize::from(record.pid)).is_none_or(|owner| !owner.alive)
+        });
+        if !self.files.second_names && is_of_dead {
             state.note(Limit::ClearedTwice);
             return true;
         }
