@@ -25,8 +25,9 @@ pub fn json_documents(data: &[u8]) {
     rewrite::<_, serde_json::Value>(&Json, old, new);
     if let Some(text) = rewrite::<_, Known<serde_json::Value>>(&Json, old, new) {
         keeps_unknown_members(old, &text, |text| {
-            let map: serde_json::Map<_, _> = Json.parse(text).unwrap();
-            map.into_iter().map(|(name, value)| (name, value.to_string())).collect()
+            // Serde reads no number such as 1e999 as a value, though the type may skip it.
+            let map: serde_json::Map<_, _> = Json.parse(text).ok()?;
+            Some(map.into_iter().map(|(name, value)| (name, value.to_string())).collect())
         });
     }
 }
@@ -37,8 +38,8 @@ pub fn toml_documents(data: &[u8]) {
     rewrite::<_, toml::Table>(&Toml, old, new);
     if let Some(text) = rewrite::<_, Known<toml::Value>>(&Toml, old, new) {
         keeps_unknown_members(old, &text, |text| {
-            let table: toml::Table = Toml.parse(text).unwrap();
-            table.into_iter().map(|(name, value)| (name, value.to_string())).collect()
+            let table: toml::Table = Toml.parse(text).ok()?;
+            Some(table.into_iter().map(|(name, value)| (name, value.to_string())).collect())
         });
     }
 }
@@ -64,12 +65,14 @@ fn rewrite<F: Format, T: DeserializeOwned + Serialize>(
 fn keeps_unknown_members(
     old: &[u8],
     rewritten: &[u8],
-    members: impl Fn(&[u8]) -> BTreeMap<String, String>,
+    members: impl Fn(&[u8]) -> Option<BTreeMap<String, String>>,
 ) {
     let unknown = |text| {
-        let mut members = members(text);
+        let mut members = members(text)?;
         members.retain(|name, _| !["version", "names", "exceptions"].contains(&name.as_str()));
-        members
+        Some(members)
     };
-    assert_eq!(unknown(rewritten), unknown(old));
+    if let Some(unknown_before) = unknown(old) {
+        assert_eq!(unknown(rewritten), Some(unknown_before));
+    }
 }
