@@ -75,10 +75,9 @@ fn an_update_runs_again_when_another_member_of_the_registry_was_changed_meanwhil
     assert!(other.read().unwrap().0.updated_at() < 7_000_000_000_000);
 }
 
-/// Above a hundred entries, not every key that was read has a comparison of its own.
-#[test]
-fn in_a_large_registry_two_updates_do_not_both_remove_what_the_other_one_saw() {
-    let store = shared().store("/skew");
+/// A registry with so many entries that not every key that is read has a comparison of its own.
+fn large(prefix: &str) -> argus_registry_etcd::EtcdStore {
+    let store = shared().store(prefix);
     for part in 0..3 {
         update_store(&store, &patient(), |found| {
             (0..100).for_each(|number| found.set_watcher(watcher(&format!("x{part}-{number}"))));
@@ -86,6 +85,21 @@ fn in_a_large_registry_two_updates_do_not_both_remove_what_the_other_one_saw() {
         })
         .unwrap();
     }
+    store
+}
+
+#[test]
+fn in_a_large_registry_an_update_runs_again_when_an_entry_was_removed_meanwhile() {
+    let other = large("/large-removed");
+    other.claim(watcher("last"), &ClaimOptions::default(), &patient()).unwrap();
+    let removed = || assert!(other.remove("last".into(), &patient()).unwrap());
+    let (runs, seen) = interrupted("/large-removed", removed);
+    assert_eq!((runs, seen.contains("last")), (2, false));
+}
+
+#[test]
+fn in_a_large_registry_two_updates_do_not_both_remove_what_the_other_one_saw() {
+    let store = large("/skew");
     for id in ["y", "z"] {
         store.announce(watcher(id), &patient()).unwrap();
     }
