@@ -90,7 +90,8 @@ impl RawObject {
     ) -> Self {
         let members = members.into_iter().map(|(key, value)| Member::new(key, value));
         let mut members: Vec<_> = members.collect();
-        members.sort_by_key(|member| {
+        // Cached, because whether a name is an index takes longer to find out than to compare.
+        members.sort_by_cached_key(|member| {
             let index = member.name().and_then(array_index);
             (index.is_none(), index)
         });
