@@ -29,6 +29,8 @@ const run = (what, command, args, env = {}) => {
 }
 
 run('rustfmt', 'cargo', ['fmt', '--all', '--check'])
+// A workspace of its own.
+run('rustfmt, fuzz/', 'cargo', ['fmt', '--manifest-path', 'fuzz/Cargo.toml', '--check'])
 run('clippy', 'cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings'])
 run('clippy, all but the addon', 'cargo', [
 	'clippy',
