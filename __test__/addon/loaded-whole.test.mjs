@@ -49,6 +49,18 @@ const calls = {
 		await watch.next()
 		await watch.return()
 	},
+	mirrorRegistry: async () => {
+		let fail
+		const failed = new Promise((_, reject) => {
+			fail = reject
+		})
+		const mirror = registry.mirrorRegistry(path, path + '.mirrored', { ...options, onError: fail })
+		try {
+			await Promise.race([mirror.working, failed])
+		} finally {
+			await mirror.stop()
+		}
+	},
 	Document: async () => {
 		const document = new registry.Document(path + '.document', { empty: () => ({}) })
 		await document.update((value) => ({ ...value, changed: true }), options)

@@ -99,6 +99,7 @@ const PROVOKED = [
 	['path is 7', () => updateRegistry(7, same)],
 	["lockPath is ''", () => registry.tryLockShared('')],
 	['path is https://example.org/', () => updateRegistry(new URL('https://example.org'), same)],
+	['store of etcd://host:2379/argus', () => updateRegistry('etcd://host:2379/argus', same)],
 	["path is the string 'file:///x'", () => updateRegistry('file:///x', same)],
 	['version is 1.5', (at) => new Document(at.path, { version: 1.5 })],
 	["'b' was given", (at) => new Document(at.path, { lock: 'registry', lockFile: 'b' })],
