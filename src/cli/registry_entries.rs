@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use argus_registry::{
     age_in_words, read_registry, Error, PruneReason, PrunedWatcher, RegistryV1, Warning,
-    WatcherRecord, REGISTRY_VERSION,
+    WatcherRecord,
 };
 use serde::Serialize;
 
@@ -22,16 +22,10 @@ use crate::output;
 /// that there is nothing to list or to prune.
 pub(crate) fn read(path: &Path) -> Result<(RegistryV1, Vec<Warning>), Error> {
     let (registry, warnings) = read_registry(path)?;
-    for warning in &warnings {
-        match warning.clone() {
-            Warning::Corrupt { path, reason, .. } => return Err(Error::Corrupt { path, reason }),
-            Warning::UnsupportedVersion { path, found } => {
-                return Err(Error::UnsupportedVersion { path, found, expected: REGISTRY_VERSION })
-            }
-            _ => {}
-        }
+    match warnings.iter().find_map(Warning::as_error) {
+        Some(error) => Err(error),
+        None => Ok((registry, warnings)),
     }
-    Ok((registry, warnings))
 }
 
 /// The entries that are no watchers' records.

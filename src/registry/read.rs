@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::content::registry_v1::RegistryV1;
+use crate::content::registry_v1::{RegistryV1, REGISTRY_VERSION};
 use crate::error::{Error, Result};
 use crate::files::shared_file;
 use crate::warning::Warning;
@@ -35,5 +35,24 @@ fn as_warning(error: Error) -> Result<Warning> {
             Ok(Warning::UnsupportedVersion { path, found })
         }
         other => Err(other),
+    }
+}
+
+impl Warning {
+    /// The error for a caller that needs what the file holds: of content that was read as empty although it is
+    /// not. `None` for conditions that hide no whole registry.
+    #[must_use]
+    pub fn as_error(&self) -> Option<Error> {
+        match self {
+            Warning::Corrupt { path, reason, .. } => {
+                Some(Error::Corrupt { path: path.clone(), reason: reason.clone() })
+            }
+            Warning::UnsupportedVersion { path, found } => Some(Error::UnsupportedVersion {
+                path: path.clone(),
+                found: found.clone(),
+                expected: REGISTRY_VERSION,
+            }),
+            _ => None,
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::value::RawValue;
 
 use crate::content::record::{RawEntry, WatcherClaim};
-use crate::content::registry_v1::{RegistryV1, REGISTRY_VERSION};
+use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::files::paths::{is_folder, FilePaths};
 use crate::registry::update::UpdateOptions;
@@ -129,16 +129,10 @@ fn parts(found: RegistryV1, size: usize) -> Vec<RegistryV1> {
 
 fn read(from: &dyn RegistryStore) -> Result<RegistryV1> {
     let (registry, warnings) = from.read()?;
-    for warning in warnings {
-        match warning {
-            Warning::Corrupt { path, reason, .. } => return Err(Error::Corrupt { path, reason }),
-            Warning::UnsupportedVersion { path, found } => {
-                return Err(Error::UnsupportedVersion { path, found, expected: REGISTRY_VERSION })
-            }
-            _ => {}
-        }
+    match warnings.iter().find_map(Warning::as_error) {
+        Some(error) => Err(error),
+        None => Ok(registry),
     }
-    Ok(registry)
 }
 
 /// An id in one spelling.

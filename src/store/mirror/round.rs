@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::merge::{merge, Change, Content, Copied, Merged, MirroredEntry, Origin, Sides};
 use super::state::{CopiedEntries, MirrorPaths};
 use crate::content::record::RawEntry;
-use crate::content::registry_v1::{RegistryV1, REGISTRY_VERSION};
+use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::folder::id::EntryId;
 use crate::registry::update::UpdateOptions;
@@ -302,16 +302,10 @@ fn is_dead(store: &dyn RegistryStore, id: &EntryId, entry: &MirroredEntry) -> bo
 /// Reads one side.
 fn read(store: &dyn RegistryStore) -> Result<(RegistryV1, Vec<Warning>)> {
     let (registry, warnings) = store.read()?;
-    for warning in &warnings {
-        match warning.clone() {
-            Warning::Corrupt { path, reason, .. } => return Err(Error::Corrupt { path, reason }),
-            Warning::UnsupportedVersion { path, found } => {
-                return Err(Error::UnsupportedVersion { path, found, expected: REGISTRY_VERSION })
-            }
-            _ => {}
-        }
+    match warnings.iter().find_map(Warning::as_error) {
+        Some(error) => Err(error),
+        None => Ok((registry, warnings)),
     }
-    Ok((registry, warnings))
 }
 
 fn entries_of(registry: &RegistryV1, mut before: Entries) -> Entries {
