@@ -77,3 +77,16 @@ fn members_are_in_the_order_of_javascript() {
 fn the_last_of_two_equal_keys_counts() {
     assert_eq!(parse(r#"{"a":1,"b":2,"\u0061":3}"#).to_raw().get(), r#"{"a":3,"b":2}"#);
 }
+
+/// Names are compared one by one up to a number of members, and hashed beyond it.
+#[test]
+fn the_last_of_two_equal_keys_counts_among_many_members() {
+    for repeated in [0, 3, 15, 16, 17, 18, 39] {
+        let members = (0..40).map(|number| format!(r#""m{number}":{number}"#));
+        let text = members.collect::<Vec<_>>().join(",");
+        let object = parse(&format!(r#"{{{text},"m{repeated}":true,"m{repeated}":false}}"#));
+        let pair = format!(r#""m{repeated}":{repeated}"#);
+        let expected = format!("{{{text}}}").replace(&pair, &format!(r#""m{repeated}":false"#));
+        assert_eq!(object.to_raw().get(), expected);
+    }
+}

@@ -1,9 +1,11 @@
 //! Moving all entries between two stores, in either direction.
 
+use std::fs;
 use std::thread;
 
 use argus_registry::{
-    claim_watcher, heartbeat_watcher, migrate, update_store, ClaimOptions, Error, WatcherRecord,
+    claim_watcher, heartbeat_watcher, migrate, open_store, update_store, ClaimOptions, Error,
+    WatcherRecord,
 };
 
 use super::Registry;
@@ -34,6 +36,22 @@ fn entries_are_moved_with_all_their_bytes() {
         assert_eq!(["odd", "CON/1"].map(|id| text_of(&to, id)), before);
         let again = migrate(&*from.store, &*to.store, &patient()).unwrap();
         assert_eq!((again.moved, again.kept.len()), (0, 0));
+    }
+}
+
+/// Read as empty, it would look as if all its entries had been moved.
+#[test]
+fn a_registry_that_can_not_be_read_is_an_error_and_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry.json");
+    let to = open_store(&dir.path().join("registry/"));
+    for (text, code) in
+        [("{", "CORRUPT"), (r#"{"version":2,"updatedAt":0,"watchers":{}}"#, "UNSUPPORTED_VERSION")]
+    {
+        fs::write(&path, text).unwrap();
+        let failed = migrate(&*open_store(&path), &*to, &patient()).unwrap_err();
+        assert_eq!(failed.code(), code);
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
 }
 
