@@ -43,6 +43,7 @@ const bases = [
 	inNode('argus-announce', 'argus-announce', ownPackage),
 	program('crate-update', 'contestant', { operation: 'update' }, ownPackage),
 	program('crate-heartbeat', 'contestant', { operation: 'heartbeat' }, ownPackage),
+	program('crate-announce', 'contestant', { operation: 'announce' }, ownPackage),
 	inNode('older-argus', 'older-argus', { ...jsonLock, neverDurable: true }),
 	inNode('proper-lockfile', 'proper-lockfile', jsonLock),
 	inNode('sqlite', 'sqlite', { engine: 'better-sqlite3' }),

@@ -24,25 +24,46 @@ const finder =
 				(result.place === undefined || result.place === place),
 		)
 
+/** What each may take of one process's floor at the same place: on the disk, and on tmpfs. */
+const ALONE = [
+	['crate-heartbeat', 0.95, 2],
+	['crate-announce', 0.95, 2],
+	['crate-update', 1, 2.5],
+	['argus-sync', 1.15, 4],
+	['argus-heartbeat', 1.25, 5],
+	['argus-announce', 1.25, 5],
+	['argus-async', 1.25, 5],
+]
+
+/** Durable, on the disk: on tmpfs there is nothing to sync. The hops of a promise wake sleeping cores. */
+const ALONE_DURABLE = [
+	['crate-heartbeat', 1.1],
+	['crate-update', 1.1],
+	['argus-sync', 1.1],
+	['argus-heartbeat', 1.4],
+	['argus-async', 1.4],
+]
+
 const alone = (find) => {
-	const rows = []
-	for (const name of ['argus-sync', 'argus-sync-durable']) {
-		const target = `${name}, one process: at most 1.2 times the floor`
-		rows.push(limit(target, find('one-process', name)?.timesFloor, 1.2, 'x'))
+	const row = (name, place, bound) => {
+		const target = `${name}, one process, ${place}: at most ${bound} times the floor`
+		return limit(target, find('one-process', name, { place })?.timesFloor, bound, 'x')
 	}
-	for (const name of ['argus-async', 'argus-async-durable']) {
-		const target = `${name}, one process: at most 1.6 times the floor`
-		rows.push(limit(target, find('one-process', name)?.timesFloor, 1.6, 'x'))
-	}
-	const [ours, floor] = ['argus-async', 'floor'].map((name) =>
-		find('one-process', name, { place: 'tmpfs' }),
-	)
-	const over = ours && floor ? (ours.p50 - floor.p50) * 1_000 : undefined
-	rows.push(limit('argus-async on tmpfs: at most 60 us over the floor (p50)', over, 60, 'us'))
-	return rows
+	return [
+		...ALONE.map(([name, bound]) => row(name, 'disk', bound)),
+		...ALONE.map(([name, , bound]) => row(name, 'tmpfs', bound)),
+		...ALONE_DURABLE.map(([name, bound]) => row(`${name}-durable`, 'disk', bound)),
+	]
 }
 
 const plainFiles = ['older-argus', 'proper-lockfile']
+
+/** The part of one process's floor that ten processes reach together, on the disk. */
+const TOGETHER = [
+	['argus-sync', 0.6],
+	['argus-async', 0.45],
+	['argus-heartbeat', 0.8],
+]
 
 const ten = (find) => {
 	const rows = []
@@ -50,16 +71,16 @@ const ten = (find) => {
 	const others = plainFiles
 		.map((name) => find('processes', name, { processes: 10 })?.opsPerSecond)
 		.filter((value) => value !== undefined)
-	for (const name of ['argus-sync', 'argus-async']) {
+	const best = others.length > 0 ? Math.max(...others) : undefined
+	for (const [name, bound] of TOGETHER) {
 		const ours = find('processes', name, { processes: 10 })
 		const share = ours && 1 / ours.timesFloor
-		rows.push(atLeast(`${name}, 10 processes: at least 0.75 of the floor`, share, 0.75, 'x'))
-		const best = others.length > 0 ? Math.max(...others) : undefined
+		rows.push(atLeast(`${name}, 10 processes: at least ${bound} of the floor`, share, bound, 'x'))
 		const above = `${name}, 10 processes: above every other that keeps a plain JSON file`
 		rows.push(atLeast(above, ratio(ours?.opsPerSecond, best), 1, 'x'))
 		const median = find('one-process', name)?.p50
-		const fair = `${name}, 10 processes: worst p99 at most 3 times the fair share`
-		rows.push(limit(fair, ratio(ours?.worstP99, median && 10 * median), 3, 'x'))
+		const fair = `${name}, 10 processes: worst p99 at most 4 times the fair share`
+		rows.push(limit(fair, ratio(ours?.worstP99, median && 10 * median), 4, 'x'))
 		const tail = `${name}, 10 processes: worst p99 at most 1/20 of older argus's`
 		rows.push(limit(tail, ratio(ours?.worstP99, olderArgus?.worstP99), 0.05, 'x'))
 	}
@@ -81,8 +102,8 @@ const endurance = (find) => {
 const large = (parts) => {
 	const size = parts.sizes?.sizes.find((each) => each.place === 'disk' && each.entries === 10_000)
 	const measured = size?.timesCopy['argus-heartbeat']
-	const target = '10,000 entries: a heartbeat at most 1.3 times reading, writing, renaming them'
-	return limit(target, measured, 1.3, 'x')
+	const target = '10,000 entries: a heartbeat at most 1.2 times reading, writing, renaming them'
+	return limit(target, measured, 1.2, 'x')
 }
 
 /** Beside the two system calls that a heartbeat has to make. */
@@ -117,7 +138,7 @@ const startUp = (parts) => {
 	return [
 		limit('require: under 5 ms', ours?.ms, 5, 'ms'),
 		limit('require: under 3 MB of memory', ours && ours.bytes / 1e6, 3, 'MB'),
-		limit('the addon: under 700 KB', binary && binary / 1e3, 700, 'KB'),
+		limit('the addon: at most 900 KB', binary && binary / 1e3, 900, 'KB'),
 	]
 }
 

@@ -8,7 +8,7 @@ export const summary = 'heartbeats of ten watchers in an open loop; latency from
 const WATCHERS = 10
 
 /** These do nearly what another contestant does, which is the one that a watcher would call. */
-const EXCLUDED = ['argus-announce', 'crate-update']
+const EXCLUDED = ['argus-announce', 'crate-announce', 'crate-update']
 
 export const run = async (context) => {
 	const { contestants, places, settings } = context

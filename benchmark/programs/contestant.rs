@@ -15,7 +15,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, thread};
 
 use argus_registry::{
-    heartbeat_watcher, read_registry, update_registry, UpdateOptions, WatcherRecord,
+    announce_watcher, heartbeat_watcher, read_registry, update_registry, UpdateOptions,
+    WatcherRecord,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
@@ -36,6 +37,7 @@ struct Settings {
 enum Operation {
     Update,
     Heartbeat,
+    Announce,
 }
 
 #[derive(Deserialize)]
@@ -90,10 +92,13 @@ impl<'a> Watcher<'a> {
                 Ok::<_, argus_registry::Error>(())
             })
             .map(|_| ()),
-            Operation::Heartbeat => {
+            Operation::Heartbeat | Operation::Announce => {
                 let mut record = self.record.clone();
                 set_beats(&mut record, self.beats + 1);
-                heartbeat_watcher(self.path, record, &self.options)?;
+                match self.operation {
+                    Operation::Announce => announce_watcher(self.path, record, &self.options)?,
+                    _ => _ = heartbeat_watcher(self.path, record, &self.options)?,
+                }
                 self.beats += 1;
                 Ok(())
             }

@@ -20,6 +20,7 @@ const labels = {
 	'argus-announce': ['announceWatcher', 3],
 	'crate-update': ['Rust: update_registry', 4],
 	'crate-heartbeat': ['Rust: heartbeat_watcher', 4],
+	'crate-announce': ['Rust: announce_watcher', 4],
 	'older-argus': ['older argus', 5],
 	'proper-lockfile': ['proper-lockfile', 6],
 	sqlite: ['SQLite', 7],
