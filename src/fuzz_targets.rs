@@ -12,7 +12,7 @@ mod registries;
 #[cfg(feature = "toml")]
 pub use documents::{json_documents, toml_documents};
 pub use records::{entry_ids, owner_records};
-pub use registries::{partial_rewriting, registries};
+pub use registries::{registries, rereading};
 
 #[cfg(test)]
 mod tests {
@@ -53,8 +53,8 @@ mod tests {
     }
 
     #[test]
-    fn the_corpus_of_partial_rewriting() {
-        replay("partial_rewriting", partial_rewriting);
+    fn the_corpus_of_rereading() {
+        replay("rereading", rereading);
     }
 
     #[cfg(feature = "toml")]

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use crate::content::partial_rewrite::OnlyEntry;
 use crate::content::pid_scope::PidScope;
 use crate::content::record::{RawEntry, WatcherClaim, WatcherRecord};
 use crate::content::registry_v1::RegistryV1;
@@ -99,7 +98,7 @@ impl PrunedWatcher {
     /// The entry; `None` if it was not a watcher's record.
     #[must_use]
     pub fn watcher(&self) -> Option<WatcherRecord> {
-        RawEntry(&self.entry).record()
+        RawEntry(self.entry.get()).record()
     }
 
     /// Why the entry was pruned.
@@ -173,15 +172,9 @@ impl Operation {
         }
     }
 
-    /// The one entry that the operation reads; `None` if it may read others, or remove one.
-    pub(crate) fn only_entry(&self) -> Option<OnlyEntry<'_>> {
-        match self {
-            Operation::Announce(record) => Some(OnlyEntry { id: &record.id, must_exist: true }),
-            Operation::Heartbeat(watcher) => {
-                Some(OnlyEntry { id: watcher.id(), must_exist: false })
-            }
-            _ => None,
-        }
+    /// Whether the operation judges no watcher's process.
+    pub(crate) fn asks_for_no_process(&self) -> bool {
+        matches!(self, Operation::Announce(_) | Operation::Heartbeat(_))
     }
 
     /// Performs the operation. If it has changed an entry, sets the registry's date to `now`.

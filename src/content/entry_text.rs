@@ -1,16 +1,15 @@
 //! The text of one entry that has a file of its own: `JSON.stringify(record, null, 2)`.
 
-use std::ops::Range;
-
 use serde_json::value::RawValue;
 
-use crate::content::pretty_print::{pretty_into, string_length};
+use crate::content::date_in_text::{date_in, DateInText};
+use crate::content::pretty_print::pretty_into;
 use crate::content::record::RawEntry;
 
 /// The text of an entry's file.
-pub(crate) fn print(entry: &RawValue) -> String {
-    let mut text = String::with_capacity(entry.get().len() * 3 / 2);
-    pretty_into(&mut text, entry.get(), 0);
+pub(crate) fn print(entry: &str) -> String {
+    let mut text = String::with_capacity(entry.len() * 3 / 2);
+    pretty_into(&mut text, entry, 0);
     text
 }
 
@@ -36,66 +35,13 @@ pub(crate) fn parse(bytes: &[u8], renewed_ms: u64) -> Result<Box<RawValue>, Stri
         DateInText::At(_) => None,
         // Parsed and printed, which takes longer.
         DateInText::NotFound => {
-            let date = RawEntry(entry).liveness_fields().and_then(|fields| fields.updated_at);
+            let date = RawEntry(text).liveness_fields().and_then(|fields| fields.updated_at);
             let is_older = date.is_some_and(|ms| ms < renewed_ms as f64);
-            is_older.then(|| RawEntry(entry).dated(renewed_ms, None)).flatten()
+            let dated = is_older.then(|| RawEntry(text).dated(renewed_ms, None)).flatten();
+            dated.map(|dated| RawValue::from_string(dated).expect("an object of valid JSON"))
         }
     };
     Ok(dated.unwrap_or_else(|| entry.to_owned()))
-}
-
-/// Where the value of an object's `updatedAt` is.
-#[derive(Debug, PartialEq, Eq)]
-enum DateInText {
-    /// The value is no object.
-    Missing,
-    At(Range<usize>),
-    /// There is none, or its key is written with escapes.
-    NotFound,
-}
-
-/// Finds `updatedAt` in valid JSON. Of a repeated key the last value counts, as in JavaScript.
-fn date_in(text: &str) -> DateInText {
-    if !text.starts_with('{') {
-        return DateInText::Missing;
-    }
-    let bytes = text.as_bytes();
-    let (mut at, mut depth, mut is_key) = (0, 0_usize, false);
-    let mut found = DateInText::NotFound;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'"' => {
-                let length = string_length(&text[at..]);
-                let key = &text[at + 1..at + length - 1];
-                at += length;
-                if depth == 1 && std::mem::take(&mut is_key) {
-                    if key.contains('\\') {
-                        return DateInText::NotFound;
-                    }
-                    if key == "updatedAt" {
-                        let is_space =
-                            |byte: &u8| matches!(byte, b':' | b' ' | b'\t' | b'\n' | b'\r');
-                        let start =
-                            at + bytes[at..].iter().take_while(|byte| is_space(byte)).count();
-                        let is_end = |byte: &u8| matches!(byte, b',' | b'}') || is_space(byte);
-                        let rest = bytes[start..].iter();
-                        let length = rest.take_while(|byte| !is_end(byte)).count();
-                        found = DateInText::At(start..start + length);
-                    }
-                }
-                continue;
-            }
-            b'{' | b'[' => {
-                depth += 1;
-                is_key = depth == 1;
-            }
-            b'}' | b']' => depth -= 1,
-            b',' => is_key = depth == 1,
-            _ => {}
-        }
-        at += 1;
-    }
-    found
 }
 
 #[cfg(test)]

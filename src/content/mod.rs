@@ -5,9 +5,10 @@
 //! clock, a process id or a file; the caller passes in the time, the scope of its own pid, and which
 //! processes are dead.
 
+pub(crate) mod cached_registry;
+mod date_in_text;
 pub(crate) mod entry_operation;
 pub(crate) mod entry_text;
-pub(crate) mod partial_rewrite;
 pub(crate) mod pid_scope;
 pub(crate) mod pretty_print;
 pub(crate) mod raw_object;

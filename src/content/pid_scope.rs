@@ -74,9 +74,9 @@ pub(crate) enum EntryScope {
 }
 
 impl EntryScope {
-    pub(crate) fn parse(member: Option<&RawValue>) -> Self {
+    pub(crate) fn parse(member: Option<&str>) -> Self {
         let Some(member) = member else { return EntryScope::Missing };
-        serde_json::from_str(member.get()).map_or(EntryScope::Unreadable, EntryScope::Readable)
+        serde_json::from_str(member).map_or(EntryScope::Unreadable, EntryScope::Readable)
     }
 
     /// What is said about this pid.
@@ -90,7 +90,7 @@ impl EntryScope {
 
 impl<'de> Deserialize<'de> for EntryScope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(EntryScope::parse(Some(<&RawValue>::deserialize(deserializer)?)))
+        Ok(EntryScope::parse(Some(<&RawValue>::deserialize(deserializer)?.get())))
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_scope_of_another_pid_or_of_a_later_version_is_not_taken_for_this_ones() {
-        let parse = |text: &str| EntryScope::parse(Some(serde_json::from_str(text).unwrap()));
+        let parse = |text: &str| EntryScope::parse(Some(text));
         let scope = parse(r#"{"pid":7,"boot":"b"}"#);
         assert!(matches!(scope.of_pid(7), EntryScope::Readable(_)));
         assert_eq!(scope.of_pid(8), &EntryScope::Missing);

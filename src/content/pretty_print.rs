@@ -8,7 +8,7 @@ use memchr::memchr2;
 const MAX_INDENT_DEPTH: usize = 512;
 
 /// A new line with the indentation of a value at `depth`.
-fn indented_line(depth: usize) -> &'static str {
+pub(super) fn indented_line(depth: usize) -> &'static str {
     const INDENTED_LINE: [u8; 1 + 2 * (MAX_INDENT_DEPTH + 8)] = {
         let mut line = [b' '; 1 + 2 * (MAX_INDENT_DEPTH + 8)];
         line[0] = b'\n';
@@ -97,10 +97,6 @@ pub(crate) fn equal_but_for_layout(one: &str, other: &str) -> bool {
         out
     };
     one == other || printed(one) == printed(other)
-}
-
-pub(crate) fn new_line(out: &mut String, depth: usize) {
-    out.push_str(indented_line(depth));
 }
 
 /// The length of the number, `true`, `false` or `null` that the text starts with.

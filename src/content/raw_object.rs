@@ -2,85 +2,55 @@
 //! surrogates. A member that is not changed is printed as it was read, in the layout of
 //! `JSON.stringify(value, null, 2)`.
 
-use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::ops::Range;
+mod members;
+mod parse;
+mod print;
+mod reread;
 
-use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::content::pretty_print::{equal_but_for_layout, new_line, pretty_into};
+use crate::content::pretty_print::equal_but_for_layout;
+use members::{array_index, Json, Member};
 
 /// An object. Its members have the order that JavaScript gives them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RawObject {
+    /// What the object was read from, or printed as: most members are parts of it.
+    source: Arc<String>,
     members: Vec<Member>,
 }
 
-#[derive(Debug, Clone)]
-struct Member {
-    /// The key as written, with its quotes.
-    key: Box<RawValue>,
-    name: MemberName,
-    value: Box<RawValue>,
-}
-
-/// The string that a key stands for.
-#[derive(Debug, Clone)]
-enum MemberName {
-    /// The key without its quotes. Nearly all keys are of this kind, and need no copy.
-    AsWritten,
-    /// The key had escapes.
-    Unescaped(String),
-    /// The key has a lone surrogate, which a Rust string can't hold.
-    NotUnicode,
-}
-
-impl Member {
-    fn new(key: Box<RawValue>, value: Box<RawValue>) -> Self {
-        let name = if !key.get().contains('\\') {
-            MemberName::AsWritten
-        } else {
-            serde_json::from_str(key.get()).map_or(MemberName::NotUnicode, MemberName::Unescaped)
-        };
-        Member { key, name, value }
-    }
-
-    fn name(&self) -> Option<&str> {
-        match &self.name {
-            MemberName::AsWritten => Some(&self.key.get()[1..self.key.get().len() - 1]),
-            MemberName::Unescaped(name) => Some(name),
-            MemberName::NotUnicode => None,
-        }
-    }
-
-    /// Equal for two members with equal keys. A key that a Rust string can't hold is compared by its
-    /// spelling, and never equals a key that stands for that spelling.
-    fn identity(&self) -> Result<&str, &str> {
-        self.name().ok_or(self.key.get())
-    }
-
-    fn owned_identity(&self) -> Result<String, String> {
-        self.identity().map(str::to_owned).map_err(str::to_owned)
-    }
-}
-
 impl RawObject {
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.members().map(|(name, _)| name)
+    fn key<'a>(&'a self, member: &'a Member) -> &'a str {
+        member.key.text(&self.source)
     }
 
-    /// The members whose names a Rust string can hold.
-    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &RawValue)> {
-        let members = self.members.iter();
-        members.filter_map(|member| Some((member.name()?, &*member.value)))
+    fn value<'a>(&'a self, member: &'a Member) -> &'a str {
+        member.value.text(&self.source)
+    }
+
+    fn name<'a>(&'a self, member: &'a Member) -> Option<&'a str> {
+        member.name(&self.source)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().filter_map(|member| self.name(member))
+    }
+
+    /// The members whose names a Rust string can hold, with their values as JSON.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.members.iter().filter_map(|member| Some((self.name(member)?, self.value(member))))
     }
 
     /// All members, with their keys as they are written.
-    pub(crate) fn raw_members(&self) -> impl Iterator<Item = (&RawValue, &RawValue)> {
-        self.members.iter().map(|member| (&*member.key, &*member.value))
+    pub(crate) fn raw_members(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.members.iter().map(|member| (self.key(member), self.value(member)))
     }
 
     /// An object of these members, whose keys are JSON strings that all differ. They get the order that
@@ -88,14 +58,19 @@ impl RawObject {
     pub(crate) fn from_members(
         members: impl IntoIterator<Item = (Box<RawValue>, Box<RawValue>)>,
     ) -> Self {
-        let members = members.into_iter().map(|(key, value)| Member::new(key, value));
-        let mut members: Vec<_> = members.collect();
+        let members = members.into_iter().map(|(key, value)| Member::new(key.into(), value.into()));
+        let mut object = RawObject { members: members.collect(), ..RawObject::default() };
+        object.sort();
+        object
+    }
+
+    fn sort(&mut self) {
+        let source = &self.source;
         // Cached, because whether a name is an index takes longer to find out than to compare.
-        members.sort_by_cached_key(|member| {
-            let index = member.name().and_then(array_index);
+        self.members.sort_by_cached_key(|member| {
+            let index = member.name(source).and_then(array_index);
             (index.is_none(), index)
         });
-        RawObject { members }
     }
 
     /// Sets members, whose keys are JSON strings that all differ.
@@ -103,35 +78,39 @@ impl RawObject {
         &mut self,
         members: impl IntoIterator<Item = (Box<RawValue>, Box<RawValue>)>,
     ) {
-        let mut all = std::mem::take(&mut self.members);
-        let at = all.iter().enumerate().map(|(at, member)| (member.owned_identity(), at));
-        let at: HashMap<_, _> = at.collect();
+        let owned =
+            |identity: Result<&str, &str>| identity.map(str::to_owned).map_err(str::to_owned);
+        let at = self.members.iter().enumerate();
+        let at: HashMap<_, _> =
+            at.map(|(at, member)| (owned(member.identity(&self.source)), at)).collect();
         for (key, value) in members {
-            let member = Member::new(key, value);
-            match at.get(&member.owned_identity()) {
-                Some(at) => all[*at].value = member.value,
-                None => all.push(member),
+            let member = Member::new(key.into(), value.into());
+            match at.get(&owned(member.identity(""))) {
+                Some(at) => self.members[*at].set_value(member.value, false),
+                None => self.members.push(member),
             }
         }
-        *self = RawObject::from_members(all.into_iter().map(|member| (member.key, member.value)));
+        self.sort();
     }
 
-    /// Keeps the members for which `is_kept` returns true.
-    pub(crate) fn retain(&mut self, mut is_kept: impl FnMut(&RawValue, &RawValue) -> bool) {
-        self.members.retain(|member| is_kept(&member.key, &member.value));
+    /// Keeps the members for which `is_kept` returns true, by key and value.
+    pub(crate) fn retain(&mut self, mut is_kept: impl FnMut(&str, &str) -> bool) {
+        let source = &self.source;
+        self.members.retain(|member| is_kept(member.key.text(source), member.value.text(source)));
     }
 
     pub(crate) fn len(&self) -> usize {
         self.members.len()
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&RawValue> {
-        self.position(name).map(|at| &*self.members[at].value)
+    /// A member's value as JSON.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.position(name).map(|at| self.value(&self.members[at]))
     }
 
     /// A member's value as `T`; `None` if it is missing or has another shape.
     pub(crate) fn get_as<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        serde_json::from_str(self.get(name)?.get()).ok()
+        serde_json::from_str(self.get(name)?).ok()
     }
 
     /// Sets a member. If its present value already reads as `value`, it keeps its spelling.
@@ -139,27 +118,37 @@ impl RawObject {
     where
         T: Serialize + DeserializeOwned + PartialEq,
     {
-        if self.get_as::<T>(name).as_ref() == Some(value) {
+        let old = self.get(name);
+        if old.is_some_and(|old| serde_json::from_str::<T>(old).is_ok_and(|old| old == *value)) {
             return Ok(());
         }
-        let new = serde_json::value::to_raw_value(value)?;
-        let merged = match self.get(name) {
+        let new = serde_json::to_string(value)?;
+        let merged = match old {
             Some(old) => merge(old, new)?,
             None => new,
         };
-        self.set_raw(name, merged)
+        self.set_json(name, merged)
     }
 
-    pub(crate) fn set_raw(&mut self, name: &str, value: Box<RawValue>) -> serde_json::Result<()> {
+    /// Replaces a part of a member's value by another number. All else keeps its bytes and its layout.
+    pub(crate) fn set_number_in(&mut self, name: &str, part: Range<usize>, number: u64) {
+        let Some(at) = self.position(name) else { return };
+        let value = self.value(&self.members[at]);
+        let text = [&value[..part.start], &number.to_string(), &value[part.end..]].concat();
+        let is_printed = self.members[at].is_printed;
+        self.members[at].set_value(Json::own(text), is_printed);
+    }
+
+    /// Sets a member to a value that is valid JSON.
+    pub(crate) fn set_json(&mut self, name: &str, value: String) -> serde_json::Result<()> {
         match self.position(name) {
-            Some(at) => self.members[at].value = value,
+            Some(at) => self.members[at].set_value(Json::own(value), false),
             None => {
-                let key = serde_json::value::to_raw_value(name)?;
-                let member = Member::new(key, value);
+                let member = Member::new(serde_json::to_string(name)?.into(), value.into());
                 // JavaScript lists the keys that are array indexes first, in ascending order.
                 let at = match array_index(name) {
                     Some(index) => self.members.partition_point(|member| {
-                        member.name().and_then(array_index).is_some_and(|i| i < index)
+                        self.name(member).and_then(array_index).is_some_and(|i| i < index)
                     }),
                     None => self.members.len(),
                 };
@@ -189,219 +178,87 @@ impl RawObject {
         Ok(())
     }
 
-    pub(crate) fn remove(&mut self, name: &str) -> Option<Box<RawValue>> {
-        self.position(name).map(|at| self.members.remove(at).value)
+    /// Removes a member. Returns whether there was one of that name.
+    pub(crate) fn remove(&mut self, name: &str) -> bool {
+        self.position(name).map(|at| self.members.remove(at)).is_some()
     }
 
     /// Removes the members for which `pick` returns a value. Returns each one's key and value, as
     /// written, with that value.
     pub(crate) fn remove_matching<R>(
         &mut self,
-        mut pick: impl FnMut(&RawValue) -> Option<R>,
+        mut pick: impl FnMut(&str) -> Option<R>,
     ) -> Vec<(Box<RawValue>, Box<RawValue>, R)> {
         let mut removed = Vec::new();
-        let mut remaining = Vec::with_capacity(self.members.len());
-        for member in self.members.drain(..) {
-            match pick(&member.value) {
-                Some(picked) => removed.push((member.key, member.value, picked)),
-                None => remaining.push(member),
+        let source = &self.source;
+        self.members.retain(|member| match pick(member.value.text(source)) {
+            Some(picked) => {
+                let raw = |json: &Json| to_raw(json.text(source));
+                removed.push((raw(&member.key), raw(&member.value), picked));
+                false
             }
-        }
-        self.members = remaining;
+            None => true,
+        });
         removed
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.members.iter().position(|member| member.name() == Some(name))
+        self.members.iter().position(|member| self.name(member) == Some(name))
     }
 
-    /// The object as one raw value, without spaces between its members.
-    pub(crate) fn to_raw(&self) -> Box<RawValue> {
-        let lengths = self.members.iter().map(|m| m.key.get().len() + m.value.get().len() + 2);
+    /// The object as JSON, without spaces between its members.
+    pub(crate) fn to_json(&self) -> String {
+        let lengths = self.raw_members().map(|(key, value)| key.len() + value.len() + 2);
         let mut text = String::with_capacity(2 + lengths.sum::<usize>());
         text.push('{');
-        for (index, member) in self.members.iter().enumerate() {
+        for (index, (key, value)) in self.raw_members().enumerate() {
             if index > 0 {
                 text.push(',');
             }
-            text.push_str(member.key.get());
+            text.push_str(key);
             text.push(':');
-            text.push_str(member.value.get());
+            text.push_str(value);
         }
         text.push('}');
-        RawValue::from_string(text).expect("members of valid JSON make a valid object")
+        text
     }
 
     /// Whether two objects differ at most in the layout of their members' values.
     pub(crate) fn equals_but_for_layout(&self, other: &RawObject) -> bool {
-        let alike = |(one, other): (&Member, &Member)| {
-            one.key.get() == other.key.get()
-                && equal_but_for_layout(one.value.get(), other.value.get())
-        };
-        self.len() == other.len() && self.members.iter().zip(&other.members).all(alike)
-    }
-
-    /// Prints the object in the layout of `JSON.stringify(value, null, 2)`. Every string and number
-    /// keeps its spelling. `inner` is printed as the value of the member `name`. Calls `on_value` for
-    /// each value, with its depth, its name and its position in the text.
-    pub(crate) fn print_with(
-        &self,
-        name: &str,
-        inner: &RawObject,
-        mut on_value: impl FnMut(usize, Option<&str>, Range<usize>),
-    ) -> String {
-        // About the right length for members that are in this layout already: a large text that grew
-        // beyond its capacity would be copied.
-        let lengths = inner.members.iter().map(|m| m.key.get().len() + m.value.get().len() + 8);
-        let mut out = String::with_capacity(1024 + lengths.sum::<usize>());
-        let mut print_value = |out: &mut String, depth, member: &Member| {
-            let start = out.len();
-            pretty_into(out, member.value.get(), depth);
-            on_value(depth, member.name(), start..out.len());
-        };
-        self.print_members(&mut out, 0, |out, member| {
-            if member.name() == Some(name) {
-                inner.print_members(out, 1, |out, member| print_value(out, 2, member));
-            } else {
-                print_value(out, 1, member);
-            }
-        });
-        out
-    }
-
-    fn print_members(
-        &self,
-        out: &mut String,
-        depth: usize,
-        mut print_value: impl FnMut(&mut String, &Member),
-    ) {
-        out.push('{');
-        for (index, member) in self.members.iter().enumerate() {
-            if index > 0 {
-                out.push(',');
-            }
-            new_line(out, depth + 1);
-            out.push_str(member.key.get());
-            out.push_str(": ");
-            print_value(out, member);
-        }
-        if !self.members.is_empty() {
-            new_line(out, depth);
-        }
-        out.push('}');
+        let mut pairs = self.raw_members().zip(other.raw_members());
+        self.len() == other.len()
+            && pairs.all(|((key, value), (other_key, other))| {
+                key == other_key && equal_but_for_layout(value, other)
+            })
     }
 }
 
-impl<'de> Deserialize<'de> for RawObject {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(RawObject::deserialize_with(deserializer, None)?.0)
-    }
-}
-
-impl RawObject {
-    /// Parses an object, and the value of its member `inner`, which must be an object, too, in one
-    /// pass. The outer object has `null` as that member's value. Nearly all of a large registry's text
-    /// is its entries, which are thus parsed only once.
-    pub(crate) fn parse_with(bytes: &[u8], inner: &str) -> serde_json::Result<(Self, Self)> {
-        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        let (outer, found) = Self::deserialize_with(&mut deserializer, Some(inner))?;
-        deserializer.end()?;
-        found
-            .map(|inner| (outer, inner))
-            .ok_or_else(|| serde_json::Error::custom(format!("it has no {inner}")))
-    }
-
-    fn deserialize_with<'de, D: Deserializer<'de>>(
-        deserializer: D,
-        inner: Option<&str>,
-    ) -> Result<(Self, Option<Self>), D::Error> {
-        struct ObjectVisitor<'a>(Option<&'a str>);
-        impl<'de> Visitor<'de> for ObjectVisitor<'_> {
-            type Value = (RawObject, Option<RawObject>);
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Vec<Member> = Vec::new();
-                let mut seen = SeenNames::default();
-                let mut inner = None;
-                while let Some(key) = map.next_key::<Box<RawValue>>()? {
-                    let mut member = Member::new(key, RawValue::NULL.to_owned());
-                    if self.0.is_some() && member.name() == self.0 {
-                        inner = Some(map.next_value::<RawObject>()?);
-                    } else {
-                        member.value = map.next_value()?;
-                    }
-                    // As in JavaScript: of a repeated key the last value counts, at the position of the
-                    // first.
-                    match seen.position(&members, &member) {
-                        Some(first) => members[first].value = member.value,
-                        None => members.push(member),
-                    }
-                }
-                Ok((RawObject { members }, inner))
-            }
-        }
-        deserializer.deserialize_map(ObjectVisitor(inner))
-    }
-}
-
-/// Finds a repeated name among an object's members. Few members are compared one by one, which takes less time
-/// than to hash a name; a hash shows of most of many that they are new.
-#[derive(Default)]
-struct SeenNames {
-    hashes: HashSet<u64>,
-    hasher: RandomState,
-}
-
-impl SeenNames {
-    const MAX_COMPARED: usize = 16;
-
-    /// The position of the member that has the name of a further one.
-    fn position(&mut self, members: &[Member], further: &Member) -> Option<usize> {
-        if members.len() > Self::MAX_COMPARED {
-            if self.hashes.is_empty() {
-                let known = members.iter().map(|member| self.hasher.hash_one(member.identity()));
-                self.hashes.extend(known);
-            }
-            if self.hashes.insert(self.hasher.hash_one(further.identity())) {
-                return None;
-            }
-        }
-        members.iter().position(|member| member.identity() == further.identity())
-    }
+/// Valid JSON as a value of its own.
+pub(crate) fn to_raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned()).expect("it is valid JSON")
 }
 
 /// The new value. If both values are objects, members whose values have not changed keep their old
 /// positions and spelling.
-fn merge(old: &RawValue, new: Box<RawValue>) -> serde_json::Result<Box<RawValue>> {
+fn merge(old: &str, new: String) -> serde_json::Result<String> {
     // Asked first, because an error of serde's takes far longer to make than a number to compare.
-    if !(old.get().starts_with('{') && new.get().starts_with('{')) {
+    if !(old.starts_with('{') && new.starts_with('{')) {
         return Ok(new);
     }
-    let objects = (serde_json::from_str(old.get()), serde_json::from_str(new.get()));
-    let (Ok::<RawObject, _>(mut merged), Ok::<RawObject, _>(changed)) = objects else {
+    let (Ok(mut merged), Ok(changed)) = (RawObject::parse(old), RawObject::parse(&new)) else {
         return Ok(new);
     };
-    merged.members.retain(|member| match member.name() {
+    let source = &merged.source;
+    merged.members.retain(|member| match member.name(source) {
         Some(name) => changed.get(name).is_some(),
         // The Rust value that was changed could not hold this member, so it did not remove it.
         None => true,
     });
-    for member in changed.members {
-        let Some(name) = member.name() else { continue };
-        let value: serde_json::Value = serde_json::from_str(member.value.get())?;
+    for (name, value) in changed.members() {
+        let value: serde_json::Value = serde_json::from_str(value)?;
         merged.set(name, &value)?;
     }
-    Ok(merged.to_raw())
-}
-
-/// The key as an array index, by JavaScript's definition; `None` if it is not one.
-fn array_index(name: &str) -> Option<u32> {
-    let index: u32 = name.parse().ok()?;
-    (index < u32::MAX && index.to_string() == name).then_some(index)
+    Ok(merged.to_json())
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! One watcher's entry: [`WatcherRecord`], with the fields that argus writes.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::Value;
 
+use crate::content::date_in_text::{date_in, DateInText};
 use crate::content::pid_scope::{EntryScope, PidScope, PID_SCOPE};
 use crate::content::raw_object::RawObject;
 
@@ -20,7 +23,8 @@ pub struct WatcherClaim {
 }
 
 /// An entry as it is in the file. It may be any JSON value.
-pub(crate) struct RawEntry<'a>(pub(crate) &'a RawValue);
+#[derive(Clone, Copy)]
+pub(crate) struct RawEntry<'a>(pub(crate) &'a str);
 
 /// The fields of an entry by which a watcher is judged alive or dead. The entry may lack all other
 /// fields, or have them in another shape.
@@ -121,11 +125,11 @@ impl WatcherRecord {
 
     /// The record as compact JSON.
     pub(crate) fn to_json(&self) -> String {
-        self.clone().into_raw().get().to_owned()
+        self.clone().into_json()
     }
 
-    pub(crate) fn into_raw(self) -> Box<RawValue> {
-        self.merged().expect("plain fields serialise").to_raw()
+    pub(crate) fn into_json(self) -> String {
+        self.merged().expect("plain fields serialise").to_json()
     }
 
     /// The entry as it was read, with this record's fields set in it.
@@ -151,18 +155,18 @@ impl WatcherRecord {
 
 impl RawEntry<'_> {
     pub(crate) fn record(&self) -> Option<WatcherRecord> {
-        serde_json::from_str(self.0.get()).ok()
+        WatcherRecord::parse(self.0).ok()
     }
 
     /// `None` if the entry is not an object.
     pub(crate) fn liveness_fields(&self) -> Option<LivenessFields> {
         // Serde would read an array as the struct's fields, in their order.
-        if !self.0.get().starts_with('{') {
+        if !self.0.starts_with('{') {
             return None;
         }
         // Serde reads nearly all entries at once. Where a member has an unexpected type, each member is
         // read by itself, so that the others count.
-        serde_json::from_str(self.0.get()).ok().or_else(|| {
+        serde_json::from_str(self.0).ok().or_else(|| {
             let members = self.members()?;
             Some(LivenessFields {
                 host: members.get_as("host"),
@@ -175,9 +179,8 @@ impl RawEntry<'_> {
     }
 
     /// The record's own `id`, as JSON; `None` if it is not a string.
-    pub(crate) fn raw_id(&self) -> Option<Box<RawValue>> {
-        let id = self.members()?.get("id").map(ToOwned::to_owned);
-        id.filter(|id| id.get().starts_with('"'))
+    pub(crate) fn raw_id(&self) -> Option<String> {
+        self.members()?.get("id").filter(|id| id.starts_with('"')).map(str::to_owned)
     }
 
     /// When the watcher renewed the entry, in milliseconds since 1970.
@@ -193,17 +196,29 @@ impl RawEntry<'_> {
 
     /// The entry with another `updatedAt` and, if it is given, another scope of its pid, and nothing
     /// else changed; `None` if it is not an object.
-    pub(crate) fn dated(&self, ms: u64, scope: Option<&PidScope>) -> Option<Box<RawValue>> {
+    pub(crate) fn dated(&self, ms: u64, scope: Option<&PidScope>) -> Option<String> {
         let mut members = self.members()?;
         members.set("updatedAt", &ms).ok()?;
         if let Some(scope) = scope {
             set_scope(&mut members, scope).ok()?;
         }
-        Some(members.to_raw())
+        Some(members.to_json())
+    }
+
+    /// Where the entry has its date, if that is all that [`dated`](Self::dated) would change.
+    pub(crate) fn date_to_replace(&self, scope: Option<&PidScope>) -> Option<Range<usize>> {
+        let DateInText::At(range) = date_in(self.0) else { return None };
+        // Any value may be replaced, but only a number is sure to have no layout.
+        let is_number = self.0[range.clone()].parse::<f64>().is_ok();
+        let has_scope = scope.is_none_or(|scope| {
+            let fields = self.liveness_fields();
+            fields.is_some_and(|fields| fields.pid_scope == EntryScope::Readable(scope.clone()))
+        });
+        (is_number && has_scope).then_some(range)
     }
 
     fn members(&self) -> Option<RawObject> {
-        serde_json::from_str(self.0.get()).ok()
+        RawObject::parse(self.0).ok()
     }
 }
 
@@ -212,7 +227,7 @@ fn set_scope(raw: &mut RawObject, scope: &PidScope) -> serde_json::Result<()> {
     if raw.get_as::<PidScope>(PID_SCOPE).as_ref() == Some(scope) {
         return Ok(());
     }
-    raw.set_raw(PID_SCOPE, serde_json::value::to_raw_value(scope)?)
+    raw.set_json(PID_SCOPE, serde_json::to_string(scope)?)
 }
 
 /// Sets a whole number, unless the present value already reads as that number: JavaScript may have
@@ -226,10 +241,18 @@ fn set_number(raw: &mut RawObject, name: &str, value: u64) -> serde_json::Result
 
 impl<'de> Deserialize<'de> for WatcherRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        WatcherRecord::parse(text.get()).map_err(serde::de::Error::custom)
+    }
+}
+
+impl WatcherRecord {
+    fn parse(text: &str) -> serde_json::Result<Self> {
         use serde::de::Error as _;
-        let raw = RawObject::deserialize(deserializer)?;
-        let missing =
-            |name| move || D::Error::custom(format!("its {name} is missing or of the wrong kind"));
+        let raw = RawObject::parse(text)?;
+        let missing = |name| {
+            move || serde_json::Error::custom(format!("its {name} is missing or of the wrong kind"))
+        };
         let text = |name| raw.get_as::<String>(name).ok_or_else(missing(name));
         let number = |name: &'static str, is_good: &dyn Fn(f64) -> bool| {
             let number = raw.get_as::<f64>(name).filter(|number| is_good(*number));
@@ -276,9 +299,9 @@ mod tests {
             r#"{"id":"","host":"","port":0,"pid":0,"cwd":"/","startedAt":0,"updatedAt":0,"#,
             r#""match":[1],"chrome":"chrome","includeTimestamps":false,"source":"source"}"#
         );
-        assert_eq!(record.clone().into_raw().get(), all);
+        assert_eq!(record.clone().into_json(), all);
         let read: WatcherRecord = serde_json::from_str(all).unwrap();
-        assert_eq!(read.clone().into_raw().get(), all);
+        assert_eq!(read.clone().into_json(), all);
         record = WatcherRecord {
             id: "id".into(),
             host: "host".into(),
@@ -294,6 +317,6 @@ mod tests {
             ..read
         };
         let few = r#"{"id":"id","host":"host","port":1,"pid":2,"startedAt":3,"updatedAt":4}"#;
-        assert_eq!(record.into_raw().get(), few);
+        assert_eq!(record.into_json(), few);
     }
 }

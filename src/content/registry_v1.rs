@@ -1,7 +1,7 @@
 //! The content of a registry: [`RegistryV1`], in the schema that argus uses.
 
-use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
@@ -15,13 +15,6 @@ pub const REGISTRY_VERSION: u32 = 1;
 
 /// Some editors begin a text with it. Before a registry it is no defect.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-
-/// A member of the printed text whose value the entry operations change.
-pub(crate) enum PrintedMember<'a> {
-    UpdatedAt,
-    /// The entry of that id; `None` if a Rust string can't hold the id.
-    Entry(Option<&'a str>),
-}
 
 /// A registry: `{ version: 1, updatedAt, watchers: { id: record } }`, with all other members that were
 /// read. A member that is not changed keeps its bytes.
@@ -37,7 +30,7 @@ impl RegistryV1 {
     pub(crate) fn empty_at(now_ms: u64) -> Self {
         let text =
             format!(r#"{{"version":{REGISTRY_VERSION},"updatedAt":{now_ms},"watchers":{{}}}}"#);
-        let members = serde_json::from_str(&text).expect("a literal object parses");
+        let members = RawObject::parse(&text).expect("a literal object parses");
         RegistryV1 { members, watchers: RawObject::default() }
     }
 
@@ -50,18 +43,18 @@ impl RegistryV1 {
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
         let corrupt = |reason: String| Error::Corrupt { path: path.to_path_buf(), reason };
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-        let (members, watchers) = match RawObject::parse_with(bytes, "watchers") {
+        let text = std::str::from_utf8(bytes).map_err(|error| corrupt(error.to_string()))?;
+        let (members, watchers) = match RawObject::parse_with(text, "watchers") {
             Ok((members, watchers)) => (members, Some(watchers)),
             // A newer schema may have no such watchers; its version still tells it from corrupt bytes.
             Err(_) => {
-                let members: RawObject =
-                    serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
-                let watchers = members.get_as("watchers");
+                let members = RawObject::parse(text).map_err(|error| corrupt(error.to_string()))?;
+                let watchers = members.get("watchers").and_then(|text| RawObject::parse(text).ok());
                 (members, watchers)
             }
         };
         // From the number's text: serde refuses a number such as 1e999, which JavaScript reads.
-        let version = members.get("version").and_then(|version| version.get().parse::<f64>().ok());
+        let version = members.get("version").and_then(|version| version.parse::<f64>().ok());
         match version {
             Some(version) if version == f64::from(REGISTRY_VERSION) => {}
             Some(version) if version > f64::from(REGISTRY_VERSION) => {
@@ -85,7 +78,28 @@ impl RegistryV1 {
     /// spelled differently keep their spelling.
     #[must_use]
     pub fn to_json(&self) -> String {
-        self.print(|_, _| {})
+        let source = self.printed().members.source().clone();
+        Arc::unwrap_or_clone(source)
+    }
+
+    /// This registry as it reads in its own [`text`](Self::text), which is that of [`to_json`](Self::to_json).
+    pub(crate) fn printed(&self) -> Self {
+        let (members, watchers) = self.members.printed("watchers", &self.watchers);
+        RegistryV1 { members, watchers }
+    }
+
+    /// The text of a registry that was printed.
+    pub(crate) fn text(&self) -> &str {
+        self.members.source()
+    }
+
+    /// Reads a content by its differences from the text of this registry, which was printed. `None` if it differs in
+    /// anything but the date and the values of entries, if printing would lay out one of them differently, or if the
+    /// date is no number; otherwise the bytes are moved out of `content`.
+    pub(crate) fn reread(self, content: &mut Vec<u8>) -> Option<Self> {
+        let RegistryV1 { members, watchers } = self;
+        let (members, watchers) = members.reread(watchers, "updatedAt", content)?;
+        Some(RegistryV1 { members, watchers })
     }
 
     /// Whether two registries differ at most in the layout of their values. Prints only the values that are not
@@ -93,35 +107,6 @@ impl RegistryV1 {
     pub(crate) fn equals_but_for_layout(&self, other: &RegistryV1) -> bool {
         self.members.equals_but_for_layout(&other.members)
             && self.watchers.equals_but_for_layout(&other.watchers)
-    }
-
-    /// The text of [`to_json`](Self::to_json). Calls `on_value` for each value that the entry
-    /// operations change, in the order of the text, with the value's position in it.
-    pub(crate) fn print(
-        &self,
-        mut on_value: impl FnMut(PrintedMember<'_>, Range<usize>),
-    ) -> String {
-        self.members.print_with("watchers", &self.watchers, |depth, name, range| match name {
-            name if depth == 2 => on_value(PrintedMember::Entry(name), range),
-            Some("updatedAt") => on_value(PrintedMember::UpdatedAt, range),
-            _ => {}
-        })
-    }
-
-    /// A registry of a few of another registry's entries, for operations that read no others.
-    /// `updated_at` and the entries are JSON. `None` if `updated_at` is not valid in a registry.
-    pub(crate) fn from_entries<'a>(
-        updated_at: &str,
-        entries: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> Option<Self> {
-        let entries: Vec<_> = entries
-            .map(|(id, entry)| Some(format!("{}:{entry}", serde_json::to_string(id).ok()?)))
-            .collect::<Option<_>>()?;
-        let entries = entries.join(",");
-        let text = format!(
-            r#"{{"version":{REGISTRY_VERSION},"updatedAt":{updated_at},"watchers":{{{entries}}}}}"#
-        );
-        RegistryV1::parse(Path::new(""), text.as_bytes()).ok()
     }
 
     /// A registry of these entries, whose keys are JSON strings that all differ.
@@ -134,7 +119,7 @@ impl RegistryV1 {
     }
 
     /// All entries, with their keys as they are written: a key may be no Rust string.
-    pub(crate) fn raw_entries(&self) -> impl Iterator<Item = (&RawValue, &RawValue)> {
+    pub(crate) fn raw_entries(&self) -> impl Iterator<Item = (&str, &str)> {
         self.watchers.raw_members()
     }
 
@@ -147,7 +132,7 @@ impl RegistryV1 {
     }
 
     /// Keeps the entries for which `is_kept` returns true, by key and value.
-    pub(crate) fn retain_entries(&mut self, is_kept: impl FnMut(&RawValue, &RawValue) -> bool) {
+    pub(crate) fn retain_entries(&mut self, is_kept: impl FnMut(&str, &str) -> bool) {
         self.watchers.retain(is_kept);
     }
 
@@ -155,11 +140,6 @@ impl RegistryV1 {
     pub(crate) fn other_members(&self) -> impl Iterator<Item = &str> {
         let is_other = |name: &&str| !["version", "updatedAt", "watchers"].contains(name);
         self.members.names().filter(is_other)
-    }
-
-    /// `updatedAt` as JSON, in its spelling.
-    pub(crate) fn raw_updated_at(&self) -> &str {
-        self.members.get("updatedAt").expect("every registry has updatedAt").get()
     }
 
     /// When the registry was last changed, in milliseconds since 1970.
@@ -193,7 +173,7 @@ impl RegistryV1 {
     /// One watcher; `None` if there is no such entry, or if the entry is not a watcher's record.
     #[must_use]
     pub fn watcher(&self, id: &str) -> Option<WatcherRecord> {
-        self.watchers.get_as(id)
+        self.entry(id)?.record()
     }
 
     /// All entries that are watchers' records.
@@ -214,10 +194,13 @@ impl RegistryV1 {
     /// Sets an entry's date and, if it is given, the scope of its pid, and changes nothing else in it.
     /// Returns false if there is no such entry, or if it can't have a date.
     pub(crate) fn date_watcher(&mut self, id: &str, ms: u64, scope: Option<&PidScope>) -> bool {
-        let Some(dated) = self.entry(id).and_then(|entry| entry.dated(ms, scope)) else {
-            return false;
-        };
-        self.watchers.set_raw(id, dated).expect("a string serialises");
+        let Some(entry) = self.entry(id) else { return false };
+        if let Some(date) = entry.date_to_replace(scope) {
+            self.watchers.set_number_in(id, date, ms);
+            return true;
+        }
+        let Some(dated) = entry.dated(ms, scope) else { return false };
+        self.watchers.set_json(id, dated).expect("a string serialises");
         true
     }
 
@@ -233,13 +216,13 @@ impl RegistryV1 {
     /// Adds a watcher, or replaces the entry of its id, and sets the registry's date.
     pub(crate) fn set_watcher_at(&mut self, record: WatcherRecord, now_ms: u64) {
         let id = record.id.clone();
-        self.watchers.set_raw(&id, record.into_raw()).expect("a string serialises");
+        self.watchers.set_json(&id, record.into_json()).expect("a string serialises");
         self.set_updated_at(now_ms);
     }
 
     /// Removes an entry, and sets the registry's date if there was one. Returns whether there was.
     pub(crate) fn remove_watcher_at(&mut self, id: &str, now_ms: u64) -> bool {
-        let removed = self.watchers.remove(id).is_some();
+        let removed = self.watchers.remove(id);
         if removed {
             self.set_updated_at(now_ms);
         }

@@ -243,7 +243,7 @@ impl FolderCall<'_> {
         owner: Owner,
         publish: impl FnOnce(&NewEntry<'_>) -> Result<T>,
     ) -> Result<T> {
-        let text = entry_text::print(&record.clone().into_raw());
+        let text = entry_text::print(&record.clone().into_json());
         let (paths, date, durable) = (self.paths, Some(record.updated_at), self.options.durable);
         publish(&NewEntry { paths, name, text: &text, date, owner, durable })
     }

@@ -80,7 +80,7 @@ fn try_read(
     };
     let id = match EntryId::of_file_name(name) {
         NamedId::Id(id) => Some(id),
-        NamedId::Cut => RawEntry(&value).raw_id().map(|id| EntryId::of_json(&id)),
+        NamedId::Cut => RawEntry(value.get()).raw_id().map(|id| EntryId::of_json(&id)),
         NamedId::None => None,
     };
     let Some(id) = id.filter(|id| id.file_name() == name) else {
@@ -128,7 +128,7 @@ pub(crate) fn claim_lock(paths: &FolderPaths, name: &str) -> ClaimLock {
 
 impl EntryFile {
     pub(crate) fn raw(&self) -> RawEntry<'_> {
-        RawEntry(&self.value)
+        RawEntry(self.value.get())
     }
 
     /// What is known of the entry's process.

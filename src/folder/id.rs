@@ -49,10 +49,10 @@ impl From<&str> for EntryId {
 
 impl EntryId {
     /// The id that a JSON string stands for.
-    pub(crate) fn of_json(json: &RawValue) -> Self {
-        match serde_json::from_str::<String>(json.get()) {
+    pub(crate) fn of_json(json: &str) -> Self {
+        match serde_json::from_str::<String>(json) {
             Ok(id) => EntryId { bytes: id.into_bytes() },
-            Err(_) => EntryId { bytes: unescape(json.get()) },
+            Err(_) => EntryId { bytes: unescape(json) },
         }
     }
 
@@ -155,7 +155,7 @@ impl EntryId {
 
     /// Whether the bytes are those of a JSON string that is not empty.
     fn is_text(&self) -> bool {
-        !self.bytes.is_empty() && EntryId::of_json(&self.to_json()).bytes == self.bytes
+        !self.bytes.is_empty() && EntryId::of_json(self.to_json().get()).bytes == self.bytes
     }
 }
 

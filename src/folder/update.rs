@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::io;
 
-use serde_json::value::RawValue;
-
 use crate::content::entry_text;
+use crate::content::raw_object::to_raw;
 use crate::content::record::{RawEntry, WatcherClaim, WatcherRecord};
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
@@ -70,7 +69,7 @@ pub(crate) struct FolderSnapshot {
 struct Change<'a> {
     id: EntryId,
     name: String,
-    value: &'a RawValue,
+    value: &'a str,
     old: Option<&'a EntryFile>,
     owner: Owner,
 }
@@ -93,7 +92,7 @@ impl FolderSnapshot {
             let found = entry_file::read(&self.paths, &id.file_name());
             let FoundFile::Entry(mut entry) = found else { return None };
             // Not what the file says: a heartbeat may have dated it since.
-            entry.value = value.to_owned();
+            entry.value = to_raw(value);
             Some((id, entry))
         });
         self.entries = entries.collect();
@@ -147,7 +146,7 @@ impl FolderSnapshot {
         for (key, value) in registry.raw_entries() {
             let id = EntryId::of_json(key);
             let old = remaining.remove(&id);
-            if old.is_some_and(|old| is_same(&old.value, value)) {
+            if old.is_some_and(|old| is_same(old.value.get(), value)) {
                 continue;
             }
             let name = id.file_name();
@@ -163,7 +162,7 @@ impl FolderSnapshot {
         Ok((changes, removed))
     }
 
-    fn must_be_usable(&self, id: &EntryId, name: &str, value: &RawValue) -> Result<()> {
+    fn must_be_usable(&self, id: &EntryId, name: &str, value: &str) -> Result<()> {
         let shown = id.to_display();
         match EntryId::of_file_name(name) {
             NamedId::Id(_) => Ok(()),
@@ -182,7 +181,7 @@ impl FolderSnapshot {
     }
 
     /// Which process holds the lock of an entry's new file.
-    fn owner(&self, id: &EntryId, old: &EntryFile, value: &RawValue) -> Result<Owner> {
+    fn owner(&self, id: &EntryId, old: &EntryFile, value: &str) -> Result<Owner> {
         let id = id.to_display();
         let claim_of = |entry: RawEntry<'_>| -> Option<WatcherClaim> { entry.claim(&id) };
         let is_same_watcher = claim_of(old.raw()) == claim_of(RawEntry(value));
@@ -203,8 +202,8 @@ impl FolderSnapshot {
 }
 
 /// Whether two values have one text in the layout of an entry's file.
-fn is_same(one: &RawValue, other: &RawValue) -> bool {
-    one.get() == other.get() || entry_text::print(one) == entry_text::print(other)
+fn is_same(one: &str, other: &str) -> bool {
+    one == other || entry_text::print(one) == entry_text::print(other)
 }
 
 struct FolderCommit<'a> {
@@ -361,7 +360,7 @@ impl FolderCommit<'_> {
         let record: Option<WatcherRecord> = RawEntry(change.value).record();
         let claim = RawEntry(change.value).claim(&id);
         if let (PublishedFiles { file: Some(file), lock }, Some(claim)) = (files, claim) {
-            let json = record.map_or_else(|| change.value.get().to_owned(), |r| r.to_json());
+            let json = record.map_or_else(|| change.value.to_owned(), |r| r.to_json());
             let path = paths.entry(&change.name);
             held.hold(paths, HeldEntry { claim, json, path, file, lock });
         }

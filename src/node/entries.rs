@@ -245,10 +245,9 @@ pub fn apply_entries<'env>(
     })
 }
 
-/// Whether each operation looks at nothing but its own entry: the others ask the system for
-/// processes.
+/// Whether no operation asks the system for processes, which takes time.
 fn may_be_done_at_once(path: &str, all: &[Arc<QueuedOperation>]) -> bool {
-    all.iter().all(|queued| queued.job.operation.only_entry().is_some())
+    all.iter().all(|queued| queued.job.operation.asks_for_no_process())
         && allows_inline(path.as_ref())
 }
 

@@ -138,9 +138,7 @@ pub(crate) fn apply_once(
     if let Some(outcomes) = outcomes_without_lock(&paths.target, requests, options.on_corrupt)? {
         return Ok(outcomes.into_iter().enumerate().map(begin).collect());
     }
-    let only: Option<Vec<_>> =
-        requests.iter().map(|request| request.operation.only_entry()).collect();
-    update::update_entries(paths, options, policy, only.as_deref(), |registry| {
+    update::update_entries(paths, options, policy, |registry| {
         let liveness = LivenessCheck::default();
         let outcomes: Vec<_> = requests
             .iter()

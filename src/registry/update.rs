@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use crate::content::partial_rewrite::{self, IndexedText, OnlyEntry, PartialRegistry};
+use crate::content::cached_registry;
 use crate::content::registry_v1::{RegistryV1, BYTE_ORDER_MARK};
 use crate::error::update_error::UpdateError;
 use crate::error::{Error, Result};
@@ -57,7 +57,7 @@ pub(crate) fn update_file<T, E: From<Error>>(
     let updated = update(&paths, options, &mut |registry| {
         let before = registry.clone();
         let value = updater(registry).map_err(UpdateError::Updater)?;
-        Ok((value, (!registry.equals_but_for_layout(&before)).then(|| registry.to_json())))
+        Ok((value, !registry.equals_but_for_layout(&before)))
     });
     updated.map_err(|error: UpdateError<E>| error.into_callers(|error| paths.error_as_given(error)))
 }
@@ -69,16 +69,23 @@ pub(crate) fn write_file(
     options: &UpdateOptions,
 ) -> Result<()> {
     let paths = FilePaths::resolve(path)?;
-    update(&paths, options, &mut |_| Ok(((), Some(registry.to_json()))))
+    update(&paths, options, &mut replace_by(registry))
         .map_err(|error: Error| paths.error_as_given(error))
 }
 
-/// Updates a registry to the text that `updater` returns beside its value. With `None` the file stays
-/// as it is.
+/// Puts `new` in the place of any registry.
+fn replace_by(new: &RegistryV1) -> impl FnMut(&mut RegistryV1) -> Result<((), bool)> + '_ {
+    |registry| {
+        *registry = new.clone();
+        Ok(((), true))
+    }
+}
+
+/// Updates a registry. `updater` returns whether to write it, beside its value.
 fn update<T, E: From<Error>>(
     paths: &FilePaths,
     options: &UpdateOptions,
-    updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
+    updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, bool), E>,
 ) -> Result<T, E> {
     retry_while_lost(options, |options| {
         under_lock(paths, &options.lock, ThreadPolicy::default(), |lock| {
@@ -107,42 +114,18 @@ pub(crate) fn retry_while_lost<T, E: From<Error>>(
 }
 
 /// Updates a registry's entries, and does not retry. `operate` returns whether it has changed anything.
-/// If it reads only the entries of `only`, it may get a registry that has no other entries.
 pub(crate) fn update_entries<T>(
     paths: &FilePaths,
     options: &UpdateOptions,
     policy: ThreadPolicy,
-    only: Option<&[OnlyEntry<'_>]>,
     operate: impl FnOnce(&mut RegistryV1) -> (T, bool),
 ) -> Result<T, UpdateFailure<Error>> {
+    let mut operate = Some(operate);
     under_lock(paths, &options.lock, policy, |lock| {
-        let mut content = shared_file::read(lock.path())?;
-        let bytes = content.as_mut().map(|content| &mut content.bytes);
-        // An operation that adds or removes entries can't use the cached text.
-        let part = only.zip(bytes).and_then(|(only, bytes)| PartialRegistry::take(bytes, only));
-        if let Some(mut part) = part {
-            let (value, has_changed) = operate(&mut part.registry);
-            let text = part.into_text();
-            if has_changed {
-                commit(lock, options, content.as_ref(), text.bytes(), None)?;
-            } else {
-                keep(lock, options, content.as_ref())?;
-            }
-            partial_rewrite::cache(text);
-            return Ok(value);
-        }
-        let (mut registry, corrupt) = parse_under(lock, content.as_ref(), options.on_corrupt)?;
-        let (value, has_changed) = operate(&mut registry);
-        if has_changed && only.is_some() {
-            let text = IndexedText::print(&registry);
-            commit(lock, options, content.as_ref(), text.bytes(), corrupt)?;
-            partial_rewrite::cache(text);
-        } else if has_changed {
-            commit(lock, options, content.as_ref(), registry.to_json().as_bytes(), corrupt)?;
-        } else {
-            keep(lock, options, content.as_ref())?;
-        }
-        Ok(value)
+        update_under(lock, options, &mut |registry| {
+            let operate = operate.take().expect("it is called once");
+            Ok(operate(registry))
+        })
     })
 }
 
@@ -186,7 +169,7 @@ impl RegistryLock {
     /// [`Error::UnsupportedVersion`] for a registry of a newer schema, which stays as it was;
     /// [`Error::Corrupt`] with [`OnCorrupt::Fail`].
     pub fn write(&self, registry: &RegistryV1, options: &UpdateOptions) -> Result<()> {
-        match update_under(self, options, &mut |_| Ok(((), Some(registry.to_json())))) {
+        match update_under(self, options, &mut replace_by(registry)) {
             Err(UpdateFailure::LockLost(error) | UpdateFailure::Other(error)) => {
                 Err(self.paths().error_as_given(error))
             }
@@ -211,18 +194,31 @@ impl<E: From<Error>> From<Error> for UpdateFailure<E> {
     }
 }
 
+/// Updates the registry under its lock. `updater` returns whether to write it, beside its value.
 fn update_under<T, E: From<Error>>(
     lock: &RegistryLock,
     options: &UpdateOptions,
-    updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, Option<String>), E>,
+    updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, bool), E>,
 ) -> Result<T, UpdateFailure<E>> {
-    let content = shared_file::read(lock.path())?;
-    let (mut registry, corrupt) = parse_under(lock, content.as_ref(), options.on_corrupt)?;
-    let (value, text) = updater(&mut registry).map_err(UpdateFailure::Other)?;
-    match text {
-        Some(text) => commit(lock, options, content.as_ref(), text.as_bytes(), corrupt)?,
-        None => keep(lock, options, content.as_ref())?,
+    let mut content = shared_file::read(lock.path())?;
+    let bytes = content.as_mut().map(|content| &mut content.bytes);
+    let cached = bytes.and_then(cached_registry::read);
+    let is_printed = cached.is_some();
+    let (mut registry, corrupt) = match cached {
+        Some(registry) => (registry, None),
+        None => parse_under(lock, content.as_ref(), options.on_corrupt)?,
+    };
+    let (value, is_changed) = updater(&mut registry).map_err(UpdateFailure::Other)?;
+    if !is_changed {
+        keep(lock, options, content.as_ref())?;
+        if is_printed {
+            cached_registry::cache(registry.printed());
+        }
+        return Ok(value);
     }
+    let printed = registry.printed();
+    commit(lock, options, content.as_ref(), printed.text().as_bytes(), corrupt)?;
+    cached_registry::cache(printed);
     Ok(value)
 }
 

@@ -3,8 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use serde_json::value::RawValue;
-
+use crate::content::raw_object::to_raw;
 use crate::content::record::{RawEntry, WatcherClaim};
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
@@ -121,7 +120,7 @@ fn parts(found: RegistryV1, size: usize) -> Vec<RegistryV1> {
     if found.len() <= size {
         return vec![found];
     }
-    let entries = found.raw_entries().map(|(key, entry)| (key.to_owned(), entry.to_owned()));
+    let entries = found.raw_entries().map(|(key, entry)| (to_raw(key), to_raw(entry)));
     let entries: Vec<_> = entries.collect();
     let parts = entries.chunks(size.max(1));
     parts.map(|part| RegistryV1::of_entries(found.updated_at(), part.to_vec())).collect()
@@ -136,11 +135,11 @@ fn read(from: &dyn RegistryStore) -> Result<RegistryV1> {
 }
 
 /// An id in one spelling.
-fn id(key: &RawValue) -> String {
-    serde_json::from_str(key.get()).unwrap_or_else(|_| key.get().trim_matches('"').to_owned())
+fn id(key: &str) -> String {
+    serde_json::from_str(key).unwrap_or_else(|_| key.trim_matches('"').to_owned())
 }
 
-fn claim(entry: &RawValue) -> Option<WatcherClaim> {
+fn claim(entry: &str) -> Option<WatcherClaim> {
     RawEntry(entry).claim("")
 }
 
@@ -151,13 +150,13 @@ fn add(
     options: &UpdateOptions,
 ) -> Result<HashSet<String>> {
     update_store(to, options, |registry| {
-        let there: HashMap<String, &RawValue> =
+        let there: HashMap<String, &str> =
             registry.raw_entries().map(|(key, entry)| (id(key), entry)).collect();
         let (mut added, mut kept) = (Vec::new(), HashSet::new());
         for (key, entry) in found.raw_entries() {
             let is_new = match there.get(&id(key)) {
                 None => true,
-                Some(other) if other.get() == entry.get() => false,
+                Some(other) if *other == entry => false,
                 Some(other) if claim(other).is_some() && claim(other) == claim(entry) => {
                     let date = |entry| RawEntry(entry).date();
                     date(entry) > date(other) && !is_same_but_for_date(entry, other)
@@ -168,7 +167,7 @@ fn add(
                 }
             };
             if is_new {
-                added.push((key.to_owned(), entry.to_owned()));
+                added.push((to_raw(key), to_raw(entry)));
             }
         }
         if !added.is_empty() {
@@ -179,8 +178,8 @@ fn add(
     })
 }
 
-fn is_same_but_for_date(one: &RawValue, other: &RawValue) -> bool {
-    let undated = |entry: &RawValue| {
+fn is_same_but_for_date(one: &str, other: &str) -> bool {
+    let undated = |entry: &str| {
         RawEntry(entry).dated(0, None).map(|entry| crate::content::entry_text::print(&entry))
     };
     undated(one) == undated(other)
@@ -200,7 +199,7 @@ fn remove(
     kept: &HashSet<String>,
     options: &UpdateOptions,
 ) -> Result<Removed> {
-    let found: HashMap<String, &RawValue> =
+    let found: HashMap<String, &str> =
         found.raw_entries().map(|(key, entry)| (id(key), entry)).collect();
     update_store(from, options, |registry| {
         let (mut removed, mut remaining) = (0, 0);
@@ -209,7 +208,7 @@ fn remove(
             if kept.contains(&id) {
                 return true;
             }
-            let is_same = found.get(&id).is_some_and(|found| found.get() == entry.get());
+            let is_same = found.get(&id).is_some_and(|found| *found == entry);
             *(if is_same { &mut removed } else { &mut remaining }) += 1;
             !is_same
         });

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::content::entry_operation;
 pub use crate::content::entry_operation::{PrunedWatcher, WatcherRef};
 use crate::content::pid_scope::EntryScope;
+use crate::content::raw_object::to_raw;
 use crate::content::record::{LivenessFields, RawEntry, WatcherClaim, WatcherRecord};
 use crate::content::registry_v1::RegistryV1;
 use crate::content::stale_entry::{self, CallingProcess, PruneReason, WatcherState};
@@ -48,7 +49,7 @@ pub fn join(path: &Path, rest: Option<&[u8]>, entries: Vec<Entry>) -> Result<Reg
         Some(rest) => RegistryV1::parse(path, rest)?,
         None => RegistryV1::empty_at(0),
     };
-    let dates = entries.iter().filter_map(|(_, value)| RawEntry(value).date());
+    let dates = entries.iter().filter_map(|(_, value)| RawEntry(value.get()).date());
     let date = dates.max().unwrap_or(0);
     registry.set_raw_entries(
         entries.into_iter().map(|(id, value)| (EntryId::of_bytes(id).to_json(), value)),
@@ -63,8 +64,7 @@ pub fn join(path: &Path, rest: Option<&[u8]>, entries: Vec<Entry>) -> Result<Reg
 #[must_use]
 pub fn split(registry: &RegistryV1) -> (String, Vec<Entry>) {
     let entries = registry.raw_entries();
-    let entries =
-        entries.map(|(key, value)| (EntryId::of_json(key).into_bytes(), value.to_owned()));
+    let entries = entries.map(|(key, value)| (EntryId::of_json(key).into_bytes(), to_raw(value)));
     let entries = entries.collect();
     let mut rest = registry.clone();
     rest.retain_entries(|_, _| false);
@@ -98,13 +98,13 @@ pub fn parse_entry(bytes: &[u8]) -> Option<Box<RawValue>> {
 /// The claim that an entry of this id names.
 #[must_use]
 pub fn claim_of(id: &str, entry: &RawValue) -> Option<WatcherClaim> {
-    RawEntry(entry).claim(id)
+    RawEntry(entry.get()).claim(id)
 }
 
 /// The pid that an entry names.
 #[must_use]
 pub fn pid_of(entry: &RawValue) -> Option<u32> {
-    Some(RawEntry(entry).liveness_fields()?.pid? as u32)
+    Some(RawEntry(entry.get()).liveness_fields()?.pid? as u32)
 }
 
 /// The id that a reference is about.
@@ -116,16 +116,14 @@ pub fn id_of(watcher: &WatcherRef) -> &str {
 /// Whether an entry belongs to the watcher that is referred to.
 #[must_use]
 pub fn matches(watcher: &WatcherRef, entry: &RawValue) -> bool {
-    watcher.matches_entry(&RawEntry(entry))
+    watcher.matches_entry(&RawEntry(entry.get()))
 }
 
 /// An entry, renewed now as its watcher asks; `None` if it can't have a date.
 #[must_use]
 pub fn renewed(watcher: &WatcherRef, entry: &RawValue) -> Option<String> {
     let now = sys::now_ms();
-    let dated = |scope: Option<_>| {
-        RawEntry(entry).dated(now, scope.as_ref()).map(|entry| entry.get().to_owned())
-    };
+    let dated = |scope: Option<_>| RawEntry(entry.get()).dated(now, scope.as_ref());
     match watcher {
         WatcherRef::Record(record) => {
             let mut record = with_own_scope(WatcherRecord::clone(record));
@@ -166,7 +164,7 @@ impl Life {
     /// Whether the watcher of an entry lives, if that can be known.
     #[must_use]
     pub fn is_alive(self, entry: &RawValue) -> Option<bool> {
-        match self.state(&RawEntry(entry).liveness_fields()?) {
+        match self.state(&RawEntry(entry.get()).liveness_fields()?) {
             WatcherState::Alive => Some(true),
             WatcherState::Dead => Some(false),
             WatcherState::Unknown | WatcherState::NotOfThisHost => None,
@@ -178,7 +176,7 @@ impl Life {
     pub fn may_be_replaced(self, entry: &RawValue, ttl: Duration) -> bool {
         let state_of = |fields: &_| self.state(fields);
         let caller = CallingProcess { scope: &own_scope(), state_of: &state_of };
-        stale_entry::may_be_replaced(&RawEntry(entry), ttl, sys::now_ms(), &caller)
+        stale_entry::may_be_replaced(&RawEntry(entry.get()), ttl, sys::now_ms(), &caller)
     }
 
     /// Why an entry is to be pruned; `None` if it stays.
@@ -189,7 +187,7 @@ impl Life {
         let given = prune.now.map(|now| now.duration_since(UNIX_EPOCH).unwrap_or_default());
         let given = given.map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
         let (now, caller) = (given.unwrap_or_else(sys::now_ms), prune.liveness.then_some(&caller));
-        stale_entry::prune_reason(&RawEntry(entry), prune.ttl, now, caller)
+        stale_entry::prune_reason(&RawEntry(entry.get()), prune.ttl, now, caller)
     }
 }
 

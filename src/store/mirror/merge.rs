@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::content::entry_text;
+use crate::content::raw_object::to_raw;
 use crate::content::record::{RawEntry, WatcherClaim};
 use crate::util::stable_hash::fnv_1a;
 
@@ -22,15 +23,16 @@ pub(super) struct MirroredEntry {
 pub(super) struct Content(u128);
 
 impl MirroredEntry {
-    pub(super) fn new(value: &RawValue) -> Self {
-        let undated = entry_text::parse(value.get().as_bytes(), u64::MAX);
-        let text = entry_text::print(undated.as_deref().unwrap_or(value));
+    /// An entry that is valid JSON.
+    pub(super) fn new(value: &str) -> Self {
+        let undated = entry_text::parse(value.as_bytes(), u64::MAX);
+        let text = entry_text::print(undated.as_ref().map_or(value, |entry| entry.get()));
         let (content, date) = (Content(fnv_1a(text.as_bytes())), RawEntry(value).date());
-        MirroredEntry { value: value.to_owned(), content, date: date.unwrap_or_default() }
+        MirroredEntry { value: to_raw(value), content, date: date.unwrap_or_default() }
     }
 
     fn claim(&self) -> Option<WatcherClaim> {
-        RawEntry(&self.value).claim("")
+        RawEntry(self.value.get()).claim("")
     }
 
     fn is_of_same_watcher(&self, other: &MirroredEntry) -> bool {

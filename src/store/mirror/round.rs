@@ -4,8 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::time::{Duration, Instant};
 
-use serde_json::value::RawValue;
-
 use super::merge::{merge, Change, Content, Copied, Merged, MirroredEntry, Origin, Sides};
 use super::state::{CopiedEntries, MirrorPaths};
 use crate::content::record::RawEntry;
@@ -172,7 +170,7 @@ impl<'a> WorkingMirror<'a> {
     /// The error of an id that different watchers have on the two sides.
     fn id_taken(&self, planned: &Planned) -> Error {
         let fields =
-            planned.file.as_ref().and_then(|entry| RawEntry(&entry.value).liveness_fields());
+            planned.file.as_ref().and_then(|entry| RawEntry(entry.value.get()).liveness_fields());
         let pid = fields.and_then(|fields| fields.pid).map(|pid| pid as u32);
         let (path, id) = (self.file.path().to_path_buf(), planned.id.to_display());
         Error::IdTaken { path, id, pid }
@@ -266,7 +264,7 @@ fn change_side(
                 Side::Store => (&planned.merged.in_store, &planned.store, &planned.file),
                 Side::File => (&planned.merged.in_file, &planned.file, &planned.store),
             };
-            let found = current.get(&planned.id).map(|value| value.get());
+            let found = current.get(&planned.id).copied();
             if found != own.as_ref().map(|own| own.value.get()) {
                 continue;
             }
@@ -295,7 +293,7 @@ fn is_refusal(error: &Error) -> bool {
 
 fn is_dead(store: &dyn RegistryStore, id: &EntryId, entry: &MirroredEntry) -> bool {
     let id: Option<String> = serde_json::from_str(id.to_json().get()).ok();
-    let record = RawEntry(&entry.value).record();
+    let record = RawEntry(entry.value.get()).record();
     id.zip(record).is_some_and(|(id, record)| store.is_alive(&id, &record) == Some(false))
 }
 
@@ -309,9 +307,9 @@ fn read(store: &dyn RegistryStore) -> Result<(RegistryV1, Vec<Warning>)> {
 }
 
 fn entries_of(registry: &RegistryV1, mut before: Entries) -> Entries {
-    let entry_of = |(key, value): (&RawValue, &RawValue)| {
+    let entry_of = |(key, value): (&str, &str)| {
         let id = EntryId::of_json(key);
-        let known = before.remove(&id).filter(|known| known.value.get() == value.get());
+        let known = before.remove(&id).filter(|known| known.value.get() == value);
         let entry = known.unwrap_or_else(|| MirroredEntry::new(value));
         (id, entry)
     };

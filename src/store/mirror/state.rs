@@ -119,7 +119,7 @@ impl MirrorPaths {
         }
         let entries = state.entries.into_iter().map(|entry| {
             let StateEntry { id, origin, content, date, is_made } = entry;
-            (EntryId::of_json(&id), Copied { origin, content, date, is_made })
+            (EntryId::of_json(id.get()), Copied { origin, content, date, is_made })
         });
         Ok(entries.collect())
     }

@@ -4,7 +4,7 @@ fn entry(started_at: u64, port: u16, date: u64) -> MirroredEntry {
     let text = format!(
         r#"{{"id":"app","host":"h","port":{port},"pid":7,"startedAt":{started_at},"updatedAt":{date}}}"#
     );
-    MirroredEntry::new(&RawValue::from_string(text).unwrap())
+    MirroredEntry::new(&text)
 }
 
 const BOTH: Sides = Sides { store_exists: true, store_is_whole: true, file_exists: true };
@@ -30,13 +30,12 @@ fn outcome(
 #[test]
 fn the_layout_and_the_date_of_an_entry_are_not_its_content() {
     let text = "{\n  \"id\": \"app\",\n  \"updatedAt\": 9,\n  \"x\": [\n    1.0\n  ]\n}";
-    let spaced = MirroredEntry::new(&RawValue::from_string(text.to_owned()).unwrap());
-    let compact = r#"{"id":"app","updatedAt":5,"x":[1.0]}"#;
-    let compact = MirroredEntry::new(&RawValue::from_string(compact.to_owned()).unwrap());
+    let spaced = MirroredEntry::new(text);
+    let compact = MirroredEntry::new(r#"{"id":"app","updatedAt":5,"x":[1.0]}"#);
     assert_eq!((spaced.content, spaced.date), (compact.content, 9));
     assert_ne!(entry(1, 1, 5).content, entry(1, 2, 5).content);
     for odd in ["null", "[]", "7"] {
-        assert_eq!(MirroredEntry::new(&RawValue::from_string(odd.to_owned()).unwrap()).date, 0);
+        assert_eq!(MirroredEntry::new(odd).date, 0);
     }
 }
 

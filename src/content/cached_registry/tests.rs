@@ -1,6 +1,7 @@
-//! A partial rewrite has the result of parsing, changing and printing the whole registry.
+//! What is read by its differences from a cached registry is what parsing the whole content gives.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::*;
 use crate::content::entry_operation::{EntryOutcome, Operation, WatcherRef};
@@ -119,10 +120,13 @@ fn operation(random: &mut SeededRandom) -> Operation {
     let claim = WatcherClaim { id: id.to_owned(), pid, started_at };
     let mut record = WatcherRecord::new(id, "host", 80);
     (record.pid, record.started_at) = (pid, started_at);
-    match random.below(5) {
+    match random.below(8) {
         0 | 1 => Operation::Heartbeat(id.into()),
         2 => Operation::Heartbeat(WatcherRef::Claim(claim)),
         3 => Operation::Heartbeat(WatcherRef::Record(Box::new(record))),
+        4 => Operation::Remove(id.into()),
+        5 => Operation::Claim { record: Box::new(record), suffix: true, replace_after: None },
+        6 => Operation::Prune { ttl: Duration::from_millis(500), liveness: true },
         _ => Operation::Announce(Box::new(record)),
     }
 }
@@ -137,67 +141,69 @@ fn operate(registry: &mut RegistryV1, operations: &[Operation], now: u64) -> (St
     (format!("{outcomes:?}"), outcomes.iter().any(EntryOutcome::has_changed))
 }
 
-/// Compares a partial rewrite with parsing and printing the whole registry. Returns the new text;
-/// `None` if a partial rewrite was not possible.
-fn rewrite_and_compare(
-    cached: IndexedText,
+/// Compares a content that is read by its differences with parsing it, and what operations make of both. Returns
+/// what they left, printed; `None` if the content has to be parsed.
+fn read_and_compare(
+    cached: RegistryV1,
     content: &[u8],
     random: &mut SeededRandom,
-) -> Option<IndexedText> {
+) -> Option<RegistryV1> {
     let operations: Vec<_> = (0..1 + random.below(3)).map(|_| operation(random)).collect();
     let now = [7, 1_000, 1_769_000_000_000][random.below(3)];
-    let only: Vec<_> = operations.iter().map(|operation| operation.only_entry().unwrap()).collect();
     let mut taken = content.to_vec();
-    let Some(mut part) = PartialRegistry::of(cached, &mut taken, &only) else {
+    let Some(mut read) = cached.reread(&mut taken) else {
         assert_eq!(taken, content, "a content that is not taken stays");
         return None;
     };
     let shown = String::from_utf8_lossy(content);
+    assert_eq!(read.text().as_bytes(), content);
     let mut whole = parse(content).unwrap_or_else(|| panic!("taken for a registry: {shown}"));
+    assert_eq!(parts(&read), parts(&whole));
     let expected = operate(&mut whole, &operations, now);
-    assert_eq!(operate(&mut part.registry, &operations, now), expected, "{shown}");
-    let text = part.into_text();
-    let printed = if expected.1 { whole.to_json().into_bytes() } else { content.to_vec() };
-    assert!(text.bytes == printed, "{operations:?} on {shown}");
-    let reprinted = IndexedText::print(&parse(&printed).unwrap());
-    assert_eq!(text.bytes, reprinted.bytes);
-    assert_eq!(text.values, reprinted.values);
-    assert_eq!((text.updated_at, &text.entries), (reprinted.updated_at, &reprinted.entries));
-    Some(text)
+    assert_eq!(operate(&mut read, &operations, now), expected, "{shown}");
+    let printed = read.printed();
+    let text = if expected.1 { whole.to_json() } else { shown.into_owned() };
+    assert!(printed.text() == text, "{operations:?} on {text}");
+    assert_eq!(parts(&printed), parts(&parse(text.as_bytes()).unwrap()));
+    Some(printed)
+}
+
+/// All that a registry has, as it is spelled.
+fn parts(registry: &RegistryV1) -> (u64, Vec<(String, String)>, Vec<String>) {
+    let entries = registry.raw_entries().map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let others = registry.other_members().map(str::to_owned);
+    (registry.updated_at(), entries.collect(), others.collect())
 }
 
 #[test]
-fn a_partial_rewrite_equals_parsing_and_printing_the_whole_registry() {
+fn a_content_read_by_its_differences_equals_the_whole_content_parsed() {
     let mut random = SeededRandom(0x9e37_79b9_7f4a_7c15);
-    let (mut rewritten, mut damaged, mut refused) = (0, 0, 0);
+    let (mut read, mut damaged, mut refused) = (0, 0, 0);
     for _ in 0..4_000 {
         let mut generated = GeneratedRegistry::new(&mut random);
-        let mut cached = IndexedText::print(&parse(&generated.text()).unwrap());
+        let mut cached = parse(&generated.text()).unwrap().printed();
         generated.change(&mut random);
         let mut content = generated.text();
-        // Each rewrite after the first works on the text that the one before it wrote.
+        // Each content after the first is what the operations before it left.
         for _ in 0..3 {
             let is_damaged = random.below(3) == 0;
             if is_damaged {
                 damage(&mut random, &mut content);
             }
-            match rewrite_and_compare(cached, &content, &mut random) {
-                Some(text) => cached = text,
+            match read_and_compare(cached, &content, &mut random) {
+                Some(printed) => cached = printed,
                 None => {
                     refused += 1;
                     break;
                 }
             }
-            rewritten += 1;
+            read += 1;
             damaged += usize::from(is_damaged);
-            content = cached.bytes.clone();
+            content = cached.text().as_bytes().to_vec();
         }
     }
     // With fewer of each kind, the test would have tried too little.
-    assert!(
-        rewritten > 2_000 && damaged > 100 && refused > 1_000,
-        "{rewritten} {damaged} {refused}"
-    );
+    assert!(read > 2_000 && damaged > 100 && refused > 1_000, "{read} {damaged} {refused}");
 }
 
 #[test]
@@ -205,10 +211,8 @@ fn a_content_that_differs_in_more_than_values_is_not_taken() {
     let text = r#"{"version":1,"updatedAt":5,"watchers":{"a":1,"b":{"updatedAt":1}}}"#;
     let registry = parse(text.as_bytes()).unwrap();
     let text = registry.to_json();
-    let is_taken = |content: &str| {
-        let cached = IndexedText::print(&registry);
-        PartialRegistry::of(cached, &mut content.as_bytes().to_vec(), &[]).is_some()
-    };
+    let is_taken =
+        |content: &str| registry.printed().reread(&mut content.as_bytes().to_vec()).is_some();
     assert!(is_taken(&text));
     for (was, is, taken) in [
         ("\"a\": 1", "\"a\": 12", true),
