@@ -19,11 +19,11 @@ const page = join(root, 'docs', 'performance.md')
  * took when the number was written down. Compilers and C libraries differ by some percent.
  */
 const CEILINGS = {
-	update: 278_000,
-	heartbeat: 130_000,
-	announce: 121_000,
-	read: 92_000,
-	'folder-heartbeat': 69_000,
+	update: 109_000,
+	heartbeat: 101_000,
+	announce: 102_000,
+	read: 82_000,
+	'folder-heartbeat': 54_000,
 }
 
 /** Runs of both lengths do once what a process does once: their difference is that many calls. */
