@@ -19,6 +19,15 @@ const threads = (...args) => [
 	...args,
 ]
 
+/** A program that stops before each step of the model, in a build of its own: no other has those points. */
+const stopping = 'target/stopping-points'
+const stoppingBuild = [
+	'cargo',
+	...['build', '--quiet', '--locked', '--example', 'replayed_updates', '--target-dir', stopping],
+	...['--config', 'build.rustflags=["--cfg=argus_stopping_points"]'],
+]
+const stoppingProgram = `${stopping}/debug/examples/replayed_updates`
+
 const node = (...args) => [process.execPath, ...args]
 const page = 'docs/concepts/proof.md'
 
@@ -37,6 +46,12 @@ const parts = [
 		covers: 'every order of the steps of 2 and 3 processes, in a model',
 		short: [model('check'), model('page', page)],
 		long: [model('check', '--long'), model('page', page)],
+	},
+	{
+		name: 'replay',
+		covers: "the model's orders, replayed on the code step by step (Linux only)",
+		short: [stoppingBuild, model('replay', stoppingProgram)],
+		long: [stoppingBuild, model('replay', '--long', stoppingProgram)],
 	},
 	{
 		name: 'threads',

@@ -33,6 +33,7 @@ pub fn of(name: &'static str, covers: &'static str, files: Files, roles: &[Role]
         long_only: false,
         mutation: None,
         exchanges: false,
+        replayed: false,
     }
 }
 

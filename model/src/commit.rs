@@ -51,7 +51,7 @@ impl Actor<'_> {
                 if let Some(ino) = self.state.fs.at(temp) {
                     self.fs().write(ino, Content::Updates(content));
                 }
-                let syncs = self.configuration.has_power_failures();
+                let syncs = self.configuration.syncs();
                 let next = match syncs && !self.without(Mutation::FileSync) {
                     true => SyncTemp,
                     false => self.last_check(),
@@ -164,7 +164,8 @@ impl Actor<'_> {
         let is_held = self.has_lock();
         if !self.fs().rename(temp, Name::Registry) {
             // Another process has removed the temp file because it took this process for dead.
-            return self.lost();
+            self.me().is_lost = true;
+            return self.go(Step::RemoveOwnTemp);
         }
         let after = self.state.fs.registry();
         if !is_held {
@@ -188,7 +189,7 @@ impl Actor<'_> {
             self.state.violate(Violation::RejectedIsWritten);
         }
         self.me().has_written = true;
-        let syncs = self.configuration.has_power_failures() && !self.without(Mutation::FolderSync);
+        let syncs = self.configuration.syncs() && !self.without(Mutation::FolderSync);
         if syncs {
             return self.go(Step::SyncFolder);
         }

@@ -108,6 +108,9 @@ pub struct Configuration {
     pub mutation: Option<Mutation>,
     /// Whether the new file and the old one are exchanged, and exchanged back if another file came out.
     pub exchanges: bool,
+    /// Whether its orders are replayed on the real code, where files are synced though the power does not
+    /// fail, and times and inode numbers are exact.
+    pub replayed: bool,
 }
 
 /// The process that left what [`Start::KilledHolder`] says.
@@ -124,6 +127,11 @@ impl Configuration {
 
     pub fn has_power_failures(&self) -> bool {
         self.budget.power_failures > 0
+    }
+
+    /// Whether files and folders are synced. Where the power does not fail that changes nothing.
+    pub fn syncs(&self) -> bool {
+        self.has_power_failures() || self.replayed
     }
 
     /// The bit of an update.
@@ -160,6 +168,7 @@ impl Configuration {
 
     fn start(&self, start: Start) -> State {
         let mut fs = FileSystem::default();
+        fs.is_exact = self.replayed;
         let synced = |fs: &mut FileSystem, name, content| {
             let ino = fs.create(name, content).expect("the name is free");
             fs.inode_mut(ino).is_synced = true;

@@ -78,6 +78,8 @@ pub struct Inode {
     pub locked_by: Option<Pid>,
     /// The older argus whose lockfile this is.
     pub lockfile_of: Option<Pid>,
+    /// How often it was written to; counted where each write has a time of its own.
+    pub writes: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
@@ -86,6 +88,9 @@ pub struct FileSystem {
     names: Vec<(Name, Ino)>,
     inodes: Vec<Option<Inode>>,
     pub now: Time,
+    /// Whether no inode number is given twice, and no two writes have one time: as on the machine of a
+    /// replay, where that can be seen to.
+    pub is_exact: bool,
 }
 
 impl FileSystem {
@@ -114,7 +119,8 @@ impl FileSystem {
         if self.at(name).is_some() {
             return None;
         }
-        let free = self.inodes.iter().position(Option::is_none).unwrap_or(self.inodes.len());
+        let freed = self.inodes.iter().position(Option::is_none).filter(|_| !self.is_exact);
+        let free = freed.unwrap_or(self.inodes.len());
         if free == self.inodes.len() {
             self.inodes.push(None);
         }
@@ -125,6 +131,7 @@ impl FileSystem {
             linked: self.now,
             locked_by: None,
             lockfile_of: None,
+            writes: 0,
         });
         let ino = Ino::try_from(free).expect("few inodes");
         self.set(name, Some(ino));
@@ -162,8 +169,9 @@ impl FileSystem {
     }
 
     pub fn write(&mut self, ino: Ino, content: Content) {
-        let now = self.now;
+        let (now, is_exact) = (self.now, self.is_exact);
         let inode = self.inode_mut(ino);
+        inode.writes += u8::from(is_exact);
         inode.content = content;
         inode.modified = now;
         inode.is_synced = false;
@@ -200,7 +208,7 @@ impl FileSystem {
                 self.inodes[ino] = None;
             }
         }
-        while self.inodes.last().is_some_and(Option::is_none) {
+        while !self.is_exact && self.inodes.last().is_some_and(Option::is_none) {
             self.inodes.pop();
         }
     }

@@ -12,19 +12,22 @@ impl Actor<'_> {
         let pid = self.pid;
         let files = self.configuration.files;
         match self.this().step {
-            OpenGuard => match self.state.fs.at(Name::Guard) {
+            OpenGuard | OpenGuardAgain => match self.state.fs.at(Name::Guard) {
                 Some(ino) => {
                     self.me().guard = Some(ino);
+                    let is_unused = self.state.fs.record(ino).is_none();
+                    self.me().opened_unused = is_unused && self.configuration.syncs();
                     self.go(TryLock);
                 }
+                None if self.this().step == OpenGuardAgain => self.go(CreateGuard),
                 None if self.configuration.first_use => self.go(LookForLockFile),
-                None => self.go(CreateGuard),
+                None => self.go(OpenGuardAgain),
             },
             // Before the guard is made, and again when an unused one is locked.
             LookForLockFile => {
                 let is_there = self.state.fs.at(Name::LockFile).is_some() && self.knows_lock_file();
                 match (is_there, self.this().guard.is_some()) {
-                    (false, false) => self.go(CreateGuard),
+                    (false, false) => self.go(OpenGuardAgain),
                     (false, true) => self.go(WriteRecord),
                     (true, false) => {
                         self.me().is_over = true;
@@ -53,15 +56,20 @@ impl Actor<'_> {
                 self.fs().set(Name::GuardTemp(pid), None);
                 let next = match (files.second_names, self.this().guard) {
                     (false, _) => CreateGuardInPlace,
-                    (true, None) => OpenGuard,
+                    (true, None) => OpenGuardAgain,
                     (true, Some(_)) => TryLock,
                 };
+                // Another process may have used the new guard by now.
+                let made = self.this().guard.filter(|_| self.configuration.syncs());
+                self.me().opened_unused =
+                    made.is_some_and(|ino| self.state.fs.record(ino).is_none());
                 self.go(next);
             }
             CreateGuardInPlace => {
                 self.me().guard = self.state.fs.create(Name::Guard, Content::Empty);
                 let is_made = self.this().guard.is_some();
-                self.go(if is_made { TryLock } else { OpenGuard });
+                self.me().opened_unused = is_made && self.configuration.syncs();
+                self.go(if is_made { TryLock } else { OpenGuardAgain });
             }
             TryLock => self.try_lock(),
             WaitForLock => unreachable!("the queue's thread hands the lock over"),
@@ -94,8 +102,7 @@ impl Actor<'_> {
                 self.fs().write(guard, Content::Record(record));
                 // What was synced once is not lost: a power failure leaves this record or that one.
                 self.fs().inode_mut(guard).is_synced = was_synced && !was_unused;
-                let has_power_failures = self.configuration.has_power_failures();
-                self.go(if was_unused && has_power_failures { SyncGuard } else { self.naming() });
+                self.go(if self.this().opened_unused { SyncGuard } else { self.naming() });
             }
             SyncGuard => {
                 let guard = self.this().guard.expect("the guard is open");
@@ -171,6 +178,7 @@ impl Actor<'_> {
         }
         let needs_sweep = self.this().took_over || !self.this().has_held;
         self.me().has_held = true;
+        self.me().took_over = false;
         self.me().found = None;
         self.go(if needs_sweep { Step::ListTemps } else { self.after_sweep() });
     }

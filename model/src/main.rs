@@ -12,11 +12,14 @@ mod lockfile;
 mod model;
 mod mutations;
 mod process;
+mod replay;
 mod report;
 mod stale_lockfile;
 mod state;
 mod step;
 
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "argus-registry-model COMMAND
@@ -24,6 +27,8 @@ const USAGE: &str = "argus-registry-model COMMAND
   check [--long] [NAME]   explores all configurations, or those whose name begins so
   exchange                tries an exchange of the new file and the old one
   mutations               leaves out each check of the protocol in turn
+  replay [--long] PROGRAM [SEED]
+                          replays orders on the real code: PROGRAM stops at each step
   page [--write] FILE     compares the page with what the model says, or writes it";
 
 fn main() -> ExitCode {
@@ -35,6 +40,8 @@ fn main() -> ExitCode {
         ["check", name] | ["check", "--long", name] => report::check(true, name),
         ["exchange"] => report::exchange(),
         ["mutations"] => report::mutations(),
+        ["replay", "--long", program, seed @ ..] => replay(program, true, seed),
+        ["replay", program, seed @ ..] => replay(program, false, seed),
         ["page", path] => report::page(path, false),
         ["page", "--write", path] => report::page(path, true),
         _ => {
@@ -47,4 +54,12 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// The first seed of a replay is random unless it is named.
+fn replay(program: &str, long: bool, seed: &[&str]) -> bool {
+    let random = || RandomState::new().hash_one(()) >> 32;
+    let seed = seed.first().and_then(|seed| seed.parse().ok()).unwrap_or_else(random);
+    println!("replay: seed {seed}");
+    replay::replay(Path::new(program), long, seed)
 }

@@ -37,6 +37,7 @@ fn check(
         long_only: false,
         mutation: Some(mutation),
         exchanges: false,
+        replayed: false,
     };
     Check { what, place, configuration }
 }

@@ -55,9 +55,9 @@ impl Actor<'_> {
     pub fn step(&mut self) {
         use Step::*;
         match self.this().step {
-            OpenGuard | CreateGuard | LinkGuard | RemoveGuardTemp | CreateGuardInPlace
-            | TryLock | WaitForLock | CheckGuard | LookForLockFile | RemoveUnusedGuard
-            | WriteRecord | SyncGuard | UnlockGuard => self.guard_step(),
+            OpenGuard | OpenGuardAgain | CreateGuard | LinkGuard | RemoveGuardTemp
+            | CreateGuardInPlace | TryLock | WaitForLock | CheckGuard | LookForLockFile
+            | RemoveUnusedGuard | WriteRecord | SyncGuard | UnlockGuard => self.guard_step(),
             LinkLockfile
             | LookAtLockfile
             | LookAtGuard
@@ -132,12 +132,14 @@ impl Actor<'_> {
         process.queued |= process.batch;
         process.batch = 0;
         process.guard = None;
+        process.opened_unused = false;
         process.lockfile = None;
         process.found = None;
         process.old = None;
         process.temps.clear();
         process.linked = false;
-        process.took_over = false;
+        // An acquisition that begins again with another guard knows what it took over.
+        process.took_over &= !is_over;
         process.has_written = false;
         process.is_lost = false;
         process.is_told = false;

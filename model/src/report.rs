@@ -18,7 +18,7 @@ fn threads() -> usize {
 }
 
 /// A row of the table that scripts/proof.mjs prints.
-fn row(what: &str, size: &str, seconds: f64, violations: usize, detail: &str) {
+pub fn row(what: &str, size: &str, seconds: f64, violations: usize, detail: &str) {
     println!(
         "proof: {{\"what\":{what:?},\"size\":{size:?},\"seconds\":{seconds:.3},\
          \"violations\":{violations},\"detail\":{detail:?}}}"

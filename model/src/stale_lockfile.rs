@@ -72,14 +72,22 @@ pub fn poll_finds_news(configuration: &Configuration, state: &State, pid: Pid) -
 }
 
 impl Actor<'_> {
-    fn identity(&self, name: Name) -> Option<(Ino, Time)> {
+    /// The inode, its time, and what tells two writes in one step of the clock.
+    fn identity(&self, name: Name) -> Option<(Ino, Time, u8)> {
         let ino = self.state.fs.at(name)?;
-        Some((ino, self.state.fs.inode(ino).modified))
+        let inode = self.state.fs.inode(ino);
+        Some((ino, inode.modified, inode.writes))
     }
 
-    fn judged(&self) -> (Ino, Time) {
+    fn judged(&self) -> (Ino, Time, u8) {
         let found = self.this().found.expect("a lockfile was found");
-        (found.ino, found.modified)
+        (found.ino, found.modified, found.writes)
+    }
+
+    /// The name of the claim on the judged lockfile.
+    fn claim(&self) -> Name {
+        let (ino, modified, _) = self.judged();
+        Name::Claim(ino, modified)
     }
 
     /// The lockfile is tried again at once: `took_over` says that a stale one was removed.
@@ -97,8 +105,8 @@ impl Actor<'_> {
         match self.this().step {
             FindLockfile => match self.identity(Name::Lockfile) {
                 None => self.free(false),
-                Some((ino, modified)) => {
-                    let found = Found { ino, modified, opened: false, record: None };
+                Some((ino, modified, writes)) => {
+                    let found = Found { ino, modified, writes, opened: false, record: None };
                     self.me().found = Some(found);
                     self.go(OpenFound);
                 }
@@ -178,8 +186,7 @@ impl Actor<'_> {
             }
             RemoveAside => self.remove_aside(),
             Claim => {
-                let (ino, modified) = self.judged();
-                let name = Name::Claim(ino, modified);
+                let name = self.claim();
                 match self.state.fs.at(Name::Lockfile) {
                     None => self.free(false),
                     Some(now) => match self.fs().link(now, name) {
@@ -189,8 +196,7 @@ impl Actor<'_> {
                 }
             }
             LookAtClaim => {
-                let (ino, modified) = self.judged();
-                let is_judged = self.identity(Name::Claim(ino, modified)) == Some((ino, modified));
+                let is_judged = self.identity(self.claim()) == Some(self.judged());
                 self.go(if is_judged { LookAtStale } else { RemoveClaim });
             }
             RemoveOwnersTemp => {
@@ -200,14 +206,13 @@ impl Actor<'_> {
                 self.go(RemoveClaim);
             }
             RemoveClaim => {
-                let (ino, modified) = self.judged();
-                self.fs().set(Name::Claim(ino, modified), None);
+                let claim = self.claim();
+                self.fs().set(claim, None);
                 let took_over = self.this().linked;
                 self.free(took_over);
             }
             RemoveAbandonedClaim => {
-                let (ino, modified) = self.judged();
-                let claim = Name::Claim(ino, modified);
+                let claim = self.claim();
                 let claimed = self.state.fs.at(claim);
                 let linked = claimed.map(|ino| self.state.fs.inode(ino).linked);
                 let in_use = self.claim_is_in_use(claim);

@@ -9,6 +9,7 @@ use crate::step::Step;
 pub struct Found {
     pub ino: Ino,
     pub modified: Time,
+    pub writes: u8,
     /// The open file, if it is still the one that was looked at.
     pub opened: bool,
     pub record: Option<Record>,
@@ -36,6 +37,8 @@ pub struct Process {
     pub batch: Updates,
     /// The open guard, or the open lock file of a document.
     pub guard: Option<Ino>,
+    /// Whether the guard was unused when it was opened, so that its record is synced.
+    pub opened_unused: bool,
     /// The open lockfile of the hold.
     pub lockfile: Option<Ino>,
     pub found: Option<Found>,
@@ -81,6 +84,7 @@ impl Process {
             later: 0,
             batch: 0,
             guard: None,
+            opened_unused: false,
             lockfile: None,
             found: None,
             old: None,

@@ -23,6 +23,8 @@ macro_rules! steps {
 steps! {
     // Taking the guard.
     OpenGuard = "guard::open_guard",
+    /// Again, before it is made.
+    OpenGuardAgain = "kernel_lock::open_existing_or_create::open",
     CreateGuard = "kernel_lock::create_like::create",
     LinkGuard = "kernel_lock::create_like::link",
     RemoveGuardTemp = "kernel_lock::create_like::remove_temp",

@@ -11,6 +11,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::files::new_file;
 use crate::sys;
+use crate::util::stopping_point;
 
 /// A file that is to be replaced, and how.
 pub(crate) struct Replacement<'a> {
@@ -46,6 +47,7 @@ impl Replacement<'_> {
             true => sys::open_folder(self.folder).map_err(|e| fail("open the folder of", e))?,
             false => None,
         };
+        stopping_point::before("atomic_write::create");
         let mut temp = TempFile::create(self).map_err(|e| fail("create a file beside", e))?;
         if let (Some(old), Some(like)) = (self.old, self.like) {
             let operation = "keep the access rights and attributes of";
@@ -71,7 +73,11 @@ impl Replacement<'_> {
             Ok(()) => Ok(()),
         };
         renamed?;
-        match folder.map_or(Ok(()), |folder| sys::sync_open_folder(&folder)) {
+        let sync_folder = |folder| {
+            stopping_point::before("atomic_write::run::sync_folder");
+            sys::sync_open_folder(&folder)
+        };
+        match folder.map_or(Ok(()), sync_folder) {
             Err(error) => {
                 let operation = "make durable (though it already has its new content)";
                 Err(ReplacementError::NotDurable(fail(operation, error)))
@@ -82,8 +88,10 @@ impl Replacement<'_> {
 
     fn fill(&self, file: &mut File) -> io::Result<()> {
         // write_all: on a disk that fills up, a single write may write a part without an error.
+        stopping_point::before("atomic_write::fill::write");
         file.write_all(self.bytes)?;
         if self.durable {
+            stopping_point::before("atomic_write::fill::sync");
             sys::sync_opened(file)?;
         }
         Ok(())
@@ -125,6 +133,7 @@ impl<'a> TempFile<'a> {
     }
 
     fn rename_to(&mut self, target: &Path) -> io::Result<()> {
+        stopping_point::before("atomic_write::rename_to");
         sys::rename(self.path, target)?;
         self.renamed = true;
         Ok(())
@@ -140,6 +149,7 @@ impl<'a> TempFile<'a> {
 impl Drop for TempFile<'_> {
     fn drop(&mut self) {
         if !self.renamed {
+            stopping_point::before("atomic_write::drop");
             let _ = sys::remove_if_there(self.path);
         }
     }

@@ -11,6 +11,7 @@ use crate::files::kept_copies::{self, OldContent};
 use crate::files::paths::FilePaths;
 use crate::sys;
 use crate::util::panic_test::panic_if_asked;
+use crate::util::stopping_point;
 
 /// The lock under which a file is replaced: a proof that the caller of [`commit`] holds it.
 pub(crate) trait WriteLock {
@@ -62,6 +63,7 @@ impl FileContent {
 /// Reads a file without a lock; `None` if it does not exist. Replacement is atomic, so the result
 /// is always one complete version of the file.
 pub(crate) fn read(path: &Path) -> Result<Option<FileContent>> {
+    stopping_point::before("shared_file::read");
     open(path)?.map(OpenedFile::read).transpose()
 }
 
@@ -148,6 +150,7 @@ pub(crate) fn commit(
     }
     // Checked before anything is written: a process that lost the lock must not leave even a temp
     // file.
+    stopping_point::before("shared_file::commit::check");
     lock.check()?;
     let mut kept = None;
     let paths = lock.paths();
@@ -175,6 +178,7 @@ pub(crate) fn commit(
         }
         // Checked again after the slow part, as shortly before the rename as possible: this commit
         // must not overwrite that of a process which took the lock in between.
+        stopping_point::before("shared_file::commit::last_check");
         lock.check()
     });
     if matches!(replaced, Ok(()) | Err(ReplacementError::NotDurable(_))) {

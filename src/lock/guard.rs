@@ -20,6 +20,7 @@ use crate::lock::owner_record::{self, OwnerRecord, MAGIC};
 use crate::lock::wait::Wait;
 use crate::sys;
 use crate::sys::FileId;
+use crate::util::stopping_point;
 
 /// How often in a row a guard that turns out to be replaced is opened again without a pause, and
 /// the pause before each further time.
@@ -123,8 +124,10 @@ impl Guard {
     /// be hard to tell from another program's file. A failure of that is not the caller's: the bytes
     /// that are lost then leave a part of a record, which is a guard, too.
     pub(crate) fn write(&self, record: &OwnerRecord) -> io::Result<()> {
+        stopping_point::before("guard::write");
         sys::write_start(&self.file, &record.encode())?;
         if first_use::is_unused_guard(&self.metadata) {
+            stopping_point::before("guard::write::sync");
             let _ = sys::sync_opened(&self.file);
         }
         Ok(())
@@ -134,6 +137,7 @@ impl Guard {
     /// the registry became a document before this guard was used.
     fn check(&self, paths: &FilePaths) -> Result<bool> {
         let io_error = |error| Error::from_io(&paths.guard, "look at", error);
+        stopping_point::before("guard::check");
         if !self.is_in_place(paths)? {
             return Ok(false);
         }
@@ -164,6 +168,7 @@ impl Guard {
     /// Unlocks explicitly: closing the file would leave it locked as long as a child process that
     /// is just being started has a copy of the descriptor.
     fn unlock(&self) {
+        stopping_point::before("kernel_lock::unlock");
         let _ = kernel_lock::unlock(&self.file);
     }
 }
@@ -205,6 +210,7 @@ fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<(File, Metadata)> {
         return opened.map_err(|_| wait.would_block_error(paths));
     }
     let open = || {
+        stopping_point::before("guard::open_guard");
         match sys::open_existing(&paths.guard) {
             Ok(file) => return kernel_lock::must_be_a_file(&paths.guard, file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

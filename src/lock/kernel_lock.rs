@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::sys;
+use crate::util::stopping_point;
 
 /// How often a lock file is opened again that other programs created or deleted in the meantime.
 const OPEN_RETRIES: u32 = 100;
@@ -25,6 +26,7 @@ pub(crate) fn open_existing_or_create(
     create: impl Fn(&Path) -> io::Result<File>,
 ) -> Result<(File, Metadata)> {
     for _ in 0..OPEN_RETRIES {
+        stopping_point::before("kernel_lock::open_existing_or_create::open");
         let opened = match sys::open_existing(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
             opened => opened,
@@ -90,7 +92,12 @@ pub(crate) fn create_like(
         sys::open_to_writers_of(folder, protected.map(|protected| &protected.metadata), &file)?;
         Ok(file)
     };
-    let named = create(temp).and_then(|file| sys::hard_link(temp, path).map(|()| file));
+    stopping_point::before("kernel_lock::create_like::create");
+    let named = create(temp).and_then(|file| {
+        stopping_point::before("kernel_lock::create_like::link");
+        sys::hard_link(temp, path).map(|()| file)
+    });
+    stopping_point::before("kernel_lock::create_like::remove_temp");
     let _ = sys::remove_if_there(temp);
     match named {
         // A process that took over a dead holder's lock has removed `temp` together with the dead
@@ -98,7 +105,10 @@ pub(crate) fn create_like(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(io::ErrorKind::AlreadyExists.into())
         }
-        Err(error) if sys::links_unsupported(&error) => create(path),
+        Err(error) if sys::links_unsupported(&error) => {
+            stopping_point::before("kernel_lock::create_like::create_in_place");
+            create(path)
+        }
         named => named,
     }
 }
@@ -129,6 +139,9 @@ pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 /// Tries once to lock an open file; `false` means that another process or open file holds the lock.
 #[allow(clippy::disallowed_methods, reason = "only kernel_lock may call it")]
 pub(crate) fn attempt(file: &File, mode: LockMode) -> io::Result<bool> {
+    if mode == LockMode::Exclusive {
+        stopping_point::before("kernel_lock::attempt");
+    }
     loop {
         let tried = match mode {
             LockMode::Shared => fs2::FileExt::try_lock_shared(file),
@@ -162,6 +175,7 @@ pub(crate) fn is_held(file: &File) -> io::Result<bool> {
 /// Blocks in the kernel until the lock is granted, without a deadline.
 #[allow(clippy::disallowed_methods, reason = "only kernel_lock may call it")]
 pub(crate) fn wait(file: &File, mode: LockMode) -> io::Result<()> {
+    stopping_point::before("kernel_lock::wait");
     loop {
         let locked = match mode {
             LockMode::Shared => fs2::FileExt::lock_shared(file),

@@ -29,6 +29,7 @@ use crate::lock::owner_record::OwnerRecord;
 use crate::lock::stale_lockfile::{clear_if_stale, ClearOutcome};
 use crate::sys;
 use crate::sys::FileId;
+use crate::util::stopping_point;
 
 /// A lockfile that this process created. [`Lockfile::remove`] removes it; dropping it does not.
 #[derive(Debug)]
@@ -99,19 +100,24 @@ impl Lockfile {
             return Self::create_separately(paths, Some(guard), record, stale_after);
         }
         let linked = match guard.has_removable_names {
-            true => sys::hard_link(&paths.guard, &paths.lockfile),
+            true => {
+                stopping_point::before("lockfile::create_by_link::link");
+                sys::hard_link(&paths.guard, &paths.lockfile)
+            }
             // This process could not remove the link. One that a dead holder left is taken over.
             false if sys::id_at(&paths.lockfile).is_ok_and(|id| id == Some(guard.id)) => {
                 Err(io::ErrorKind::AlreadyExists.into())
             }
             false => return Self::create_separately(paths, Some(guard), record, stale_after),
         };
+        let look = || {
+            stopping_point::before("lockfile::create_by_link::look");
+            sys::id_at(&paths.lockfile).map_err(|error| io_error("look at", error))
+        };
         let found = match linked {
-            Ok(()) => sys::id_at(&paths.lockfile).map_err(|e| io_error("look at", e))?,
+            Ok(()) => look()?,
             Err(ref error) => match error.kind() {
-                io::ErrorKind::AlreadyExists => {
-                    sys::id_at(&paths.lockfile).map_err(|e| io_error("look at", e))?
-                }
+                io::ErrorKind::AlreadyExists => look()?,
                 // The guard has no name any more: another program deleted it.
                 io::ErrorKind::NotFound => return Ok(CreateOutcome::GuardReplaced),
                 _ if sys::links_unsupported(error) => {
@@ -133,6 +139,7 @@ impl Lockfile {
             // the guard was replaced before the link was made, it is a link to the new guard, and
             // the next holder of that guard takes it over.
             Ok(()) => {
+                stopping_point::before("lockfile::create_by_link::look_at_guard");
                 let guard_now = sys::id_at(&paths.guard)
                     .map_err(|error| Error::from_io(&paths.guard, "look at", error))?;
                 Ok(if guard_now == Some(guard.id) {
@@ -165,6 +172,7 @@ impl Lockfile {
         // stay until the file is closed, and the lockfile is open as long as the lock is held.
         let fill = |path: &Path| -> io::Result<(SystemTime, FileId)> {
             let file = new_file::create(path, Some(0o644))?;
+            stopping_point::before("lockfile::create_separately::write");
             let filled = sys::write_start(&file, &record.encode()).and_then(|()| {
                 let metadata = file.metadata()?;
                 Ok((metadata.modified()?, sys::id_of(&file, &metadata)?))
@@ -178,7 +186,9 @@ impl Lockfile {
             filled
         };
         let temp = paths.temp(&paths::nonce());
+        stopping_point::before("lockfile::create_separately::create");
         let (now, id) = fill(&temp).map_err(|error| io_error(&temp, "create", error))?;
+        stopping_point::before("lockfile::create_separately::link");
         let mut published = sys::hard_link(&temp, &paths.lockfile);
         // On network file systems a link that was made can be reported as one that existed before.
         // This process would wait for its own lockfile. Compared while the temp file has its name:
@@ -186,8 +196,10 @@ impl Lockfile {
         if published.is_err() && sys::id_at(&paths.lockfile).is_ok_and(|at| at == Some(id)) {
             published = Ok(());
         }
+        stopping_point::before("lockfile::create_separately::remove_temp");
         let _ = sys::remove_if_there(&temp);
         if matches!(&published, Err(error) if sys::links_unsupported(error)) {
+            stopping_point::before("lockfile::create_separately::create_in_place");
             published = fill(&paths.lockfile).map(|_| ());
         }
         match published {
@@ -208,12 +220,14 @@ impl Lockfile {
     /// Opens the lockfile that was just created, unless another program has replaced it already.
     fn open_created(paths: &FilePaths, record: OwnerRecord) -> Result<CreateOutcome> {
         let io_error = |error| Error::from_io(&paths.lockfile, "open", error);
+        stopping_point::before("lockfile::open_created::open");
         let file = match sys::open_existing(&paths.lockfile) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(CreateOutcome::Free { took_over: false })
             }
             opened => opened.map_err(io_error)?,
         };
+        stopping_point::before("lockfile::open_created::read");
         let expected = record.encode();
         if sys::read_start(&file, expected.len()).map_err(io_error)? != expected {
             return Ok(CreateOutcome::Free { took_over: false });
@@ -241,9 +255,11 @@ impl Lockfile {
     /// Removes the lockfile if its name still leads to the file that this process created; returns
     /// whether it did.
     pub(crate) fn remove(&self) -> Result<bool> {
+        stopping_point::before("lockfile::remove::look");
         if !self.is_in_place()? {
             return Ok(false);
         }
+        stopping_point::before("lockfile::remove::unlink");
         sys::remove_name(&self.path, &self.aside)
             .map_err(|error| Error::from_io(&self.path, "remove", error))?;
         Ok(true)

@@ -18,6 +18,7 @@ use crate::lock::kernel_lock;
 use crate::lock::owner_record::{Liveness, OwnerRecord, RECORD_SIZE};
 use crate::sys;
 use crate::sys::FileId;
+use crate::util::stopping_point;
 
 /// How many bytes of a lockfile are read: more than a record has.
 const READ_LIMIT: usize = 4 * RECORD_SIZE;
@@ -74,9 +75,11 @@ pub(crate) enum Verdict {
 impl FoundLockfile {
     /// Reads a lockfile; `None` if there is none.
     pub(crate) fn find(path: &Path) -> io::Result<Option<Self>> {
+        stopping_point::before("stale_lockfile::find::look");
         let Some(identity) = LockfileIdentity::at(path)? else {
             return Ok(None);
         };
+        stopping_point::before("stale_lockfile::find::open");
         // What can't be opened, or is not a regular file, has no record, and is judged by its age.
         let file = sys::open_read_only(path).ok().filter(|file| {
             let metadata = file.metadata();
@@ -84,6 +87,7 @@ impl FoundLockfile {
                 metadata.is_file() && sys::id_of(file, &metadata).is_ok_and(|id| id == identity.id)
             })
         });
+        stopping_point::before("stale_lockfile::verdict");
         let bytes = file.as_ref().and_then(|file| sys::read_start(file, READ_LIMIT).ok());
         let record = bytes.as_deref().and_then(OwnerRecord::parse);
         let is_cut = |bytes: &Vec<u8>| bytes.len() < READ_LIMIT && OwnerRecord::is_cut(bytes);
@@ -209,6 +213,7 @@ pub(crate) fn clear_if_stale(
             // too. If this process may not set the mtime, the lockfile is removed: it would stay
             // for ever.
             Verdict::FromTheFuture => {
+                stopping_point::before("stale_lockfile::clear_if_stale::date");
                 found.file.as_ref().is_none_or(|file| file.set_modified(now).is_err())
             }
         }
@@ -235,6 +240,7 @@ pub(crate) fn clear_if_stale(
 /// is another one.
 fn remove_stale(paths: &FilePaths, found: &FoundLockfile) -> Result<bool> {
     let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
+    stopping_point::before("stale_lockfile::remove_stale::look");
     let current =
         LockfileIdentity::at(&paths.lockfile).map_err(|error| io_error("look at", error))?;
     if current != Some(found.identity) {
@@ -245,14 +251,17 @@ fn remove_stale(paths: &FilePaths, found: &FoundLockfile) -> Result<bool> {
         return Err(Error::Io { path: paths.lockfile.clone(), operation: "take over", source });
     }
     let aside = paths.temp(&paths::nonce());
+    stopping_point::before("stale_lockfile::remove_stale::rename");
     match sys::rename(&paths.lockfile, &aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         other => other.map_err(|error| io_error("take over", error))?,
     }
+    stopping_point::before("stale_lockfile::remove_stale::look_aside");
     let moved = LockfileIdentity::at(&aside).map_err(|error| io_error("look at", error))?;
     let is_judged = moved == Some(found.identity);
     if !is_judged {
         // If a third lockfile was created in the meantime, this one can't be put back.
+        stopping_point::before("stale_lockfile::remove_stale::link_back");
         match sys::hard_link(&aside, &paths.lockfile) {
             Err(error)
                 if sys::links_unsupported(&error)
@@ -263,6 +272,7 @@ fn remove_stale(paths: &FilePaths, found: &FoundLockfile) -> Result<bool> {
             _ => {}
         }
     }
+    stopping_point::before("stale_lockfile::remove_stale::remove_aside");
     sys::remove_if_there(&aside).map_err(|error| Error::from_io(&aside, "remove", error))?;
     Ok(is_judged)
 }
@@ -283,6 +293,7 @@ fn remove_stale_without_guard(
 ) -> Result<Option<bool>> {
     let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
     let claim = paths.temp(&found.identity.nonce());
+    stopping_point::before("stale_lockfile::remove_stale_without_guard::claim");
     match sys::hard_link(&paths.lockfile, &claim) {
         Ok(()) => {}
         // Files can't have two names here either, so that the check by `remove_stale` has to
@@ -297,6 +308,7 @@ fn remove_stale_without_guard(
         Err(error) => return Err(io_error("claim", error)),
     }
     // Whatever comes of it, the claim is removed: it would keep all others from clearing until it is stale.
+    stopping_point::before("stale_lockfile::remove_stale_without_guard::look");
     let cleared = match LockfileIdentity::at(&claim) {
         Ok(claimed) if claimed == Some(found.identity) => remove_stale(paths, found),
         Ok(_) => Ok(false),
@@ -304,8 +316,10 @@ fn remove_stale_without_guard(
     };
     if let (Ok(true), Some(record)) = (&cleared, &found.record) {
         // Only the temp file of the lockfile's owner: those of other processes may be in use.
+        stopping_point::before("stale_lockfile::remove_stale_without_guard::remove_temp");
         let _ = sys::remove_if_there(&paths.temp(&record.nonce));
     }
+    stopping_point::before("stale_lockfile::remove_stale_without_guard::remove_claim");
     let _ = sys::remove_if_there(&claim);
     cleared.map(Some)
 }
@@ -313,6 +327,7 @@ fn remove_stale_without_guard(
 /// Removes a claim whose process died before it could: one that is older than the stale threshold.
 /// Returns whether it did.
 fn remove_abandoned_claim(claim: &Path, stale_after: Duration) -> bool {
+    stopping_point::before("stale_lockfile::remove_abandoned_claim");
     let created = sys::link_time(claim);
     let age = created.and_then(|created| SystemTime::now().duration_since(created).ok());
     age.is_some_and(|age| age > stale_after) && sys::remove_if_there(claim).is_ok()

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::files::paths::FilePaths;
 use crate::sys;
+use crate::util::stopping_point;
 
 /// Whether this is the first time that this process holds the lock of this file.
 pub(crate) fn is_first_hold(paths: &FilePaths) -> bool {
@@ -27,6 +28,7 @@ pub(crate) fn was_held(paths: &FilePaths) -> bool {
 /// The holder of a kernel lock knows that their makers are dead: a live one would hold that lock.
 /// Without kernel locks a live process may still be writing one, so the caller gives a minimum age.
 pub(crate) fn run(paths: &FilePaths, min_age: Option<Duration>) {
+    stopping_point::before("sweep::run::list");
     for temp in paths.leftover_temps().unwrap_or_default() {
         let is_old = |min_age| {
             let made = sys::link_time(&temp);
@@ -34,6 +36,7 @@ pub(crate) fn run(paths: &FilePaths, min_age: Option<Duration>) {
                 .is_some_and(|age| age > min_age)
         };
         if min_age.is_none_or(is_old) {
+            stopping_point::before("sweep::run::remove");
             let _ = sys::remove_if_there(&temp);
         }
     }
