@@ -12,4 +12,5 @@ pub(crate) mod inline_budget;
 pub(crate) mod panic_test;
 pub(crate) mod stable_hash;
 pub(crate) mod stopping_point;
+pub(crate) mod thread_end;
 pub(crate) mod thread_pool;
