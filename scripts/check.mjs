@@ -58,6 +58,8 @@ run('clippy, the store in etcd', 'cargo', [
 	'--all-targets',
 	'-p',
 	'argus-registry-etcd',
+	'--features',
+	'cli',
 	'--',
 	'-D',
 	'warnings',

@@ -46,7 +46,9 @@ const run = (args) => {
 	if (status !== 0) process.exit(status ?? 1)
 }
 
-const crate = ['--locked', '-p', 'argus-registry-etcd']
+const crate = ['--locked', '-p', 'argus-registry-etcd', '--features', 'cli']
+// The program that runs the one of this crate.
+run(['build', '--locked', '--features', 'cli', '--bin', 'argus-registry'])
 // The programs that tests start: with the tests, cargo builds them only as tests of their own.
 run(['build', ...crate, '--examples'])
 // A few at a time: most start servers of their own, whose answers have to come in time.

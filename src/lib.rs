@@ -127,6 +127,13 @@
 //! - `panic-test`: panics on demand, for the addon's own tests.
 //! - `node`: the Node addon, with `watch`. Off by default; needs Rust 1.88.
 
+// The program, in `cli`, names this crate as every other program does.
+#[cfg(feature = "cli")]
+extern crate self as argus_registry;
+
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod content;
 mod document;
 mod error;

@@ -5,10 +5,12 @@
 //! is asked. What could be done twice is not sent twice by this module: see [`crate::outcome`].
 
 use std::fmt;
-use std::future::Future;
+use std::future::{poll_fn, Future};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use argus_registry::{Error, Result, MAX_CONTENT_BYTES};
@@ -124,20 +126,39 @@ impl Cluster {
     }
 
     /// Asks one server after the other until one answers. What is asked may be done more than once.
+    ///
+    /// While the servers have no leader, or don't know yet that theirs is dead, what they are asked is lost, and
+    /// what they are asked after the election is answered at once. So after the first failure, another server is
+    /// asked every quarter of the time that one has to answer, without giving up those that were asked before.
     pub(crate) async fn ask<T, F>(
         &self,
         until: Instant,
-        request: impl Fn(Service) -> F,
+        request: impl Fn(Service) -> F + Sync,
     ) -> Result<T, AskError>
     where
-        F: Future<Output = Result<Response<T>, Status>>,
+        T: Send,
+        F: Future<Output = Result<Response<T>, Status>> + Send,
     {
         let mut failed = Failures::default();
+        let mut tries: Vec<Try<'_, T>> = Vec::new();
+        let mut next = self.current.load(Ordering::Relaxed);
+        let request = &request;
         loop {
-            match self.ask_once(until, &request).await {
-                Ok(answer) => return Ok(answer),
-                Err(Trouble::Refused(status)) => return Err(AskError::Refused(status)),
-                Err(trouble) => failed.add(trouble),
+            let number = next;
+            next = next.wrapping_add(1);
+            tries.push(Box::pin(
+                async move { (number, self.ask_server(number, until, request).await) },
+            ));
+            let may_hedge = failed.count > 0 && self.servers.len() > 1;
+            let pause = may_hedge.then_some(self.answer_within / 4);
+            match first_of(&mut tries, pause).await {
+                None => continue,
+                Some((number, Ok(answer))) => {
+                    self.current.store(number, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Some((_, Err(Trouble::Refused(status)))) => return Err(AskError::Refused(status)),
+                Some((_, Err(trouble))) => failed.add(trouble),
             }
             // That no server is trusted does not go away by waiting.
             if Instant::now() >= until || failed.untrusted_in_turn >= self.servers.len() {
@@ -158,7 +179,18 @@ impl Cluster {
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let current = self.current.load(Ordering::Relaxed);
+        self.ask_server(self.current.load(Ordering::Relaxed), until, &request).await
+    }
+
+    async fn ask_server<T, F>(
+        &self,
+        current: usize,
+        until: Instant,
+        request: &impl Fn(Service) -> F,
+    ) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
         let server = &self.servers[current % self.servers.len()];
         let left = until.saturating_duration_since(Instant::now()).min(self.answer_within);
         let end = tokio::time::Instant::now() + left;
@@ -241,6 +273,29 @@ impl Cluster {
     fn addresses(&self) -> String {
         let addresses: Vec<_> = self.servers.iter().map(|server| &*server.address).collect();
         addresses.join(", ")
+    }
+}
+
+/// One server being asked: its number, and what it answers.
+type Try<'a, T> = Pin<Box<dyn Future<Output = (usize, Result<T, Trouble>)> + Send + 'a>>;
+
+/// What the first try that ends has come to, and takes it away; `None` if none ends in this time.
+async fn first_of<T>(
+    tries: &mut Vec<Try<'_, T>>,
+    within: Option<Duration>,
+) -> Option<(usize, Result<T, Trouble>)> {
+    let first = poll_fn(|context| {
+        for index in 0..tries.len() {
+            if let Poll::Ready(ended) = tries[index].as_mut().poll(context) {
+                drop(tries.swap_remove(index));
+                return Poll::Ready(ended);
+            }
+        }
+        Poll::Pending
+    });
+    match within {
+        Some(within) => tokio::time::timeout(within, first).await.ok(),
+        None => Some(first.await),
     }
 }
 

@@ -12,7 +12,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use argus_registry::{Error, LockOptions, RegistryV1, Result, Warning};
+use argus_registry::store_parts as parts;
+use argus_registry::{Error, LockOptions, LockStatus, RegistryV1, Result, Warning};
 use tokio::task::JoinHandle;
 
 use crate::call::Call;
@@ -141,6 +142,18 @@ impl EtcdLock {
     }
 }
 
+/// What a process puts into its key: its pid and its host, for people who ask which process holds the lock.
+fn own_name() -> String {
+    format!("{} {}", std::process::id(), parts::host_name())
+}
+
+/// The pid and the host that a key names, if this crate has put it.
+fn holder(value: &[u8]) -> (Option<u32>, Option<String>) {
+    let name = String::from_utf8_lossy(value);
+    let (pid, host) = name.split_once(' ').unwrap_or((&name, ""));
+    (pid.parse().ok(), Some(host.to_owned()).filter(|host| !host.is_empty()))
+}
+
 impl Drop for EtcdLock {
     fn drop(&mut self) {
         self.renewing.abort();
@@ -166,6 +179,14 @@ impl Client {
         acquired.map(|created| (lease, created))
     }
 
+    /// What is known of the lock.
+    pub(crate) async fn lock_status(&self, until: Instant) -> Result<LockStatus> {
+        let success = vec![rpc::get_first_created(self.keys.locks())];
+        let answer = self.look(TxnRequest { success, ..TxnRequest::default() }, until).await?;
+        let first = rpc::found(answer).into_iter().flat_map(|range| range.kvs).next();
+        Ok(parts::lock_status(self.path(), first.map(|kv| holder(&kv.value))))
+    }
+
     async fn wait_for_turn(&self, lease: i64, call: &mut Call) -> Result<i64> {
         let key = self.keys.lock(lease);
         let mut renewed = Instant::now();
@@ -174,10 +195,7 @@ impl Client {
             let first = rpc::get_first_created(self.keys.locks());
             let txn = TxnRequest {
                 compare: vec![rpc::is_absent(&key)],
-                success: vec![
-                    rpc::put(key.clone(), std::process::id().to_string(), lease),
-                    first.clone(),
-                ],
+                success: vec![rpc::put(key.clone(), own_name(), lease), first.clone()],
                 failure: vec![first],
             };
             let answer = call.unless_cancelled(self.path(), self.look(txn, call.until)).await?;

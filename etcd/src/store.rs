@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use argus_registry::store_parts::{self as parts, WatcherRef};
 use argus_registry::{
-    register_store, ClaimOptions, Error, LockOptions, PruneOptions, PrunedWatcher, RegistryStore,
-    RegistryV1, RegistryWatch, Result, UpdateOptions, Warning, WatcherRecord,
+    register_store, ClaimOptions, Error, LockOptions, LockStatus, PruneOptions, PrunedWatcher,
+    RegistryStore, RegistryV1, RegistryWatch, Result, UpdateOptions, Warning, WatcherRecord,
 };
 
 use crate::call::Call;
@@ -188,6 +188,20 @@ impl RegistryStore for EtcdStore {
         let until = Instant::now() + client.options.read_within;
         let kv = runtime::wait(async move { client.entry(&id, until).await }).ok()??;
         life(&kv).is_alive(&parts::parse_entry(&kv.value)?)
+    }
+
+    /// [`LockStatus::path`] is the store's. A holder's time is not known.
+    fn inspect_lock(&self, _stale_after: Duration) -> Result<LockStatus> {
+        let client = self.client.clone();
+        let until = Instant::now() + client.options.read_within;
+        runtime::wait(async move { client.lock_status(until).await })
+    }
+
+    fn hold_lock(&self, options: &LockOptions, body: &mut dyn FnMut()) -> Result<()> {
+        self.with_lock(options, |_| {
+            body();
+            Ok(())
+        })
     }
 
     fn watch(&self) -> Result<RegistryWatch> {

@@ -39,7 +39,8 @@ pub(crate) struct Cli {
 /// Which registry a command uses if its command line has no PATH.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RegistryArgs {
-    /// Use this registry. Without it: $ARGUS_REGISTRY_PATH, else registry.json in $ARGUS_HOME,
+    /// Use this registry: a file, a folder, or etcd://host:port/prefix, for which the program
+    /// argus-registry-etcd is needed. Without it: $ARGUS_REGISTRY_PATH, else registry.json in $ARGUS_HOME,
     /// else .argus/registry.json in $HOME (on Windows %USERPROFILE%), else in the home folder that
     /// the system has for the user
     #[arg(long, value_name = "PATH", global = true, conflicts_with = "system_registry")]
@@ -74,15 +75,15 @@ pub(crate) enum CliCommand {
     Remove(RemoveArgs),
     /// Move all entries of one registry to another
     ///
-    /// A path that ends in a separator, or that is a folder, is a registry in a folder; every other one
-    /// is a registry file. Each entry is added to TO before it is removed from FROM, and those that come
+    /// A path that ends in a separator, or that is a folder, is a registry in a folder; one that begins
+    /// with etcd:// is a registry in etcd; every other one is a registry file. Each entry is added to TO before it is removed from FROM, and those that come
     /// meanwhile are moved, too. An entry stays in FROM if another watcher has its id in TO; the exit
     /// code is 2 then. A watcher that still renews its entry in FROM finds it lost: let watchers use TO
     /// first, or start them again.
     Migrate(MigrateArgs),
     /// Keep a registry file in step with another registry, for programs that know only the file
     ///
-    /// SOURCE is a registry in a folder or a file. Its entries are copied to FILE, and those that other
+    /// SOURCE is a registry in a folder, in etcd or in a file. Its entries are copied to FILE, and those that other
     /// programs write into FILE are copied to SOURCE, until the program is interrupted. An entry is
     /// renewed, changed and removed on the side on which it was written first; a live watcher's entry of
     /// SOURCE comes back if it is removed from FILE. If different watchers have one id on the two

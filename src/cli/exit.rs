@@ -5,7 +5,7 @@ use std::io;
 pub(crate) use argus_registry::shell_command as hint;
 use argus_registry::Error;
 
-use crate::output;
+use crate::cli::output;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use argus_registry::{
 };
 use serde::Serialize;
 
-use crate::args::ListArgs;
-use crate::exit::{CommandError, Exit};
-use crate::output;
-use crate::registry_entries::{self, NonRecords};
+use crate::cli::args::ListArgs;
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::output;
+use crate::cli::registry_entries::{self, NonRecords};
 
 /// How long `watch` waits after a failure before it watches again.
 const WATCH_RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ pub(crate) fn list(path: &Path, args: &ListArgs) -> Result<Exit, CommandError> {
 pub(crate) fn watch(path: &Path, args: &ListArgs) -> Result<Exit, CommandError> {
     let mut watch = watch_registry(path)?;
     #[cfg(unix)]
-    crate::signals::end_with_reader();
+    crate::cli::signals::end_with_reader();
     let (mut any_shown, mut last_error) = (false, None);
     loop {
         let failed = show_states(path, watch, args, &mut any_shown)?;

@@ -6,12 +6,13 @@ use argus_registry::{registry_path, system_registry_path, Document, Error, LockF
 use clap::error::ErrorKind;
 use clap::CommandFactory;
 
-use crate::args::{Cli, RegistryArgs};
-use crate::exit::{hint, CommandError, Exit};
-use crate::output;
+use crate::cli::args::{Cli, RegistryArgs};
+use crate::cli::exit::{hint, CommandError, Exit};
+use crate::cli::output;
 
 /// What a PATH stands for. The first rule that fits decides:
 ///
+/// 0. PATH begins with `etcd://`: a registry in etcd.
 /// 0. PATH ends in a separator, or is a folder: a registry in that folder.
 /// 1. PATH has a guard beside it: a registry.
 /// 2. PATH is the lockfile or the guard of a registry that has a guard: that registry.
@@ -33,7 +34,7 @@ impl LockTarget {
         let extension = extension.unwrap_or_default().to_ascii_lowercase();
         let protected = || path.with_extension("");
         match extension.as_str() {
-            _ if is_folder(path) => Ok(LockTarget::Registry(path.to_path_buf())),
+            _ if is_etcd(path) || is_folder(path) => Ok(LockTarget::Registry(path.to_path_buf())),
             _ if add_extension(path, "guard").is_file() => {
                 Ok(LockTarget::Registry(path.to_path_buf()))
             }
@@ -69,10 +70,16 @@ impl LockTarget {
     }
 }
 
+/// Whether a path is that of a registry in etcd.
+pub(crate) fn is_etcd(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().starts_with(b"etcd://")
+}
+
 /// Whether a registry is kept in a folder: its path ends in a separator, or is that of a folder.
 pub(crate) fn is_folder(path: &Path) -> bool {
     let last = path.as_os_str().as_encoded_bytes().last();
-    last.is_some_and(|last| std::path::is_separator(char::from(*last))) || path.is_dir()
+    let ends_as_folder = last.is_some_and(|last| std::path::is_separator(char::from(*last)));
+    !is_etcd(path) && (ends_as_folder || path.is_dir())
 }
 
 /// The guard or the lockfile of a registry: its path with an extension more.

@@ -3,11 +3,11 @@
 use argus_registry::{migrate, open_store, Migration};
 use serde::Serialize;
 
-use crate::args::{MigrateArgs, RegistryArgs};
-use crate::exit::{CommandError, Exit};
-use crate::lock_target::usage_error;
-use crate::output;
-use crate::prune::update_options;
+use crate::cli::args::{MigrateArgs, RegistryArgs};
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::lock_target::usage_error;
+use crate::cli::output;
+use crate::cli::prune::update_options;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

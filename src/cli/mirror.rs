@@ -2,11 +2,11 @@
 
 use argus_registry::{mirror_registry, MirrorOptions, OnError};
 
-use crate::args::{MirrorArgs, RegistryArgs};
-use crate::exit::{CommandError, Exit};
-use crate::lock_target::usage_error;
-use crate::output;
-use crate::prune::update_options;
+use crate::cli::args::{MirrorArgs, RegistryArgs};
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::lock_target::usage_error;
+use crate::cli::output;
+use crate::cli::prune::update_options;
 
 pub(crate) fn run(args: &MirrorArgs, registry: &RegistryArgs) -> Result<Exit, CommandError> {
     if registry.registry.is_some() || registry.system_registry {
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &MirrorArgs, registry: &RegistryArgs) -> Result<Exit, Co
     let options = MirrorOptions { update: update_options(args.wait), on_error };
     let mirror = mirror_registry(&args.source, &args.file, options)?;
     #[cfg(unix)]
-    crate::signals::cancel_at_end(mirror.cancel_token()).map_err(|error| {
+    crate::cli::signals::cancel_at_end(mirror.cancel_token()).map_err(|error| {
         CommandError::new(Exit::Registry, format!("cannot catch signals: {error}"))
     })?;
     if mirror.wait_until_working() {

@@ -9,10 +9,10 @@ use argus_registry::{
 };
 use serde::Serialize;
 
-use crate::args::{PruneArgs, RemoveArgs};
-use crate::exit::{CommandError, Exit};
-use crate::output;
-use crate::registry_entries::{read, StaleEntry};
+use crate::cli::args::{PruneArgs, RemoveArgs};
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::output;
+use crate::cli::registry_entries::{read, StaleEntry};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

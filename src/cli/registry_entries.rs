@@ -11,7 +11,7 @@ use argus_registry::{
 };
 use serde::Serialize;
 
-use crate::output;
+use crate::cli::output;
 
 /// Reads a registry.
 ///

@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use argus_registry::{
-    canonicalize, inspect_lock, lock_exclusive, lock_shared, KernelLock, LockOptions, RegistryLock,
+    canonicalize, inspect_lock, lock_exclusive, lock_shared, open_store, Error, KernelLock,
+    LockOptions, RegistryLock, RegistryStore,
 };
 
-use crate::args::{RegistryArgs, RunArgs};
-use crate::exit::{CommandError, Exit};
-use crate::lock_target::{lock_file_error, usage_error, LockTarget};
-use crate::output;
+use crate::cli::args::{RegistryArgs, RunArgs};
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::lock_target::{is_etcd, lock_file_error, usage_error, LockTarget};
+use crate::cli::output;
 #[cfg(unix)]
-use crate::signals::SignalForwarder;
+use crate::cli::signals::SignalForwarder;
 #[cfg(windows)]
-use crate::windows_command;
+use crate::cli::windows_command;
 
 /// The environment variable that tells the command which locks are held exclusively while it runs.
 /// It is a list as the variable `PATH` is, because one `run` may run inside another.
@@ -51,6 +52,15 @@ pub(crate) fn run(args: RunArgs, registry: &RegistryArgs) -> Result<Exit, Comman
         refuse_nested_lock(&path, variable, &env::var_os(variable).unwrap_or_default())?;
     }
     let options = LockOptions { timeout: Some(args.wait), ..LockOptions::default() };
+    let execute = |variable: &str| {
+        let locks = append(&path, &env::var_os(variable).unwrap_or_default());
+        execute(&args.command, variable, &locks)
+    };
+    if let LockTarget::Registry(registry) = &target {
+        if is_etcd(registry) {
+            return run_on_store(&*open_store(registry), &options, || execute(variable));
+        }
+    }
     let lock = match &target {
         LockTarget::Registry(path) => {
             CommandLock::Registry(Box::new(RegistryLock::acquire(path, &options)?))
@@ -61,26 +71,61 @@ pub(crate) fn run(args: RunArgs, registry: &RegistryArgs) -> Result<Exit, Comman
         }
     };
     // Until here a signal ends this process, and no lock stays behind.
-    let locks = append(&path, &env::var_os(variable).unwrap_or_default());
-    let status = execute(&args.command, variable, &locks)?;
-    let exit = exit_of(status);
+    let exit = exit_of(execute(variable)?);
     if lock.is_still_held() {
         lock.release();
         return Ok(exit);
     }
+    lock_was_lost(
+        exit,
+        &path,
+        "look at what the command has done, and find the program that deletes the lock's files: an \
+         argus version without this library, or a clean-up script",
+    )
+}
+
+/// Runs the command while a store holds its lock.
+fn run_on_store(
+    store: &dyn RegistryStore,
+    options: &LockOptions,
+    execute: impl Fn() -> Result<ExitStatus, CommandError>,
+) -> Result<Exit, CommandError> {
+    let mut executed = None;
+    let held = store.hold_lock(options, &mut || executed = Some(execute()));
+    let Some(status) = executed else {
+        held?;
+        return Err(CommandError::new(Exit::Registry, "the lock was held, and no command was run"));
+    };
+    let exit = exit_of(status?);
+    match held {
+        Ok(()) => Ok(exit),
+        Err(Error::LockLost { .. }) => lock_was_lost(
+            exit,
+            store.path(),
+            "look at what the command has done: this program was frozen, or no server answered, for \
+             longer than the lock's lease",
+        ),
+        // The command has run, and whether the lock was held to its end is not known.
+        Err(error) if exit != Exit::Command(0) => {
+            output::notice(error);
+            Ok(exit)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// How the program ends when the lock was lost while the command ran.
+fn lock_was_lost(exit: Exit, path: &Path, next: &str) -> Result<Exit, CommandError> {
     let message = format!(
         "the lock of {} was taken away while the command ran, so other processes may have changed \
-         the file meanwhile",
+         it meanwhile",
         path.display()
     );
     if exit != Exit::Command(0) {
         output::notice(message);
         return Ok(exit);
     }
-    Err(CommandError::new(Exit::Registry, message).next(
-        "look at what the command has done, and find the program that deletes the lock's files: an \
-         argus version without this library, or a clean-up script",
-    ))
+    Err(CommandError::new(Exit::Registry, message).next(next))
 }
 
 /// The path by which a lock is listed in the environment: the one path, whichever PATH led to it.

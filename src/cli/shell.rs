@@ -4,10 +4,10 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::args::Cli;
-use crate::exit::{CommandError, Exit};
-use crate::lock_target::usage_error;
-use crate::output;
+use crate::cli::args::Cli;
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::lock_target::usage_error;
+use crate::cli::output;
 
 pub(crate) fn completions(shell: Shell) -> Result<Exit, CommandError> {
     let mut script = Vec::new();

@@ -20,7 +20,7 @@ use signal_hook::iterator::exfiltrator::SignalOnly as Exfiltrator;
 use signal_hook::iterator::exfiltrator::{origin::Origin, WithOrigin as Exfiltrator};
 use signal_hook::iterator::SignalsInfo;
 
-use crate::exit::{CommandError, Exit};
+use crate::cli::exit::{CommandError, Exit};
 
 const FORWARDED_SIGNALS: [i32; 6] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2];
 
@@ -181,6 +181,12 @@ const LAUNCHER_VARIABLE: &str = "ARGUS_REGISTRY_LAUNCHER";
 
 /// Whether the parent process is a launcher.
 static HAS_LAUNCHER: AtomicBool = AtomicBool::new(false);
+
+/// What tells the program that this process becomes of its launcher, if it has one.
+pub(crate) fn launcher() -> Option<(&'static str, String)> {
+    let launcher = getppid().filter(|_| HAS_LAUNCHER.load(Ordering::Relaxed))?;
+    Some((LAUNCHER_VARIABLE, launcher.as_raw_nonzero().to_string()))
+}
 
 /// Ends this program with the launcher that started it, if there is one. The launcher passes
 /// signals on, but it can't pass on SIGKILL; for that there is a call on Linux only.

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use argus_registry::{
-    age_in_words, inspect_lock, inspect_lock_file, Guarantee, Holder, LockFileState, LockOptions,
-    LockState,
+    age_in_words, inspect_lock, inspect_lock_file, read_registry, Guarantee, Holder, LockFileState,
+    LockOptions, LockState, Warning,
 };
 use serde::Serialize;
 
-use crate::exit::{CommandError, Exit};
-use crate::lock_target::{add_extension, describe_holder, is_folder, LockTarget};
-use crate::output;
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::lock_target::{add_extension, describe_holder, is_etcd, is_folder, LockTarget};
+use crate::cli::output;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,11 +25,12 @@ struct StatusReport {
     /// `free`, `held` or `stale`; of a lock file `free`, `shared` or `exclusive`.
     state: &'static str,
     holders: Vec<HolderReport>,
-    /// `kernel-lock`, `lockfile-only`, `none` or `unknown`.
+    /// `kernel-lock`, `lockfile-only`, `lease`, `none` or `unknown`.
     guarantee: &'static str,
     /// The paths of the files that carry the lock.
     lock_files: Vec<String>,
-    /// What tells whether the watchers of a registry in a folder live: `kernel-lock`, `age` or `unknown`.
+    /// What tells whether the watchers of a registry in a folder live: `kernel-lock`, `age` or
+    /// `unknown`; of a registry in etcd `lease`.
     #[serde(skip_serializing_if = "Option::is_none")]
     claims: Option<&'static str>,
 }
@@ -49,6 +50,7 @@ struct HolderReport {
 
 pub(crate) fn status(target: &LockTarget, json: bool) -> Result<Exit, CommandError> {
     let report = match target {
+        LockTarget::Registry(path) if is_etcd(path) => etcd_status(path)?,
         LockTarget::Registry(path) => registry_status(path)?,
         LockTarget::LockFile { lock_file, document } => {
             lock_file_status(lock_file, document.as_deref())?
@@ -59,6 +61,22 @@ pub(crate) fn status(target: &LockTarget, json: bool) -> Result<Exit, CommandErr
         false => output::table(report.rows())?,
     }
     Ok(Exit::Success)
+}
+
+/// Of a registry in etcd: it has no files, and which process holds the lock is known by a key of the holder's.
+fn etcd_status(path: &Path) -> Result<StatusReport, CommandError> {
+    let status = inspect_lock(path, LockOptions::default().stale_after)?;
+    let (_, warnings) = read_registry(path)?;
+    Ok(StatusReport {
+        kind: "registry",
+        exists: !warnings.iter().any(|warning| matches!(warning, Warning::Missing { .. })),
+        state: if status.state == LockState::Held { "held" } else { "free" },
+        holders: status.holder.iter().map(HolderReport::of_registry).collect(),
+        guarantee: "lease",
+        lock_files: Vec::new(),
+        claims: Some("lease"),
+        path: status.path.display().to_string(),
+    })
 }
 
 fn registry_status(path: &Path) -> Result<StatusReport, CommandError> {
@@ -75,7 +93,6 @@ fn registry_status(path: &Path) -> Result<StatusReport, CommandError> {
             LockState::Free => "free",
             LockState::Held => "held",
             LockState::Stale => "stale",
-            _ => "unknown",
         },
         holders: status
             .holder
@@ -114,7 +131,6 @@ fn lock_file_status(
             LockFileState::Free => "free",
             LockFileState::Shared => "shared",
             LockFileState::Exclusive => "exclusive",
-            _ => "unknown",
         },
         holders: status
             .holders
@@ -224,6 +240,10 @@ impl StatusReport {
                     "lockfile only: this file system has no kernel locks, so whether a holder is \
                      dead is judged by its process or by the lockfile's age"
                 }
+                "lease" => {
+                    "lease: the lock of a holder that is gone or frozen is free when its lease ends, and \
+                     what the holder still writes then is refused"
+                }
                 "none" => "none: this file system has no kernel locks; use a local disk",
                 _ => "unknown: neither the file nor its folder exists to test it with",
             },
@@ -237,6 +257,7 @@ impl StatusReport {
                     "pid and age: this file system has no kernel locks, so a watcher that can't be judged \
                      by its pid lives until its entry is too old"
                 }
+                "lease" => "leases: a watcher lives as long as it renews that of its entry",
                 _ => "unknown: the folder does not exist to test it with",
             };
             row("watchers", text);

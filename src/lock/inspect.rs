@@ -21,7 +21,7 @@ pub struct LockStatus {
     pub state: LockState,
     /// The holder, or the last holder if the lock is stale; `None` if it is free.
     pub holder: Option<Holder>,
-    /// What excludes two holders on the registry's file system.
+    /// What excludes two holders.
     pub guarantee: Guarantee,
 }
 
@@ -37,7 +37,7 @@ pub enum LockState {
     Stale,
 }
 
-/// What excludes two holders on this file system.
+/// What excludes two holders of a registry's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Guarantee {
@@ -46,6 +46,10 @@ pub enum Guarantee {
     /// The lockfile alone, because the file system has no kernel locks: a lock is taken over if its
     /// holder's process is dead or, where that can't be judged, by age.
     LockfileOnly,
+    /// A lease that the servers of the registry have granted to its holder, and that the holder renews. Of a
+    /// holder that is gone or frozen, the lock is free when the lease ends; what such a holder still tries to
+    /// write is refused.
+    Lease,
     /// Unknown: there is neither a guard nor a folder on which kernel locks could be tried.
     Unknown,
 }

@@ -85,7 +85,7 @@ pub fn inspect_lock_file(path: impl AsRef<Path>) -> Result<LockFileStatus> {
             let kernel_locks = match folder_guarantee(folder.unwrap_or(Path::new("."))) {
                 Guarantee::KernelLock => Some(true),
                 Guarantee::LockfileOnly => Some(false),
-                Guarantee::Unknown => None,
+                Guarantee::Lease | Guarantee::Unknown => None,
             };
             return Ok(status(false, LockFileState::Free, kernel_locks));
         }

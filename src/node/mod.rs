@@ -211,7 +211,8 @@ pub fn inspect(
             guarantee: match status.guarantee {
                 Guarantee::KernelLock => "kernel-lock",
                 Guarantee::LockfileOnly => "lockfile-only",
-                Guarantee::Unknown => "unknown",
+                // Of no registry that this addon opens.
+                Guarantee::Lease | Guarantee::Unknown => "unknown",
             },
         })
     })

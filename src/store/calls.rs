@@ -351,9 +351,8 @@ pub fn start_registry_heartbeat(
 /// examined.
 pub fn inspect_lock(path: impl AsRef<Path>, stale_after: Duration) -> Result<LockStatus> {
     let path = path.as_ref();
-    if other_store(path).is_some() {
-        let reason = "it has no lock of this kind; ask its own servers".to_owned();
-        return Err(Error::Unsupported { path: path.to_path_buf(), reason });
+    if let Some(store) = other_store(path) {
+        return store.inspect_lock(stale_after);
     }
     match is_folder(path) {
         true => FolderStore::new(path).inspect_lock(stale_after),

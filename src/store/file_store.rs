@@ -2,11 +2,14 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::content::entry_operation::{EntryOutcome, PrunedWatcher, WatcherRef};
 use crate::content::record::WatcherRecord;
 use crate::content::registry_v1::{RegistryV1, REGISTRY_VERSION};
 use crate::error::{Error, Result};
+use crate::lock::inspect::{self, LockStatus};
+use crate::lock::wait::LockOptions;
 use crate::registry::entries::{self, ClaimOptions, EntryRequest, PruneOptions};
 use crate::registry::read;
 use crate::registry::update::{self, UpdateOptions};
@@ -95,6 +98,17 @@ impl RegistryStore for FileStore {
 
     fn is_alive(&self, _id: &str, watcher: &WatcherRecord) -> Option<bool> {
         watcher.is_alive()
+    }
+
+    fn inspect_lock(&self, stale_after: Duration) -> Result<LockStatus> {
+        inspect::inspect_file_lock(&self.path, stale_after)
+    }
+
+    fn hold_lock(&self, options: &LockOptions, body: &mut dyn FnMut()) -> Result<()> {
+        update::with_file_lock(&self.path, options, |_| {
+            body();
+            Ok(())
+        })
     }
 
     #[cfg(feature = "watch")]

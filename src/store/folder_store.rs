@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::folder::layout::FolderPaths;
 use crate::folder::{entries, held, listing, update};
 use crate::lock::inspect::{self, LockStatus};
-use crate::lock::wait::ThreadPolicy;
+use crate::lock::registry_lock;
+use crate::lock::wait::{LockOptions, ThreadPolicy};
 use crate::registry::entries::{prune_request, ClaimOptions, EntryRequest, PruneOptions};
 use crate::registry::update::UpdateOptions;
 use crate::store::operations;
@@ -136,6 +137,15 @@ impl RegistryStore for FolderStore {
 
     fn is_alive(&self, id: &str, watcher: &WatcherRecord) -> Option<bool> {
         entries::is_alive(&self.paths().ok()?, id, watcher)
+    }
+
+    fn inspect_lock(&self, stale_after: Duration) -> Result<LockStatus> {
+        FolderStore::inspect_lock(self, stale_after)
+    }
+
+    /// Refused: no lock keeps watchers from entering and renewing themselves.
+    fn hold_lock(&self, _: &LockOptions, _: &mut dyn FnMut()) -> Result<()> {
+        Err(registry_lock::no_lock_in_folder(&self.given))
     }
 
     #[cfg(feature = "watch")]

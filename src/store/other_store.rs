@@ -4,11 +4,14 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::content::entry_operation::{PrunedWatcher, WatcherRef};
 use crate::content::record::WatcherRecord;
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
+use crate::lock::inspect::LockStatus;
+use crate::lock::wait::LockOptions;
 use crate::registry::entries::{ClaimOptions, PruneOptions};
 use crate::registry::update::UpdateOptions;
 use crate::store::registry_store::RegistryStore;
@@ -29,9 +32,14 @@ pub fn register_store(open: OpenStore) {
     let _ = OPEN_ETCD.set(open);
 }
 
+/// Whether a path is that of a store of another crate.
+pub(super) fn is_other(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().starts_with(ETCD.as_bytes())
+}
+
 /// The store of another crate at a path; `None` if the path is that of a file or a folder.
 pub(super) fn other_store(path: &Path) -> Option<Box<dyn RegistryStore>> {
-    if !path.as_os_str().as_encoded_bytes().starts_with(ETCD.as_bytes()) {
+    if !is_other(path) {
         return None;
     }
     let opened = match OPEN_ETCD.get() {
@@ -123,6 +131,14 @@ impl RegistryStore for FailedStore {
 
     fn is_alive(&self, _: &str, _: &WatcherRecord) -> Option<bool> {
         None
+    }
+
+    fn inspect_lock(&self, _: Duration) -> Result<LockStatus> {
+        self.fail()
+    }
+
+    fn hold_lock(&self, _: &LockOptions, _: &mut dyn FnMut()) -> Result<()> {
+        self.fail()
     }
 
     #[cfg(feature = "watch")]

@@ -16,6 +16,8 @@ use crate::content::registry_v1::RegistryV1;
 use crate::content::stale_entry::{self, CallingProcess, PruneReason, WatcherState};
 use crate::error::{Error, Result};
 use crate::folder::id::EntryId;
+use crate::holder::Holder;
+use crate::lock::inspect::{Guarantee, LockState, LockStatus};
 use crate::registry::entries::PruneOptions;
 use crate::registry::liveness::LivenessCheck;
 use crate::registry::own_scope::own_scope;
@@ -228,6 +230,22 @@ impl Life {
 #[must_use]
 pub fn pruned(id: IdBytes, entry: Box<RawValue>, reason: PruneReason) -> PrunedWatcher {
     PrunedWatcher::new(EntryId::of_bytes(id).to_json(), entry, reason)
+}
+
+/// The name of this machine.
+#[must_use]
+pub fn host_name() -> String {
+    sys::host_name()
+}
+
+/// What a store knows of its lock: which process holds it, and on which host, if one does.
+#[must_use]
+pub fn lock_status(path: &Path, holder: Option<(Option<u32>, Option<String>)>) -> LockStatus {
+    let state = if holder.is_some() { LockState::Held } else { LockState::Free };
+    // Its key would not be there otherwise.
+    let alive = Some(true);
+    let holder = holder.map(|(pid, host)| Holder { pid, host, since: None, alive });
+    LockStatus { path: path.to_path_buf(), state, holder, guarantee: Guarantee::Lease }
 }
 
 /// Fails for an id that no entry may have.

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::content::entry_operation::{PrunedWatcher, WatcherRef};
 use crate::content::record::WatcherRecord;
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
+use crate::lock::inspect::LockStatus;
+use crate::lock::wait::LockOptions;
 use crate::registry::entries::{ClaimOptions, PruneOptions};
 use crate::registry::update::UpdateOptions;
 use crate::warning::Warning;
@@ -118,6 +121,22 @@ pub trait RegistryStore: fmt::Debug + Send + Sync {
     /// A file can tell by the record's pid alone, as [`WatcherRecord::is_alive`] does; a folder by the
     /// claim's kernel lock.
     fn is_alive(&self, id: &str, watcher: &WatcherRecord) -> Option<bool>;
+
+    /// Inspects the registry's lock; see [`inspect_lock`](crate::inspect_lock).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`inspect_lock`](crate::inspect_lock).
+    fn inspect_lock(&self, stale_after: Duration) -> Result<LockStatus>;
+
+    /// Calls `body` once while this process has the registry's lock; see
+    /// [`with_registry_lock`](crate::with_registry_lock).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`with_registry_lock`](crate::with_registry_lock). `body` was called then only if the error is
+    /// [`Error::LockLost`].
+    fn hold_lock(&self, options: &LockOptions, body: &mut dyn FnMut()) -> Result<()>;
 
     /// Watches the registry; see [`watch_registry`](crate::watch_registry).
     ///

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::fixtures::plain_fs2;
-use crate::support::{Folder, Outcome};
+use crate::support::{Folder, Outcome, PROGRAM};
 
 /// The rules in their order: for each the files that are there, and what `status PATH` takes PATH
 /// for.
@@ -122,5 +123,24 @@ fn a_symbolic_link_stands_for_the_file_behind_it() {
         std::os::unix::fs::symlink(target, folder.path(link)).unwrap();
         let status = folder.run(&format!("status --json {link}")).json();
         assert_eq!(status["lockFiles"][0].as_str(), folder.path(lock_file).to_str(), "{status}");
+    }
+}
+
+/// Beside this program, and in `PATH`, there is no program with a client of etcd.
+#[test]
+fn without_its_program_a_path_of_etcd_names_what_to_install() {
+    let folder = Folder::new();
+    let own = folder.path("argus-registry").with_extension(std::env::consts::EXE_EXTENSION);
+    fs::copy(PROGRAM, &own).unwrap();
+    for arguments in [
+        &["status", "etcd://127.0.0.1:1/argus"][..],
+        &["list", "--registry", "etcd://127.0.0.1:1/argus"],
+        &["migrate", "r.json", "etcd://127.0.0.1:1/argus"],
+        &["run", "etcd://127.0.0.1:1/argus/", "--", "true"],
+    ] {
+        let output = Command::new(&own).args(arguments).env("PATH", &folder.path).output().unwrap();
+        let outcome = Outcome::of(output);
+        assert_eq!((outcome.code, &*outcome.stdout), (Some(2), ""), "{outcome:?}");
+        assert!(outcome.stderr.contains("cargo install argus-registry-etcd"), "{outcome:?}");
     }
 }

@@ -52,8 +52,29 @@ fn no_modules_import_one_another() {
     assert_eq!(names, [""; 0], "found:\n{}", described.join("\n"));
 }
 
-/// The compiler sees to it that the program uses the library's public names only, unless a module of
-/// the library is taken into the program.
+#[test]
+fn the_program_uses_public_names_only() {
+    assert_eq!(PROGRAM.private_names(&LIBRARY), [""; 0]);
+}
+
+#[test]
+fn a_private_name_in_the_program_is_found_however_it_is_written() {
+    let library = [("src/lib.rs", "mod lock;"), ("src/lock/guard.rs", ""), ("src/lock/mod.rs", "")];
+    let text = "use crate::cli::args;\nuse crate::lock::guard;\nuse argus_registry::{Error, lock::guard as g};\n\
+                use super::lock;\nuse argus_registry::store_parts;";
+    let program = [("src/cli/mod.rs", text), ("src/cli/args.rs", "")];
+    let found = Sources::of_program(program).private_names(&Sources::of_library(library));
+    assert_eq!(
+        found,
+        [
+            "src/cli/mod.rs:2: `crate::lock::guard`",
+            "src/cli/mod.rs:4: `crate::lock`",
+            "src/cli/mod.rs:3: `argus_registry::lock`"
+        ]
+    );
+}
+
+/// No rule sees a module of the library that is taken into the program.
 #[test]
 fn every_module_is_in_its_own_folder() {
     assert_eq!([LIBRARY.moved_modules(), PROGRAM.moved_modules()].concat(), Vec::<String>::new());
@@ -259,12 +280,12 @@ fn modules_that_import_one_another_are_reported_with_each_line() {
         )]
     );
     let files = [
-        ("src/cli/main.rs", "mod check; mod exceptions; use crate::check::run;"),
-        ("src/cli/check.rs", "use crate::exceptions;"),
-        ("src/cli/exceptions.rs", "use crate::check::Report; use argus_registry::Error;"),
+        ("src/cli/mod.rs", "mod check; mod exceptions; use crate::cli::check::run;"),
+        ("src/cli/check.rs", "use crate::cli::exceptions;"),
+        ("src/cli/exceptions.rs", "use crate::cli::check::Report; use argus_registry::Error;"),
     ];
     let [(cycle, _)] = &Sources::of_program(files).cycles()[..] else { panic!("not one cycle") };
-    assert_eq!(cycle, "check -> exceptions -> check");
+    assert_eq!(cycle, "cli::check -> cli::exceptions -> cli::check");
 }
 
 #[test]
@@ -290,7 +311,7 @@ fn the_feature_for_node_is_found_in_attributes_and_expressions() {
 
 #[test]
 fn a_module_from_another_folder_is_found() {
-    let files = [("src/cli/main.rs", "\n#[path = \"../lock/guard.rs\"]\nmod guard;")];
+    let files = [("src/cli/mod.rs", "\n#[path = \"../lock/guard.rs\"]\nmod guard;")];
     let found = Sources::of_program(files).moved_modules();
-    assert_eq!(found, ["src/cli/main.rs:2: #[path]"]);
+    assert_eq!(found, ["src/cli/mod.rs:2: #[path]"]);
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::report::{CheckReport, Severity};
-use crate::output;
+use crate::cli::output;
 
 const SCHEMA_VERSION: u32 = 1;
 

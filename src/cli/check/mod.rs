@@ -6,10 +6,10 @@ mod report;
 
 use std::path::Path;
 
-use crate::args::CheckArgs;
-use crate::exit::{hint, CommandError, Exit};
-use crate::lock_target::{usage_error, LockTarget};
-use crate::output;
+use crate::cli::args::CheckArgs;
+use crate::cli::exit::{hint, CommandError, Exit};
+use crate::cli::lock_target::{usage_error, LockTarget};
+use crate::cli::output;
 
 pub(crate) fn run(target: &LockTarget, args: &CheckArgs) -> Result<Exit, CommandError> {
     let report = match target {

@@ -8,10 +8,10 @@ use argus_registry::{
 };
 
 use super::report::{CheckReport, Severity};
-use crate::exit::hint;
-use crate::lock_target::is_folder;
-use crate::output;
-use crate::registry_entries::{read, NonRecords, StaleEntry};
+use crate::cli::exit::hint;
+use crate::cli::lock_target::is_folder;
+use crate::cli::output;
+use crate::cli::registry_entries::{read, NonRecords, StaleEntry};
 
 pub(super) fn check(path: &Path, ttl: Duration) -> CheckReport {
     let mut report = CheckReport::new(path);

@@ -5,9 +5,9 @@ use std::path::Path;
 use argus_registry::Error;
 use serde::Serialize;
 
-use crate::exit::{CommandError, Exit};
-use crate::lock_target::lock_file_error;
-use crate::output;
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::lock_target::lock_file_error;
+use crate::cli::output;
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -7,7 +7,7 @@ use argus_registry::{clear_litter, find_litter, Error, Litter, LitterKind, LockO
 
 use super::report::{DoctorCheck, DoctorReport};
 use super::target::DoctorTarget;
-use crate::exit::{hint, CommandError};
+use crate::cli::exit::{hint, CommandError};
 
 pub(super) fn check(
     target: &DoctorTarget,
@@ -76,7 +76,6 @@ fn describe(litter: &Litter) -> String {
         LitterKind::KeptContent => "kept content",
         LitterKind::Journal => "journal",
         LitterKind::ProbeFolder => "doctor's probe folder",
-        _ => litter.kind.code(),
     };
     format!("{} ({kind}): {}", litter.path.display(), litter.reason)
 }

@@ -12,7 +12,8 @@ use std::path::Path;
 
 use argus_registry::{Error, ProbeFolder};
 
-use crate::exit::{hint, CommandError, Exit};
+use crate::cli::exit::{hint, CommandError, Exit};
+use crate::cli::lock_target::is_etcd;
 use checks::LockSupport;
 use report::{DoctorCheck, DoctorReport};
 use target::DoctorTarget;
@@ -20,6 +21,9 @@ use target::DoctorTarget;
 pub(crate) use probe_worker::probe;
 
 pub(crate) fn run(path: &Path, fix: bool, json: bool) -> Result<Exit, CommandError> {
+    if is_etcd(path) {
+        return Err(no_doctor_for_etcd(path));
+    }
     let mut report = DoctorReport::new(json);
     match DoctorTarget::find(path) {
         Ok(target) => {
@@ -76,6 +80,16 @@ fn examine(
             Ok(report.add(DoctorCheck::warn("litter", message))?)
         }
     }
+}
+
+fn no_doctor_for_etcd(path: &Path) -> CommandError {
+    let reason = "the doctor tests file systems, and this registry is on none".to_owned();
+    let error = Error::Unsupported { path: path.to_path_buf(), reason };
+    CommandError::new(Exit::Registry, error.to_string()).next(format!(
+        "{} tells what is wrong with the registry, and `etcdctl endpoint health` and `etcdctl alarm list` \
+         what is wrong with its servers",
+        hint(&["check"], path)
+    ))
 }
 
 fn not_writable(folder: &Path, error: &Error) -> DoctorCheck {

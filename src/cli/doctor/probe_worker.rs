@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use argus_registry::{inspect_lock_file, try_lock_exclusive, try_lock_shared, Error, KernelLock};
 
-use crate::exit::{CommandError, Exit};
+use crate::cli::exit::{CommandError, Exit};
 
 /// The size in bytes of the file that is replaced: several pages, so that a partial write shows.
 pub(super) const REPLACED_FILE_SIZE: usize = 16 * 4096;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use argus_registry::Litter;
 use serde::Serialize;
 
-use crate::exit::Exit;
-use crate::output;
+use crate::cli::exit::Exit;
+use crate::cli::output;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -9,8 +9,8 @@ use argus_registry::{
 };
 
 use super::report::DoctorCheck;
-use crate::exit::hint;
-use crate::lock_target::add_extension;
+use crate::cli::exit::hint;
+use crate::cli::lock_target::add_extension;
 
 /// As many symbolic links as Linux follows before it reports a loop.
 const MAX_SYMLINKS: u32 = 40;

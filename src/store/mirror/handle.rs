@@ -13,7 +13,7 @@ use crate::registry::update::UpdateOptions;
 use crate::store::calls::open_store;
 use crate::store::file_store::FileStore;
 use crate::store::heartbeat::OnError;
-use crate::store::other_store::other_store;
+use crate::store::other_store::{is_other, other_store};
 use crate::store::registry_store::RegistryStore;
 use crate::sys;
 use crate::util::cancel::CancelToken;
@@ -133,6 +133,11 @@ pub(crate) fn start(
     if is_folder(file) {
         let reason =
             "it is a folder; a mirror is a registry file, for programs that know no folder";
+        return Err(invalid(reason.to_owned()));
+    }
+    if is_other(file) {
+        let reason =
+            "it is in etcd; a mirror is a registry file, for programs that know no other store";
         return Err(invalid(reason.to_owned()));
     }
     let real = sys::canonicalize(file).ok();

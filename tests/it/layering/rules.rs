@@ -82,7 +82,12 @@ fn layer(path: &[String]) -> Option<&'static str> {
     MAY_USE.iter().map(|(layer, _)| *layer).find(|layer| *layer == first)
 }
 
-/// The sources of one crate: the library's or the program's.
+/// Whether a file is one of the program's.
+fn is_program(path: &str) -> bool {
+    path == "src/main.rs" || path.starts_with("src/cli/")
+}
+
+/// The sources of the library, or of the program.
 pub(super) struct Sources {
     files: BTreeMap<ModulePath, (String, Source)>,
 }
@@ -90,14 +95,31 @@ pub(super) struct Sources {
 impl Sources {
     /// Reads the sources of the library: of these files, those that are not the program's.
     pub(super) fn of_library<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let is_library = |path: &str| path.starts_with("src/") && !path.starts_with("src/cli/");
+        let is_library = |path: &str| path.starts_with("src/") && !is_program(path);
         Sources::read("src/", "lib", files.into_iter().filter(|(path, _)| is_library(path)))
     }
 
     /// Reads the sources of the program.
     pub(super) fn of_program<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let is_program = |path: &str| path.starts_with("src/cli/");
-        Sources::read("src/cli/", "main", files.into_iter().filter(|(path, _)| is_program(path)))
+        Sources::read("src/", "main", files.into_iter().filter(|(path, _)| is_program(path)))
+    }
+
+    /// What the program, a module of the library's crate, uses that no other crate could use.
+    pub(super) fn private_names(&self, library: &Sources) -> Vec<String> {
+        let mut defects = Vec::new();
+        for (_, file, path, target) in self.resolved() {
+            if target.first().is_some_and(|first| first != "cli") {
+                defects.push(format!("{file}:{}: `crate::{}`", path.line, target.join("::")));
+            }
+        }
+        for (file, source) in self.files.values() {
+            for (module, line) in source.modules_of_alias("argus_registry") {
+                if library.files.contains_key(&vec![module.clone()]) {
+                    defects.push(format!("{file}:{line}: `argus_registry::{module}`"));
+                }
+            }
+        }
+        defects
     }
 
     fn read<'a>(folder: &str, root: &str, files: impl Iterator<Item = (&'a str, &'a str)>) -> Self {

@@ -161,6 +161,12 @@ impl Source {
         at + item.iter().position(ends).map_or(item.len(), |end| end + 1)
     }
 
+    /// The first names of the paths into the crate that has this name, each with its line.
+    pub(super) fn modules_of_alias(&self, alias: &str) -> Vec<(String, usize)> {
+        let into = self.paths.iter().filter(|path| path.segments[0] == alias);
+        into.filter_map(|path| Some((path.segments.get(1)?.clone(), path.line))).collect()
+    }
+
     /// The path from the root of the crate, if this one leads into the crate. `is_module` knows which
     /// modules there are.
     pub(super) fn resolve(

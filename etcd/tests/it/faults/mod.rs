@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod conservation;
+mod elections;
 mod leases;
 mod limits;
 mod locks;

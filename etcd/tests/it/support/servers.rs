@@ -1,9 +1,10 @@
 //! Servers of etcd, each with ports and a folder of its own, which end with the test program.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
@@ -24,6 +25,8 @@ pub(crate) struct Server {
     input: Option<ChildStdin>,
     pid: i32,
     pub(crate) endpoint: String,
+    log: PathBuf,
+    arguments: Vec<OsString>,
 }
 
 pub(crate) struct Servers {
@@ -54,20 +57,15 @@ impl Servers {
             let endpoint = format!("127.0.0.1:{}", ports[index]);
             let client = format!("{scheme}://{endpoint}");
             let log = dir.path().join(format!("{}.log", name(index)));
-            File::create(&log).unwrap();
-            let mut command = Command::new("sh");
-            command.args(["-c", START, "sh"]).arg(&log).arg("etcd");
+            let mut command = Command::new("etcd");
             command.args(["--name", &name(index), "--logger", "zap"]);
             command.arg("--data-dir").arg(dir.path().join(name(index)));
             command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
             command.args(["--listen-peer-urls", &peer(index)]);
             command.args(["--initial-advertise-peer-urls", &peer(index)]);
             command.args(["--initial-cluster", &all.join(",")]).args(arguments);
-            let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-            let mut line = String::new();
-            BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
-            let (pid, input) = (line.trim().parse().unwrap(), shell.stdin.take());
-            Server { shell, input, pid, endpoint }
+            let arguments = command.get_args().map(OsStr::to_owned).collect();
+            Server::start(endpoint, log, arguments)
         };
         let servers = Servers { servers: (0..count).map(start).collect(), _dir: dir };
         if !is_tls {
@@ -82,8 +80,7 @@ impl Servers {
 
     fn wait_until_healthy(&self) {
         for server in &self.servers {
-            let store = EtcdStore::open(EtcdOptions::new([&server.endpoint], "/health")).unwrap();
-            until("the server is healthy", || store.read().is_ok());
+            server.wait_until_healthy();
         }
     }
 
@@ -109,6 +106,14 @@ impl Servers {
         format!("etcd://{}{prefix}", self.endpoints().join(","))
     }
 
+    /// The words of a command line of `etcdctl` with these servers.
+    #[cfg(feature = "cli")]
+    pub(crate) fn ctl_words(&self, arguments: &[&str]) -> Vec<String> {
+        let endpoints = format!("--endpoints={}", self.endpoints().join(","));
+        let words = ["etcdctl", &endpoints].into_iter().chain(arguments.iter().copied());
+        words.map(str::to_owned).collect()
+    }
+
     /// Runs `etcdctl` with these servers; returns what it has printed.
     pub(crate) fn ctl(&self, arguments: &[&str]) -> String {
         let output = Command::new("etcdctl")
@@ -124,23 +129,52 @@ impl Servers {
 
     /// The number of the server that leads.
     pub(crate) fn leader(&self) -> usize {
+        self.find_leader().expect("a server leads")
+    }
+
+    /// The number of the server that leads, if one does.
+    pub(crate) fn find_leader(&self) -> Option<usize> {
         for (index, server) in self.servers.iter().enumerate() {
             let output = Command::new("etcdctl")
                 .env("ETCDCTL_API", "3")
                 .arg(format!("--endpoints={}", server.endpoint))
-                .args(["endpoint", "status"])
+                // A server that is down is not waited for.
+                .args(["--dial-timeout=500ms", "--command-timeout=1s", "endpoint", "status"])
                 .output()
                 .unwrap();
             let status = String::from_utf8_lossy(&output.stdout).into_owned();
             if status.split(", ").nth(4) == Some("true") {
-                return index;
+                return Some(index);
             }
         }
-        panic!("no server leads");
+        None
     }
 }
 
 impl Server {
+    fn start(endpoint: String, log: PathBuf, arguments: Vec<OsString>) -> Self {
+        File::create(&log).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", START, "sh"]).arg(&log).arg("etcd").args(&arguments);
+        let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (pid, input) = (line.trim().parse().unwrap(), shell.stdin.take());
+        Server { shell, input, pid, endpoint, log, arguments }
+    }
+
+    fn wait_until_healthy(&self) {
+        let store = EtcdStore::open(EtcdOptions::new([&self.endpoint], "/health")).unwrap();
+        until("the server is healthy", || store.read().is_ok());
+    }
+
+    /// Starts a server again that was killed, with its data, and waits until it is healthy.
+    pub(crate) fn restart(&mut self) {
+        let (endpoint, log) = (self.endpoint.clone(), self.log.clone());
+        *self = Server::start(endpoint, log, self.arguments.clone());
+        self.wait_until_healthy();
+    }
+
     pub(crate) fn signal(&mut self, signal: Signal) {
         kill_process(Pid::from_raw(self.pid).unwrap(), signal).unwrap();
     }

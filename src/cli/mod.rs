@@ -1,10 +1,12 @@
 //! The program `argus-registry`: the crate for shells, operators and scripts.
-
-#![forbid(unsafe_code)]
+//!
+//! It uses the crate's public names only, as a program of its own would. A module of the crate lets the program
+//! of another crate, which has a store of its own, offer the same commands.
 
 mod args;
 mod check;
 mod doctor;
+mod etcd_program;
 mod exit;
 mod list;
 mod lock_target;
@@ -27,17 +29,24 @@ use std::process;
 
 use clap::Parser;
 
-use crate::args::{Cli, CliCommand};
-use crate::exit::{CommandError, Exit};
-use crate::lock_target::{path_from_args, LockTarget};
+use crate::cli::args::{Cli, CliCommand};
+use crate::cli::exit::{CommandError, Exit};
+use crate::cli::lock_target::{path_from_args, LockTarget};
 
-fn main() {
-    let exit = start().unwrap_or_else(|error| error.print());
+/// Runs the program that this process is, to its end.
+///
+/// `register` registers the stores of the program's crate. A program without a client of etcd runs
+/// `argus-registry-etcd` for a path of etcd.
+pub fn main(register: Option<fn()>) -> ! {
+    if let Some(register) = register {
+        register();
+    }
+    let exit = start(register.is_some()).unwrap_or_else(|error| error.print());
     // `exit` drops nothing; every lock was released when `start` returned.
     process::exit(exit.code());
 }
 
-fn start() -> Result<Exit, CommandError> {
+fn start(has_etcd: bool) -> Result<Exit, CommandError> {
     #[cfg(unix)]
     signals::end_with_launcher()?;
     let words: Vec<OsString> = env::args_os().skip(1).collect();
@@ -49,6 +58,9 @@ fn start() -> Result<Exit, CommandError> {
         }
     }
     let Cli { registry, command } = Cli::try_parse()?;
+    if let Some(path) = etcd_program::path_of_etcd(&command, &registry).filter(|_| !has_etcd) {
+        return etcd_program::run(&path, &words);
+    }
     match command {
         CliCommand::List(args) => list::list(&path_from_args(None, &registry)?, &args),
         CliCommand::Watch(args) => list::watch(&path_from_args(None, &registry)?, &args),

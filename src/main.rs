@@ -1,0 +1,5 @@
+//! The program `argus-registry`.
+
+fn main() {
+    argus_registry::cli::main(None)
+}
