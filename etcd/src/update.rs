@@ -18,7 +18,7 @@
 //!
 //! Let U be an update that read at R and whose transaction is made at T, and W a transaction made between R and T. All
 //! transactions of this crate write at least one key in `watchers/`, `removals` or `meta`, or belong to the lock or
-//! to outcomes, which no update reads. If W writes an entry, (1) refuses U. If it deletes one, W is of this crate and
+//! to outcomes, which no update reads. If W writes an entry, (1) refuses U, unless that entry has vanished by T, see below. If it deletes one, W is of this crate and
 //! (2) refuses U, or it is none, see below. If it writes `meta`, (3) refuses U. So between R and T there is no W: U
 //! read what was there immediately before its own transaction, and all updates could have run one after the other,
 //! in the order of their transactions.
@@ -27,7 +27,11 @@
 //! (5) notices that in registries of up to about a hundred entries. In larger ones, let D be such a deletion between
 //! R and T of an entry that U has not written: by (4), U would have been refused otherwise. D reads nothing and
 //! writes nothing but its own entry, and U writes nothing that D writes. So U and D can be exchanged: what is there
-//! afterwards is what it would be if D had come immediately after U. No change is lost and no entry is restored.
+//! afterwards is what it would be if D had come immediately after U. No change is lost and no entry is restored. That
+//! holds also for a W that has written nothing but the entry which D then deletes. But a call that reads between D and U
+//! can see the entry gone and U not made.
+//!
+//! The crate's model (`model/src/etcd.rs`) makes up to three calls in every order, and finds no more than that.
 //!
 //! Without (2), two updates could each delete the entry on which the other's decision was based, and both would be made.
 //!

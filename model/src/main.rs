@@ -1,12 +1,15 @@
 //! Checks a model of argus-registry's protocol: all orders of the steps of a few processes.
 
+mod cases;
 mod catalogue;
 mod commit;
 mod configuration;
 mod document;
+mod etcd;
 mod exchange;
 mod explore;
 mod file_system;
+mod folder;
 mod guard;
 mod lockfile;
 mod model;
@@ -25,6 +28,7 @@ use std::process::ExitCode;
 const USAGE: &str = "argus-registry-model COMMAND
 
   check [--long] [NAME]   explores all configurations, or those whose name begins so
+  stores [--long]         explores the folder store and the store in etcd
   exchange                tries an exchange of the new file and the old one
   mutations               leaves out each check of the protocol in turn
   replay [--long] PROGRAM [SEED]
@@ -38,6 +42,8 @@ fn main() -> ExitCode {
         ["check"] => report::check(false, ""),
         ["check", "--long"] => report::check(true, ""),
         ["check", name] | ["check", "--long", name] => report::check(true, name),
+        ["stores"] => report::stores(false),
+        ["stores", "--long"] => report::stores(true),
         ["exchange"] => report::exchange(),
         ["mutations"] => report::mutations(),
         ["replay", "--long", program, seed @ ..] => replay(program, true, seed),

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Instant;
 
+use crate::cases::{Case, Explored, LeftOut};
 use crate::catalogue;
 use crate::configuration::Configuration;
+use crate::etcd;
 use crate::exchange;
 use crate::explore::{explore, Found, Trace};
+use crate::folder;
 use crate::model::Action;
 use crate::mutations;
 use crate::step::Step;
@@ -55,8 +58,8 @@ pub fn check(long: bool, name: &str) -> bool {
         is_good &= surprises.is_empty();
     }
     // All are run, also after a failure.
-    let are_good = [mutations(), exchange()];
-    is_good && are_good == [true; 2]
+    let are_good = [mutations(), exchange(), stores(long)];
+    is_good && are_good == [true; 3]
 }
 
 fn print_surprises(configuration: &Configuration, found: &Found, surprises: &[String]) {
@@ -88,6 +91,56 @@ pub fn mutations() -> bool {
         };
         let detail = "the model does not see that this check is missing";
         row(&what, &size, found.time.as_secs_f64(), usize::from(!is_caught), detail);
+        is_good &= is_caught;
+    }
+    is_good
+}
+
+fn store_cases() -> Vec<Case> {
+    folder::cases().into_iter().chain(etcd::cases()).collect()
+}
+
+fn store_checks() -> Vec<LeftOut> {
+    folder::left_out().into_iter().chain(etcd::left_out()).collect()
+}
+
+/// What was found of a case and is not expected, and what is expected and was not found.
+fn surprises(case: &Case, explored: &Explored) -> Vec<String> {
+    let found = explored.found.iter().map(|(name, _)| *name);
+    let unexpected = found.clone().filter(|name| Some(*name) != case.finds);
+    let mut surprises: Vec<String> = unexpected.map(|name| format!("not true: {name}")).collect();
+    let missing = case.finds.filter(|expected| !found.clone().any(|name| name == *expected));
+    surprises.extend(missing.map(|name| format!("an expected limit not found: {name}")));
+    surprises
+}
+
+/// Explores the models of the other stores, and leaves out each of their checks in turn.
+pub fn stores(long: bool) -> bool {
+    let mut is_good = true;
+    for case in store_cases().into_iter().filter(|case| long || !case.long_only) {
+        let explored = (case.explore)(threads());
+        let surprises = surprises(&case, &explored);
+        for (name, actions) in &explored.found {
+            if Some(*name) != case.finds {
+                println!("\n{}, {name}:\n{}", case.name, actions.join("\n"));
+            }
+        }
+        let what = format!("{}: {}", case.name, case.covers);
+        let size = format!("{} states, {} deep", grouped(explored.states), explored.depth);
+        let seconds = explored.time.as_secs_f64();
+        row(&what, &size, seconds, surprises.len(), &surprises.join("; "));
+        is_good &= surprises.is_empty();
+    }
+    for check in store_checks() {
+        let explored = (check.explore)(threads());
+        let is_caught = !explored.found.is_empty();
+        let size = match explored.found.first() {
+            Some((name, _)) => format!("breaks: {name}"),
+            None => format!("{} states, nothing breaks", grouped(explored.states)),
+        };
+        let what = format!("without {}", check.what);
+        let detail = "the model does not see that this check is missing";
+        row(&what, &size, explored.time.as_secs_f64(), usize::from(!is_caught), detail);
         is_good &= is_caught;
     }
     is_good
@@ -203,7 +256,7 @@ fn steps_without_a_function() -> Vec<&'static str> {
             .iter()
             .any(|(found, text)| found == module && starts.iter().any(|start| text.contains(start)))
     };
-    let names = Step::ALL.iter().map(|step| step.name());
+    let names = Step::ALL.iter().map(|step| step.name()).chain(folder::names());
     // Older argus is another program, and the exchange is not built.
     let is_elsewhere =
         |name: &str| name.starts_with("older_argus::") || name.starts_with("exchange");
@@ -222,12 +275,26 @@ fn made_part() -> (String, bool) {
         let (name, covers) = (configuration.name, configuration.covers);
         text += &format!("| {name}{long} | {covers} | {} |\n", limits.join(", "));
     }
+    let stores = store_cases();
+    let mut store_rows = String::new();
+    for case in &stores {
+        let long = if case.long_only { " (`--long`)" } else { "" };
+        let limits = case.finds.map_or(String::new(), |limit| format!("`{limit}`"));
+        store_rows += &format!("| {}{long} | {} | {limits} |\n", case.name, case.covers);
+    }
+    text += &store_rows;
     text += "\n### Without each check\n\n| left out | where it is | what is not true any more |\n|---|---|---|\n";
     let mut is_complete = true;
     for check in mutations::all() {
         let found = check.explore(1);
         let first = found.broken.first().map_or("nothing", |(name, _)| name);
         is_complete &= !found.broken.is_empty();
+        text += &format!("| {} | `{}` | {first} |\n", check.what, check.place);
+    }
+    for check in store_checks() {
+        let explored = (check.explore)(1);
+        let first = explored.found.first().map_or("nothing", |(name, _)| name);
+        is_complete &= !explored.found.is_empty();
         text += &format!("| {} | `{}` | {first} |\n", check.what, check.place);
     }
     text += "\n### The known limits, in the fewest steps\n";
@@ -240,6 +307,18 @@ fn made_part() -> (String, bool) {
         };
         text += &format!("\n#### {limit:?}\n\n{}\n\n", limit.meaning());
         text += &format!("```text\n{}\n```\n", order(trace));
+    }
+    for (limit, meaning) in [
+        (folder::RENEWED_ASIDE, folder::RENEWED_ASIDE_MEANING),
+        (etcd::UNSEEN, etcd::UNSEEN_MEANING),
+    ] {
+        let case = stores.iter().find(|case| case.finds == Some(limit));
+        let found = case.map_or(Vec::new(), |case| (case.explore)(1).found);
+        let Some((_, actions)) = found.into_iter().find(|(name, _)| *name == limit) else {
+            is_complete = false;
+            continue;
+        };
+        text += &format!("\n#### {limit}\n\n{meaning}\n\n```text\n{}\n```\n", actions.join("\n"));
     }
     text += exchange::INTRODUCTION;
     text += "\n| processes | what is not true any more |\n|---|---|\n";
