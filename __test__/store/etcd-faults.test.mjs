@@ -43,8 +43,13 @@ const timedCalls = (path) => ({
 
 /** A path whose server is not there, and one whose server accepts connections and never answers. */
 const unanswered = async (t) => {
-	const silent = createServer(() => {}).listen(0, '127.0.0.1')
-	t.after(() => silent.close())
+	const sockets = new Set()
+	const silent = createServer((socket) => sockets.add(socket.on('error', () => {})))
+	silent.listen(0, '127.0.0.1')
+	t.after(() => {
+		silent.close()
+		for (const socket of sockets) socket.destroy()
+	})
 	await new Promise((resolve) => silent.once('listening', resolve))
 	return ['etcd://127.0.0.1:1/p', `etcd://127.0.0.1:${silent.address().port}/p`]
 }
@@ -106,7 +111,7 @@ const certificates = (dir, name) => {
 		`req -x509 ${key} -days 2 -subj /CN=${name}-ca -keyout ${name}-ca.key -out ${name}-ca.pem`,
 	)
 	openssl(`req ${key} -subj /CN=${name} -keyout ${name}.key -out ${name}.csr`)
-	const extension = 'subjectAltName=IP:127.0.0.1\\nextendedKeyUsage=serverAuth,clientAuth\\n'
+	const extension = 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n'
 	writeFileSync(join(dir, 'ext'), extension)
 	const signer = `-CA ${name}-ca.pem -CAkey ${name}-ca.key -CAcreateserial`
 	openssl(`x509 -req -in ${name}.csr ${signer} -days 2 -extfile ext -out ${name}.pem`)
@@ -175,7 +180,7 @@ faults('a user with a role for the prefix suffices and any other is refused', as
 	}
 	const { dir } = folder(t)
 	const passwordFile = join(dir, 'password')
-	writeFileSync(passwordFile, 'word\\n')
+	writeFileSync(passwordFile, 'word\n')
 	const configured = async (prefix, options) => {
 		const path = server.path(prefix)
 		await configureEtcd(path, { ...PATIENT, ...options })

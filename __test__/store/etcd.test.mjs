@@ -17,7 +17,7 @@ import {
 import { configureEtcd, newEtcdPath, sharedServer, skipWithoutEtcd } from '../support/etcd.mjs'
 import { record } from '../support/folder.mjs'
 import { UP_TO_A_MINUTE } from '../support/options.mjs'
-import { puppets } from '../support/processes.mjs'
+import { puppets, script } from '../support/processes.mjs'
 import { packageFile } from '../support/script.mjs'
 
 const inEtcd = (name, body) =>
@@ -250,6 +250,21 @@ inEtcd('a watch ends when it is returned and when it is aborted', async (path) =
 	const next = aborted.next()
 	aborter.abort('enough')
 	await assert.rejects(next, { code: 'ABORTED', path, cause: 'enough' })
+})
+
+inEtcd('a program that has used a registry ends by itself', async (path, t) => {
+	const text = `
+		const path = ${JSON.stringify(path)}
+		await updateRegistry(path, (registry) => ({ ...registry, note: 1 }), { timeoutMs: 60_000 })
+		updateRegistrySync(path, (registry) => ({ ...registry, note: 2 }), { timeoutMs: 60_000 })
+		const watch = watchRegistry(path)
+		console.log((await watch.next()).value.note)
+		await watch.return()`
+	const program = script(t, text, {
+		prelude: `import { updateRegistry, updateRegistrySync, watchRegistry } from ${JSON.stringify(packageFile)}`,
+	})
+	assert.equal(await program.line(), '2')
+	assert.equal(await program.exited, 0)
 })
 
 inEtcd('a damaged entry is a warning and is kept', async (path) => {
