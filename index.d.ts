@@ -17,7 +17,9 @@
  * A registry is a file or a folder, and its path decides: one that ends in a separator, or that names a folder,
  * is a folder's, in which each entry has a file of its own (`watchers/<id>.json`). A heartbeat then changes one
  * file's date and waits for no other process, and the kernel tells at once and for sure whether the process of
- * a claim lives. The descriptions below say where a folder differs; docs/concepts/stores.md has the whole table.
+ * a claim lives. One that begins with `etcd://` (`etcd://host:port[,host:port]/prefix`) is in etcd, by the package
+ * `argus-registry-etcd`; without it, each call on it fails with `UNSUPPORTED`. The descriptions below say where a folder
+ * differs; docs/concepts/stores.md has the whole table.
  *
  * A call that is under way keeps the process alive, as any file operation does: while it waits for
  * a lock, at most for its `timeoutMs` (with `Infinity`, for ever), and as long as the disk takes.
@@ -292,8 +294,12 @@ export interface UpdateOptions {
  *
  * @param path The registry. Its folder is created if it is missing.
  * @returns What the updater returned.
- * @throws {RegistryError} Any code but `UNSUPPORTED_FILE_SYSTEM`; `CORRUPT` only with `onCorrupt: 'fail'`;
- * `UNSUPPORTED` only in a folder.
+ * In etcd it takes no lock: it is one transaction, and `updater` runs again if what it was given has changed before
+ * that.
+ *
+ * @throws {RegistryError} Any code but `UNSUPPORTED_FILE_SYSTEM`; `CORRUPT` only with `onCorrupt: 'fail'`, and in
+ * etcd; `UNSUPPORTED` only in a folder, and in etcd without its package; `UNAVAILABLE`, `OUTCOME_UNKNOWN` and
+ * `STORE_LIMIT` only in etcd.
  */
 export function updateRegistry(
 	path: string | URL,

@@ -138,10 +138,19 @@ export const sharedServer = () => {
 	return shared
 }
 
+/** The options of a registry by which a busy machine fails no call: one server that is alone has time to answer. */
+export const PATIENT = { answerWithinMs: 10_000, readWithinMs: 60_000 }
+
+/** Sets a registry's options. The package is imported here, because without its addon it can't be. */
+export const configureEtcd = async (path, options) =>
+	(await import('../../etcd/npm/index.js')).default.configure(path, options)
+
 let prefixes = 0
 
 /** The path of a registry that is not there yet. */
 export const newEtcdPath = async () => {
 	prefixes += 1
-	return (await sharedServer()).path(`/registry${prefixes}`)
+	const path = (await sharedServer()).path(`/registry${prefixes}`)
+	await configureEtcd(path, PATIENT)
+	return path
 }

@@ -66,6 +66,10 @@ const OPTIONS = {
 
 const TLS_OPTIONS = { ca: 'string', certificate: 'string', key: 'string', serverName: 'string' }
 
+/** Whether a value has a type that the tables above name. A number is a finite one. */
+const is = (type, value) =>
+	type === 'number' ? Number.isFinite(value) : typeof value === type && value !== null
+
 /** Checks an object's members, and returns it without those that are undefined. */
 const checked = (path, what, given, types, required = []) => {
 	if (typeof given !== 'object' || given === null) {
@@ -80,7 +84,7 @@ const checked = (path, what, given, types, required = []) => {
 				path,
 			)
 		}
-		if (value !== undefined && (typeof value !== types[name] || value === null)) {
+		if (value !== undefined && !is(types[name], value)) {
 			fail('INVALID_VALUE', `${name} in ${what} is no ${types[name]}; pass one`, path)
 		}
 	}
