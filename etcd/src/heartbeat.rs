@@ -16,13 +16,21 @@ use crate::rpc::{self, KeyValue};
 use crate::runtime;
 
 impl Client {
-    pub(crate) async fn heartbeat(&self, watcher: &WatcherRef, mut call: Call) -> Result<bool> {
+    /// Renews an entry, and gives it this date, or the present one.
+    pub(crate) async fn heartbeat(
+        &self,
+        watcher: &WatcherRef,
+        now: Option<u64>,
+        mut call: Call,
+    ) -> Result<bool> {
         let id = parts::id_of(watcher).to_owned();
         let key = self.keys.entry(id.as_bytes());
         let held = self.held_entry(&id);
         let mut seen = match &held {
             Some(held) => Some(held.kv.clone()),
-            None => self.entry(id.as_bytes(), call.until).await?,
+            None => {
+                call.unless_cancelled(self.path(), self.entry(id.as_bytes(), call.until)).await?
+            }
         };
         let mut is_lease_over = false;
         loop {
@@ -39,7 +47,7 @@ impl Client {
                 }
                 return Ok(false);
             }
-            let Some(text) = parts::renewed(watcher, &entry) else { return Ok(false) };
+            let Some(text) = parts::renewed(watcher, &entry, now) else { return Ok(false) };
             let renews = kv.lease != 0 && !is_lease_over;
             let lease = match renews {
                 true => kv.lease,

@@ -61,7 +61,9 @@ impl Client {
         let held = self.held_entry(id).filter(|held| self.is_of(watcher, &held.kv));
         let mut seen = match held {
             Some(held) => Some(held.kv),
-            None => self.entry(id.as_bytes(), call.until).await?,
+            None => {
+                call.unless_cancelled(self.path(), self.entry(id.as_bytes(), call.until)).await?
+            }
         };
         loop {
             let Some(kv) = seen else {
@@ -120,7 +122,7 @@ impl Client {
     ) -> Result<Vec<PrunedWatcher>> {
         let mut pruned = Vec::new();
         loop {
-            let snapshot = self.snapshot(call.until).await?;
+            let snapshot = call.unless_cancelled(self.path(), self.snapshot(call.until)).await?;
             snapshot.check_version(self.path())?;
             let stale = self.stale(&snapshot, prune);
             if stale.is_empty() {

@@ -21,7 +21,7 @@ fn runtime() -> &'static Runtime {
 }
 
 /// Runs a future on the crate's threads, and waits for it.
-pub(crate) fn wait<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+pub fn wait<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     let (done, result) = mpsc::sync_channel(1);
     let task = runtime().spawn(async move {
         let _ = done.send(future.await);
@@ -66,8 +66,13 @@ pub(crate) async fn join<A, B>(
 }
 
 /// Runs a future on the crate's threads, and waits for nothing.
-pub(crate) fn spawn<T: Send + 'static>(
-    future: impl Future<Output = T> + Send + 'static,
-) -> JoinHandle<T> {
+pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     runtime().spawn(future)
+}
+
+/// Runs a function that blocks on a thread of its own, and waits for nothing.
+pub fn spawn_blocking<T: Send + 'static>(
+    function: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    runtime().spawn_blocking(function)
 }
