@@ -15,7 +15,7 @@ const HANG_TIMEOUT_MS = 120_000
 
 const running = new Set()
 
-const track = (child, { load } = {}) => {
+export const track = (child, { load } = {}) => {
 	const limit = (load?.seconds ?? 0) * 1_000 + HANG_TIMEOUT_MS
 	const timer = setTimeout(() => child.kill('SIGKILL'), limit)
 	running.add(child)
@@ -96,6 +96,35 @@ export const buildPrograms = () => {
 	const args = ['build', '--release', '--locked', '--quiet', '--target-dir', targetFolder]
 	for (const example of examples) args.push('--example', example)
 	execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
+}
+
+/** The program of the crate for etcd. It waits for a server, so it gains nothing from the release profile's long build. */
+const etcdProgram = join(targetFolder, 'counted', 'examples', `etcd_store${executableSuffix}`)
+
+export const buildEtcdProgram = () => {
+	const args = [
+		'build',
+		'--profile',
+		'counted',
+		'--locked',
+		'--quiet',
+		'--target-dir',
+		targetFolder,
+	]
+	args.push('-p', 'argus-registry-etcd', '--example', 'etcd_store')
+	execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
+}
+
+/** Runs it to its end, for its output. This process goes on meanwhile. */
+export const runEtcdProgram = async (args) => {
+	const child = track(spawn(etcdProgram, args, { stdio: ['ignore', 'pipe', 'inherit'] }))
+	let text = ''
+	child.stdout.setEncoding('utf8').on('data', (chunk) => {
+		text += chunk
+	})
+	const [code] = await once(child, 'close')
+	if (code !== 0) throw new Error(`${etcdProgram} ended with code ${code}`)
+	return text
 }
 
 const programOf = (example) =>

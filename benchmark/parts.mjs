@@ -2,6 +2,7 @@
 
 import * as concurrent from './parts/concurrent.mjs'
 import * as endurance from './parts/endurance.mjs'
+import * as etcd from './parts/etcd.mjs'
 import * as folder from './parts/folder.mjs'
 import * as oneProcess from './parts/one-process.mjs'
 import * as processes from './parts/processes.mjs'
@@ -18,6 +19,7 @@ export const parts = {
 	waiting,
 	sizes,
 	folder,
+	etcd,
 	concurrent,
 	'one-process': oneProcess,
 	processes,

@@ -66,6 +66,34 @@ export const sizeText = ({ place, entries, bytes, samples, medians }) => {
 
 const microseconds = (us) => (us === undefined ? '-' : us.toPrecision(3))
 
+export const stepRows = (steps) => [
+	[
+		'watchers',
+		'heartbeats/s',
+		'p50 ms',
+		'p99 ms',
+		'failed',
+		'CPU of etcd',
+		'of the client',
+		'keeps up',
+	],
+	...steps.map((each) => [
+		...[String(each.watchers), rate(each.perSecond), ms(each.p50Us / 1e3), ms(each.p99Us / 1e3)],
+		...[String(each.failed), percent(each.serverCpu), percent(each.clientCpu)],
+		each.keepsUp ? 'yes' : 'no',
+	]),
+]
+
+/** One round of the part of etcd. */
+export const etcdText = ({ round, calls, steps, leases }) => {
+	const each = Object.entries(calls).map(
+		([name, { us, plainUs, ratio }]) =>
+			`  ${name.padEnd(10)} ${ms(us / 1e3)} ms, plain ${ms(plainUs / 1e3)} ms: ${times(ratio)}`,
+	)
+	const renewed = `  leases alone: ${rate(leases.perSecond)} renewals/s (CPU of etcd ${percent(leases.serverCpu)})`
+	return [`round ${round}`, ...each, table(stepRows(steps)), renewed].join('\n')
+}
+
 /** One round of the part of folders. */
 export const folderText = ({ round, rust, node }) => {
 	const readings = (each) =>

@@ -16,6 +16,8 @@ const full = {
 	folderSizes: [10, 1_000, 10_000],
 	/** Ten times as often as argus, so that a second shows what fifteen would. */
 	folderPeriodMs: 1_500,
+	etcdCalls: 1_000,
+	etcdStepSeconds: 3,
 	sizeTurns: 8,
 	sizeBudgetMs: 150,
 	recoveries: 15,
@@ -33,6 +35,8 @@ const quick = {
 	processesElsewhere: [],
 	watcherSeconds: 0.9,
 	readerSeconds: 0.4,
+	etcdCalls: 60,
+	etcdStepSeconds: 0.5,
 	sizeTurns: 3,
 	sizeBudgetMs: 20,
 	recoveries: 5,

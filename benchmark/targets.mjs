@@ -123,6 +123,30 @@ const inFolders = ({ folder }) => [
 	limit("a heartbeat in a folder: faster than LMDB's update", folder?.timesLmdb, 1, 'x'),
 ]
 
+/** Beside the plain calls to the same server that do no more than each call has to. */
+const inEtcd = ({ etcd }) => {
+	const ratioOf = (name) => etcd?.calls?.[name].ratio
+	const leases = etcd?.leasesPerSecond
+	return [
+		...['heartbeat', 'announce', 'claim', 'remove'].map((name) =>
+			limit(`${name} in etcd: at most 1.3 times the plain calls`, ratioOf(name), 1.3, 'x'),
+		),
+		limit(
+			'update of 100 entries in etcd: at most 1.5 times the plain calls',
+			ratioOf('update'),
+			1.5,
+			'x',
+		),
+		limit('watch in etcd: a change seen within 3 times the plain watch', ratioOf('watch'), 3, 'x'),
+		atLeast(
+			'leases of 100,000 watchers in etcd, renewed every 15 s: one server renews them',
+			leases && leases * 15,
+			100_000,
+			'watchers',
+		),
+	]
+}
+
 const WAITERS = ['argus-sync', 'argus-async', 'crate-update']
 
 const waiting = (parts) =>
@@ -157,6 +181,7 @@ export const checkTargets = (parts) => {
 		),
 		large(parts),
 		...inFolders(parts),
+		...inEtcd(parts),
 		...['argus-sync', 'argus-async'].map((name) =>
 			limit(
 				`${name}, SIGKILL of the holder: the next update's median under 5 ms`,

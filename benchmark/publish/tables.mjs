@@ -9,6 +9,7 @@ import {
 	percent,
 	rate,
 	resultRows,
+	stepRows,
 	targetRows,
 	times,
 } from '../report.mjs'
@@ -161,6 +162,19 @@ const startUp = ({
 
 The addon's file: ${megabytes(addonBytes)}.`
 
+const etcd = ({ parts: { etcd: found } }) => {
+	if (!found?.calls) return 'Not measured in the published run.'
+	const inMs = (us) => ms(us / 1e3)
+	const calls = Object.entries(found.calls).map(([name, { us, plainUs, ratio }]) => [
+		...[name, inMs(us), inMs(plainUs), times(ratio)],
+	])
+	return `${table([['call, p50', 'ms', 'plain calls, ms', 'ratio'], ...calls])}
+
+${table(stepRows(found.steps))}
+
+By leases alone: ${rate(found.leasesPerSecond)} renewals per second, those of ${rate(found.leasesPerSecond * 15)} watchers. etcd ${found.version}, on ${found.place}.`
+}
+
 const withPicture = (make, file, alt) => (data) => `${picture(file, alt, '')}\n\n${make(data)}`
 
 export const sectionsOf = (data) => {
@@ -187,6 +201,7 @@ export const sectionsOf = (data) => {
 		recovery,
 		waiting,
 		'start-up': startUp,
+		etcd,
 	}
 	return Object.fromEntries(Object.entries(makers).map(([name, make]) => [name, make(data)]))
 }

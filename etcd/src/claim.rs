@@ -79,7 +79,8 @@ impl Client {
         let mut lease = Self::new_lease(&record);
         let key = self.keys.entry(record.id.as_bytes());
         let reads = vec![rpc::get(&key)];
-        let mut replaced = None;
+        // What it was last seen as, if it is of this process: most likely it is that still.
+        let mut replaced = self.held_entry(&record.id).map(|held| held.kv);
         loop {
             let places = [Place { id: record.id.clone(), replaced }];
             match self.put(&record, &places, &mut lease, &reads, &call).await? {

@@ -1,4 +1,5 @@
-//! Renewing an entry: its lease is kept alive, and its date is set by a transaction that compares the key.
+//! Renewing an entry: its lease is kept alive and, at the same time, its date is set by a transaction that compares the
+//! key. If the lease turns out to be over, the transaction is refused, or its entry is put again with a new lease.
 //!
 //! The key is compared by its last write, so an entry that was removed is not restored, and neither is one that was
 //! removed and claimed again by a watcher of the same pid and start time: of its own entries, a process knows the
@@ -6,12 +7,13 @@
 
 use argus_registry::store_parts as parts;
 use argus_registry::store_parts::WatcherRef;
-use argus_registry::Result;
+use argus_registry::{Error, Result};
 
 use crate::call::Call;
 use crate::client::Client;
 use crate::outcome::{Change, Committed};
 use crate::rpc::{self, KeyValue};
+use crate::runtime;
 
 impl Client {
     /// Renews an entry, and gives it this date, or the present one.
@@ -30,6 +32,7 @@ impl Client {
                 call.unless_cancelled(self.path(), self.entry(id.as_bytes(), call.until)).await?
             }
         };
+        let mut is_lease_over = false;
         loop {
             let Some(kv) = seen else { return self.lost(&id) };
             let Some(entry) = parts::parse_entry(&kv.value) else { return Ok(false) };
@@ -45,26 +48,43 @@ impl Client {
                 return Ok(false);
             }
             let Some(text) = parts::renewed(watcher, &entry, now) else { return Ok(false) };
-            let lease = self.renewed_lease(&id, &kv, &entry, &call).await?;
+            let renews = kv.lease != 0 && !is_lease_over;
+            let lease = match renews {
+                true => kv.lease,
+                false => self.new_lease_of(&id, &kv, &entry, &call).await?,
+            };
             let mut change = Change::new(
                 vec![rpc::is_unchanged(&key, kv.mod_revision)],
                 vec![rpc::put(key.clone(), &*text, lease)],
             );
             change.reads = vec![rpc::get(&key)];
-            match self.commit(&change, &call).await? {
-                Committed::Done(revision, _) => {
-                    let value = text.into_bytes();
+            let renewing = async {
+                match renews {
+                    true => self.cluster.keep_alive(lease, call.until).await,
+                    false => Ok(true),
+                }
+            };
+            let (committed, renewed) = runtime::join(self.commit(&change, &call), renewing).await;
+            match committed? {
+                Committed::Done(mod_revision, _) => {
+                    let kv = KeyValue { value: text.into_bytes(), lease, mod_revision, ..kv };
                     if let Some(claim) =
-                        parts::parse_entry(&value).and_then(|entry| parts::claim_of(&id, &entry))
+                        parts::parse_entry(&kv.value).and_then(|entry| parts::claim_of(&id, &entry))
                     {
-                        self.hold(claim, KeyValue { value, lease, mod_revision: revision, ..kv });
+                        self.hold(claim, kv.clone());
                     }
-                    return Ok(true);
+                    if renewed.map_err(|error| self.not_known_to_be_renewed(&error))? {
+                        return Ok(true);
+                    }
+                    // The entry was put with it a moment before it was over.
+                    is_lease_over = true;
+                    seen = Some(kv);
                 }
                 Committed::Conflict(found) => {
                     seen = found.into_iter().flat_map(|range| range.kvs).next();
                 }
-                _ => {
+                refused => {
+                    is_lease_over |= matches!(refused, Committed::LeaseOver);
                     call.pause(self.path()).await?;
                     seen = self.entry(id.as_bytes(), call.until).await?;
                 }
@@ -94,17 +114,24 @@ impl Client {
         }
     }
 
-    /// The lease with which the entry is to be put: its own, which is renewed, or a new one.
-    async fn renewed_lease(
+    fn not_known_to_be_renewed(&self, error: &Error) -> Error {
+        let reason = error.to_string().replace("; ", ", ");
+        Error::OutcomeUnknown {
+            path: self.path().to_path_buf(),
+            reason: format!(
+                "the entry has its date, and whether its lease was renewed is open: {reason}"
+            ),
+        }
+    }
+
+    /// The lease with which an entry is to be put that has none, or whose lease is over.
+    async fn new_lease_of(
         &self,
         id: &str,
         kv: &KeyValue,
         entry: &serde_json::value::RawValue,
         call: &Call,
     ) -> Result<i64> {
-        if kv.lease != 0 && self.cluster.keep_alive(kv.lease, call.until).await? {
-            return Ok(kv.lease);
-        }
         // An entry of this process that an update or another process has put has no lease yet. And a lease that is
         // over is replaced: the servers take a while to remove its keys.
         let is_own =

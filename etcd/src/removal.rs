@@ -57,8 +57,14 @@ impl Client {
 
     pub(crate) async fn remove(&self, watcher: &WatcherRef, mut call: Call) -> Result<bool> {
         let id = parts::id_of(watcher);
-        let mut seen =
-            call.unless_cancelled(self.path(), self.entry(id.as_bytes(), call.until)).await?;
+        // An entry of this process most likely is what it was last seen as, and need not be read first.
+        let held = self.held_entry(id).filter(|held| self.is_of(watcher, &held.kv));
+        let mut seen = match held {
+            Some(held) => Some(held.kv),
+            None => {
+                call.unless_cancelled(self.path(), self.entry(id.as_bytes(), call.until)).await?
+            }
+        };
         loop {
             let Some(kv) = seen else {
                 self.forget(id);

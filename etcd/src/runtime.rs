@@ -3,8 +3,10 @@
 //! The callers' functions block. They may be called on a thread of any runtime of the caller's own, on which
 //! `Runtime::block_on` would panic, so the caller's thread waits for a channel instead.
 
-use std::future::Future;
+use std::future::{poll_fn, Future};
+use std::pin::pin;
 use std::sync::{mpsc, OnceLock};
+use std::task::Poll;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -32,6 +34,35 @@ pub fn wait<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static)
             _ => unreachable!("a task that ends without a value has panicked"),
         },
     }
+}
+
+/// Runs two futures at the same time, until both have ended.
+pub(crate) async fn join<A, B>(
+    first: impl Future<Output = A>,
+    second: impl Future<Output = B>,
+) -> (A, B) {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    let (mut of_first, mut of_second) = (None, None);
+    poll_fn(|context| {
+        if of_first.is_none() {
+            if let Poll::Ready(value) = first.as_mut().poll(context) {
+                of_first = Some(value);
+            }
+        }
+        if of_second.is_none() {
+            if let Poll::Ready(value) = second.as_mut().poll(context) {
+                of_second = Some(value);
+            }
+        }
+        match (of_first.take(), of_second.take()) {
+            (Some(first), Some(second)) => Poll::Ready((first, second)),
+            pending => {
+                (of_first, of_second) = pending;
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }
 
 /// Runs a future on the crate's threads, and waits for nothing.
