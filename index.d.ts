@@ -417,7 +417,8 @@ export interface HeldRegistryLock {
 
 /**
  * Runs `fn` while holding a registry's lock. A folder is refused with `UNSUPPORTED`: watchers enter and renew
- * themselves in it without its lock, so no lock keeps it as it is; {@link updateRegistry} changes it.
+ * themselves in it without its lock, so no lock keeps it as it is; {@link updateRegistry} changes it. In etcd the lock
+ * has a lease: a holder that was frozen for longer gets `LOCK_LOST`, and writes nothing.
  *
  * @returns What `fn` returned.
  * @throws {RegistryError} As {@link updateRegistry}; `LOCK_LOST` also if an older version of argus took
@@ -872,8 +873,8 @@ export interface RegistryMirror {
  * One mirror works on a file at a time, in whichever process; further ones wait, and one of them takes over as soon
  * as that one ends or dies. A mirror keeps its process alive until it is stopped, and ends with its thread.
  *
- * @throws {RegistryError} `INVALID_VALUE` for a bad argument, for a `file` that is a folder or is `source`; else,
- * later errors go to `onError`.
+ * @throws {RegistryError} `INVALID_VALUE` for a bad argument, for a `file` that is a folder or is `source`;
+ * `UNSUPPORTED` for one of the two in etcd. Later errors go to `onError`.
  */
 export function mirrorRegistry(
 	source: string | URL,
@@ -928,6 +929,8 @@ export interface LockStatus {
  * Looks at a registry's lock without taking it. Needs no write access. To be exact it takes the
  * kernel lock, shared, for a moment. A folder's lock is the one under which entries are removed, taken over and
  * updated; `guarantee` then also says whether claims are known by kernel locks, or judged by pid and age.
+ *
+ * @throws {RegistryError} `UNSUPPORTED` in etcd.
  */
 export function inspectLock(path: string | URL, options?: { staleMs?: number }): Promise<LockStatus>
 

@@ -95,16 +95,22 @@ const linkEtcdPackage = () => {
 	symlinkSync(join(root, 'etcd', 'npm'), link, 'junction')
 }
 
-/** Builds and places the addon of the store in etcd; returns its path, or nothing where this Rust is too old. */
-export const buildEtcd = (target = hostTarget()) => {
-	linkEtcdPackage()
+/** Why the store in etcd can't be built here; undefined if it can. It needs a newer Rust than the core. */
+export const etcdObstacle = () => {
 	const manifest = readFileSync(join(root, 'etcd', 'node', 'Cargo.toml'), 'utf8')
 	const needed = /^rust-version = "(.+)"$/m.exec(manifest)[1]
-	const [major, minor] = rustc('release').split('.').map(Number)
-	if (major < 2 && minor < Number(needed.split('.')[1])) {
-		console.log(
-			`The store in etcd is left out: it needs Rust ${needed}, and this is ${rustc('release')}`,
-		)
+	const release = rustc('release')
+	const [major, minor] = release.split('.').map(Number)
+	const isOlder = major < 2 && minor < Number(needed.split('.')[1])
+	return isOlder ? `it needs Rust ${needed}, and this is ${release}` : undefined
+}
+
+/** Builds and places the addon of the store in etcd; returns its path, or nothing where that can't be built. */
+export const buildEtcd = (target = hostTarget()) => {
+	linkEtcdPackage()
+	const obstacle = etcdObstacle()
+	if (obstacle) {
+		console.log(`The store in etcd is left out: ${obstacle}`)
 		return undefined
 	}
 	const crate = 'argus-registry-etcd-node'
@@ -119,5 +125,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
 	await bundle()
 	console.log(build(process.argv[2]))
 	console.log(buildProgram(process.argv[2]))
-	console.log(buildEtcd(process.argv[2]) ?? '')
+	// For another target its C code, ring's, needs a compiler of that target.
+	if (process.argv[2] === undefined) console.log(buildEtcd() ?? '')
 }

@@ -53,7 +53,9 @@ inEtcd('an updater runs again if what it was given has changed meanwhile', async
 	const updated = await update(path, async (registry) => {
 		given.push(registry.watchers.a.port)
 		// By another process, for all that this update knows: an entry operation takes no lock.
-		if (given.length === 1) await inWorker(path, { ...record('a', { pid: 0 }), port: 5 })
+		if (given.length === 1) {
+			assert.equal(await inWorker(path, { ...record('a', { pid: 0 }), port: 5 }), 'done')
+		}
 		registry.watchers.a.port += 1
 		return registry
 	})
@@ -62,19 +64,19 @@ inEtcd('an updater runs again if what it was given has changed meanwhile', async
 	assert.deepEqual(await portsIn(path), { a: 6 })
 })
 
-/** Announces a watcher from another thread, which has a queue of its own. */
-const inWorker = async (path, watcher) => {
+/** Announces a watcher from another thread, which has a queue of its own; returns the code of its error. */
+const inWorker = async (path, watcher, options = UP_TO_A_MINUTE) => {
 	const text = `
 		const { announceWatcher } = require(${JSON.stringify(packageFile)})
 		const { parentPort, workerData: [path, watcher, options] } = require('node:worker_threads')
 		announceWatcher(path, watcher, options).then(
 			() => parentPort.postMessage('done'),
-			(error) => parentPort.postMessage(error.message),
+			(error) => parentPort.postMessage(error.code),
 		)`
-	const worker = new Worker(text, { eval: true, workerData: [path, watcher, UP_TO_A_MINUTE] })
+	const worker = new Worker(text, { eval: true, workerData: [path, watcher, options] })
 	const [said] = await once(worker, 'message')
 	await worker.terminate()
-	assert.equal(said, 'done')
+	return said
 }
 
 inEtcd(
@@ -84,7 +86,7 @@ inEtcd(
 		const updating = updateRegistry(
 			path,
 			async (registry) => {
-				await inWorker(path, { ...record('a', { pid: 0 }), port: 5 })
+				assert.equal(await inWorker(path, { ...record('a', { pid: 0 }), port: 5 }), 'done')
 				registry.watchers.a.port += 1
 				return registry
 			},
@@ -151,6 +153,8 @@ inEtcd('the lock has one holder at a time and its writes are seen at once', asyn
 			}
 			// An update inside is refused, as in a file.
 			await assert.rejects(set(path, 'b', 1), { code: 'RE_ENTRANT' })
+			const busy = await inWorker(path, record('c', { pid: 0 }), { timeoutMs: 500 })
+			assert.equal(busy, 'LOCK_TIMEOUT')
 			order.push('released')
 			return 'value'
 		},
@@ -210,10 +214,11 @@ inEtcd('a lock is released when its function fails and when its thread ends', as
 		})`
 	const worker = new Worker(text, { eval: true, workerData: path })
 	await once(worker, 'message')
+	const change = (registry) => ({ ...registry, note: 1 })
+	await assert.rejects(updateRegistry(path, change, { timeoutMs: 500 }), { code: 'LOCK_TIMEOUT' })
 	await worker.terminate()
 	// Its lease would last for 10 s.
-	await updateRegistry(path, (registry) => registry, { timeoutMs: 8_000 })
-	await updateRegistry(path, (registry) => ({ ...registry, note: 1 }), { timeoutMs: 8_000 })
+	await updateRegistry(path, change, { timeoutMs: 8_000 })
 })
 
 inEtcd('waiting for the lock ends when it is aborted', async (path, t) => {

@@ -16,6 +16,8 @@ fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(1).thread_name("argus-etcd").enable_all();
+        // Each watch of JavaScript has one while it waits, and one that gets none would wait for ever.
+        builder.max_blocking_threads(8192);
         builder.build().expect("the system has a thread for the client of etcd")
     })
 }

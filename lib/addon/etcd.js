@@ -47,7 +47,7 @@ const packageFor = (path) => {
 			return requireFrom(folder)(PACKAGE)
 		} catch (error) {
 			// That the package is there and can't be loaded says more than that others are not there.
-			const isMissing = propertyOf(error, 'code') === 'MODULE_NOT_FOUND'
+			const isMissing = /MODULE_NOT_FOUND/.test(String(propertyOf(error, 'code')))
 			if (!isMissing || !messageOf(error).includes(`'${PACKAGE}'`)) failure ??= error
 		}
 	}
