@@ -1,11 +1,12 @@
 //! One call of a caller: how long it may take, and how it is cancelled.
 
+use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use argus_registry::store_parts::random_fraction;
 use argus_registry::{CancelToken, Error, LockOptions, Result};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// The time of a call without a bound: a later instant would overflow some clocks.
 const UNBOUNDED: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
@@ -50,12 +51,52 @@ impl Call {
         }
     }
 
+    /// What a future results in, which may be dropped at any time, such as one that only reads. Fails if the caller
+    /// cancels the call before.
+    pub(crate) async fn unless_cancelled<T>(
+        &self,
+        path: &Path,
+        future: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut future = Box::pin(future);
+        loop {
+            self.check_cancelled(path)?;
+            if let Ok(result) = timeout(CANCEL_CHECK, &mut future).await {
+                return result;
+            }
+        }
+    }
+
+    /// Gives the call at least so much time from now on: that of an updater is no time in which a server could
+    /// have answered.
+    pub(crate) fn extend(&mut self, time: Duration) {
+        self.until = self.until.max(Instant::now() + time);
+    }
+
+    /// Makes the next pause as long as after so many tries.
+    pub(crate) fn after_tries(&mut self, tries: u32) {
+        self.pause = (self.pause * 2_u32.saturating_pow(tries.min(16))).min(MAX_PAUSE);
+    }
+
+    /// Whether the call is to try once.
+    pub(crate) fn is_one_try(&self) -> bool {
+        self.one_try
+    }
+
+    /// The error of a call that other processes came before, and that has no time for another try.
+    pub(crate) fn contention(&self, path: &Path) -> Error {
+        let path = path.to_path_buf();
+        match self.one_try {
+            true => Error::LockBusy { path, holder: None },
+            false => Error::LockTimeout { path, waited: self.started.elapsed(), holder: None },
+        }
+    }
+
     /// After a try that other processes came before: waits until the next one. Fails if the call has no time for
     /// another one, or is cancelled.
     pub(crate) async fn pause(&mut self, path: &Path) -> Result<()> {
-        let path_buf = || path.to_path_buf();
         if self.one_try {
-            return Err(Error::LockBusy { path: path_buf(), holder: None });
+            return Err(self.contention(path));
         }
         let end = Instant::now() + self.pause.mul_f64(0.5 + 0.5 * random_fraction());
         self.pause = (self.pause * 2).min(MAX_PAUSE);
@@ -63,8 +104,7 @@ impl Call {
             self.check_cancelled(path)?;
             let now = Instant::now();
             if now >= self.until {
-                let waited = self.started.elapsed();
-                return Err(Error::LockTimeout { path: path_buf(), waited, holder: None });
+                return Err(self.contention(path));
             }
             if now >= end {
                 return Ok(());

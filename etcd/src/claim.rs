@@ -120,7 +120,8 @@ impl Client {
     ) -> Result<Put> {
         if lease.is_wanted && lease.granted.is_none() {
             let seconds = self.options.lease_seconds();
-            lease.granted = Some(self.cluster.grant_lease(seconds, call.until).await?);
+            let granting = self.cluster.grant_lease(seconds, call.until);
+            lease.granted = Some(call.unless_cancelled(self.path(), granting).await?);
         }
         let lease_id = lease.granted.unwrap_or(0);
         let mut records = Vec::new();

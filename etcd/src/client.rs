@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use argus_registry::{Error, Result, WatcherClaim};
+use tokio::sync::OwnedMutexGuard;
 
-use crate::connection::{kv, AskError, Cluster, Service};
+use crate::call::Call;
+use crate::connection::{kv, AskError, Cluster, Service, TlsTexts};
 use crate::keys::Keys;
 use crate::options::EtcdOptions;
 use crate::outcome::Markers;
@@ -28,14 +30,15 @@ pub(crate) struct Client {
     pub(crate) options: EtcdOptions,
     pub(crate) markers: Markers,
     held: Mutex<HashMap<String, HeldEntry>>,
-    /// The updates of this process wait here for one another: each other's writes would make them run again.
-    pub(crate) updates: Arc<tokio::sync::Mutex<()>>,
+    /// The updates of this process wait here for one another: each other's writes would make them run again. How many
+    /// in a row were refused.
+    updates: Arc<tokio::sync::Mutex<u32>>,
 }
 
 impl Client {
-    pub(crate) fn new(options: EtcdOptions) -> Result<Self> {
+    pub(crate) fn new(options: EtcdOptions, tls: Option<TlsTexts>) -> Result<Self> {
         Ok(Client {
-            cluster: Cluster::new(&options)?,
+            cluster: Cluster::new(&options, tls)?,
             keys: Keys::new(&options.prefix),
             options,
             markers: Markers::default(),
@@ -50,6 +53,16 @@ impl Client {
 
     pub(crate) fn invalid(&self, reason: String) -> Error {
         Error::InvalidValue { path: self.path().to_path_buf(), reason }
+    }
+
+    /// Waits until no other update of this process is under way.
+    pub(crate) async fn turn(&self, mut call: Call) -> Result<OwnedMutexGuard<u32>> {
+        loop {
+            if let Ok(turn) = self.updates.clone().try_lock_owned() {
+                return Ok(turn);
+            }
+            call.pause(self.path()).await?;
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, HeldEntry>> {

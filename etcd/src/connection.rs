@@ -4,6 +4,7 @@
 //! never answers. Here a server has a short time to answer; then its connection is closed, and the next server
 //! is asked. What could be done twice is not sent twice by this module: see [`crate::outcome`].
 
+use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -80,13 +81,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Cluster {
     /// Opens no connection yet.
-    pub(crate) fn new(options: &EtcdOptions) -> Result<Self> {
+    ///
+    /// `tls` is in place of that of the options, which has files.
+    pub(crate) fn new(options: &EtcdOptions, tls: Option<TlsTexts>) -> Result<Self> {
         let path = options.path();
         let invalid = |reason: String| Error::InvalidValue { path: path.clone(), reason };
         if options.endpoints.is_empty() {
             return Err(invalid("it has no server".to_owned()));
         }
-        let tls = options.tls.as_ref().map(tls_config).transpose()?;
+        let tls = match tls {
+            Some(texts) => Some(texts),
+            None => options.tls.as_ref().map(TlsTexts::read).transpose()?,
+        };
+        let tls = tls.map(TlsTexts::into_config);
         let server = |address: &String| -> Result<Server> {
             let scheme = if tls.is_some() { "https" } else { "http" };
             let endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
@@ -301,18 +308,46 @@ impl Failures {
     }
 }
 
-fn tls_config(tls: &TlsOptions) -> Result<ClientTlsConfig> {
-    let ca = read_file(&tls.ca_file, "read the certificates in")?;
-    let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
-    if let Some(client) = &tls.client {
-        let cert = read_file(&client.cert_file, "read the client's certificate in")?;
-        let key = read_file(&client.key_file, "read the client's key in")?;
-        config = config.identity(Identity::from_pem(cert, key));
+/// What TLS needs, as PEM.
+pub struct TlsTexts {
+    /// The certificates that have signed the servers'.
+    pub ca: Vec<u8>,
+    /// This program's certificate and its key, if the servers ask for them.
+    pub client: Option<(Vec<u8>, Vec<u8>)>,
+    /// The name in the servers' certificates, if it is not the endpoint's host.
+    pub server_name: Option<String>,
+}
+
+impl fmt::Debug for TlsTexts {
+    /// Without the key, which would be in logs otherwise.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsTexts").finish_non_exhaustive()
     }
-    if let Some(name) = &tls.server_name {
-        config = config.domain_name(name);
+}
+
+impl TlsTexts {
+    fn read(tls: &TlsOptions) -> Result<Self> {
+        let client = match &tls.client {
+            Some(client) => Some((
+                read_file(&client.cert_file, "read the client's certificate in")?,
+                read_file(&client.key_file, "read the client's key in")?,
+            )),
+            None => None,
+        };
+        let ca = read_file(&tls.ca_file, "read the certificates in")?;
+        Ok(TlsTexts { ca, client, server_name: tls.server_name.clone() })
     }
-    Ok(config)
+
+    fn into_config(self) -> ClientTlsConfig {
+        let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.ca));
+        if let Some((cert, key)) = self.client {
+            config = config.identity(Identity::from_pem(cert, key));
+        }
+        if let Some(name) = self.server_name {
+            config = config.domain_name(name);
+        }
+        config
+    }
 }
 
 impl Cluster {

@@ -139,8 +139,8 @@ pub(crate) fn refused(path: &Path, status: &Status) -> Error {
 /// The error of a connection that one of both sides has refused.
 pub(crate) fn untrusted(path: &Path, reason: String) -> Error {
     let advice = match reason.contains("UnknownIssuer") || reason.contains("NotValidForName") {
-        true => "the server's certificate is not valid by `ca_file` and `server_name`",
-        false => "check `ca_file`, the client certificate, and whether the servers use TLS",
+        true => "the server's certificate is not valid by the authority's certificates that were given, or for its name",
+        false => "check the authority's certificates, the client certificate, and whether the servers use TLS",
     };
     let source = io::Error::new(io::ErrorKind::PermissionDenied, format!("{reason}: {advice}"));
     Error::PermissionDenied { path: path.to_path_buf(), operation: "connect to", source }

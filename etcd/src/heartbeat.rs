@@ -14,13 +14,21 @@ use crate::outcome::{Change, Committed};
 use crate::rpc::{self, KeyValue};
 
 impl Client {
-    pub(crate) async fn heartbeat(&self, watcher: &WatcherRef, mut call: Call) -> Result<bool> {
+    /// Renews an entry, and gives it this date, or the present one.
+    pub(crate) async fn heartbeat(
+        &self,
+        watcher: &WatcherRef,
+        now: Option<u64>,
+        mut call: Call,
+    ) -> Result<bool> {
         let id = parts::id_of(watcher).to_owned();
         let key = self.keys.entry(id.as_bytes());
         let held = self.held_entry(&id);
         let mut seen = match &held {
             Some(held) => Some(held.kv.clone()),
-            None => self.entry(id.as_bytes(), call.until).await?,
+            None => {
+                call.unless_cancelled(self.path(), self.entry(id.as_bytes(), call.until)).await?
+            }
         };
         loop {
             let Some(kv) = seen else { return self.lost(&id) };
@@ -36,7 +44,7 @@ impl Client {
                 }
                 return Ok(false);
             }
-            let Some(text) = parts::renewed(watcher, &entry) else { return Ok(false) };
+            let Some(text) = parts::renewed(watcher, &entry, now) else { return Ok(false) };
             let lease = self.renewed_lease(&id, &kv, &entry, &call).await?;
             let mut change = Change::new(
                 vec![rpc::is_unchanged(&key, kv.mod_revision)],

@@ -25,6 +25,8 @@
 //!
 //! What a registry in etcd promises, costs and can't do is in `docs/concepts/stores.md`.
 
+#[doc(hidden)]
+pub mod addon_parts;
 mod call;
 mod claim;
 mod client;

@@ -37,8 +37,12 @@ pub struct EtcdLock {
 
 impl EtcdLock {
     pub(crate) fn acquire(client: &Arc<Client>, options: &LockOptions) -> Result<Self> {
-        let (asking, call) = (client.clone(), Call::new(options));
-        let (lease, created) = runtime::wait(async move { asking.acquire(call).await })?;
+        let (client, call) = (client.clone(), Call::new(options));
+        runtime::wait(async move { EtcdLock::acquired(client, call).await })
+    }
+
+    pub(crate) async fn acquired(client: Arc<Client>, call: Call) -> Result<Self> {
+        let (lease, created) = client.acquire(call).await?;
         let renewed = client.clone();
         let renewing = runtime::spawn(async move {
             let third = Duration::from_secs(LOCK_LEASE as u64) / 3;
@@ -48,11 +52,10 @@ impl EtcdLock {
                 let _ = renewed.cluster.keep_alive(lease, Instant::now() + third).await;
             }
         });
-        let client = client.clone();
         Ok(EtcdLock { client, lease, created, renewing, written: Cell::new(false) })
     }
 
-    fn rule(&self) -> LockRule {
+    pub(crate) fn rule(&self) -> LockRule {
         LockRule::Held { key: self.client.keys.lock(self.lease), created: self.created }
     }
 
@@ -108,26 +111,32 @@ impl EtcdLock {
         })
     }
 
+    /// Notes that something was written under the lock.
+    pub(crate) fn set_written(&self) {
+        self.written.set(true);
+    }
+
+    /// The error of a lock that was lost.
+    pub(crate) fn lost(&self) -> Error {
+        let path = self.client.path().to_path_buf();
+        Error::LockLost { path, written: self.written.get() }
+    }
+
     /// Releases the lock. Fails if it was lost before.
     pub(crate) fn release(self) -> Result<()> {
-        let (client, lease, created) = (self.client.clone(), self.lease, self.created);
-        let path = client.path().to_path_buf();
+        runtime::wait(self.released())
+    }
+
+    pub(crate) async fn released(self) -> Result<()> {
+        let (client, key) = (self.client.clone(), self.client.keys.lock(self.lease));
         let until = Instant::now() + client.options.read_within;
-        let is_held = runtime::wait(async move {
-            let key = client.keys.lock(lease);
-            let success = vec![rpc::get(&key)];
-            let answer = client.look(TxnRequest { success, ..TxnRequest::default() }, until).await;
-            let is_held = answer.map(|answer| {
-                let found = rpc::found(answer).into_iter().flat_map(|range| range.kvs).next();
-                found.is_some_and(|kv| kv.create_revision == created)
-            });
-            client.cluster.revoke_lease(lease, until).await;
-            is_held
-        });
-        match is_held {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Error::LockLost { path, written: self.written.get() }),
-            Err(error) => Err(error),
+        let success = vec![rpc::get(&key)];
+        let answer = client.look(TxnRequest { success, ..TxnRequest::default() }, until).await;
+        client.cluster.revoke_lease(self.lease, until).await;
+        let found = rpc::found(answer?).into_iter().flat_map(|range| range.kvs).next();
+        match found.is_some_and(|kv| kv.create_revision == self.created) {
+            true => Ok(()),
+            false => Err(self.lost()),
         }
     }
 }
@@ -147,7 +156,8 @@ impl Drop for EtcdLock {
 impl Client {
     /// The lease of the lock that was acquired, and the revision at which its key was created.
     async fn acquire(&self, mut call: Call) -> Result<(i64, i64)> {
-        let lease = self.cluster.grant_lease(LOCK_LEASE, call.until).await?;
+        let granting = self.cluster.grant_lease(LOCK_LEASE, call.until);
+        let lease = call.unless_cancelled(self.path(), granting).await?;
         let acquired = self.wait_for_turn(lease, &mut call).await;
         if acquired.is_err() {
             let until = Instant::now() + self.options.answer_within;
@@ -160,7 +170,6 @@ impl Client {
         let key = self.keys.lock(lease);
         let mut renewed = Instant::now();
         loop {
-            call.check_cancelled(self.path())?;
             // No other process puts this key. Put again after an answer that was lost, it keeps its place.
             let first = rpc::get_first_created(self.keys.locks());
             let txn = TxnRequest {
@@ -171,7 +180,7 @@ impl Client {
                 ],
                 failure: vec![first],
             };
-            let answer = self.look(txn, call.until).await?;
+            let answer = call.unless_cancelled(self.path(), self.look(txn, call.until)).await?;
             let found = rpc::found(answer).into_iter().flat_map(|range| range.kvs).next();
             if let Some(first) = found.filter(|first| first.key == key) {
                 return Ok(first.create_revision);

@@ -12,7 +12,7 @@ const SCHEME: &str = "etcd://";
 
 /// The shortest lease that etcd grants with its default timings: one and a half election timeouts, in whole
 /// seconds.
-pub(crate) const MIN_LEASE: Duration = Duration::from_secs(2);
+pub const MIN_LEASE: Duration = Duration::from_secs(2);
 
 /// How a registry in etcd is reached.
 #[derive(Debug, Clone)]
@@ -173,7 +173,11 @@ impl Password {
 }
 
 /// Reads a file of the options.
-pub(crate) fn read_file(path: &Path, operation: &'static str) -> Result<Vec<u8>> {
+///
+/// # Errors
+///
+/// [`Error::NotFound`], [`Error::PermissionDenied`] or [`Error::Io`].
+pub fn read_file(path: &Path, operation: &'static str) -> Result<Vec<u8>> {
     let path = path.to_path_buf();
     fs::read(&path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::NotFound { path, operation, source },

@@ -171,7 +171,7 @@ impl Client {
     pub(crate) async fn commit(&self, change: &Change, call: &Call) -> Result<Committed> {
         let mut failed = Failures::default();
         loop {
-            let mut marker = self.marker(call.until).await?;
+            let mut marker = call.unless_cancelled(self.path(), self.marker(call.until)).await?;
             call.check_cancelled(self.path())?;
             let nonce = random();
             let txn = self.transaction(change, &marker, nonce);

@@ -57,7 +57,8 @@ impl Client {
 
     pub(crate) async fn remove(&self, watcher: &WatcherRef, mut call: Call) -> Result<bool> {
         let id = parts::id_of(watcher);
-        let mut seen = self.entry(id.as_bytes(), call.until).await?;
+        let mut seen =
+            call.unless_cancelled(self.path(), self.entry(id.as_bytes(), call.until)).await?;
         loop {
             let Some(kv) = seen else {
                 self.forget(id);
@@ -115,7 +116,7 @@ impl Client {
     ) -> Result<Vec<PrunedWatcher>> {
         let mut pruned = Vec::new();
         loop {
-            let snapshot = self.snapshot(call.until).await?;
+            let snapshot = call.unless_cancelled(self.path(), self.snapshot(call.until)).await?;
             snapshot.check_version(self.path())?;
             let stale = self.stale(&snapshot, prune);
             if stale.is_empty() {

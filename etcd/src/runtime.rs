@@ -14,12 +14,14 @@ fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| {
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(1).thread_name("argus-etcd").enable_all();
+        // Each watch of JavaScript has one while it waits, and one that gets none would wait for ever.
+        builder.max_blocking_threads(8192);
         builder.build().expect("the system has a thread for the client of etcd")
     })
 }
 
 /// Runs a future on the crate's threads, and waits for it.
-pub(crate) fn wait<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+pub fn wait<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     let (done, result) = mpsc::sync_channel(1);
     let task = runtime().spawn(async move {
         let _ = done.send(future.await);
@@ -35,8 +37,13 @@ pub(crate) fn wait<T: Send + 'static>(future: impl Future<Output = T> + Send + '
 }
 
 /// Runs a future on the crate's threads, and waits for nothing.
-pub(crate) fn spawn<T: Send + 'static>(
-    future: impl Future<Output = T> + Send + 'static,
-) -> JoinHandle<T> {
+pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     runtime().spawn(future)
+}
+
+/// Runs a function that blocks on a thread of its own, and waits for nothing.
+pub fn spawn_blocking<T: Send + 'static>(
+    function: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    runtime().spawn_blocking(function)
 }

@@ -9,7 +9,8 @@ use crate::client::Client;
 use crate::connection::{kv, AskError, Service};
 use crate::error::is_compacted;
 use crate::keys::{Keys, VERSION};
-use crate::rpc::{self, KeyValue, RangeResponse, TxnRequest};
+use crate::rpc::request_op::Request;
+use crate::rpc::{self, KeyValue, PutRequest, RangeResponse, RequestOp, TxnRequest};
 
 /// How many entries one answer has at most. The rest is read at the same revision.
 const PAGE: i64 = 1000;
@@ -76,12 +77,55 @@ impl Client {
             more = page.more;
             entries.extend(page.kvs);
         }
-        entries.sort_by_key(|kv| (kv.create_revision, kv.key.clone()));
-        Ok(Some(Snapshot { revision, meta, version, removals, entries }))
+        let mut snapshot = Snapshot { revision, meta, version, removals, entries };
+        snapshot.sort();
+        Ok(Some(snapshot))
     }
 }
 
 impl Snapshot {
+    /// Whether there is a registry.
+    pub(crate) fn is_there(&self) -> bool {
+        self.version.is_some() || self.meta.is_some() || !self.entries.is_empty()
+    }
+
+    /// Makes it that of a later revision, at which a transaction has made these writes, and none has made others
+    /// since.
+    pub(crate) fn advance(&mut self, keys: &Keys, writes: Vec<RequestOp>, revision: i64) {
+        self.revision = revision;
+        for write in writes {
+            match write.request {
+                Some(Request::RequestPut(put)) => self.put(keys, put, revision),
+                Some(Request::RequestDeleteRange(deleted)) => {
+                    self.entries.retain(|kv| kv.key != deleted.key);
+                }
+                _ => unreachable!("an update only puts and deletes"),
+            }
+        }
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        self.entries.sort_by_key(|kv| (kv.create_revision, kv.key.clone()));
+    }
+
+    fn put(&mut self, keys: &Keys, put: PutRequest, revision: i64) {
+        let PutRequest { key, value, lease, .. } = put;
+        let known = self.entries.iter_mut().chain(&mut self.meta).chain(&mut self.removals);
+        if let Some(kv) = known.into_iter().find(|kv| kv.key == key) {
+            *kv = KeyValue { value, lease, mod_revision: revision, ..std::mem::take(kv) };
+            return;
+        }
+        let create_revision = revision;
+        let kv =
+            KeyValue { key, value, lease, mod_revision: revision, create_revision, version: 1 };
+        match &kv.key {
+            key if keys.id(key).is_some() => self.entries.push(kv),
+            key if *key == keys.meta() => self.meta = Some(kv),
+            _ => self.removals = Some(kv),
+        }
+    }
+
     /// Fails if the registry is of a newer version.
     pub(crate) fn check_version(&self, path: &std::path::Path) -> Result<()> {
         match &self.version {
@@ -128,8 +172,7 @@ impl Snapshot {
         path: &std::path::Path,
     ) -> Result<(RegistryV1, Vec<Warning>)> {
         let (entries, mut warnings) = self.entries(keys, path);
-        let is_missing = self.version.is_none() && self.meta.is_none() && self.entries.is_empty();
-        if is_missing {
+        if !self.is_there() {
             warnings.push(Warning::Missing { path: path.to_path_buf() });
         }
         let meta = self.meta.as_ref().map(|kv| &*kv.value);

@@ -43,7 +43,7 @@ use crate::{runtime, watch};
 /// included, which they keep from other work meanwhile.
 #[derive(Debug, Clone)]
 pub struct EtcdStore {
-    client: Arc<Client>,
+    pub(crate) client: Arc<Client>,
 }
 
 impl EtcdStore {
@@ -54,7 +54,7 @@ impl EtcdStore {
     /// [`Error::InvalidValue`] for an endpoint or a certificate that can't be used; [`Error::NotFound`],
     /// [`Error::PermissionDenied`] or [`Error::Io`] for a file that can't be read.
     pub fn open(options: EtcdOptions) -> Result<Self> {
-        Ok(EtcdStore { client: Arc::new(Client::new(options)?) })
+        Ok(EtcdStore { client: Arc::new(Client::new(options, None)?) })
     }
 
     /// Runs `body` while this process has the registry's lock. Meanwhile no other process or thread changes the
@@ -130,16 +130,8 @@ impl RegistryStore for EtcdStore {
     ) -> Result<()> {
         let _under_way = UnderWay::enter(self.client.path())?;
         let (client, call) = (self.client.clone(), Call::new(&options.lock));
-        let (queue, mut waiting) = (client.updates.clone(), call.clone());
-        let path = client.path().to_path_buf();
-        let _turn = runtime::wait(async move {
-            loop {
-                if let Ok(turn) = queue.clone().try_lock_owned() {
-                    return Ok(turn);
-                }
-                waiting.pause(&path).await?;
-            }
-        })?;
+        let (queue, waiting) = (client.clone(), call.clone());
+        let _turn = runtime::wait(async move { queue.turn(waiting).await })?;
         run(&client, call, &LockRule::Free, &mut |registry| updater(registry).is_continue())
             .map(|_| ())
     }
@@ -168,7 +160,7 @@ impl RegistryStore for EtcdStore {
     fn heartbeat(&self, watcher: WatcherRef, options: &UpdateOptions) -> Result<bool> {
         let _under_way = UnderWay::enter(self.client.path())?;
         let (client, call) = (self.client.clone(), Call::new(&options.lock));
-        runtime::wait(async move { client.heartbeat(&watcher, call).await })
+        runtime::wait(async move { client.heartbeat(&watcher, None, call).await })
     }
 
     fn remove(&self, watcher: WatcherRef, options: &UpdateOptions) -> Result<bool> {

@@ -34,6 +34,7 @@
 //! The lock adds a comparison of its own: see [`crate::outcome`].
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use argus_registry::store_parts::{self as parts, IdBytes};
@@ -42,7 +43,7 @@ use argus_registry::{Error, RegistryV1, Result};
 use crate::call::Call;
 use crate::client::Client;
 use crate::outcome::{Alternative, Change, Committed, LockRule};
-use crate::rpc::{self, KeyValue};
+use crate::rpc::{self, KeyValue, RequestOp};
 use crate::runtime;
 use crate::snapshot::Snapshot;
 
@@ -138,41 +139,117 @@ impl Client {
     }
 }
 
+/// One update: what it has read, until a transaction has written what is made of that.
+#[derive(Debug)]
+pub(crate) struct Update {
+    client: Arc<Client>,
+    pub(crate) call: Call,
+    lock: LockRule,
+    snapshot: Snapshot,
+    /// The snapshot's registry.
+    pub(crate) found: RegistryV1,
+    /// The writes of the last transaction, and its revision: the snapshot is from before.
+    committed: Option<(Vec<RequestOp>, i64)>,
+}
+
+/// What became of an update's transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// It was made; or nothing differed, and none was needed.
+    Done { has_written: bool },
+    /// Something that the update has read is no more. It is to read anew.
+    Refused,
+}
+
+impl Update {
+    /// Reads the registry.
+    pub(crate) async fn begin(client: Arc<Client>, call: Call, lock: LockRule) -> Result<Self> {
+        let snapshot = call.unless_cancelled(client.path(), client.snapshot(call.until)).await?;
+        let found = snapshot.registry(&client.keys, client.path())?;
+        Ok(Update { client, call, lock, snapshot, found, committed: None })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.client.path()
+    }
+
+    /// Gives the commit the time of a read: that of the call may be over by the time that the updater has taken.
+    pub(crate) fn extend(&mut self) {
+        self.call.extend(self.client.options.read_within);
+    }
+
+    /// The error of a refusal, for a caller that does not try again.
+    pub(crate) fn contention(&self) -> Error {
+        self.call.contention(self.path())
+    }
+
+    /// Whether there is a registry.
+    pub(crate) fn is_there(&self) -> bool {
+        self.snapshot.is_there()
+    }
+
+    /// Writes what differs between `new` and what was read. An update may commit once after each reading.
+    pub(crate) async fn commit(&mut self, new: &RegistryV1) -> Result<Commit> {
+        let client = &self.client;
+        let change = client.plan(&self.snapshot, &self.found, new, self.lock.clone())?;
+        let Some(change) = change else { return Ok(Commit::Done { has_written: false }) };
+        match client.commit(&change, &self.call).await? {
+            Committed::Done(revision, _) => {
+                let writes = change.alternatives.into_iter().flat_map(|made| made.writes);
+                self.committed = Some((writes.collect(), revision));
+                Ok(Commit::Done { has_written: true })
+            }
+            Committed::LockGone => {
+                let path = client.path().to_path_buf();
+                Err(Error::LockLost { path, written: false })
+            }
+            _ => Ok(Commit::Refused),
+        }
+    }
+
+    /// After a commit that was made, goes on from what it has left: its transaction was the only one since the
+    /// reading, as the module says.
+    pub(crate) fn go_on(&mut self) -> Result<()> {
+        if let Some((writes, revision)) = self.committed.take() {
+            self.snapshot.advance(&self.client.keys, writes, revision);
+            self.found = self.snapshot.registry(&self.client.keys, self.client.path())?;
+        }
+        Ok(())
+    }
+
+    /// After a refusal: waits, and reads anew. Fails if the call has no time for another try.
+    pub(crate) async fn again(&mut self) -> Result<()> {
+        self.call.pause(self.client.path()).await?;
+        let (client, call) = (self.client.clone(), self.call.clone());
+        *self = Update::begin(client, call, self.lock.clone()).await?;
+        Ok(())
+    }
+}
+
 /// Runs an update until it is made, or fails. The updater returns whether to write. Returns whether anything was
 /// written.
 pub(crate) fn run(
     client: &Arc<Client>,
-    mut call: Call,
+    call: Call,
     lock: &LockRule,
     updater: &mut dyn FnMut(&mut RegistryV1) -> bool,
 ) -> Result<bool> {
+    let mut update = runtime::wait(Update::begin(client.clone(), call, lock.clone()))?;
     loop {
-        let (reading, until) = (client.clone(), call.until);
-        let snapshot = runtime::wait(async move { reading.snapshot(until).await })?;
-        let found = snapshot.registry(&client.keys, client.path())?;
-        let mut new = found.clone();
+        let mut new = update.found.clone();
         if !updater(&mut new) {
             return Ok(false);
         }
-        let Some(change) = client.plan(&snapshot, &found, &new, lock.clone())? else {
-            return Ok(false);
-        };
-        let committing = client.clone();
         let committed = runtime::wait(async move {
-            let committed = committing.commit(&change, &call).await?;
-            let is_refused = !matches!(committed, Committed::Done(..) | Committed::LockGone);
-            if is_refused {
-                call.pause(committing.path()).await?;
+            let commit = update.commit(&new).await?;
+            if commit == Commit::Refused {
+                update.again().await?;
             }
-            Ok((committed, call))
+            Ok::<_, Error>((commit, update))
         });
         match committed? {
-            (Committed::Done(..), _) => return Ok(true),
-            (Committed::LockGone, _) => {
-                let path = client.path().to_path_buf();
-                return Err(Error::LockLost { path, written: false });
-            }
-            (_, paused) => call = paused,
+            (Commit::Done { has_written }, _) => return Ok(has_written),
+            (Commit::Refused, read_anew) => update = read_anew,
         }
     }
 }

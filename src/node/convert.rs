@@ -1,14 +1,13 @@
 //! Values that cross the border between Rust and JavaScript.
 
-use std::error::Error as _;
-use std::io;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
 use crate::error::Error;
 use crate::holder::Holder;
+use crate::store::failure::{FailureFields, HolderFields};
 
 /// What every call that can fail returns: its value as it is, or a failure, which carries a tag.
 ///
@@ -52,35 +51,23 @@ pub struct HolderInfo {
     pub alive: Option<bool>,
 }
 
+impl From<HolderFields> for HolderInfo {
+    fn from(HolderFields { pid, host, since, alive }: HolderFields) -> Self {
+        HolderInfo { pid, host, since, alive }
+    }
+}
+
 impl From<&Holder> for HolderInfo {
     fn from(holder: &Holder) -> Self {
-        let since = holder.since.and_then(|since| since.duration_since(UNIX_EPOCH).ok());
-        HolderInfo {
-            pid: holder.pid,
-            host: holder.host.clone(),
-            since: since.map(|since| since.as_millis() as f64),
-            alive: holder.alive,
-        }
+        HolderFields::from(holder).into()
     }
 }
 
 impl From<Error> for AddonFailure {
     fn from(error: Error) -> Self {
-        let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-        AddonFailure {
-            failed: true,
-            code: error.code(),
-            message: error.to_string(),
-            path: error.path().to_string_lossy().into_owned(),
-            holder: error.holder().map(HolderInfo::from),
-            cause: cause.map(ToString::to_string),
-            errno: cause.and_then(|cause| {
-                // An error with an explanation has the system's own as its source.
-                let own = || cause.get_ref()?.source()?.downcast_ref::<io::Error>()?.raw_os_error();
-                cause.raw_os_error().or_else(own)
-            }),
-            cause_code: cause.and_then(|cause| node_error_code(cause.kind())),
-        }
+        let FailureFields { code, message, path, holder, cause, errno, cause_code } = error.into();
+        let holder = holder.map(HolderInfo::from);
+        AddonFailure { failed: true, code, message, path, holder, cause, errno, cause_code }
     }
 }
 
@@ -103,19 +90,6 @@ impl AddonFailure {
             cause_code: None,
         }
     }
-}
-
-fn node_error_code(kind: io::ErrorKind) -> Option<&'static str> {
-    Some(match kind {
-        io::ErrorKind::NotFound => "ENOENT",
-        io::ErrorKind::PermissionDenied => "EACCES",
-        io::ErrorKind::AlreadyExists => "EEXIST",
-        io::ErrorKind::StorageFull => "ENOSPC",
-        io::ErrorKind::NotADirectory => "ENOTDIR",
-        io::ErrorKind::IsADirectory => "EISDIR",
-        io::ErrorKind::ReadOnlyFilesystem => "EROFS",
-        _ => return None,
-    })
 }
 
 /// A result of the core, as the addon returns it.

@@ -7,7 +7,6 @@ use napi_derive::napi;
 
 use super::convert::{addon_result, AddonResult};
 use super::held_lock::AcquireRequest;
-use super::thread_end::ThreadEndGuard;
 use super::threads::{in_background, policy, Background, WorkerPool};
 use super::{utf8_path, FileText};
 use crate::document::lock::{LockChoice, LockFile};
@@ -17,6 +16,7 @@ use crate::files::paths::FilePaths;
 use crate::lock::wait::{LockOptions, Wait, WaitPolicy};
 use crate::sys;
 use crate::util::cancel::CancelToken;
+use crate::util::thread_end::ThreadEndGuard;
 
 /// A path that counts from the current folder of this moment, made absolute. Unlike Node's `resolve` it
 /// keeps each `..`: what that leads to depends on the symbolic links before it.

@@ -1,118 +1,26 @@
 //! The entry operations: JavaScript says what to do and gets the result. No JavaScript runs in
 //! between, so that an event loop, however busy, never keeps a lock from being released.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use napi::bindgen_prelude::ClassInstance;
 use napi::Env;
 use napi_derive::napi;
-use serde::Deserialize;
 
-use super::convert::{addon_result, millis, AddonResult};
+use super::convert::{addon_result, AddonResult};
 use super::held_lock::{allows_inline, AcquireRequest};
-use super::thread_end::ThreadEndGuard;
 use super::threads::{in_background, policy, Background, WorkerPool};
-use crate::content::entry_operation::{EntryOutcome, Operation, WatcherRef};
-use crate::content::record::{WatcherClaim, WatcherRecord};
+use crate::content::entry_operation::EntryOutcome;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::lock::wait::WaitPolicy;
-use crate::registry::entries::{apply_once, check_id, EntryRequest};
+use crate::registry::entries::{apply_once, EntryRequest};
 use crate::registry::update::{UpdateFailure, UpdateOptions};
+use crate::store::entry_request::parse_request;
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
+use crate::util::thread_end::ThreadEndGuard;
 use crate::warning::{OnCorrupt, OnWarning, Warning};
-
-/// An operation as JavaScript passes it: as JSON, the one form that keeps every string and number
-/// of JavaScript's.
-#[derive(Deserialize)]
-struct OperationRequest {
-    operation: RequestedOperation,
-    now: Option<f64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum RequestedOperation {
-    Announce(WatcherRecord),
-    #[serde(rename_all = "camelCase")]
-    Claim {
-        watcher: WatcherRecord,
-        suffix: bool,
-        liveness: bool,
-        ttl_ms: Option<f64>,
-    },
-    Heartbeat(RequestedEntry),
-    Remove(RequestedEntry),
-    #[serde(rename_all = "camelCase")]
-    Prune {
-        ttl_ms: Option<f64>,
-        liveness: bool,
-    },
-}
-
-/// The entry that an operation is about. An adjacent tag would make serde copy the record, which
-/// then would not keep its bytes.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum RequestedEntry {
-    Id(String),
-    #[serde(rename_all = "camelCase")]
-    Claim {
-        id: String,
-        pid: f64,
-        started_at: f64,
-    },
-    Record(Box<WatcherRecord>),
-}
-
-impl From<RequestedEntry> for WatcherRef {
-    fn from(entry: RequestedEntry) -> Self {
-        match entry {
-            RequestedEntry::Id(id) => WatcherRef::Id(id),
-            RequestedEntry::Claim { id, pid, started_at } => WatcherRef::Claim(WatcherClaim {
-                id,
-                pid: pid as u32,
-                started_at: started_at as u64,
-            }),
-            RequestedEntry::Record(record) => WatcherRef::Record(record),
-        }
-    }
-}
-
-fn parse(path: &Path, text: &str) -> Result<EntryRequest> {
-    let request: OperationRequest = serde_json::from_str(text).map_err(|error| {
-        let reason = error.to_string();
-        // The position in the text means nothing to the caller, which has not seen the text.
-        let reason = reason.split(" at line ").next().unwrap_or_default();
-        let reason = format!("not a watcher's record: {reason}; pass a whole record");
-        Error::InvalidValue { path: path.to_path_buf(), reason }
-    })?;
-    let operation = match request.operation {
-        RequestedOperation::Announce(watcher) => {
-            check_id(path, &watcher.id)?;
-            Operation::Announce(Box::new(watcher))
-        }
-        RequestedOperation::Claim { watcher, suffix, liveness, ttl_ms } => {
-            check_id(path, &watcher.id)?;
-            let replace_after = liveness.then(|| time_to_live(ttl_ms));
-            Operation::Claim { record: Box::new(watcher), suffix, replace_after }
-        }
-        RequestedOperation::Heartbeat(entry) => Operation::Heartbeat(entry.into()),
-        RequestedOperation::Remove(entry) => Operation::Remove(entry.into()),
-        RequestedOperation::Prune { ttl_ms, liveness } => {
-            Operation::Prune { ttl: time_to_live(ttl_ms), liveness }
-        }
-    };
-    Ok(EntryRequest { operation, now: request.now.map(|now| now as u64) })
-}
-
-/// JSON has no Infinity and writes `null` in its place.
-fn time_to_live(ms: Option<f64>) -> Duration {
-    ms.and_then(millis).unwrap_or(Duration::MAX)
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OperationPhase {
@@ -187,7 +95,7 @@ impl EntryOperation {
 /// An operation on a registry, from JSON.
 #[napi(catch_unwind)]
 pub fn entry_operation(path: String, text: String) -> AddonResult<EntryOperation> {
-    addon_result(parse(path.as_ref(), &text), |job| {
+    addon_result(parse_request(path.as_ref(), &text), |job| {
         let queued = Arc::new(QueuedOperation {
             job,
             token: CancelToken::new(),

@@ -11,7 +11,6 @@ use napi_derive::napi;
 use super::convert::{addon_result, millis, AddonFailure, AddonResult};
 use super::held_folder::{self, LockedFolder};
 use super::panics::contain;
-use super::thread_end::ThreadEndGuard;
 use super::threads::{
     in_background, policy, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
 };
@@ -27,6 +26,7 @@ use crate::lock::wait::{LockOptions, Wait, WaitPolicy};
 use crate::util::cancel::CancelToken;
 use crate::util::inline_budget;
 use crate::util::panic_test::panic_if_asked;
+use crate::util::thread_end::ThreadEndGuard;
 
 /// A held lock, and what it protects as it was read under the lock.
 enum Locked {

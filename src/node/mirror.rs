@@ -11,11 +11,11 @@ use napi_derive::napi;
 use super::convert::{addon_result, AddonFailure, AddonResult};
 use super::held_lock::AcquireRequest;
 use super::reads::CoreWarning;
-use super::thread_end::ThreadEndGuard;
 use super::threads::{in_background, Background, WorkerPool};
 use crate::registry::update::UpdateOptions;
 use crate::store::mirror::handle::{self, Mirror};
 use crate::store::mirror::phase::MirrorPhase;
+use crate::util::thread_end::ThreadEndGuard;
 use crate::warning::{OnCorrupt, OnWarning};
 
 /// How many events wait for JavaScript at most. Of more than that the oldest are dropped.

@@ -18,7 +18,6 @@ mod messages;
 mod mirror;
 mod panics;
 mod reads;
-mod thread_end;
 mod threads;
 mod watch;
 
@@ -44,8 +43,8 @@ use crate::registry::entries::DEFAULT_TTL_MS;
 use crate::store::calls::inspect_lock;
 use crate::store::heartbeat::{HeartbeatOptions, MAX_JITTER};
 use crate::util::inline_budget::INLINE_SIZE_LIMIT;
+use crate::util::thread_end::ThreadEndGuard;
 use convert::{addon_result, millis, AddonResult, HolderInfo};
-use thread_end::ThreadEndGuard;
 use threads::{in_background, Background, WorkerPool};
 
 /// The version of the border: of what `lib/` and this addon expect of each other. `lib/addon/border.js` has

@@ -8,10 +8,10 @@ use napi_derive::napi;
 
 use super::convert::{addon_result, AddonResult};
 use super::reads::RegistryText;
-use super::thread_end::ThreadEndGuard;
 use super::threads::{in_background, Background, WorkerPool};
 use crate::store::calls;
 use crate::util::cancel::CancelToken;
+use crate::util::thread_end::ThreadEndGuard;
 use crate::watch::registry_watch::{watch_file, FileWatch};
 
 /// Empty while a thread waits for the next content, and once the watch is closed.

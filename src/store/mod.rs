@@ -4,6 +4,8 @@
 //! crate. May use: everything below. Never: locks, reads or writes itself; a store's own folder does.
 
 pub(crate) mod calls;
+pub(crate) mod entry_request;
+pub(crate) mod failure;
 pub(crate) mod file_store;
 pub(crate) mod folder_store;
 pub(crate) mod heartbeat;

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::content::entry_operation;
 pub use crate::content::entry_operation::{PrunedWatcher, WatcherRef};
 use crate::content::pid_scope::EntryScope;
+use crate::content::pretty_print::equal_but_for_layout;
 use crate::content::record::{LivenessFields, RawEntry, WatcherClaim, WatcherRecord};
 use crate::content::registry_v1::RegistryV1;
 use crate::content::stale_entry::{self, CallingProcess, PruneReason, WatcherState};
@@ -17,7 +18,10 @@ use crate::folder::id::EntryId;
 use crate::registry::entries::PruneOptions;
 use crate::registry::liveness::LivenessCheck;
 use crate::registry::own_scope::own_scope;
+pub use crate::store::entry_request::EntryCall;
+pub use crate::store::failure::{FailureFields, HolderFields};
 use crate::sys;
+pub use crate::util::thread_end::ThreadEndGuard;
 
 /// A random number from 0 up to 1.
 #[must_use]
@@ -89,6 +93,35 @@ pub fn text_of(record: &WatcherRecord) -> String {
     record.to_json()
 }
 
+/// Pruned entries as a list in JSON, which can hold every id.
+#[must_use]
+pub fn text_of_pruned(pruned: &[PrunedWatcher]) -> String {
+    let pruned: Vec<_> = pruned.iter().map(PrunedWatcher::to_json).collect();
+    format!("[{}]", pruned.join(","))
+}
+
+/// Whether two values differ at most in the spaces between their tokens.
+#[must_use]
+pub fn is_same_value(one: &RawValue, other: &RawValue) -> bool {
+    equal_but_for_layout(one.get(), other.get())
+}
+
+/// A value without the spaces between its tokens, as `JSON.stringify(value)` has it.
+#[must_use]
+pub fn compact(value: &RawValue) -> Box<RawValue> {
+    let (mut is_string, mut is_escaped) = (false, false);
+    let kept = value.get().chars().filter(|&token| {
+        let is_space = !is_string && matches!(token, ' ' | '\t' | '\n' | '\r');
+        if token == '"' && !is_escaped {
+            is_string = !is_string;
+        }
+        is_escaped = is_string && token == '\\' && !is_escaped;
+        !is_space
+    });
+    let text: String = kept.collect();
+    RawValue::from_string(text).expect("spaces between tokens have no meaning")
+}
+
 /// What a value says of its watcher; `None` if it is no JSON.
 #[must_use]
 pub fn parse_entry(bytes: &[u8]) -> Option<Box<RawValue>> {
@@ -119,10 +152,10 @@ pub fn matches(watcher: &WatcherRef, entry: &RawValue) -> bool {
     watcher.matches_entry(&RawEntry(entry))
 }
 
-/// An entry, renewed now as its watcher asks; `None` if it can't have a date.
+/// An entry, renewed as its watcher asks, at this time or now; `None` if it can't have a date.
 #[must_use]
-pub fn renewed(watcher: &WatcherRef, entry: &RawValue) -> Option<String> {
-    let now = sys::now_ms();
+pub fn renewed(watcher: &WatcherRef, entry: &RawValue, now: Option<u64>) -> Option<String> {
+    let now = now.unwrap_or_else(sys::now_ms);
     let dated = |scope: Option<_>| {
         RawEntry(entry).dated(now, scope.as_ref()).map(|entry| entry.get().to_owned())
     };
@@ -206,4 +239,20 @@ pub fn pruned(id: IdBytes, entry: Box<RawValue>, reason: PruneReason) -> PrunedW
 /// [`Error::InvalidValue`] for an empty id.
 pub fn check_id(path: &Path, id: &str) -> Result<(), Error> {
     crate::registry::entries::check_id(path, id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compact_value_keeps_its_strings_and_numbers() {
+        let compacted = |text: &str| {
+            let value = RawValue::from_string(text.to_owned()).unwrap();
+            compact(&value).get().to_owned()
+        };
+        let text = "{\n  \"a b\": [ 1.0,\t\"\\\\\" ],\r \"c\\\" d\": \" \\ud800\"\n}";
+        assert_eq!(compacted(text), r#"{"a b":[1.0,"\\"],"c\" d":" \ud800"}"#);
+        assert_eq!(compacted(" null "), "null");
+    }
 }

@@ -11,4 +11,5 @@ pub(crate) mod deferred_drop;
 pub(crate) mod inline_budget;
 pub(crate) mod panic_test;
 pub(crate) mod stable_hash;
+pub(crate) mod thread_end;
 pub(crate) mod thread_pool;

@@ -28,11 +28,13 @@ impl Drop for ThreadCleanups {
 }
 
 /// Has a cleanup run at the end of the thread, unless the guard is dropped before.
-pub(super) struct ThreadEndGuard(u64);
+#[derive(Debug)]
+#[must_use = "the cleanup does not run once this value is dropped"]
+pub struct ThreadEndGuard(u64);
 
 impl ThreadEndGuard {
     /// Has `cleanup` run if this thread ends before the guard is dropped.
-    pub(super) fn new(cleanup: impl FnOnce() + 'static) -> Self {
+    pub fn new(cleanup: impl FnOnce() + 'static) -> Self {
         /// Unique in the process, not only in the thread: an object may be dropped by another
         /// thread than the one that made it, and must not remove a cleanup of that thread.
         static NEXT: AtomicU64 = AtomicU64::new(0);
