@@ -8,11 +8,15 @@
 /** @import { AcquireRequest } from './addon/addon.d.ts' */
 /** @import { Context } from './context.js' */
 
+/** The addon that has the store of a path. @typedef {typeof import('./addon/addon.d.ts')} Addon */
+
 /**
  * The settings of a call that reads without a lock.
  *
+ * - `addon`: the addon that has the registry's store.
+ *
  * @template T
- * @typedef {{ path: string, codec: Codec<T> }} ReadCall
+ * @typedef {{ path: string, codec: Codec<T>, addon: Addon }} ReadCall
  */
 
 /**
@@ -39,6 +43,7 @@
  * - `newFileMode`: the permission bits of a file that is new.
  * - `mustExist`: whether a missing file is an error.
  * - `folder`: whether the registry is a folder.
+ * - `exclusive`: whether an update in etcd, which needs no lock, has the registry's lock nevertheless.
  *
  * @template T
  * @typedef {WatchCall<T> & {
@@ -52,16 +57,19 @@
  *   newFileMode?: number,
  *   mustExist?: boolean,
  *   folder?: boolean,
+ *   exclusive?: boolean,
  * }} LockCall
  */
 
 const { isAbsolute, sep } = require('node:path')
 const native = require('./addon/load.js')
+const { etcdAddon, isEtcdPath } = require('./addon/etcd.js')
 const { monotonicMs } = require('./clock.js')
+const { registryCodec } = require('./codec/registry-codec.js')
 const { runIn } = require('./context.js')
 const { emitProcessWarning, messageOf, propertyOf, unwrap } = require('./errors.js')
 const { checkOptions } = require('./options/names.js')
-const { checkPath, invalidArgument, wrongArgument } = require('./options/paths.js')
+const { checkPath, checkStorePath, invalidArgument, wrongArgument } = require('./options/paths.js')
 
 const constants = native.coreConstants()
 
@@ -197,15 +205,24 @@ const deliverWarning = ({ onWarning, context }, warning) => {
 	})
 }
 
+/** @param {string | URL} given @param {Codec<any>} codec */
+const pathOf = (given, codec) => checkStorePath(given, { isRegistry: codec === registryCodec })
+
+/** The addon that has the store of a path. @param {string} path @returns {Addon} */
+const addonOf = (path) => (isEtcdPath(path) ? etcdAddon(path) : native)
+
 /**
  * The settings of a call that reads without a lock. Its path stays as the caller gave it.
  *
  * @template T
- * @param {string | URL} path
+ * @param {string | URL} given
  * @param {Codec<T>} codec
  * @returns {ReadCall<T>}
  */
-const prepareRead = (path, codec) => ({ path: checkPath(path), codec })
+const prepareRead = (given, codec) => {
+	const path = pathOf(given, codec)
+	return { path, codec, addon: addonOf(path) }
+}
 
 /**
  * The settings of a watch. Its path stays as the caller gave it: what the path leads to may change
@@ -219,13 +236,13 @@ const prepareRead = (path, codec) => ({ path: checkPath(path), codec })
  * @returns {WatchCall<T>}
  */
 const prepareWatch = (given, codec, options = {}, known = WATCH_OPTIONS) => {
-	const path = checkPath(given)
+	const path = pathOf(given, codec)
 	checkOptions(path, options, known)
 	const signal = checkSignal(path, options.signal)
 	const onWarning =
 		optionalFunction(path, 'onWarning', options.onWarning) ??
 		(({ message, code }) => emitProcessWarning(message, code))
-	return { path, codec, signal, onWarning }
+	return { path, codec, addon: addonOf(path), signal, onWarning }
 }
 
 /**
@@ -239,14 +256,14 @@ const prepareWatch = (given, codec, options = {}, known = WATCH_OPTIONS) => {
  * @returns {LockCall<T>}
  */
 const checkCall = (given, codec, options = {}, known = UPDATE_OPTIONS) => {
-	const { path, signal, onWarning } = prepareWatch(given, codec, options, known)
+	const { path, addon, signal, onWarning } = prepareWatch(given, codec, options, known)
 	const timeoutMs = milliseconds(path, 'timeoutMs', options.timeoutMs, constants.timeoutMs)
 	const staleMs = milliseconds(path, 'staleMs', options.staleMs, constants.staleMs)
 	const durable = flag(path, 'durable', options.durable, true)
 	const onCorrupt = choice(path, 'onCorrupt', options.onCorrupt, ['keep', 'fail'])
 	const startedAt = monotonicMs()
 	const writing = { timeoutMs, staleMs, durable, onCorrupt }
-	return { path, codec, signal, onWarning, ...writing, startedAt, lockName: path }
+	return { path, codec, addon, signal, onWarning, ...writing, startedAt, lockName: path }
 }
 
 /**
@@ -263,8 +280,8 @@ const checkCall = (given, codec, options = {}, known = UPDATE_OPTIONS) => {
  */
 const prepare = (path, codec, options, known) => {
 	const call = checkCall(path, codec, options, known)
-	const name = unwrap(native.resolve(call.path))
-	call.folder = name.endsWith(sep)
+	const name = unwrap(call.addon.resolve(call.path))
+	call.folder = call.addon === native && name.endsWith(sep)
 	if (!call.folder || !isAbsolute(call.path)) call.path = name
 	call.lockName = name
 	return call
@@ -299,6 +316,7 @@ const acquireRequest = (call) => ({
 	...(call.newFileMode !== undefined && { newFileMode: call.newFileMode }),
 	...(call.mustExist && { mustExist: true }),
 	...(call.folder && { folder: true }),
+	...(call.exclusive && { exclusive: true }),
 })
 
 module.exports = {

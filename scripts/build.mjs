@@ -3,9 +3,10 @@
 // what there is to do: nothing, most of the time.
 
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, renameSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import etcdTable from '../etcd/npm/platforms.js'
 import table from '../lib/addon/platforms.js'
 import { bundle } from './bundle.mjs'
 
@@ -17,9 +18,11 @@ const platforms = new Map(Object.entries(targets).map(([platform, target]) => [t
 // Built by mingw on other systems, for tests: Node loads an addon of either ABI.
 platforms.set('x86_64-pc-windows-gnu', 'win32-x64-msvc')
 
-const hostTarget = () => {
+/** What rustc says of itself: its `host`, its `release`. */
+const rustc = (name) => {
 	try {
-		return /^host: (.+)$/m.exec(execFileSync('rustc', ['-vV'], { encoding: 'utf8' }))[1]
+		const text = execFileSync('rustc', ['-vV'], { encoding: 'utf8' })
+		return new RegExp(`^${name}: (.+)$`, 'm').exec(text)[1]
 	} catch (error) {
 		throw new Error(
 			'no Rust toolchain found: install one from https://rustup.rs, then run this again',
@@ -29,6 +32,8 @@ const hostTarget = () => {
 		)
 	}
 }
+
+const hostTarget = () => rustc('host')
 
 const platformOf = (target) => {
 	const platform = platforms.get(target)
@@ -81,8 +86,45 @@ export const buildProgram = (target = hostTarget()) => {
 	return place(target, `argus-registry${exe}`, placed)
 }
 
+/** Lets this package find that of the store in etcd as if it were installed. */
+const linkEtcdPackage = () => {
+	const link = join(root, 'node_modules', 'argus-registry-etcd')
+	mkdirSync(dirname(link), { recursive: true })
+	rmSync(link, { recursive: true, force: true })
+	// A junction on Windows, where other links need a right. It has an absolute target.
+	symlinkSync(join(root, 'etcd', 'npm'), link, 'junction')
+}
+
+/** Why the store in etcd can't be built here; undefined if it can. It needs a newer Rust than the core. */
+export const etcdObstacle = () => {
+	const manifest = readFileSync(join(root, 'etcd', 'node', 'Cargo.toml'), 'utf8')
+	const needed = /^rust-version = "(.+)"$/m.exec(manifest)[1]
+	const release = rustc('release')
+	const [major, minor] = release.split('.').map(Number)
+	const isOlder = major < 2 && minor < Number(needed.split('.')[1])
+	return isOlder ? `it needs Rust ${needed}, and this is ${release}` : undefined
+}
+
+/** Builds and places the addon of the store in etcd; returns its path, or nothing where that can't be built. */
+export const buildEtcd = (target = hostTarget()) => {
+	linkEtcdPackage()
+	const obstacle = etcdObstacle()
+	if (obstacle) {
+		console.log(`The store in etcd is left out: ${obstacle}`)
+		return undefined
+	}
+	const crate = 'argus-registry-etcd-node'
+	cargo('build', '--profile', profile, '--locked', '-p', crate, '--target', target)
+	const name = target.includes('windows')
+		? 'argus_registry_etcd_node.dll'
+		: `libargus_registry_etcd_node.${target.includes('apple') ? 'dylib' : 'so'}`
+	return place(target, name, join('etcd', 'npm', etcdTable.addonFile(platformOf(target))))
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
 	await bundle()
 	console.log(build(process.argv[2]))
 	console.log(buildProgram(process.argv[2]))
+	// For another target its C code, ring's, needs a compiler of that target.
+	if (process.argv[2] === undefined) console.log(buildEtcd() ?? '')
 }

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, buildProgram } from './build.mjs'
+import { build, buildEtcd, buildProgram } from './build.mjs'
 import { bundle } from './bundle.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -38,6 +38,7 @@ try {
 	await bundle()
 	build()
 	buildProgram()
+	buildEtcd()
 } catch (error) {
 	console.error(`Setting up failed: ${error.message}`)
 	process.exit(1)

@@ -1,4 +1,4 @@
-// Writes lib/addon/addon.d.ts: the types of the addon's functions, for tsc's check of lib/.
+// Writes lib/addon/addon.d.ts and etcd/node/addon.d.ts: the types of the addons' functions, for tsc's check of lib/.
 //
 // napi-derive writes down what it exports, one JSON object per line, while it expands its macros.
 // That form is turned into TypeScript here, in some forty lines: @napi-rs/cli would do it too, with
@@ -14,34 +14,53 @@ import border from '../lib/addon/border.js'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
-export const typingsFile = join(root, 'lib', 'addon', 'addon.d.ts')
-
-/** The types that src/node has as generic Rust types, which napi-derive only names. */
-const prelude = `// Made by scripts/typings.mjs from src/node. Changes by hand are overwritten.
+/** The types that the addons have as generic Rust types, which napi-derive only names. */
+const prelude = (
+	source,
+	background,
+) => `// Made by scripts/typings.mjs from ${source}. Changes by hand are overwritten.
 
 import type { RegistryErrorCode, RegistryWarning } from '../../index.js'
 
 /** What every call that can fail returns: its value as it is, or a failure, which carries a tag. */
 export type AddonResult<T> = T | AddonFailure
 
-/** What a call that works in the background returns. background.js makes a promise of it. */
-export type Background<T> = T | Promise<T> | PolledWork
+/** What a call that works in the background returns.${background === 'Promise<T>' ? '' : ' background.js makes a promise of it.'} */
+export type Background<T> = ${background}
 `
+
+/** The two addons: the core's, and that of the store in etcd. */
+export const ADDONS = {
+	core: {
+		crate: 'argus-registry',
+		flags: ['--lib', '--features', 'typings'],
+		typingsFile: join(root, 'lib', 'addon', 'addon.d.ts'),
+		prelude: prelude('src/node', 'T | Promise<T> | PolledWork'),
+	},
+	etcd: {
+		crate: 'argus-registry-etcd-node',
+		flags: ['-p', 'argus-registry-etcd-node', '--lib', '--features', 'typings'],
+		typingsFile: join(root, 'etcd', 'node', 'addon.d.ts'),
+		prelude: prelude('etcd/node', 'Promise<T>'),
+	},
+}
+
+export const { typingsFile } = ADDONS.core
 
 /**
  * What napi-derive says about the exports. It says it while it compiles, so the crate is compiled.
  */
-const exported = () => {
+const exported = ({ crate, flags }) => {
 	// A folder that no earlier run has used: Cargo compiles the crate again when the variable
 	// changes.
 	const dir = mkdtempSync(join(tmpdir(), 'argus-registry-typings-'))
 	try {
-		execFileSync('cargo', ['check', '--locked', '--quiet', '--lib', '--features', 'typings'], {
+		execFileSync('cargo', ['check', '--locked', '--quiet', ...flags], {
 			cwd: root,
 			stdio: 'inherit',
 			env: { ...process.env, NAPI_TYPE_DEF_TMP_FOLDER: dir },
 		})
-		const lines = readFileSync(join(dir, 'argus-registry'), 'utf8').trim().split('\n')
+		const lines = readFileSync(join(dir, crate), 'utf8').trim().split('\n')
 		return lines.map((line) => JSON.parse(line))
 	} finally {
 		rmSync(dir, { recursive: true, force: true })
@@ -65,9 +84,9 @@ const declarations = {
 	impl: () => undefined,
 }
 
-/** The text of the typings, as the Rust code has them now. */
-export const makeTypings = () => {
-	const all = exported()
+/** The text of an addon's typings, as the Rust code has them now. */
+export const makeTypings = (addon = ADDONS.core) => {
+	const all = exported(addon)
 	const methods = new Map(all.filter(({ kind }) => kind === 'impl').map((e) => [e.name, e.def]))
 	const unknown = all.find(({ kind }) => !(kind in declarations))
 	if (unknown) throw new Error(`scripts/typings.mjs does not know exports of kind ${unknown.kind}`)
@@ -76,7 +95,7 @@ export const makeTypings = () => {
 		.map((each) => [each.js_doc, declarations[each.kind](each, methods)])
 		.filter(([, declaration]) => declaration !== undefined)
 		.map(([doc, declaration]) => `${doc}${declaration}\n`)
-	return [prelude, ...declared].join('\n').replace(/[ \t]+$/gm, '')
+	return [addon.prelude, ...declared].join('\n').replace(/[ \t]+$/gm, '')
 }
 
 /** The hash of typings, less their comments and spaces: of what crosses the border. */
@@ -94,9 +113,12 @@ BORDER_VERSION in lib/addon/border.js and in src/node/mod.rs. Then set DECLARATI
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-	const typings = makeTypings()
-	writeFileSync(typingsFile, typings)
-	console.log(typingsFile)
-	const problem = borderProblem(typings)
-	if (problem) console.log(`\n${problem}`)
+	const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(ADDONS)
+	for (const name of names) {
+		const typings = makeTypings(ADDONS[name])
+		writeFileSync(ADDONS[name].typingsFile, typings)
+		console.log(ADDONS[name].typingsFile)
+		const problem = name === 'core' ? borderProblem(typings) : undefined
+		if (problem) console.log(`\n${problem}`)
+	}
 }

@@ -49,4 +49,4 @@ const resultOf = mustPoll
 	: // Only a thread that has asked for polled work gets it.
 		(background) => /** @type {Exclude<typeof background, PolledWork>} */ (background)
 
-module.exports = { resultOf }
+module.exports = { mustPoll, resultOf }

@@ -15,7 +15,7 @@ const contained = Symbol.for('argus-registry.contained')
  * @param {unknown} error
  */
 const defect = (addon, error) => {
-	const panic = addon.takePanic() ?? messageOf(error)
+	const panic = addon.takePanic?.() ?? messageOf(error)
 	const message = `a defect of argus-registry: ${panic}; please report it`
 	return new RegistryError('INTERNAL', message, { path: '', cause: error })
 }

@@ -214,6 +214,13 @@ const installed = ({ folder: start }, platform) => {
 	return found.filter(exists).map((what) => ({ what, start }))
 }
 
+/** The folders from which packages that a program may have installed are resolved. @returns {Iterable<string>} */
+const packageFolders = function* () {
+	for (const { folder } of startFolders()) yield folder
+	const folder = attempt(() => process.cwd())
+	if (folder !== undefined) yield folder
+}
+
 /** All places, those that take least to look at first. @returns {Iterable<Place>} */
 const places = function* () {
 	const chosen = process.env[PATH_VARIABLE]
@@ -229,4 +236,4 @@ const places = function* () {
 	}
 }
 
-module.exports = { PATH_VARIABLE, places, requireFrom }
+module.exports = { PATH_VARIABLE, packageFolders, places, requireFrom }

@@ -78,7 +78,7 @@ const memberOf = (call, operation, options) => {
 	const now = instant(call.path, 'now', options?.now)
 	const request = serializeOperation(call.path, operation, now)
 	checkSize(call.path, request)
-	return new OperationMember(call, unwrap(native.entryOperation(call.path, request)))
+	return new OperationMember(call, unwrap(call.addon.entryOperation(call.path, request)))
 }
 
 /** @param {string} path @param {WatcherRecord} watcher */

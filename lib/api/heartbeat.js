@@ -57,7 +57,7 @@ const startRegistryHeartbeat = (path, getWatcher, options = {}) => {
 	const onError = optionalFunction(call.path, 'onError', options.onError) ?? warn
 	const keepAlive = flag(call.path, 'keepAlive', options.keepAlive, false)
 	// The working folder may be another at the time of a heartbeat.
-	const file = unwrap(native.absolutePath(call.path))
+	const file = call.addon === native ? unwrap(native.absolutePath(call.path)) : call.path
 	// An update that starts the heartbeat may be over when the heartbeat updates. `stop` may be called
 	// from any context.
 	const context = runOutsideScopes(currentContext)

@@ -5,6 +5,7 @@
 /** @import { MirrorEvent } from '../addon/addon.d.ts' */
 
 const { resultOf } = require('../addon/background.js')
+const { isEtcdPath, unsupported } = require('../addon/etcd.js')
 const native = require('../addon/load.js')
 const { registryCodec } = require('../codec/registry-codec.js')
 const { currentContext, runIn } = require('../context.js')
@@ -40,7 +41,11 @@ const warnAbout = (path) => (/** @type {unknown} */ error) => {
 
 /** @type {typeof import('../../index.js').mirrorRegistry} */
 const mirrorRegistry = (source, file, options = {}) => {
-	const call = checkCall(file, registryCodec, options, MIRROR_OPTIONS)
+	const call = checkCall(checkPath(file), registryCodec, options, MIRROR_OPTIONS)
+	if (isEtcdPath(source)) {
+		const reason = 'JavaScript mirrors no registry in etcd'
+		throw unsupported(source, `${reason}; run \`argus-registry mirror\` beside the program`)
+	}
 	const from = checkPath(source)
 	const warn = warnAbout(call.path)
 	const onError = optionalFunction(call.path, 'onError', options.onError) ?? warn

@@ -7,6 +7,7 @@
 /** @import { ReadCall } from '../options.js' */
 
 const { resultOf } = require('../addon/background.js')
+const { unsupported } = require('../addon/etcd.js')
 const native = require('../addon/load.js')
 const { decode } = require('../codec/content.js')
 const { registryCodec } = require('../codec/registry-codec.js')
@@ -30,13 +31,13 @@ const readResult = (call, content) => {
 /** @param {string | URL} path */
 const readRegistry = async (path) => {
 	const call = prepareRead(path, registryCodec)
-	return readResult(call, await resultOf(native.readRegistry(call.path)))
+	return readResult(call, await resultOf(call.addon.readRegistry(call.path)))
 }
 
 /** @param {string | URL} path */
 const readRegistrySync = (path) => {
 	const call = prepareRead(path, registryCodec)
-	return readResult(call, native.readRegistrySync(call.path))
+	return readResult(call, call.addon.readRegistrySync(call.path))
 }
 
 /**
@@ -45,7 +46,11 @@ const readRegistrySync = (path) => {
  * @returns {Promise<LockStatus>}
  */
 const inspectLock = async (path, options) => {
-	const { lockName, staleMs } = prepare(path, registryCodec, options, ['staleMs'])
+	const { lockName, staleMs, addon } = prepare(path, registryCodec, options, ['staleMs'])
+	if (addon !== native) {
+		const reason = 'the holder of its lock is not told'
+		throw unsupported(lockName, `${reason}; ask for it with \`etcdctl get --prefix PREFIX/lock/\``)
+	}
 	const { holder, ...status } = unwrap(await resultOf(native.inspect(lockName, staleMs)))
 	return { ...status, ...(holder && { holder: holderOf(holder) }) }
 }

@@ -58,6 +58,7 @@ const withRegistryLock = async (path, fn, options) => {
 	const call = prepare(path, registryCodec, options)
 	checkFunction(path, 'fn', fn)
 	if (call.folder) throw registryError(native.noLockInFolder(call.path))
+	call.exclusive = call.addon !== native
 	return runLocked(call, fn)
 }
 

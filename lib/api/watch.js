@@ -131,8 +131,10 @@ const watchStates = (call, open) => {
  * @param {string | URL} path
  * @param {WatchOptions} [options]
  */
-const watchRegistry = (path, options) =>
-	watchStates(prepareWatch(path, registryCodec, options), native.watchRegistry)
+const watchRegistry = (path, options) => {
+	const call = prepareWatch(path, registryCodec, options)
+	return watchStates(call, call.addon.watchRegistry)
+}
 
 /**
  * The states of a file.

@@ -55,7 +55,7 @@ const takenWhileLeaving = new WeakSet()
 onLeaving(() => {
 	for (const each of [...unreleased.keys()]) {
 		if (takenWhileLeaving.has(each)) continue
-		if (each instanceof native.Acquisition) {
+		if ('cancel' in each) {
 			unreleased.delete(each)
 			each.cancel()
 		} else {
@@ -83,10 +83,10 @@ const givenUp = ({ path }) =>
  *
  * @param {LockCall<unknown>} call
  */
-const acquireAtOnce = ({ path, staleMs, lockFile, folder }) => {
-	// The addon locks a lock file on another thread: its folder and the file may have to be made. And a folder
-	// may have any number of entries to read.
-	if (lockFile !== undefined || folder) return undefined
+const acquireAtOnce = ({ path, staleMs, lockFile, folder, addon }) => {
+	// The addon locks a lock file on another thread: its folder and the file may have to be made. A folder may have any
+	// number of entries to read, and a server takes its time.
+	if (lockFile !== undefined || folder || addon !== native) return undefined
 	const lock = native.acquireAtOnce(path, staleMs)
 	return lock ? retain(lock, true) : undefined
 }
@@ -115,10 +115,12 @@ const inTime = async (left, promise) => {
 const acquireByWaiting = async (call) => {
 	// First: a wait that has time left for the addon must have a timer here.
 	const left = remainingMs(call)
-	const acquisition = new native.Acquisition(acquireRequest(call))
+	const acquisition = new call.addon.Acquisition(acquireRequest(call))
 	unreleased.set(acquisition, undefined)
 	try {
-		await unlessAborted(call, inTime(left, resultOf(acquisition.start())))
+		const acquiring = resultOf(acquisition.start())
+		// A wait for servers ends by itself, and tells what they have done.
+		await unlessAborted(call, call.addon === native ? inTime(left, acquiring) : acquiring)
 		if (!unreleased.has(acquisition)) throw givenUp(call)
 		return retain(unwrap(acquisition.take()), false)
 	} catch (error) {
@@ -156,7 +158,7 @@ const waitSync = (call, wait) => {
 		const request = acquireRequest(call)
 		// Required here: loading it takes longer than the rest of this package. It is part of the runtime,
 		// so this can't fail.
-		if (!require('node:worker_threads').isMainThread) {
+		if (call.addon === native && !require('node:worker_threads').isMainThread) {
 			request.timeoutMs = Math.min(call.timeoutMs, request.elapsedMs + SYNC_SLICE_MS)
 		}
 		const result = wait(request)
@@ -168,7 +170,7 @@ const waitSync = (call, wait) => {
 
 /** @param {LockCall<unknown>} call */
 const acquireSync = (call) => {
-	const lock = retain(waitSync(call, native.acquireSync), false)
+	const lock = retain(waitSync(call, call.addon.acquireSync), false)
 	if (isLeaving()) takenWhileLeaving.add(lock)
 	return lock
 }
@@ -227,14 +229,17 @@ const reportReplaced = (call, reason, kept) => {
 
 /**
  * Whether a call that failed lost its lock, and has time to run its updater again. So may an update of a
- * folder that has added an entry whose id a watcher has claimed meanwhile, which takes no lock.
+ * folder that has added an entry whose id a watcher has claimed meanwhile, which takes no lock; and one in etcd
+ * that found at its commit that another process has changed what it read.
  *
  * @param {LockCall<unknown>} call
  * @param {unknown} error
  */
 const mayRunAgain = (call, error) =>
 	error instanceof RegistryError &&
-	(error.code === 'LOCK_LOST' || (error.code === 'ID_TAKEN' && call.folder === true)) &&
+	(error.code === 'LOCK_LOST' ||
+		(error.code === 'ID_TAKEN' && call.folder === true) ||
+		(error.code === 'LOCK_TIMEOUT' && call.addon !== native)) &&
 	error.path === call.path &&
 	remainingMs(call) > 0
 

@@ -12,6 +12,7 @@
  * @typedef {{ readonly path: string, write(value: D): Promise<void> }} HandedOutLock
  */
 
+const { resultOf } = require('../addon/background.js')
 const { encode, look } = require('../codec/content.js')
 const { invalid, unwrap } = require('../errors.js')
 const { unlessAborted } = require('./abort-signal.js')
@@ -76,7 +77,8 @@ const runLocked = async (call, fn) => {
 			const { result, exit } = runInScope(call.lockName, () => fn(lock))
 			const value = await unlessAborted(call, result).finally(exit)
 			await close()
-			unwrap(held.check())
+			// Another thread may have to ask a server.
+			unwrap(await resultOf(held.check()))
 			return { value }
 		} finally {
 			await close()

@@ -1,8 +1,8 @@
 'use strict'
 
 // Entry operations that wait in one thread. Those of one registry file are done together: the addon does a
-// batch as a whole, with the lock. Those of a folder are done one after the other, since each changes one
-// entry by itself.
+// batch as a whole, with the lock. Those of a folder, and those in etcd, are done one after the other, since each
+// changes one entry by itself.
 
 /** @import { EntryOperation } from '../addon/addon.d.ts' */
 /** @import { LockCall } from '../options.js' */
@@ -10,6 +10,7 @@
 /** @import { QueuedCall } from './thread-state.js' */
 
 const { resultOf } = require('../addon/background.js')
+const { etcdAddon } = require('../addon/etcd.js')
 const native = require('../addon/load.js')
 const { RegistryError, propertyOf, unwrap } = require('../errors.js')
 const { acquireRequest } = require('../options.js')
@@ -173,20 +174,23 @@ const runAlone = (member, queued) => {
 }
 
 /**
- * Does an operation on a folder: each changes one entry, by itself.
+ * Does an operation on a folder, or in etcd: each changes one entry, by itself.
  *
  * @param {OperationMember} member
  * @param {QueuedCall} queued
  * @returns {Promise<Settlements>}
  */
-const runInFolder = async (member, queued) => {
+const runByItself = async (member, queued) => {
 	const { call, operation } = member
 	const { path, signal } = call
 	queued.finishesOffThread = true
 	// The addon watches the timeout. Whether the operation was done before it was aborted, the addon says.
 	const stopListening = onAbort(signal, () => operation.cancel())
 	try {
-		const applied = native.applyToFolder(acquireRequest(call), operation, call.durable)
+		const request = acquireRequest(call)
+		const applied = call.folder
+			? native.applyToFolder(request, operation, call.durable)
+			: etcdAddon(call.path).applyEntry(request, operation)
 		const outcome = unwrap(await resultOf(applied))
 		return [() => member.resolve(JSON.parse(outcome))]
 	} catch (error) {
@@ -206,7 +210,8 @@ const runInFolder = async (member, queued) => {
  */
 const submitOperation = (member, { alone = false } = {}) => {
 	const onFile = alone ? runAlone : runBatch
-	return submit(member, member.call.folder ? runInFolder : onFile, { alone })
+	const { folder, addon } = member.call
+	return submit(member, folder || addon !== native ? runByItself : onFile, { alone })
 }
 
 module.exports = { OperationMember, submitOperation }

@@ -122,13 +122,14 @@ const refuseSync = (call) => {
  * @param {QueuedCall | undefined} first
  * @returns {LockHolder | undefined}
  */
-const holderFor = ({ path, lockFile }, first) => {
+const holderFor = ({ path, lockFile, addon }, first) => {
 	if (first?.holdsLock) {
 		const { since } = first
 		return { pid: process.pid, ...(since !== undefined && { since }), alive: true }
 	}
-	// A lock file carries no record of its holder.
-	const holder = lockFile === undefined ? native.holderNow(path) : undefined
+	// A lock file carries no record of its holder, and a registry in etcd none that a process could judge.
+	const hasRecord = lockFile === undefined && addon === native
+	const holder = hasRecord ? native.holderNow(path) : undefined
 	return holder ? holderOf(holder) : undefined
 }
 

@@ -4,6 +4,7 @@
 
 const { fileURLToPath } = require('node:url')
 const { inspect } = require('node:util')
+const { isEtcdPath, unsupported } = require('../addon/etcd.js')
 const { RegistryError, messageOf, propertyOf, shown } = require('../errors.js')
 
 /**
@@ -63,6 +64,16 @@ const pathOfUrl = (url, name) => {
 const URL_AS_TEXT = process.platform === 'win32' ? /^file:(?:[\\/]|[a-z]:)/i : /^file:\//i
 
 /**
+ * The path of a registry as a string, or of another file, which is not in etcd.
+ *
+ * @param {unknown} given
+ * @param {{ isRegistry: boolean }} what
+ * @returns {string}
+ */
+const checkStorePath = (given, { isRegistry }) =>
+	isRegistry && isEtcdPath(given) ? given : checkPath(given)
+
+/**
  * A path as a string.
  *
  * @param {unknown} given
@@ -81,16 +92,8 @@ const checkPath = (given, name = 'path') => {
 		)
 	}
 	// As a file it would be one in a folder `etcd:`, which no watcher on another machine sees.
-	if (path.startsWith('etcd://')) {
-		const reason = 'a registry in etcd is used from Rust so far, by the crate `argus-registry-etcd`'
-		const instead = 'use a registry in a file or a folder here'
-		throw new RegistryError(
-			'UNSUPPORTED',
-			`the store of ${path} can't do this: ${reason}; ${instead}`,
-			{ path },
-		)
-	}
+	if (isEtcdPath(path)) throw unsupported(path, 'a file is needed here; name one in a folder')
 	return path
 }
 
-module.exports = { checkPath, invalidArgument, wrongArgument }
+module.exports = { checkPath, checkStorePath, invalidArgument, wrongArgument }
