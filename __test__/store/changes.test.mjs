@@ -162,23 +162,25 @@ forEachStore('what the updater must not return is refused', async (at) => {
 
 forEachStore('a lock that is held is waited for within the timeout', async (at, t) => {
 	const [holder] = puppets(t, 1)
-	holder.start('holdEntries', { path: at.path, options: UP_TO_A_MINUTE })
+	// In etcd an update has no lock, and its holder is not told.
+	const isEtcd = at.store === 'etcd'
+	// In which a server on a busy machine answers.
+	const timeoutMs = isEtcd ? 1_000 : 20
+	const hold = isEtcd ? 'holdLock' : 'holdEntries'
+	holder.start(hold, { path: at.path, options: UP_TO_A_MINUTE })
 	await holder.expect('holding')
 	const isBusy = ({ code, path, holder: by }) => {
 		assert.deepEqual(
 			{ code, path, pid: by?.pid },
-			{ code: 'LOCK_TIMEOUT', path: at.path, pid: holder.pid },
+			{ code: 'LOCK_TIMEOUT', path: at.path, pid: isEtcd ? undefined : holder.pid },
 		)
 		return true
 	}
 	await assert.rejects(
-		updateRegistry(at.path, (registry) => registry, { timeoutMs: 20 }),
+		updateRegistry(at.path, (registry) => registry, { timeoutMs }),
 		isBusy,
 	)
-	assert.throws(
-		() => updateRegistrySync(at.path, (registry) => registry, { timeoutMs: 20 }),
-		isBusy,
-	)
+	assert.throws(() => updateRegistrySync(at.path, (registry) => registry, { timeoutMs }), isBusy)
 	const aborter = new AbortController()
 	const aborted = update({ path: at.path }, (registry) => registry)
 	const waiting = updateRegistry(at.path, (registry) => registry, { signal: aborter.signal })

@@ -36,6 +36,22 @@ export const installPackage = (nodeModules, { addonIn = nodeModules } = {}) => {
 	return { dir: to, addonDir: toAddon }
 }
 
+/** The addon of the store in etcd that was built for this machine, if one was. */
+export const etcdAddonFile = readdirSync(join(root, 'etcd', 'npm')).find((name) =>
+	name.endsWith(`.${platform}.node`),
+)
+
+/** Installs the package of the store in etcd, with its addon beside it or without. */
+export const installEtcdPackage = (nodeModules, { withAddon = true } = {}) => {
+	const [from, to] = [join(root, 'etcd', 'npm'), join(nodeModules, 'argus-registry-etcd')]
+	mkdirSync(to, { recursive: true })
+	const { files } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8'))
+	for (const file of ['package.json', ...files, ...(withAddon ? [etcdAddonFile] : [])]) {
+		copyFileSync(join(from, file), join(to, file))
+	}
+	return to
+}
+
 /** The program that was built for this machine. */
 const program = `argus-registry.${platform}${process.platform === 'win32' ? '.exe' : ''}`
 

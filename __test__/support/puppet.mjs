@@ -10,6 +10,7 @@ import {
 	mirrorRegistry,
 	updateRegistry,
 	updateRegistrySync,
+	withRegistryLock,
 } from '../../index.js'
 import { updateWithOlderArgusLock } from './older-argus-lock.mjs'
 import { DOCUMENT_UP_TO_A_MINUTE } from './options.mjs'
@@ -134,6 +135,18 @@ const tasks = {
 				await told()
 				registry.watchers.held = {}
 				return registry
+			},
+			options,
+		)
+	},
+	/** Holds the registry's lock until it is told to settle; then writes an entry. */
+	holdLock: async ({ path, options }) => {
+		await withRegistryLock(
+			path,
+			async (lock) => {
+				say('holding')
+				await told()
+				await lock.write({ version: 1, updatedAt: 1, watchers: { held: {} } })
 			},
 			options,
 		)
