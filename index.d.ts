@@ -17,7 +17,9 @@
  * A registry is a file or a folder, and its path decides: one that ends in a separator, or that names a folder,
  * is a folder's, in which each entry has a file of its own (`watchers/<id>.json`). A heartbeat then changes one
  * file's date and waits for no other process, and the kernel tells at once and for sure whether the process of
- * a claim lives. The descriptions below say where a folder differs; docs/concepts/stores.md has the whole table.
+ * a claim lives. One that begins with `etcd://` (`etcd://host:port[,host:port]/prefix`) is in etcd, by the package
+ * `argus-registry-etcd`; without it, each call on it fails with `UNSUPPORTED`. The descriptions below say where a folder
+ * differs; docs/concepts/stores.md has the whole table.
  *
  * A call that is under way keeps the process alive, as any file operation does: while it waits for
  * a lock, at most for its `timeoutMs` (with `Infinity`, for ever), and as long as the disk takes.
@@ -292,8 +294,12 @@ export interface UpdateOptions {
  *
  * @param path The registry. Its folder is created if it is missing.
  * @returns What the updater returned.
- * @throws {RegistryError} Any code but `UNSUPPORTED_FILE_SYSTEM`; `CORRUPT` only with `onCorrupt: 'fail'`;
- * `UNSUPPORTED` only in a folder.
+ * In etcd it takes no lock: it is one transaction, and `updater` runs again if what it was given has changed before
+ * that.
+ *
+ * @throws {RegistryError} Any code but `UNSUPPORTED_FILE_SYSTEM`; `CORRUPT` only with `onCorrupt: 'fail'`, and in
+ * etcd; `UNSUPPORTED` only in a folder, and in etcd without its package; `UNAVAILABLE`, `OUTCOME_UNKNOWN` and
+ * `STORE_LIMIT` only in etcd.
  */
 export function updateRegistry(
 	path: string | URL,
@@ -411,7 +417,8 @@ export interface HeldRegistryLock {
 
 /**
  * Runs `fn` while holding a registry's lock. A folder is refused with `UNSUPPORTED`: watchers enter and renew
- * themselves in it without its lock, so no lock keeps it as it is; {@link updateRegistry} changes it.
+ * themselves in it without its lock, so no lock keeps it as it is; {@link updateRegistry} changes it. In etcd the lock
+ * has a lease: a holder that was frozen for longer gets `LOCK_LOST`, and writes nothing.
  *
  * @returns What `fn` returned.
  * @throws {RegistryError} As {@link updateRegistry}; `LOCK_LOST` also if an older version of argus took
@@ -866,8 +873,8 @@ export interface RegistryMirror {
  * One mirror works on a file at a time, in whichever process; further ones wait, and one of them takes over as soon
  * as that one ends or dies. A mirror keeps its process alive until it is stopped, and ends with its thread.
  *
- * @throws {RegistryError} `INVALID_VALUE` for a bad argument, for a `file` that is a folder or is `source`; else,
- * later errors go to `onError`.
+ * @throws {RegistryError} `INVALID_VALUE` for a bad argument, for a `file` that is a folder or is `source`;
+ * `UNSUPPORTED` for one of the two in etcd. Later errors go to `onError`.
  */
 export function mirrorRegistry(
 	source: string | URL,
@@ -922,6 +929,8 @@ export interface LockStatus {
  * Looks at a registry's lock without taking it. Needs no write access. To be exact it takes the
  * kernel lock, shared, for a moment. A folder's lock is the one under which entries are removed, taken over and
  * updated; `guarantee` then also says whether claims are known by kernel locks, or judged by pid and age.
+ *
+ * @throws {RegistryError} `UNSUPPORTED` in etcd.
  */
 export function inspectLock(path: string | URL, options?: { staleMs?: number }): Promise<LockStatus>
 

@@ -5,10 +5,11 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { outdated } from '../benchmark/publish/publish.mjs'
+import etcdTable from '../etcd/npm/platforms.js'
 import table from '../lib/addon/platforms.js'
 import { makeBundle } from './bundle.mjs'
 import { programPackages } from './program-packages.mjs'
-import { borderProblem, makeTypings, typingsFile } from './typings.mjs'
+import { ADDONS, borderProblem, makeTypings, typingsFile } from './typings.mjs'
 import { forbiddenWords } from './words.mjs'
 import { workflowProblems, workflows } from './workflows.mjs'
 
@@ -62,6 +63,16 @@ run('clippy, the store in etcd', 'cargo', [
 	'-D',
 	'warnings',
 ])
+run('clippy, the addon of the store in etcd', 'cargo', [
+	'clippy',
+	'--locked',
+	'--all-targets',
+	'-p',
+	'argus-registry-etcd-node',
+	'--',
+	'-D',
+	'warnings',
+])
 run('clippy, model', 'cargo', [
 	'clippy',
 	'--locked',
@@ -81,6 +92,10 @@ run('JavaScript: format and lints', bin('biome'), ['ci', '.'])
 run('types of lib/, and of what it exports', bin('tsc'), ['-p', '.'])
 const typings = readFileSync(typingsFile, 'utf8')
 step('lib/addon/addon.d.ts is what scripts/typings.mjs makes', typings === makeTypings())
+step(
+	'etcd/node/addon.d.ts is what scripts/typings.mjs makes',
+	readFileSync(ADDONS.etcd.typingsFile, 'utf8') === makeTypings(ADDONS.etcd),
+)
 const problem = borderProblem(typings)
 if (problem) console.log(problem)
 step('lib/addon/border.js has the border version of addon.d.ts', !problem)
@@ -137,6 +152,22 @@ for (const path of [['package-lock.json'], ['benchmark', 'package-lock.json']]) 
 
 const cargoVersion = /^version = "(.+)"$/m.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8'))[1]
 step('Cargo.toml and package.json have the same version', cargoVersion === version)
+
+// The package of the store in etcd.
+const etcdPackage = json('etcd', 'npm', 'package.json')
+const etcdFacts = [etcdPackage.version, etcdPackage.peerDependencies['argus-registry']]
+for (const path of ['Cargo.toml', 'node/Cargo.toml']) {
+	const text = readFileSync(join(root, 'etcd', path), 'utf8')
+	etcdFacts.push(/^version = "(.+)"$/m.exec(text)[1])
+}
+step(
+	'etcd/ has the version of package.json',
+	etcdFacts.every((each) => each === version),
+)
+step(
+	'etcd/npm/platforms.js names the targets',
+	JSON.stringify(etcdTable.targets) === JSON.stringify(targets),
+)
 
 const inWorkflows = await workflowProblems(workflows())
 for (const problem of inWorkflows) console.log(problem)
