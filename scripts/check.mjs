@@ -66,7 +66,7 @@ run('clippy, the store in etcd', 'cargo', [
 run('clippy, the addon of the store in etcd', 'cargo', [
 	'clippy',
 	'--locked',
-	'--all-targets',
+	'--lib',
 	'-p',
 	'argus-registry-etcd-node',
 	'--',
