@@ -24,7 +24,7 @@ const countBy = (values) => {
  * Per process: acknowledged, found, lost. A killed process may have committed its last update
  * without living to tell, so one more than acknowledged is right there, and nowhere else.
  */
-const balance = (acknowledged, counts, killed) => {
+export const balance = (acknowledged, counts, killed) => {
 	const told = countBy(acknowledged.map(({ id }) => id))
 	const ids = [...new Set([...told.keys(), ...Object.keys(counts)])]
 	return ids.map((id) => {
@@ -52,10 +52,10 @@ const intrudersOn = ({ id, insideAt, releasedAt }, reports) =>
 	}).length
 
 /** Two acknowledged updates with one number saw the same file: both held the lock. */
-const overlapsIn = (acknowledged) =>
+export const overlapsIn = (acknowledged) =>
 	acknowledged.length - new Set(acknowledged.map(({ sequence }) => sequence)).size
 
-const sum = (rows, key) => rows.reduce((total, row) => total + row[key], 0)
+export const sum = (rows, key) => rows.reduce((total, row) => total + row[key], 0)
 
 const problemsOf = (facts) => {
 	const { dropped, duplicates, failed, freeze, kills, reads } = facts

@@ -18,14 +18,17 @@ const completeEnd = async (child) => {
 export const createCrew = ({ signal, onReport, onFailure }) => {
 	const members = []
 
-	const start = (file, settings, program = process.execPath) => {
+	/** `within` are the words before a command that runs elsewhere, such as in another network namespace. */
+	const start = (file, settings, program = process.execPath, within = []) => {
 		signal.throwIfAborted()
 		const { id } = settings
+		const [command, ...before] = [...within, program]
+		// This runtime's flags are nothing to another one.
+		const flags = program === process.execPath ? process.execArgv : []
 		const child = fork(fileURLToPath(new URL(file, import.meta.url)), [JSON.stringify(settings)], {
 			env: { ...process.env, ...shareClock() },
-			execPath: program,
-			// This runtime's flags are nothing to another one.
-			execArgv: program === process.execPath ? process.execArgv : [],
+			execPath: command,
+			execArgv: [...before, ...flags],
 		})
 		const news = new EventEmitter()
 		let mayEnd = false

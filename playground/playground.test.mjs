@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { skipWithoutEtcd } from '../__test__/support/etcd.mjs'
 import { addonFile } from '../__test__/support/install.mjs'
 import { skipIf } from '../__test__/support/skip.mjs'
 import { installed } from '../scripts/runtime-installs.mjs'
@@ -111,6 +112,46 @@ for (const { watchers, on, store = 'file', gone = GONE_FROM_FILE, args = [], ski
 		assert.ok(waited > 0)
 	})
 }
+
+test('on three servers of etcd nothing is lost while watchers and servers are killed and one is frozen', {
+	skip: skipWithoutEtcd,
+}, async (t) => {
+	const { code, facts, left, stdout } = await play(
+		t,
+		...['--store', 'etcd', '--servers', '3', '--watchers', '5'],
+	)
+	assert.deepEqual(facts.problems, [], stdout)
+	assert.equal(code, 0)
+	assert.match(stdout, /network +(each watcher has a|all watchers share one) network namespace/)
+	assert.match(stdout, /5 of 5 are in the registry/)
+	assert.deepEqual(idsIn(stdout).slice(0, 5), idsOf(5))
+	assert.deepEqual(
+		facts.outages.map(({ role }) => role),
+		['follower', 'leader'],
+	)
+	// The opening, the victim, the successor, and the frozen one, which stays one watcher.
+	assert.equal(facts.announced, 7)
+	assert.equal(facts.left, 6)
+	assert.equal(facts.lost, 0)
+	assert.ok(facts.acknowledged > facts.announced)
+	assert.ok(facts.found >= facts.acknowledged && facts.found <= facts.acknowledged + 1)
+	assert.ok(facts.looks > facts.announced)
+	assert.ok(facts.beats > facts.announced)
+	assert.equal(facts.kills[0].gone.reason, 'lease')
+	assert.ok(facts.frozen.wasTold)
+	assert.deepEqual(left, [])
+})
+
+test('without an installed etcd the command says so in one line', async (t) => {
+	const { env } = scratch(t)
+	const { status, stdout, stderr } = spawnSync(process.execPath, [command, '--store', 'etcd'], {
+		env: { ...env, PATH: '' },
+		encoding: 'utf8',
+	})
+	assert.equal(status, 2)
+	assert.equal(stdout, '')
+	assert.match(stderr, /^--store etcd: there is no program etcd[^\n]*\n$/)
+})
 
 test('without a lock the same run loses updates, and the account says so', async (t) => {
 	const { code, facts, left, stdout } = await play(t, '--without-lock')

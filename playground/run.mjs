@@ -2,6 +2,9 @@
 
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { isInstalled } from './etcd/servers.mjs'
+import { simulateEtcd } from './etcd/simulation.mjs'
+import { etcdTableOf } from './etcd/table.mjs'
 import { programOf, RUNTIMES } from './runtimes.mjs'
 import { STORES } from './scene.mjs'
 import { simulate } from './simulation.mjs'
@@ -9,6 +12,7 @@ import { tableOf } from './table.mjs'
 
 const MAX_WATCHERS = 100
 const MAX_SECONDS = 3_600
+const MAX_SERVERS = 5
 
 const EXIT = { fine: 0, lost: 1, couldNotRun: 2, interrupted: 130 }
 
@@ -20,7 +24,10 @@ Usage: npm run playground -- [options]
   --seconds S      how long to run at least, up to ${MAX_SECONDS} (default 10)
   --runtime NAME   what the watchers run on: node (the default) for what runs the playground, or
                    bun, which is installed if there is none
-  --store NAME     where the registry is: file (the default), or folder, with a file for each entry
+  --store NAME     where the registry is: file (the default); folder, with a file for each entry; or
+                   etcd, in servers that the run starts from an installed \`etcd\`
+  --servers N      how many servers of etcd to start, 1 to ${MAX_SERVERS} (default 1). Of three or more, one
+                   that follows and one that leads are killed
   --without-lock   a demonstration: the same updates with no lock around them
   --json FILE      also write the result to a file
   --help           show this
@@ -33,6 +40,7 @@ const optionTypes = {
 	seconds: { type: 'string', default: '10' },
 	runtime: { type: 'string', default: 'node' },
 	store: { type: 'string', default: 'file' },
+	servers: { type: 'string' },
 	'without-lock': { type: 'boolean', default: false },
 	json: { type: 'string' },
 	help: { type: 'boolean', default: false },
@@ -50,10 +58,16 @@ const checkRuntime = (name) => {
 }
 
 const checkStore = (name, withoutLock) => {
-	const names = Object.keys(STORES)
+	const names = [...Object.keys(STORES), 'etcd']
 	if (!names.includes(name)) throw new Error(`--store must be ${names.join(' or ')}, not '${name}'`)
 	if (withoutLock && name !== 'file') throw new Error('--without-lock is for --store file')
 	return name
+}
+
+const checkServers = (text = '1', store) => {
+	if (text !== '1' && store !== 'etcd') throw new Error('--servers is for --store etcd')
+	const isGood = (value) => Number.isInteger(value) && value >= 1 && value <= MAX_SERVERS
+	return checkNumber('servers', text, isGood, `a whole number from 1 to ${MAX_SERVERS}`)
 }
 
 const parse = () => {
@@ -63,6 +77,7 @@ const parse = () => {
 		json: values.json,
 		runtime: checkRuntime(values.runtime),
 		store: checkStore(values.store, values['without-lock']),
+		servers: checkServers(values.servers, values.store),
 		withoutLock: values['without-lock'],
 		watchers: checkNumber(
 			'watchers',
@@ -93,9 +108,11 @@ const run = async ({ json, ...options }) => {
 	// With `| head` the output ends first; children and folder must not outlive that.
 	process.stdout.on('error', ({ code }) => interrupt(code))
 	try {
-		const facts = await simulate({ ...options, signal: interruption.signal, onEvent: show })
+		const isEtcd = options.store === 'etcd'
+		const play = isEtcd ? simulateEtcd : simulate
+		const facts = await play({ ...options, signal: interruption.signal, onEvent: show })
 		if (json) writeFileSync(json, `${JSON.stringify(facts, null, 2)}\n`)
-		console.log(tableOf(facts).join('\n'))
+		console.log((isEtcd ? etcdTableOf : tableOf)(facts).join('\n'))
 		return facts.problems.length === 0 ? EXIT.fine : EXIT.lost
 	} catch (error) {
 		console.error(`The playground could not run to its end: ${error.message}`)
@@ -114,6 +131,12 @@ const main = async () => {
 	if (options.help) {
 		console.log(HELP)
 		return EXIT.fine
+	}
+	if (options.store === 'etcd' && !isInstalled()) {
+		console.error(
+			'--store etcd: there is no program etcd; install it (apt-get install etcd-server)',
+		)
+		return EXIT.couldNotRun
 	}
 	const { runtime, ...others } = options
 	let program

@@ -1,6 +1,6 @@
 // The table at the end of a run.
 
-const ms = (value) => (value === undefined ? 'none' : `${value.toFixed(1)} ms`)
+export const ms = (value) => (value === undefined ? 'none' : `${value.toFixed(1)} ms`)
 
 const both = ({ p50, p99 }) => `${ms(p50)} and ${ms(p99)}`
 
@@ -62,8 +62,10 @@ const untoldNote = ({ acknowledged, found }) =>
 		: []
 
 /** The whole result, as lines. */
-export const tableOf = (facts) => {
-	const rows = rowsOf(facts)
+export const tableOf = (facts) => layOut(facts, rowsOf(facts))
+
+/** The lines of a table with these rows, and what the account says. An empty row is an empty line. */
+export const layOut = (facts, rows) => {
 	const width = Math.max(...rows.map(([name = '']) => name.length))
 	const lines = rows.map(([name, value]) =>
 		name === undefined ? '' : `  ${name.padEnd(width)}  ${value}`,

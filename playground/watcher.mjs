@@ -7,6 +7,10 @@ import { watcherEntry } from './entry.mjs'
 import { orders, settings, tell, tellReport } from './link.mjs'
 import { participant } from './participant.mjs'
 
+if (settings.etcd) {
+	const { configure } = await import('argus-registry-etcd')
+	configure(settings.path, settings.etcd)
+}
 const entry = watcherEntry(settings, tellReport)
 const update = participant(settings, tellReport)
 

@@ -55,10 +55,15 @@ impl Client {
         Error::InvalidValue { path: self.path().to_path_buf(), reason }
     }
 
+    /// The turn of an update, if no other one of this process is under way.
+    pub(crate) fn try_turn(&self) -> Option<OwnedMutexGuard<u32>> {
+        self.updates.clone().try_lock_owned().ok()
+    }
+
     /// Waits until no other update of this process is under way.
     pub(crate) async fn turn(&self, mut call: Call) -> Result<OwnedMutexGuard<u32>> {
         loop {
-            if let Ok(turn) = self.updates.clone().try_lock_owned() {
+            if let Some(turn) = self.try_turn() {
                 return Ok(turn);
             }
             call.pause(self.path()).await?;

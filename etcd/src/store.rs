@@ -131,7 +131,10 @@ impl RegistryStore for EtcdStore {
         let _under_way = UnderWay::enter(self.client.path())?;
         let (client, call) = (self.client.clone(), Call::new(&options.lock));
         let (queue, waiting) = (client.clone(), call.clone());
-        let _turn = runtime::wait(async move { queue.turn(waiting).await })?;
+        let _turn = match client.try_turn() {
+            Some(turn) => turn,
+            None => runtime::wait(async move { queue.turn(waiting).await })?,
+        };
         run(&client, call, &LockRule::Free, &mut |registry| updater(registry).is_continue())
             .map(|_| ())
     }

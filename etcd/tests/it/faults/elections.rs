@@ -20,6 +20,9 @@ use crate::support::servers::{until, Servers};
 /// How long each call has.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Between the calls of a watcher, which in real life is seconds.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// What happened to the calls.
 #[derive(Default)]
 struct Tally {
@@ -83,7 +86,8 @@ fn kill_leaders(kills: usize, arguments: &[&str]) -> Vec<(Vec<String>, Duration)
                         timed("update", &|| count_up(&store, &options(TIMEOUT)));
                     }
                     timed("read", &|| store.read().map(|_| ()));
-                    thread::sleep(Duration::from_millis(5));
+                    // Each renewal makes an update that is under way run again.
+                    thread::sleep(PAUSE);
                 }
             });
         }
@@ -97,7 +101,7 @@ fn kill_leaders(kills: usize, arguments: &[&str]) -> Vec<(Vec<String>, Duration)
                 servers.find_leader().is_some_and(|now| now != leader)
             });
             let before = tally.calls.load(Ordering::Relaxed);
-            until("calls are made again", || tally.calls.load(Ordering::Relaxed) > before + 30);
+            until("calls are made again", || tally.calls.load(Ordering::Relaxed) > before + 15);
             servers.servers[leader].restart();
             outcomes.push((
                 std::mem::take(&mut *tally.failed.lock().unwrap()),

@@ -1,0 +1,61 @@
+// The account of a run on etcd: what was acknowledged against what is in the registry.
+
+import { balance, isUpdate, latencyOf, overlapsIn, sum } from '../account.mjs'
+import { settleEntries } from '../lives.mjs'
+import { traceIn } from '../trace.mjs'
+
+const problemsOf = (facts) => {
+	const list = (ids) => [...new Set(ids)].join(', ')
+	const { dropped, duplicates, failed, frozen, lostBeats, resurrected, taken, wronglyPruned } =
+		facts
+	const checks = [
+		[facts.lost, `acknowledged updates lost: ${facts.lost}`],
+		[
+			facts.unexplained,
+			`updates in the registry that were never acknowledged: ${facts.unexplained}`,
+		],
+		[lostBeats, `acknowledged beats that the registry did not have: ${lostBeats}`],
+		[duplicates.length, `ids that two watchers had at once: ${list(duplicates)}`],
+		[dropped.length, `entries dropped: ${list(dropped)}`],
+		[taken.length, `entries that became another watcher's: ${list(taken)}`],
+		[resurrected.length, `entries back after they were removed: ${list(resurrected)}`],
+		[wronglyPruned.length, `entries gone of watchers that beat: ${list(wronglyPruned)}`],
+		[facts.overlaps, `updates that saw the same registry as another one: ${facts.overlaps}`],
+		[frozen && !frozen.wasTold, 'the frozen watcher was not told that its entry was gone'],
+		[
+			failed.length,
+			`updates and operations failed: ${failed.length}, the first with ${failed[0]?.error}`,
+		],
+	]
+	return checks.filter(([isBad]) => isBad).map(([, text]) => text)
+}
+
+/** What a run shows, as plain data; `problems` is empty if all is well. */
+export const settleEtcdAccount = ({ runtime, servers, watchers, leaseMs, ...run }) => {
+	const { freeze, kills, outages, opening, registry, reports } = run
+	const killed = new Set(kills.map(({ hold }) => hold.id))
+	const acknowledged = reports.filter((report) => isUpdate(report) && !report.error)
+	const { gone, ...entries } = settleEntries({ kills, opening, registry, reports, ttlMs: leaseMs })
+	const processes = balance(acknowledged, traceIn(registry)?.counts ?? {}, killed)
+	const facts = {
+		runtime,
+		servers,
+		watchers,
+		acknowledged: acknowledged.length,
+		found: sum(processes, 'found'),
+		lost: sum(processes, 'lost'),
+		unexplained: sum(processes, 'unexplained'),
+		...entries,
+		failed: reports.filter(({ error, isLost }) => error && !isLost),
+		overlaps: overlapsIn(acknowledged),
+		kills: kills.map(({ hold }) => ({ victim: hold.id, gone: gone[hold.id] })),
+		outages,
+		frozen: freeze && {
+			...freeze,
+			wasTold: reports.some(({ id, isLost }) => isLost && id === freeze.id),
+		},
+		latency: latencyOf(acknowledged),
+		processes,
+	}
+	return { ...facts, problems: problemsOf(facts) }
+}
