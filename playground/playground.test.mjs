@@ -14,6 +14,7 @@ import { addonFile } from '../__test__/support/install.mjs'
 import { skipIf } from '../__test__/support/skip.mjs'
 import { installed } from '../scripts/runtime-installs.mjs'
 import { settleAccount } from './account.mjs'
+import { settleEtcdAccount } from './etcd/account.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const command = join(root, 'playground', 'run.mjs')
@@ -340,6 +341,19 @@ test('the account: an entry is its own, unless it was pruned', () => {
 	])
 })
 
+test('the account of etcd: an entry may go with its lease, and not before', () => {
+	const problemsOfLossAt = (at) => {
+		const lost = op('beat', 'a', at, { beats: 1, error: 'ENTRY_LOST', isLost: true })
+		return settleEtcdAccount({
+			...{ runtime: 'none', servers: 1, watchers: 1, leaseMs: TTL_MS },
+			...{ kills: [], outages: [], opening: [], registry: { watchers: {} } },
+			reports: [op('claim', 'a', 0), lost],
+		}).problems
+	}
+	assert.deepEqual(problemsOfLossAt(TTL_MS + 10), [])
+	assert.deepEqual(problemsOfLossAt(TTL_MS - 10), ['entries dropped: a'])
+})
+
 test('the account: whatever is done while a victim holds the lock has got in', () => {
 	const claims = [op('claim', 'a', 0), op('claim', 'v', 0)]
 	const intruding = (report) =>
@@ -359,7 +373,9 @@ test('what it can not run with is said, with exit code 2', async (t) => {
 		[['--watchers', '0'], /--watchers must be a whole number from 1 to 100, not '0'/],
 		[['--watchers', '2.5'], /--watchers must be/],
 		[['--seconds', 'soon'], /--seconds must be a number above 0, at most 3600, not 'soon'/],
-		[['--store', 'etcd'], /--store must be file or folder, not 'etcd'/],
+		[['--store', 'redis'], /--store must be file or folder or etcd, not 'redis'/],
+		[['--servers', '3'], /--servers is for --store etcd/],
+		[['--store', 'etcd', '--servers', '9'], /--servers must be a whole number from 1 to 5/],
 		[['--store', 'folder', '--without-lock'], /--without-lock is for --store file/],
 		[['--runtime', 'deno'], /--runtime must be node or bun, not 'deno'/],
 		[['--runtime', 'toString'], /--runtime must be node or bun, not 'toString'/],

@@ -19,7 +19,7 @@ use crate::{at, print, record, Result};
 /// How often a watcher renews its entry.
 const PERIOD: Duration = Duration::from_secs(15);
 /// So many heartbeats can be under way at once.
-const THREADS: usize = 64;
+const THREADS: usize = 256;
 /// The numbers of watchers that are tried, one after the other.
 const NUMBERS: [usize; 10] =
     [2_500, 5_000, 7_500, 10_000, 15_000, 20_000, 30_000, 45_000, 60_000, 90_000];
@@ -117,7 +117,7 @@ pub(crate) fn watchers(store: &EtcdStore, server: &str, step: Duration) -> Resul
         let watcher = record(&format!("watcher{number}"));
         Ok(store.claim(watcher, &ClaimOptions::default(), &options)?.claim())
     };
-    let claims = (0..THREADS * 8).map(claim).collect::<Result<Vec<_>>>()?;
+    let claims = (0..THREADS * 2).map(claim).collect::<Result<Vec<_>>>()?;
     for number in NUMBERS {
         if !carry(store, &claims, number, server, step)? {
             break;

@@ -30,9 +30,35 @@ const problemsOf = (facts) => {
 	return checks.filter(([isBad]) => isBad).map(([, text]) => text)
 }
 
+const keyOf = ({ id, pid, startedAt }) => JSON.stringify([id, pid, startedAt])
+
+/**
+ * The ends of entries whose watchers were told that they are gone, and had not renewed them for as long as their lease:
+ * a busy machine may keep a watcher from its beats. As reports of what etcd has done.
+ */
+const lapsesOf = (reports, leaseMs) => {
+	const ended = new Set(
+		reports.flatMap(({ pruned }) => (pruned ?? []).map(({ watcher }) => keyOf(watcher))),
+	)
+	const renewals = new Map()
+	for (const report of reports) {
+		const isRenewal = ['claim', 'beat'].includes(report.what) && !report.error
+		if (isRenewal) renewals.set(keyOf(report.claim), report)
+	}
+	return reports
+		.filter(({ isLost, claim }) => isLost && !ended.has(keyOf(claim)))
+		.flatMap(({ claim, endedAt }) => {
+			const { startedAt, beats = 0 } = renewals.get(keyOf(claim))
+			if (endedAt - startedAt <= leaseMs) return []
+			const pruned = [{ id: claim.id, watcher: { ...claim, beats }, reason: 'lease' }]
+			return [{ id: 'etcd', what: 'prune', startedAt: startedAt + leaseMs, endedAt, pruned }]
+		})
+}
+
 /** What a run shows, as plain data; `problems` is empty if all is well. */
 export const settleEtcdAccount = ({ runtime, servers, watchers, leaseMs, ...run }) => {
-	const { freeze, kills, outages, opening, registry, reports } = run
+	const { freeze, kills, outages, opening, registry } = run
+	const reports = [...run.reports, ...lapsesOf(run.reports, leaseMs)]
 	const killed = new Set(kills.map(({ hold }) => hold.id))
 	const acknowledged = reports.filter((report) => isUpdate(report) && !report.error)
 	const { gone, ...entries } = settleEntries({ kills, opening, registry, reports, ttlMs: leaseMs })

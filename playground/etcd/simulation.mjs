@@ -17,7 +17,7 @@ import { startCluster } from './servers.mjs'
 const ASKED_FOR = 'app'
 const FIRST_PORT = 9_001
 /** 60 s in real life, at heartbeats every 15 s. */
-const LEASE_MS = 3_000
+const LEASE_MS = 4_000
 const BEAT_MS = 700
 const UPDATE_MS = 300
 /** No call is to fail because of an election or of a busy machine. */
@@ -128,8 +128,10 @@ const killServer = async ({ pause, reports, say }, cluster, role) => {
 }
 
 /** Freezes a watcher until its entry has gone and its id is another one's. */
-const freezeWatcher = async (scene, watcher, claim) => {
+const freezeWatcher = async (scene, watcher) => {
 	const { id } = watcher
+	// Not that of the opening, if a busy machine has made it lose its entry and enter again.
+	const { claim } = scene.reports.findLast((report) => report.id === id && report.what === 'claim')
 	const frozenAt = clock()
 	watcher.signal('SIGSTOP')
 	scene.say(id, `frozen with SIGSTOP; its lease is ${LEASE_MS} ms`)
@@ -172,7 +174,7 @@ const play = async (scene, cluster, { watchers, seconds }) => {
 		scene.say('playground', `no server is killed: that takes --servers ${MIN_SERVERS}`)
 	for (const role of roles) outages.push(await killServer(scene, cluster, role))
 	let frozen
-	if (canFreeze) frozen = await freezeWatcher(scene, all[0], claims[0])
+	if (canFreeze) frozen = await freezeWatcher(scene, all[0])
 	else scene.say('playground', 'no freeze: this platform has no SIGSTOP')
 	await scene.pause(Math.max(0, begin + seconds * 1e3 - clock()))
 
