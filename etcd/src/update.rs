@@ -31,7 +31,7 @@
 //! holds also for a W that has written nothing but the entry which D then deletes. But a call that reads between D and U
 //! can see the entry gone and U not made.
 //!
-//! The crate's model (`model/src/etcd.rs`) makes up to three calls in every order, and finds no more than that.
+//! The crate's model (`model/src/etcd/`) makes up to three calls in every order, and finds no more than that.
 //!
 //! Without (2), two updates could each delete the entry on which the other's decision was based, and both would be made.
 //!

@@ -43,11 +43,16 @@ impl Actor<'_> {
             }
             CreateGuard => {
                 self.me().guard = self.state.fs.create(Name::GuardTemp(pid), Content::Empty);
-                self.go(if files.second_names { LinkGuard } else { RemoveGuardTemp });
+                self.go(LinkGuard);
             }
             LinkGuard => {
                 let temp = self.state.fs.at(Name::GuardTemp(pid));
-                if !temp.is_some_and(|ino| self.fs().link(ino, Name::Guard)) {
+                let is_free = self.state.fs.at(Name::Guard).is_none();
+                let is_made = |ino| match files.second_names {
+                    true => self.fs().link(ino, Name::Guard),
+                    false => is_free,
+                };
+                if !temp.is_some_and(is_made) {
                     self.me().guard = None;
                 }
                 self.go(RemoveGuardTemp);
@@ -55,8 +60,11 @@ impl Actor<'_> {
             RemoveGuardTemp => {
                 self.fs().set(Name::GuardTemp(pid), None);
                 let next = match (files.second_names, self.this().guard) {
-                    (false, _) => CreateGuardInPlace,
-                    (true, None) => OpenGuardAgain,
+                    (_, None) => OpenGuardAgain,
+                    (false, Some(_)) => {
+                        self.me().guard = None;
+                        CreateGuardInPlace
+                    }
                     (true, Some(_)) => TryLock,
                 };
                 // Another process may have used the new guard by now.
@@ -121,7 +129,9 @@ impl Actor<'_> {
 
     /// The step that gives the lockfile its name.
     pub fn naming(&self) -> Step {
-        match self.configuration.files.lockfile_is_guard {
+        let files = self.configuration.files;
+        // Where files can't have two names, that is found out by the link.
+        match files.lockfile_is_guard || !files.second_names {
             true => Step::LinkLockfile,
             false => Step::CreateLockfileTemp,
         }

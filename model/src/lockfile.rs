@@ -3,17 +3,21 @@
 use crate::configuration::Mutation;
 use crate::file_system::{Content, Name};
 use crate::process::Actor;
-use crate::state::{Limit, Violation};
+use crate::state::{Limit, Published, Violation};
 use crate::step::Step;
 
 impl Actor<'_> {
     pub fn lockfile_step(&mut self) {
         use Step::*;
         let pid = self.pid;
+        let has_names = self.configuration.files.second_names;
         match self.this().step {
             LinkLockfile => match self.state.fs.at(Name::Guard) {
                 // The guard has no name any more: the lock on it excludes no other process.
                 None => self.go(UnlockGuard),
+                Some(_) if !has_names && self.state.fs.at(Name::Lockfile).is_none() => {
+                    self.go(CreateLockfileTemp);
+                }
                 Some(ino) => {
                     let linked = self.fs().link(ino, Name::Lockfile);
                     self.me().linked = linked;
@@ -46,27 +50,30 @@ impl Actor<'_> {
                 if let Some(ino) = self.state.fs.at(Name::LockfileTemp(pid)) {
                     self.fs().write(ino, Content::Record(record));
                 }
-                let has_names = self.configuration.files.second_names;
-                self.go(if has_names { LinkLockfileTemp } else { RemoveLockfileTemp });
+                self.go(LinkLockfileTemp);
             }
             LinkLockfileTemp => {
                 let temp = self.state.fs.at(Name::LockfileTemp(pid));
-                let linked = temp.is_some_and(|ino| self.fs().link(ino, Name::Lockfile));
-                self.me().linked = linked;
+                let is_free = self.state.fs.at(Name::Lockfile).is_none();
+                self.me().published = match temp {
+                    None => Published::TempGone,
+                    Some(_) if !is_free => Published::NameTaken,
+                    Some(_) if !has_names => Published::Unsupported,
+                    Some(ino) => {
+                        self.fs().link(ino, Name::Lockfile);
+                        Published::Yes
+                    }
+                };
                 self.go(RemoveLockfileTemp);
             }
             RemoveLockfileTemp => {
                 self.fs().set(Name::LockfileTemp(pid), None);
-                let next = match (self.configuration.files.second_names, self.this().linked) {
-                    (false, _) => CreateLockfileInPlace,
-                    // The temp file was removed as a dead process's.
-                    (true, false) if self.state.fs.at(Name::Lockfile).is_none() => {
-                        CreateLockfileTemp
-                    }
-                    (true, true) => OpenCreated,
-                    (true, false) => FindLockfile,
-                };
-                self.go(next);
+                match std::mem::take(&mut self.me().published) {
+                    Published::Unsupported => self.go(CreateLockfileInPlace),
+                    Published::TempGone => self.retry_lockfile(),
+                    Published::Yes => self.go(OpenCreated),
+                    Published::NameTaken => self.go(FindLockfile),
+                }
             }
             CreateLockfileInPlace => {
                 let linked = self.fs().create(Name::Lockfile, Content::Empty).is_some();

@@ -155,13 +155,11 @@ impl Actor<'_> {
                 if !is_judged && !files.second_names && !files.kernel_locks {
                     self.note(Limit::ClearedTwice);
                 }
-                let next =
-                    match (is_judged || self.without(Mutation::MovedAside), files.second_names) {
-                        (true, _) => RemoveAside,
-                        (false, true) => LinkBack,
-                        (false, false) => LookBeforeRenameBack,
-                    };
-                self.go(next);
+                let removes = is_judged || self.without(Mutation::MovedAside);
+                self.go(if removes { RemoveAside } else { LinkBack });
+            }
+            LinkBack if !files.second_names && self.state.fs.at(Name::Lockfile).is_none() => {
+                self.go(LookBeforeRenameBack);
             }
             LinkBack => {
                 let aside = self.state.fs.at(Name::Aside(pid));
@@ -189,6 +187,7 @@ impl Actor<'_> {
                 let name = self.claim();
                 match self.state.fs.at(Name::Lockfile) {
                     None => self.free(false),
+                    Some(_) if !files.second_names => self.go(LookAtStale),
                     Some(now) => match self.fs().link(now, name) {
                         true => self.go(LookAtClaim),
                         false => self.go(RemoveAbandonedClaim),
@@ -227,7 +226,8 @@ impl Actor<'_> {
                         return self.go(PollLockfile);
                     }
                     Some(_) => self.state.violate(Violation::BusyLoop),
-                    None => {}
+                    // Its age is not known any more, so that the process pauses as for a young one.
+                    None => return self.go(PollLockfile),
                 }
                 self.free(false);
             }
@@ -248,7 +248,7 @@ impl Actor<'_> {
             self.state.violate(Violation::DeadHolderWaitedFor);
         }
         let files = self.configuration.files;
-        let claims = !files.kernel_locks && files.second_names;
+        let claims = !files.kernel_locks;
         self.me().linked = false;
         match verdict {
             Verdict::Held if self.role() == crate::configuration::Role::Doctor => {
@@ -268,8 +268,10 @@ impl Actor<'_> {
         let files = self.configuration.files;
         let has_claim = !files.kernel_locks && files.second_names && !self.without(Mutation::Claim);
         match (has_claim, removed) {
-            (true, true) => self.go(Step::RemoveOwnersTemp),
-            (true, false) => self.go(Step::RemoveClaim),
+            (true, true) if self.this().found.is_some_and(|found| found.record.is_some()) => {
+                self.go(Step::RemoveOwnersTemp);
+            }
+            (true, _) => self.go(Step::RemoveClaim),
             (false, _) => self.free(removed),
         }
     }

@@ -25,6 +25,18 @@ pub enum QueueThread {
     Holds(Ino),
 }
 
+/// What came of giving a separate lockfile its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Published {
+    #[default]
+    NameTaken,
+    Yes,
+    /// The temp file was removed as a dead process's.
+    TempGone,
+    /// Files can't have two names.
+    Unsupported,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
     pub step: Step,
@@ -52,6 +64,7 @@ pub struct Process {
     pub temps: Vec<Name>,
     /// Whether the link that gives the guard the lockfile's name was made.
     pub linked: bool,
+    pub published: Published,
     pub took_over: bool,
     /// Whether this process has held the lock before.
     pub has_held: bool,
@@ -93,6 +106,7 @@ impl Process {
             queue: QueueThread::None,
             temps: Vec::new(),
             linked: false,
+            published: Published::NameTaken,
             took_over: false,
             has_held: false,
             has_written: false,

@@ -50,7 +50,7 @@ steps! {
     LinkLockfileTemp = "lockfile::create_separately::link",
     RemoveLockfileTemp = "lockfile::create_separately::remove_temp",
     CreateLockfileInPlace = "lockfile::create_separately::create_in_place",
-    WriteLockfileInPlace = "lockfile::create_separately::write_in_place",
+    WriteLockfileInPlace = "lockfile::create_separately::write",
     OpenCreated = "lockfile::open_created::open",
     ReadCreated = "lockfile::open_created::read",
 

@@ -262,11 +262,13 @@ fn remove_stale(paths: &FilePaths, found: &FoundLockfile) -> Result<bool> {
     if !is_judged {
         // If a third lockfile was created in the meantime, this one can't be put back.
         stopping_point::before("stale_lockfile::remove_stale::link_back");
+        let is_free = || {
+            stopping_point::before("stale_lockfile::remove_stale::look_again");
+            sys::id_at(&paths.lockfile).is_ok_and(|id| id.is_none())
+        };
         match sys::hard_link(&aside, &paths.lockfile) {
-            Err(error)
-                if sys::links_unsupported(&error)
-                    && sys::id_at(&paths.lockfile).is_ok_and(|id| id.is_none()) =>
-            {
+            Err(error) if sys::links_unsupported(&error) && is_free() => {
+                stopping_point::before("stale_lockfile::remove_stale::rename_back");
                 let _ = sys::rename(&aside, &paths.lockfile);
             }
             _ => {}

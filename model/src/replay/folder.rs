@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::configuration::DEAD;
+use crate::configuration::{Files, DEAD};
 use crate::file_system::{Content, Ino, Name, Pid, Updates};
 use crate::state::State;
 
@@ -19,11 +19,13 @@ pub struct Folder {
     /// The temp files that are known.
     temps: BTreeMap<String, Name>,
     inodes: HashMap<Ino, u64>,
+    /// Without kernel locks the guard stays empty.
+    is_guard_used: bool,
 }
 
 impl Folder {
     /// In memory where that is possible: a disk would be waited for at each sync.
-    pub fn create() -> Self {
+    pub fn create(files: Files) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let memory = Path::new("/dev/shm");
         let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
@@ -31,7 +33,8 @@ impl Folder {
         let path = base.join(format!("argus-replay-{}-{number}", std::process::id()));
         fs::create_dir(&path).expect("a folder can be created");
         let empty = "{\n  \"version\": 1,\n  \"updatedAt\": 0,\n  \"watchers\": {}\n}";
-        let folder = Folder { path, temps: BTreeMap::new(), inodes: HashMap::new() };
+        let (temps, inodes) = (BTreeMap::new(), HashMap::new());
+        let folder = Folder { path, temps, inodes, is_guard_used: files.kernel_locks };
         folder.write(REGISTRY, empty);
         folder
     }
@@ -149,6 +152,9 @@ impl Folder {
         content: Content,
         pids: &HashMap<Pid, u32>,
     ) -> Result<(), String> {
+        if name == Name::Guard && !self.is_guard_used {
+            return Ok(());
+        }
         let bytes = fs::read(self.path.join(text)).expect("it can be read");
         let real = String::from_utf8_lossy(&bytes);
         let is_equal = match content {

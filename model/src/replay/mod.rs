@@ -5,25 +5,28 @@
 //! compared then: at which step the process has stopped, the files, their names, inodes and contents, which
 //! process has which kernel lock, and what the callers were told. An older argus is played by the replay.
 
+mod catalogue;
 mod folder;
 mod orders;
 mod running;
+mod shims;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::catalogue::{of, NOTHING};
-use crate::configuration::{Configuration, Files, Mutation, Role, Start, DEAD};
+use crate::configuration::{Configuration, Role, DEAD};
 use crate::file_system::{Name, Pid};
 use crate::model::Action;
 use crate::report::{describe, row};
-use crate::state::{Budget, QueueThread, State};
+use crate::state::{QueueThread, State};
 use crate::step::Step;
+use catalogue::{configurations, DRIFTS};
 use folder::{process_name, Folder};
 use orders::Order;
-use running::{Running, ENDED};
+use running::{Program, Running, ENDED};
+use shims::Shims;
 
 /// How long a process may take until it waits in the kernel.
 const BLOCK_TIME: Duration = Duration::from_secs(10);
@@ -31,87 +34,30 @@ const BLOCK_TIME: Duration = Duration::from_secs(10);
 /// The age of an abandoned lockfile.
 const ABANDONED_FOR: Duration = Duration::from_secs(20);
 
-/// How many orders of each configuration are replayed: of each kind, a walk and a shortest order.
-const SHORT: usize = 40;
-const LONG: usize = 1000;
+/// How many walks of each configuration are replayed, and as many shortest orders.
+const ORDERS_OF_EACH_KIND: usize = 40;
+const ORDERS_OF_EACH_KIND_IN_FULL: usize = 1000;
 
-fn configurations() -> Vec<Configuration> {
-    use Role::*;
-    let crashes = |crashes| Budget { crashes, ..NOTHING };
-    let replayed = |starts: &[Start], updates, budget, configuration| Configuration {
-        starts: starts.to_vec(),
-        updates,
-        budget,
-        replayed: true,
-        ..configuration
-    };
-    let files = Files::HARD_LINK;
-    vec![
-        replayed(
-            &[Start::Unused, Start::Used, Start::KilledHolder, Start::AbandonedByOlder],
-            2,
-            crashes(1),
-            of("two processes", "2 processes, 2 updates each; a kill", files, &[Sync, Sync]),
-        ),
-        replayed(
-            &[Start::Unused, Start::KilledHolder],
-            1,
-            crashes(2),
-            of(
-                "three processes",
-                "3 processes, 1 update each; 2 kills",
-                files,
-                &[Sync, Sync, Sync],
-            ),
-        ),
-        replayed(
-            &[Start::Used, Start::KilledHolder],
-            2,
-            Budget { deletions: 1, ..crashes(1) },
-            of(
-                "deleted guard",
-                "2 processes; another program deletes the guard; a kill",
-                files,
-                &[Sync, Sync],
-            ),
-        ),
-        replayed(
-            &[Start::Used, Start::AbandonedByOlder],
-            1,
-            crashes(1),
-            of(
-                "beside an older argus",
-                "2 processes and an older one, 1 update each; a kill",
-                files,
-                &[Sync, Sync, Older],
-            ),
-        ),
-    ]
-}
-
-/// Drifts of the model that the replay has to find out: a check that only the code makes.
-const DRIFTS: &[(Mutation, usize)] = &[
-    (Mutation::FirstCheck, 0),
-    (Mutation::LastCheck, 0),
-    (Mutation::GuardName, 2),
-    (Mutation::ReleaseOwner, 0),
-    (Mutation::FolderSync, 0),
-];
+/// After how many walks a model that drifted counts as not found out.
+const WALKS_OF_A_DRIFT: usize = 400;
 
 /// Replays orders of all configurations with a program that stops; `long` takes more of them.
-pub fn replay(program: &Path, long: bool, seed: u64) -> bool {
+pub fn replay(path: &Path, long: bool, seed: u64) -> bool {
     if !Path::new("/proc/locks").exists() {
         println!("replay: this needs Linux, which lists its locks in /proc/locks");
         return true;
     }
-    let count = if long { LONG } else { SHORT };
+    let count = if long { ORDERS_OF_EACH_KIND_IN_FULL } else { ORDERS_OF_EACH_KIND };
     let configurations = configurations();
+    let shims = Shims::compile();
+    let program = |files| Program { path: path.to_owned(), shim: shims.for_files(files) };
     let mut is_good = true;
     for (mutation, place) in DRIFTS {
         let drifted = Configuration { mutation: Some(*mutation), ..configurations[*place].clone() };
         let started = Instant::now();
-        let found = (0..).take(10 * SHORT).find_map(|walk| {
-            replay_order(&drifted, &orders::walk(&drifted, seed + walk), program).err()
+        let found = (0..).take(WALKS_OF_A_DRIFT).find_map(|walk| {
+            let order = orders::walk(&drifted, seed + walk);
+            replay_order(&drifted, &order, &program(drifted.files)).err()
         });
         let what = format!("a model that drifted, without {mutation:?}, is found out");
         let size = found.as_ref().map_or("it is not", |difference| difference.what.as_str());
@@ -128,7 +74,9 @@ pub fn replay(program: &Path, long: bool, seed: u64) -> bool {
         for order in all {
             orders += 1;
             steps += order.actions.len();
-            if let Err(difference) = replay_order(configuration, &order, program) {
+            if let Err(difference) =
+                replay_order(configuration, &order, &program(configuration.files))
+            {
                 println!("\n{}, {}:\n{}", configuration.name, order.what, difference.order);
                 println!("{}", difference.what);
                 failures.push(format!("{}, seed {seed}: {}", order.what, difference.what));
@@ -153,7 +101,7 @@ struct Difference {
 fn replay_order(
     configuration: &Configuration,
     order: &Order,
-    program: &Path,
+    program: &Program,
 ) -> Result<(), Difference> {
     let mut done = 0;
     let mut replay = || -> Result<(), String> {
@@ -188,16 +136,17 @@ impl<'a> Replay<'a> {
     fn start(
         configuration: &'a Configuration,
         state: &State,
-        program: &Path,
+        program: &Program,
     ) -> Result<Self, String> {
-        let folder = Folder::create();
+        let folder = Folder::create(configuration.files);
         let mut pids = HashMap::new();
         let has = |name| state.fs.at(name).is_some();
         if has(Name::Guard) {
             let is_killed_holder = has(Name::ContentTemp(DEAD, 0));
             let last = match is_killed_holder {
                 true => Step::WriteTemp,
-                false => Step::LinkLockfile,
+                false if configuration.files.kernel_locks => Step::LinkLockfile,
+                false => Step::CreateLockfileTemp,
             };
             let mut dead = Running::start(program, &folder.registry(), &process_name(DEAD), 1)?;
             while dead.at != last.name() {

@@ -1,7 +1,7 @@
 //! A real process that stops before each step of the model.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -12,6 +12,13 @@ const STEP_TIME: Duration = Duration::from_secs(10);
 
 /// What the process says when all its updates are made.
 pub const ENDED: &str = "ended";
+
+/// The program that is started.
+pub struct Program {
+    pub path: PathBuf,
+    /// A library that takes system calls away from it.
+    pub shim: Option<PathBuf>,
+}
 
 pub struct Running {
     child: Child,
@@ -27,15 +34,24 @@ pub struct Running {
 
 impl Running {
     /// Starts `times` updates, and waits until the process stops at its first step.
-    pub fn start(program: &Path, registry: &Path, name: &str, times: u8) -> Result<Self, String> {
-        let mut child = Command::new(program)
+    pub fn start(
+        program: &Program,
+        registry: &Path,
+        name: &str,
+        times: u8,
+    ) -> Result<Self, String> {
+        let mut command = Command::new(&program.path);
+        if let Some(shim) = &program.shim {
+            command.env("LD_PRELOAD", shim);
+        }
+        let mut child = command
             .arg(registry)
             .args([name, &times.to_string()])
             .env("ARGUS_STOPPING_POINTS", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("{}: {error}", program.display()))?;
+            .map_err(|error| format!("{}: {error}", program.path.display()))?;
         let input = child.stdin.take().expect("it is piped");
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         let (sender, lines) = mpsc::channel();
