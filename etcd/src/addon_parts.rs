@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Instant;
 
 use argus_registry::store_parts::{self as parts, EntryCall, IdBytes};
 use argus_registry::{Error, LockOptions, RegistryV1, Result, Warning};
@@ -45,7 +46,7 @@ pub fn open(options: EtcdOptions, tls: Option<TlsTexts>) -> Result<EtcdStore> {
 /// Those of [`read_registry`](argus_registry::read_registry), and [`Error::Unavailable`].
 pub async fn read(store: EtcdStore) -> Result<(RegistryV1, Vec<Warning>)> {
     let client = &store.client;
-    let until = std::time::Instant::now() + client.options.read_within;
+    let until = Instant::now() + client.options.read_within;
     client.snapshot(until).await?.read(&client.keys, client.path())
 }
 
@@ -100,8 +101,14 @@ impl OpenUpdate {
             call.after_tries(*refusals - 1);
             call.pause(store.client.path()).await?;
         }
-        let update = Update::begin(store.client, call, LockRule::Free).await?;
-        Ok(OpenUpdate { update, refusals })
+        // After a refusal by the servers, a rest of the call's time in which none answers is no outage.
+        let left = call.until.saturating_duration_since(Instant::now());
+        let is_rest = *refusals > 0 && left < store.client.options.answer_within;
+        let contention = call.contention(store.client.path());
+        match Update::begin(store.client, call, LockRule::Free).await {
+            Err(Error::Unavailable { .. }) if is_rest => Err(contention),
+            begun => begun.map(|update| OpenUpdate { update, refusals }),
+        }
     }
 
     /// The registry's text; `None` if there is no registry.
