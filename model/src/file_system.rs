@@ -165,6 +165,8 @@ impl FileSystem {
         let Some(ino) = self.at(from) else { return false };
         self.set(from, None);
         self.set(to, Some(ino));
+        let now = self.now;
+        self.inode_mut(ino).linked = now;
         true
     }
 
