@@ -138,10 +138,7 @@ export class WatchHandle {
 export function acquireSync(request: AcquireRequest): AddonResult<LockHandle>
 
 /** Does an operation, and returns its outcome as JSON. */
-export function applyEntry(
-	request: AcquireRequest,
-	operation: EntryOperation,
-): Background<AddonResult<string>>
+export function applyEntry(request: AcquireRequest, operation: EntryOperation): Background<AddonResult<string>>
 
 /** The version of the border between the core's `lib/` and this addon. */
 export function borderVersion(): number

@@ -17,6 +17,10 @@ const ONE_TRY: Duration = Duration::from_secs(2);
 /// The longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
+/// A try that begins with less time left may end before the servers answer: then the call would fail with an unknown
+/// outcome instead of the contention that kept it waiting.
+const TIME_FOR_A_TRY: Duration = Duration::from_millis(50);
+
 /// How often a pause looks whether the call was cancelled.
 const CANCEL_CHECK: Duration = Duration::from_millis(20);
 
@@ -98,18 +102,19 @@ impl Call {
         if self.one_try {
             return Err(self.contention(path));
         }
+        let last_try = self.until.checked_sub(TIME_FOR_A_TRY).unwrap_or(self.until);
         let end = Instant::now() + self.pause.mul_f64(0.5 + 0.5 * random_fraction());
         self.pause = (self.pause * 2).min(MAX_PAUSE);
         loop {
             self.check_cancelled(path)?;
             let now = Instant::now();
-            if now >= self.until {
+            if now >= last_try {
                 return Err(self.contention(path));
             }
             if now >= end {
                 return Ok(());
             }
-            sleep((end.min(self.until) - now).min(CANCEL_CHECK)).await;
+            sleep((end.min(last_try) - now).min(CANCEL_CHECK)).await;
         }
     }
 }
