@@ -71,14 +71,15 @@ impl From<Error> for FailureFields {
 }
 
 fn node_error_code(kind: io::ErrorKind) -> Option<&'static str> {
-    Some(match kind {
-        io::ErrorKind::NotFound => "ENOENT",
-        io::ErrorKind::PermissionDenied => "EACCES",
-        io::ErrorKind::AlreadyExists => "EEXIST",
-        io::ErrorKind::StorageFull => "ENOSPC",
-        io::ErrorKind::NotADirectory => "ENOTDIR",
-        io::ErrorKind::IsADirectory => "EISDIR",
-        io::ErrorKind::ReadOnlyFilesystem => "EROFS",
+    // By the names of the kinds: Rust 1.82 has some of them, and does not let others name them.
+    Some(match &*format!("{kind:?}") {
+        "NotFound" => "ENOENT",
+        "PermissionDenied" => "EACCES",
+        "AlreadyExists" => "EEXIST",
+        "StorageFull" => "ENOSPC",
+        "NotADirectory" => "ENOTDIR",
+        "IsADirectory" => "EISDIR",
+        "ReadOnlyFilesystem" => "EROFS",
         _ => return None,
     })
 }
