@@ -46,14 +46,16 @@ const profile = 'packaged'
 
 const cargo = (...args) => execFileSync('cargo', args, { cwd: root, stdio: 'inherit' })
 
-/** Puts a file that cargo has built beside package.json; returns its path. */
-const place = (target, built, name) => {
+/** Puts a file that cargo has built in a folder of target/ where it is searched for; returns its path. */
+const placeFrom = (folder, built, name) => {
 	const placed = join(root, name)
 	// By renaming: a process that has the old one loaded, or runs it, keeps its file.
-	copyFileSync(join(root, 'target', target, profile, built), `${placed}.new`)
+	copyFileSync(join(root, 'target', folder, built), `${placed}.new`)
 	renameSync(`${placed}.new`, placed)
 	return placed
 }
+
+const place = (target, built, name) => placeFrom(join(target, profile), built, name)
 
 /** Builds and places the addon; returns its path. */
 export const build = (target = hostTarget()) => {
@@ -105,20 +107,28 @@ export const etcdObstacle = () => {
 	return isOlder ? `it needs Rust ${needed}, and this is ${release}` : undefined
 }
 
-/** Builds and places the addon of the store in etcd; returns its path, or nothing where that can't be built. */
-export const buildEtcd = (target = hostTarget()) => {
+/**
+ * Builds and places the addon of the store in etcd for this machine; returns its path, or nothing where that can't be
+ * built. What it depends on takes minutes to optimise. So it is built like the tests of the crate, which need the same
+ * crates, unless it `isPackaged`.
+ */
+export const buildEtcd = ({ isPackaged = false } = {}) => {
 	linkEtcdPackage()
 	const obstacle = etcdObstacle()
 	if (obstacle) {
 		console.log(`The store in etcd is left out: ${obstacle}`)
 		return undefined
 	}
-	const crate = 'argus-registry-etcd-node'
-	cargo('build', '--profile', profile, '--locked', '-p', crate, '--target', target)
+	cargo(
+		...['build', '--locked', '-p', 'argus-registry-etcd-node'],
+		...(isPackaged ? ['--profile', profile] : []),
+	)
+	const target = hostTarget()
 	const name = target.includes('windows')
 		? 'argus_registry_etcd_node.dll'
 		: `libargus_registry_etcd_node.${target.includes('apple') ? 'dylib' : 'so'}`
-	return place(target, name, join('etcd', 'npm', etcdTable.addonFile(platformOf(target))))
+	const placed = join('etcd', 'npm', etcdTable.addonFile(platformOf(target)))
+	return placeFrom(isPackaged ? profile : 'debug', name, placed)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
@@ -126,5 +136,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
 	console.log(build(process.argv[2]))
 	console.log(buildProgram(process.argv[2]))
 	// For another target its C code, ring's, needs a compiler of that target.
-	if (process.argv[2] === undefined) console.log(buildEtcd() ?? '')
+	if (process.argv[2] === undefined) console.log(buildEtcd({ isPackaged: true }) ?? '')
 }
