@@ -19,7 +19,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// A try that begins with less time left may end before the servers answer: then the call would fail with an unknown
 /// outcome instead of the contention that kept it waiting.
-const TIME_FOR_A_TRY: Duration = Duration::from_millis(50);
+const TIME_FOR_A_TRY: Duration = Duration::from_millis(100);
 
 /// How often a pause looks whether the call was cancelled.
 const CANCEL_CHECK: Duration = Duration::from_millis(20);
