@@ -129,16 +129,19 @@ fn a_symbolic_link_stands_for_the_file_behind_it() {
 /// Beside this program, and in `PATH`, there is no program with a client of etcd.
 #[test]
 fn without_its_program_a_path_of_etcd_names_what_to_install() {
-    let folder = Folder::new();
-    let own = folder.path("argus-registry").with_extension(std::env::consts::EXE_EXTENSION);
-    fs::copy(PROGRAM, &own).unwrap();
+    // On the program's own file system, for a second name. A copy could not be run while a child that another
+    // thread is starting has the descriptor by which it was written.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let own = folder.path().join("argus-registry").with_extension(std::env::consts::EXE_EXTENSION);
+    fs::hard_link(PROGRAM, &own).unwrap();
     for arguments in [
         &["status", "etcd://127.0.0.1:1/argus"][..],
         &["list", "--registry", "etcd://127.0.0.1:1/argus"],
         &["migrate", "r.json", "etcd://127.0.0.1:1/argus"],
         &["run", "etcd://127.0.0.1:1/argus/", "--", "true"],
     ] {
-        let output = Command::new(&own).args(arguments).env("PATH", &folder.path).output().unwrap();
+        let output =
+            Command::new(&own).args(arguments).env("PATH", folder.path()).output().unwrap();
         let outcome = Outcome::of(output);
         assert_eq!((outcome.code, &*outcome.stdout), (Some(2), ""), "{outcome:?}");
         assert!(outcome.stderr.contains("cargo install argus-registry-etcd"), "{outcome:?}");
