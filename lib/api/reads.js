@@ -49,7 +49,7 @@ const inspectLock = async (path, options) => {
 	const { lockName, staleMs, addon } = prepare(path, registryCodec, options, ['staleMs'])
 	if (addon !== native) {
 		const reason = 'the holder of its lock is not told'
-		throw unsupported(lockName, `${reason}; ask for it with \`etcdctl get --prefix PREFIX/lock/\``)
+		throw unsupported(lockName, `${reason}; run \`argus-registry status\` on the path`)
 	}
 	const { holder, ...status } = unwrap(await resultOf(native.inspect(lockName, staleMs)))
 	return { ...status, ...(holder && { holder: holderOf(holder) }) }
