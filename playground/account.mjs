@@ -24,7 +24,7 @@ const countBy = (values) => {
  * Per process: acknowledged, found, lost. A killed process may have committed its last update
  * without living to tell, so one more than acknowledged is right there, and nowhere else.
  */
-export const balance = (acknowledged, counts, killed) => {
+const balance = (acknowledged, counts, killed) => {
 	const told = countBy(acknowledged.map(({ id }) => id))
 	const ids = [...new Set([...told.keys(), ...Object.keys(counts)])]
 	return ids.map((id) => {
@@ -52,10 +52,10 @@ const intrudersOn = ({ id, insideAt, releasedAt }, reports) =>
 	}).length
 
 /** Two acknowledged updates with one number saw the same file: both held the lock. */
-export const overlapsIn = (acknowledged) =>
+const overlapsIn = (acknowledged) =>
 	acknowledged.length - new Set(acknowledged.map(({ sequence }) => sequence)).size
 
-export const sum = (rows, key) => rows.reduce((total, row) => total + row[key], 0)
+const sum = (rows, key) => rows.reduce((total, row) => total + row[key], 0)
 
 const problemsOf = (facts) => {
 	const { dropped, duplicates, failed, freeze, kills, reads } = facts
@@ -106,21 +106,16 @@ const judgeFreeze = ({ hold, report, held, ...freeze }, reports) => {
 	}
 }
 
-/** What a run shows, as plain data; `problems` is empty if all is well. */
-export const settleAccount = ({ runtime, watchers, ttlMs, ...run }) => {
-	const { freeze, kills, opening, reads, registry, reports } = run
+/**
+ * What a run on any store shows of its updates and entries: the acknowledged updates, which victims' entries are
+ * gone, and the facts.
+ */
+export const settleUpdates = ({ kills, opening, registry, reports, ttlMs }) => {
 	const killed = new Set(kills.map(({ hold }) => hold.id))
 	const acknowledged = reports.filter((report) => isUpdate(report) && !report.error)
 	const { gone, ...entries } = settleEntries({ kills, opening, registry, reports, ttlMs })
-	const counts = traceIn(registry)?.counts ?? {}
-	const processes = balance(acknowledged, counts, killed)
-	const calm = acknowledged.filter(
-		({ startedAt, endedAt }) =>
-			!freeze || endedAt < freeze.hold.insideAt || startedAt > freeze.hold.releasedAt,
-	)
+	const processes = balance(acknowledged, traceIn(registry)?.counts ?? {}, killed)
 	const facts = {
-		runtime,
-		watchers,
 		acknowledged: acknowledged.length,
 		found: sum(processes, 'found'),
 		lost: sum(processes, 'lost'),
@@ -129,6 +124,23 @@ export const settleAccount = ({ runtime, watchers, ttlMs, ...run }) => {
 		// A lost entry is judged as such.
 		failed: reports.filter(({ error, isLost }) => error && !isLost),
 		overlaps: overlapsIn(acknowledged),
+		processes,
+	}
+	return { acknowledged, gone, facts }
+}
+
+/** What a run shows, as plain data; `problems` is empty if all is well. */
+export const settleAccount = ({ runtime, watchers, ttlMs, ...run }) => {
+	const { freeze, kills, reads, reports } = run
+	const { acknowledged, gone, facts: shared } = settleUpdates({ ...run, ttlMs })
+	const calm = acknowledged.filter(
+		({ startedAt, endedAt }) =>
+			!freeze || endedAt < freeze.hold.insideAt || startedAt > freeze.hold.releasedAt,
+	)
+	const facts = {
+		runtime,
+		watchers,
+		...shared,
 		kills: kills.map(({ hold, how, by, ms }) => ({
 			victim: hold.id,
 			how,
@@ -142,7 +154,6 @@ export const settleAccount = ({ runtime, watchers, ttlMs, ...run }) => {
 		reads,
 		latency: latencyOf(acknowledged),
 		calmLatency: latencyOf(calm),
-		processes,
 	}
 	return { ...facts, problems: problemsOf(facts) }
 }

@@ -1,8 +1,6 @@
 // The account of a run on etcd: what was acknowledged against what is in the registry.
 
-import { balance, isUpdate, latencyOf, overlapsIn, sum } from '../account.mjs'
-import { settleEntries } from '../lives.mjs'
-import { traceIn } from '../trace.mjs'
+import { latencyOf, settleUpdates } from '../account.mjs'
 
 const problemsOf = (facts) => {
 	const list = (ids) => [...new Set(ids)].join(', ')
@@ -57,23 +55,22 @@ const lapsesOf = (reports, leaseMs) => {
 
 /** What a run shows, as plain data; `problems` is empty if all is well. */
 export const settleEtcdAccount = ({ runtime, servers, watchers, leaseMs, ...run }) => {
-	const { freeze, kills, outages, opening, registry } = run
+	const { freeze, kills, outages } = run
 	const reports = [...run.reports, ...lapsesOf(run.reports, leaseMs)]
-	const killed = new Set(kills.map(({ hold }) => hold.id))
-	const acknowledged = reports.filter((report) => isUpdate(report) && !report.error)
-	const { gone, ...entries } = settleEntries({ kills, opening, registry, reports, ttlMs: leaseMs })
-	const processes = balance(acknowledged, traceIn(registry)?.counts ?? {}, killed)
+	const {
+		acknowledged,
+		gone,
+		facts: shared,
+	} = settleUpdates({
+		...run,
+		reports,
+		ttlMs: leaseMs,
+	})
 	const facts = {
 		runtime,
 		servers,
 		watchers,
-		acknowledged: acknowledged.length,
-		found: sum(processes, 'found'),
-		lost: sum(processes, 'lost'),
-		unexplained: sum(processes, 'unexplained'),
-		...entries,
-		failed: reports.filter(({ error, isLost }) => error && !isLost),
-		overlaps: overlapsIn(acknowledged),
+		...shared,
 		kills: kills.map(({ hold }) => ({ victim: hold.id, gone: gone[hold.id] })),
 		outages,
 		frozen: freeze && {
@@ -81,7 +78,6 @@ export const settleEtcdAccount = ({ runtime, servers, watchers, leaseMs, ...run 
 			wasTold: reports.some(({ id, isLost }) => isLost && id === freeze.id),
 		},
 		latency: latencyOf(acknowledged),
-		processes,
 	}
 	return { ...facts, problems: problemsOf(facts) }
 }
