@@ -133,6 +133,7 @@ fn without_its_program_a_path_of_etcd_names_what_to_install() {
     // thread is starting has the descriptor by which it was written.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let own = folder.path().join("argus-registry").with_extension(std::env::consts::EXE_EXTENSION);
+    #[allow(clippy::disallowed_methods, reason = "no process updates the program")]
     fs::hard_link(PROGRAM, &own).unwrap();
     for arguments in [
         &["status", "etcd://127.0.0.1:1/argus"][..],
