@@ -423,7 +423,7 @@ export interface HeldRegistryLock {
  * @returns What `fn` returned.
  * @throws {RegistryError} As {@link updateRegistry}; `LOCK_LOST` also if an older version of argus took
  * the lock away before `fn` was done, or a program has emitted `exit` itself, which gives up the lock.
- * What `fn` has written by then was written: the message says so.
+ * What `fn` has written by then was written: the message says so. So was what it has written before `ABORTED`.
  */
 export function withRegistryLock<T>(
 	path: string | URL,
@@ -861,8 +861,8 @@ export interface RegistryMirror {
 }
 
 /**
- * Keeps the registry file `file` in step with the registry at `source`, in a folder or a file, for programs that
- * know only the file. Entries that such programs write into the file are kept, and copied to `source`, so that
+ * Keeps the registry file `file` in step with the registry at `source`, of any store, for programs that know only
+ * the file. Entries that such programs write into the file are kept, and copied to `source`, so that
  * readers of either see all watchers.
  *
  * An entry is renewed, changed and removed on the side on which it was written first, and the mirror does that to
@@ -874,7 +874,7 @@ export interface RegistryMirror {
  * as that one ends or dies. A mirror keeps its process alive until it is stopped, and ends with its thread.
  *
  * @throws {RegistryError} `INVALID_VALUE` for a bad argument, for a `file` that is a folder or is `source`;
- * `UNSUPPORTED` for one of the two in etcd. Later errors go to `onError`.
+ * `UNSUPPORTED` for a `file` in etcd, and for a `source` in etcd without its package. Later errors go to `onError`.
  */
 export function mirrorRegistry(
 	source: string | URL,
@@ -913,24 +913,26 @@ export function tryLockExclusive(lockPath: string | URL): KernelLock
 export interface LockStatus {
 	/** The registry's absolute path, with symbolic links followed. */
 	path: string
-	/** `stale`: a lockfile is there, but its holder is gone; the next update takes it over. */
+	/** `stale`: a lockfile is there, but its holder is gone; the next update takes it over. Never so in etcd. */
 	state: 'free' | 'held' | 'stale'
 	/** The holder, or the last one if the lock is stale. */
 	holder?: LockHolder
 	/**
 	 * What excludes two holders on this file system. `kernel-lock`: a lock that the kernel releases
 	 * as soon as its holder is gone. `lockfile-only`: the file system has no kernel locks, only the
-	 * lockfile. `unknown`: there is no guard yet by which that could be found out.
+	 * lockfile. `lease`: etcd has the lock, and removes it when its holder is gone. `unknown`: there is no guard
+	 * yet by which that could be found out.
 	 */
-	guarantee: 'kernel-lock' | 'lockfile-only' | 'unknown'
+	guarantee: 'kernel-lock' | 'lockfile-only' | 'lease' | 'unknown'
 }
 
 /**
  * Looks at a registry's lock without taking it. Needs no write access. To be exact it takes the
  * kernel lock, shared, for a moment. A folder's lock is the one under which entries are removed, taken over and
- * updated; `guarantee` then also says whether claims are known by kernel locks, or judged by pid and age.
+ * updated; `guarantee` then also says whether claims are known by kernel locks, or judged by pid and age. In etcd
+ * it is the lock of {@link withRegistryLock}, and since when it is held is not known.
  *
- * @throws {RegistryError} `UNSUPPORTED` in etcd.
+ * @throws {RegistryError} `UNAVAILABLE` in etcd, if no server answers.
  */
 export function inspectLock(path: string | URL, options?: { staleMs?: number }): Promise<LockStatus>
 

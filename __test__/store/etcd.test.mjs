@@ -2,11 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { hostname } from 'node:os'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import {
 	announceWatcher,
 	claimWatcher,
+	inspectLock,
 	readRegistry,
 	updateRegistry,
 	updateRegistrySync,
@@ -62,6 +64,20 @@ inEtcd('an updater runs again if what it was given has changed meanwhile', async
 	assert.deepEqual(given, [1, 5])
 	assert.equal(updated.watchers.a.port, 6)
 	assert.deepEqual(await portsIn(path), { a: 6 })
+})
+
+inEtcd('a lock that is held tells its holder', async (path) => {
+	const free = { path, state: 'free', guarantee: 'lease' }
+	assert.deepEqual(await inspectLock(path), free)
+	await withRegistryLock(
+		path,
+		async () => {
+			const holder = { pid: process.pid, host: hostname(), alive: true }
+			assert.deepEqual(await inspectLock(path), { ...free, state: 'held', holder })
+		},
+		UP_TO_A_MINUTE,
+	)
+	assert.deepEqual(await inspectLock(path), free)
 })
 
 /** Announces a watcher from another thread, which has a queue of its own; returns the code of its error. */

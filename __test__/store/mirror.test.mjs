@@ -36,7 +36,7 @@ const awaitIds = (path, ids) =>
 
 const started = async (t, at, options) => {
 	const fail = (error) => assert.fail(error)
-	const mirror = mirrorRegistry(at.path, fileOf(at), {
+	const mirror = mirrorRegistry(at.path, at.file ?? fileOf(at), {
 		...UP_TO_A_MINUTE,
 		onError: fail,
 		...options,
@@ -66,15 +66,9 @@ const olderRemove = (path, id) =>
 	)
 
 forEachStore('older programs and newer ones see all watchers', async (at, t) => {
-	if (at.store === 'etcd') {
-		// The program mirrors it, and the error says so.
-		const mirror = () => mirrorRegistry(at.path, join(folder(t).dir, 'mirror.json'))
-		assert.throws(mirror, { code: 'UNSUPPORTED', message: /argus-registry mirror/ })
-		return
-	}
-	const file = fileOf(at)
+	const file = at.store === 'etcd' ? join(folder(t).dir, 'mirror.json') : fileOf(at)
 	const { claim } = await claimWatcher(at.path, record('newer'), UP_TO_A_MINUTE)
-	const mirror = await started(t, at)
+	const mirror = await started(t, { path: at.path, file })
 	const older = record('older')
 	await olderAnnounce(file, older)
 	await awaitIds(at.path, ['newer', 'older'])

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use argus_registry::store_parts::{self as parts, EntryCall, IdBytes};
-use argus_registry::{Error, LockOptions, RegistryV1, Result, Warning};
+use argus_registry::{Error, LockOptions, LockStatus, RegistryV1, Result, Warning};
 use serde_json::value::RawValue;
 use tokio::sync::OwnedMutexGuard;
 
@@ -48,6 +48,16 @@ pub async fn read(store: EtcdStore) -> Result<(RegistryV1, Vec<Warning>)> {
     let client = &store.client;
     let until = Instant::now() + client.options.read_within;
     client.snapshot(until).await?.read(&client.keys, client.path())
+}
+
+/// Inspects the registry's lock.
+///
+/// # Errors
+///
+/// Those of [`inspect_lock`](argus_registry::inspect_lock), and [`Error::Unavailable`].
+pub async fn inspect_lock(store: EtcdStore) -> Result<LockStatus> {
+    let client = &store.client;
+    client.lock_status(Instant::now() + client.options.read_within).await
 }
 
 /// Does an operation on entries, and returns its outcome as JSON.

@@ -5,8 +5,6 @@
 /** @import { MirrorEvent } from '../addon/addon.d.ts' */
 
 const { resultOf } = require('../addon/background.js')
-const { isEtcdPath, unsupported } = require('../addon/etcd.js')
-const native = require('../addon/load.js')
 const { registryCodec } = require('../codec/registry-codec.js')
 const { currentContext, runIn } = require('../context.js')
 const {
@@ -25,6 +23,7 @@ const {
 	checkPath,
 	deliverWarning,
 	optionalFunction,
+	prepareRead,
 } = require('../options.js')
 
 const MIRROR_OPTIONS = [...UPDATE_OPTIONS, 'onError']
@@ -42,11 +41,7 @@ const warnAbout = (path) => (/** @type {unknown} */ error) => {
 /** @type {typeof import('../../index.js').mirrorRegistry} */
 const mirrorRegistry = (source, file, options = {}) => {
 	const call = checkCall(checkPath(file), registryCodec, options, MIRROR_OPTIONS)
-	if (isEtcdPath(source)) {
-		const reason = 'JavaScript mirrors no registry in etcd'
-		throw unsupported(source, `${reason}; run \`argus-registry mirror\` beside the program`)
-	}
-	const from = checkPath(source)
+	const from = prepareRead(source, registryCodec)
 	const warn = warnAbout(call.path)
 	const onError = optionalFunction(call.path, 'onError', options.onError) ?? warn
 	// An update that starts the mirror may be over when the mirror tells something.
@@ -54,7 +49,7 @@ const mirrorRegistry = (source, file, options = {}) => {
 	call.context = context
 	const keepCorrupt = call.onCorrupt === 'keep'
 	const handle = unwrap(
-		native.mirrorRegistry(from, acquireRequest(call), call.durable, keepCorrupt),
+		from.addon.mirrorRegistry(from.path, acquireRequest(call), call.durable, keepCorrupt),
 	)
 
 	/**

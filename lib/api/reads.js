@@ -7,7 +7,6 @@
 /** @import { ReadCall } from '../options.js' */
 
 const { resultOf } = require('../addon/background.js')
-const { unsupported } = require('../addon/etcd.js')
 const native = require('../addon/load.js')
 const { decode } = require('../codec/content.js')
 const { registryCodec } = require('../codec/registry-codec.js')
@@ -47,11 +46,7 @@ const readRegistrySync = (path) => {
  */
 const inspectLock = async (path, options) => {
 	const { lockName, staleMs, addon } = prepare(path, registryCodec, options, ['staleMs'])
-	if (addon !== native) {
-		const reason = 'the holder of its lock is not told'
-		throw unsupported(lockName, `${reason}; run \`argus-registry status\` on the path`)
-	}
-	const { holder, ...status } = unwrap(await resultOf(native.inspect(lockName, staleMs)))
+	const { holder, ...status } = unwrap(await resultOf(addon.inspect(lockName, staleMs)))
 	return { ...status, ...(holder && { holder: holderOf(holder) }) }
 }
 

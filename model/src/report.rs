@@ -308,17 +308,14 @@ fn made_part() -> (String, bool) {
         text += &format!("\n#### {limit:?}\n\n{}\n\n", limit.meaning());
         text += &format!("```text\n{}\n```\n", order(trace));
     }
-    for (limit, meaning) in [
-        (folder::RENEWED_ASIDE, folder::RENEWED_ASIDE_MEANING),
-        (etcd::UNSEEN, etcd::UNSEEN_MEANING),
-    ] {
-        let case = stores.iter().find(|case| case.finds == Some(limit));
-        let found = case.map_or(Vec::new(), |case| (case.explore)(1).found);
-        let Some((_, actions)) = found.into_iter().find(|(name, _)| *name == limit) else {
-            is_complete = false;
-            continue;
-        };
-        text += &format!("\n#### {limit}\n\n{meaning}\n\n```text\n{}\n```\n", actions.join("\n"));
+    let case = stores.iter().find(|case| case.finds == Some(etcd::UNSEEN));
+    let found = case.map_or(Vec::new(), |case| (case.explore)(1).found);
+    match found.into_iter().find(|(name, _)| *name == etcd::UNSEEN) {
+        Some((limit, actions)) => {
+            let (meaning, order) = (etcd::UNSEEN_MEANING, actions.join("\n"));
+            text += &format!("\n#### {limit}\n\n{meaning}\n\n```text\n{order}\n```\n");
+        }
+        None => is_complete = false,
     }
     text += exchange::INTRODUCTION;
     text += "\n| processes | what is not true any more |\n|---|---|\n";

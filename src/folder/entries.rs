@@ -19,6 +19,7 @@ use crate::folder::entry_file::{self, claim_lock, ClaimLock, EntryFile, FoundFil
 use crate::folder::guarded::under_guard;
 use crate::folder::held::{self, is_same_but_for_date, HeldEntry};
 use crate::folder::id::EntryId;
+use crate::folder::journal;
 use crate::folder::layout::FolderPaths;
 use crate::folder::listing::{self, Listing};
 use crate::folder::publish::{sync_entries, NewEntry, Owner, Published, PublishedFiles};
@@ -220,7 +221,12 @@ impl FolderCall<'_> {
         name: &str,
         under_guard: bool,
     ) -> Result<Published> {
-        self.new_entry(record, name, self.owner_of(record), |new| new.publish(under_guard))
+        let published =
+            self.new_entry(record, name, self.owner_of(record), |new| new.publish(under_guard))?;
+        if !under_guard && matches!(published, Published::Yes(_)) {
+            journal::end_removed(self.paths, name)?;
+        }
+        Ok(published)
     }
 
     /// Replaces the entry of a record's id. The caller holds the guard.

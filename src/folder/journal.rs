@@ -10,7 +10,9 @@
 //!
 //! Each step can be done again. A name that was taken away is not mistaken for a later entry of that name:
 //! an added entry is known by its temp file, which is the same file under a second name, and a removed one
-//! has got another name, under which it stays until every removal is done.
+//! has got another name, under which it stays until every removal is done. If that update dies, and a watcher
+//! claims the id meanwhile, the claim replaces the file under that name by an empty one: a heartbeat tells that
+//! its entry is gone by the number of its file's names.
 
 use std::fs;
 use std::io;
@@ -18,6 +20,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::files::new_file;
 use crate::folder::layout::FolderPaths;
 use crate::folder::publish::sync_entries;
 use crate::sys;
@@ -159,13 +162,46 @@ fn remove(paths: &FolderPaths) -> Result<()> {
     removed.map_err(|error| paths.error("remove the journal of an update of", error))
 }
 
+/// The bytes of the folder's journal; `None` if no update is under way.
+fn read(paths: &FolderPaths) -> Result<Option<Vec<u8>>> {
+    match fs::read(&paths.journal) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(|error| fail_to_read(paths, error)),
+    }
+}
+
+fn fail_to_read(paths: &FolderPaths, error: io::Error) -> Error {
+    paths.error("read the journal of an update of", error)
+}
+
+/// Takes the last name of the file that was the entry with this name before, if an update has removed that
+/// entry and is not finished. As long as the file has a name, the heartbeats of its watcher take it for the
+/// entry. The caller has just given the entry's name to another file, without the folder's guard, and tells no
+/// caller so before this is done.
+pub(crate) fn end_removed(paths: &FolderPaths, name: &str) -> Result<()> {
+    // There, a heartbeat looks at the entry's name.
+    if !sys::OPEN_FILES_CAN_BE_REPLACED {
+        return Ok(());
+    }
+    let Some(bytes) = read(paths)? else { return Ok(()) };
+    // What can't be read is the next holder's of the guard, which reports it.
+    let Ok(journal) = serde_json::from_slice::<Journal>(&bytes) else { return Ok(()) };
+    let fail = |error| paths.error("remove the earlier entry of an id from", error);
+    for step in journal.removed.iter().filter(|step| step.entry == name) {
+        let renamed = paths.entries.join(&step.temp);
+        if sys::id_at(&renamed).map_err(fail)?.is_some() {
+            // Not deleted: the next holder would take the new file for the one that is to be removed.
+            let empty = paths.new_temp();
+            new_file::create(&empty, None).map_err(fail)?;
+            sys::rename(&empty, &renamed).map_err(fail)?;
+        }
+    }
+    Ok(())
+}
+
 /// Finishes or undoes the update of a process that died under the folder's lock, which the caller holds.
 pub(crate) fn recover(paths: &FolderPaths) -> Result<()> {
-    let fail = |error| paths.error("read the journal of an update of", error);
-    let bytes = match fs::read(&paths.journal) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        read => read.map_err(fail)?,
-    };
+    let Some(bytes) = read(paths)? else { return Ok(()) };
     let Ok(mut journal) = serde_json::from_slice::<Journal>(&bytes) else {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -177,7 +213,8 @@ pub(crate) fn recover(paths: &FolderPaths) -> Result<()> {
             return Err(Error::UnsupportedVersion { path, found, expected: VERSION });
         }
         // A power failure after an update that was not durable. What it said can't be known.
-        return sys::rename(&paths.journal, &paths.damaged_journal()).map_err(fail);
+        return sys::rename(&paths.journal, &paths.damaged_journal())
+            .map_err(|error| fail_to_read(paths, error));
     };
     if journal.argus_registry_update != VERSION {
         let (path, found) = (paths.given.clone(), journal.argus_registry_update.to_string());

@@ -27,6 +27,16 @@ pub struct CoreWarning {
     pub message: String,
 }
 
+impl From<&Warning> for CoreWarning {
+    fn from(warning: &Warning) -> Self {
+        CoreWarning {
+            code: warning.code(),
+            path: warning.path().to_string_lossy().into_owned(),
+            message: warning.to_string(),
+        }
+    }
+}
+
 /// A registry as JavaScript reads it.
 #[napi(object, object_from_js = false)]
 pub struct RegistryText {
@@ -43,11 +53,7 @@ impl RegistryText {
     pub(super) fn of(content: Option<&[u8]>, warnings: &[Warning]) -> Self {
         let FileText { text, exists } = FileText::of_bytes(content);
         let damaged = warnings.iter().filter_map(|warning| match warning {
-            Warning::DamagedEntry { path, .. } => Some(CoreWarning {
-                code: warning.code(),
-                path: path.to_string_lossy().into_owned(),
-                message: warning.to_string(),
-            }),
+            Warning::DamagedEntry { .. } => Some(warning.into()),
             _ => None,
         });
         RegistryText { text, exists, damaged: damaged.collect() }

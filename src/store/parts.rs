@@ -23,6 +23,8 @@ use crate::registry::liveness::LivenessCheck;
 use crate::registry::own_scope::own_scope;
 pub use crate::store::entry_request::EntryCall;
 pub use crate::store::failure::{FailureFields, HolderFields};
+#[cfg(feature = "watch")]
+pub use crate::store::mirror::events::{MirrorEvent, MirrorEvents};
 use crate::sys;
 pub use crate::util::thread_end::ThreadEndGuard;
 

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use argus_registry::store_parts::{FailureFields, HolderFields};
-use argus_registry::{CancelToken, Error, LockOptions};
+use argus_registry::{CancelToken, Error, Holder, LockOptions};
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 
@@ -47,12 +47,22 @@ pub struct HolderInfo {
     pub alive: Option<bool>,
 }
 
+impl From<HolderFields> for HolderInfo {
+    fn from(HolderFields { pid, host, since, alive }: HolderFields) -> Self {
+        HolderInfo { pid, host, since, alive }
+    }
+}
+
+impl From<&Holder> for HolderInfo {
+    fn from(holder: &Holder) -> Self {
+        HolderFields::from(holder).into()
+    }
+}
+
 impl From<Error> for AddonFailure {
     fn from(error: Error) -> Self {
         let FailureFields { code, message, path, holder, cause, errno, cause_code } = error.into();
-        let info =
-            |HolderFields { pid, host, since, alive }| HolderInfo { pid, host, since, alive };
-        let holder = holder.map(info);
+        let holder = holder.map(HolderInfo::from);
         AddonFailure { failed: true, code, message, path, holder, cause, errno, cause_code }
     }
 }

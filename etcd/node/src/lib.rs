@@ -11,6 +11,7 @@ mod background;
 mod convert;
 mod entries;
 mod held;
+mod mirror;
 mod options;
 mod reads;
 mod stores;

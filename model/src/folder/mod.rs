@@ -15,7 +15,7 @@ mod state;
 use stateright::{Model, Property};
 
 use crate::file_system::Pid;
-pub use cases::{cases, left_out, RENEWED_ASIDE, RENEWED_ASIDE_MEANING};
+pub use cases::{cases, left_out};
 pub use names::names;
 use process::Actor;
 use state::{Call, Id, Inode, Process, State, Step, Violation, ADDED, IDS, REMOVED, SHARED};
@@ -46,6 +46,7 @@ pub enum Left {
     Clean,
     UndoOfOwn,
     RenamedOnce,
+    EndOfRemoved,
 }
 
 /// What is at an id at first.
@@ -86,7 +87,6 @@ impl Folder {
             processes: self.roles.iter().map(|role| Process::new(first(*role))).collect(),
             crashes: self.crashes,
             violations: 0,
-            has_renewed_aside: false,
         };
         let found = [(SHARED, Found::Unclaimed), (ADDED, self.found[0]), (REMOVED, self.found[1])];
         for (id, found) in found {
@@ -218,7 +218,7 @@ impl Model for Folder {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        let mut properties = vec![
+        vec![
             Property::<Self>::always("no live watcher's entry is taken away", |_, state| {
                 !state.has(Violation::LiveEntryRemoved)
             }),
@@ -240,12 +240,6 @@ impl Model for Folder {
                 !state.processes.iter().any(waits)
                     || (0..folder.roles.len() as Pid).any(|pid| folder.can_step(state, pid))
             }),
-        ];
-        if self.without.is_none() {
-            properties.push(Property::<Self>::sometimes(RENEWED_ASIDE, |_, state| {
-                state.has_renewed_aside
-            }));
-        }
-        properties
+        ]
     }
 }

@@ -1,6 +1,6 @@
 //! The steps of the processes on a folder, as `src/folder/` makes them.
 
-use super::state::{File, Id, Process, State, Step, Temp, Violation};
+use super::state::{File, Id, Process, State, Step, Temp, Violation, REMOVED};
 use super::{Folder, Left, Role};
 use crate::file_system::Pid;
 
@@ -62,6 +62,8 @@ impl Actor<'_> {
             | Step::Link
             | Step::LockLinked
             | Step::RemoveTemp
+            | Step::ReadJournal
+            | Step::EndRemoved(_)
             | Step::ReadFound
             | Step::AskForLock
             | Step::Replace
@@ -139,9 +141,25 @@ impl Actor<'_> {
             Step::RemoveTemp => {
                 self.state.set_temp(temp, None);
                 match self.this().temp {
-                    Some(file) => self.hold(file),
+                    Some(file) if self.this().has_guard || self.without(Left::EndOfRemoved) => {
+                        self.hold(file)
+                    }
+                    Some(_) => self.go(Step::ReadJournal),
                     None => self.go(Step::ReadFound),
                 }
+            }
+            Step::ReadJournal => {
+                let journal = self.state.journal.filter(|found| found.removes && id == REMOVED);
+                let renamed = journal.map(|journal| Temp::Aside(journal.by));
+                match renamed.filter(|renamed| self.state.temp(*renamed).is_some()) {
+                    Some(renamed) => self.go(Step::EndRemoved(renamed)),
+                    None => self.hold_linked(),
+                }
+            }
+            Step::EndRemoved(renamed) => {
+                let empty = self.state.create(0);
+                self.state.set_temp(renamed, Some(empty));
+                self.hold_linked();
             }
             Step::ReadFound => {
                 let found = self.state.entries[id];
@@ -183,18 +201,17 @@ impl Actor<'_> {
         let Some(file) = self.this().holds else { return self.go(Step::Ended) };
         let is_told = !self.state.is_named(file) && !self.without(Left::LinkCount);
         let is_in_place = self.state.entries[id] == Some(file);
-        let is_aside = self
-            .state
-            .temps
-            .iter()
-            .any(|(temp, found)| *found == file && matches!(temp, Temp::Aside(_)));
+        // An update that is not finished has renamed it. That it is gone has been told to no caller.
+        let renamed =
+            |(temp, found): &(Temp, File)| *found == file && matches!(temp, Temp::Aside(_));
+        let is_aside = self.state.temps.iter().any(renamed);
+        let is_of_another = self.state.entries[id].is_some_and(|new| {
+            self.state.processes.iter().any(|process| process.holds == Some(new))
+        });
         if is_told {
             self.me().holds = None;
             self.state.inode(file).locked_by = None;
-        } else if is_aside {
-            let other = self.state.entries[id].is_some();
-            self.state.has_renewed_aside |= other && self.state.guard.is_none();
-        } else if !is_in_place {
+        } else if !is_in_place && (!is_aside || is_of_another) {
             self.state.violate(Violation::LossNotTold);
         }
         self.go(Step::Ended);
@@ -205,6 +222,11 @@ impl Actor<'_> {
             return Step::Release;
         }
         Step::Ended
+    }
+
+    fn hold_linked(&mut self) {
+        let file = self.this().temp.expect("it was published");
+        self.hold(file);
     }
 
     pub fn hold(&mut self, file: File) {

@@ -82,6 +82,9 @@ pub enum Step {
     Link,
     LockLinked,
     RemoveTemp,
+    ReadJournal,
+    /// Replaces the file under that name by an empty one.
+    EndRemoved(Temp),
     ReadFound,
     AskForLock,
     Replace,
@@ -171,9 +174,6 @@ pub struct State {
     pub processes: Vec<Process>,
     pub crashes: u8,
     pub violations: u8,
-    /// Whether a heartbeat was acknowledged of an entry that a killed update has renamed, and that a watcher
-    /// has claimed anew.
-    pub has_renewed_aside: bool,
 }
 
 impl State {

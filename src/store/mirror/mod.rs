@@ -8,6 +8,8 @@
 //! was removed.
 
 #[cfg(feature = "watch")]
+pub(crate) mod events;
+#[cfg(feature = "watch")]
 pub(crate) mod handle;
 mod merge;
 #[cfg(feature = "watch")]

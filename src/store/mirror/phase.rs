@@ -56,7 +56,7 @@ impl MirrorPhase {
         });
     }
 
-    pub(crate) fn stop(&self) {
-        self.0.stopped.cancel();
+    pub(crate) fn cancel_token(&self) -> CancelToken {
+        self.0.stopped.clone()
     }
 }

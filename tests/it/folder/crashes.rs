@@ -1,5 +1,6 @@
 //! A process that is killed at any step of an update of several entries, or of publishing one.
 
+use std::cell::RefCell;
 use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -160,4 +161,60 @@ fn a_claim_is_complete_or_not_there_after_a_crash_at_any_step() {
         },
     );
     assert!(missing > 2 && dead > 1, "{missing} missing, {dead} dead");
+}
+
+/// A heartbeat tells that its entry is gone by the number of its file's names, and a removed entry has one
+/// until the update is finished.
+#[test]
+fn a_watcher_whose_id_another_claims_after_a_crash_is_told() {
+    const CLAIMS: &str = "CLAIMS_REMOVED";
+    let removed = ["removed1", "removed2"];
+    let no_suffix = ClaimOptions { suffix: false, liveness: false, ..ClaimOptions::default() };
+    if let Ok(path) = env::var(PART) {
+        let path = Path::new(&path);
+        if env::var_os(CLAIMS).is_none() {
+            return change_all(path);
+        }
+        for id in removed {
+            if claim_watcher(path, watcher(id), &no_suffix, &patient()).is_ok() {
+                println!("claimed {id}.");
+            }
+        }
+        return;
+    }
+    let mut taken = 0;
+    let own = RefCell::new(Vec::new());
+    let set_up = |path: &Path| {
+        set_up(path);
+        update_registry(path, &patient(), |registry| {
+            removed.iter().for_each(|id| _ = registry.remove_watcher(id));
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+        let claim = |id| claim_watcher(path, watcher(id), &no_suffix, &patient()).unwrap().claim();
+        own.replace(removed.map(claim).to_vec());
+    };
+    let test = this_test!();
+    killed_at_each_call(test, set_up, |path, call| {
+        let mut command = again(&env::current_exe().unwrap(), test, path);
+        let claimant = command.env(CLAIMS, "1").output().unwrap();
+        assert!(claimant.status.success(), "{claimant:?}");
+        let told = String::from_utf8(claimant.stdout).unwrap();
+        let mut is_taken = false;
+        for own in own.take() {
+            if told.contains(&format!("claimed {}.", own.id)) {
+                taken += 1;
+                is_taken = true;
+                let is_present = heartbeat_watcher(path, own, &patient()).unwrap();
+                assert!(!is_present, "call {call:?}");
+            }
+        }
+        update_registry(path, &patient(), |_| Ok::<_, Error>(())).unwrap();
+        assert_eq!(names_in(path), [".guard", "watchers"], "call {call:?}");
+        // Those of an update without a journal are litter.
+        let temps =
+            names_in(&path.join("watchers")).into_iter().filter(|name| name.starts_with('.'));
+        assert!(!is_taken || temps.count() == 0, "call {call:?}");
+    });
+    assert!(taken > 20, "{taken} taken");
 }
