@@ -115,6 +115,47 @@ export class LockHandle {
 	release(): boolean
 }
 
+/** What `inspectLock` returns. */
+export interface LockReport {
+	/** The registry. */
+	path: string
+	/** What was found. */
+	state: 'free' | 'held'
+	/** The holder. */
+	holder?: HolderInfo
+	/** What excludes two holders. */
+	guarantee: 'lease'
+}
+
+/** What a mirror tells. */
+export interface MirrorEvent {
+	/** It works: the first event of this kind is the only one. */
+	working?: boolean
+	/** A failure, after which the mirror goes on. */
+	failure?: AddonFailure
+	/** A warning of an update. */
+	warning?: CoreWarning
+}
+
+/** A mirror. JavaScript stops it; else it stops when its thread ends. */
+export class MirrorHandle {
+	private constructor()
+	/** Waits for the next event; `null` once the mirror has ended. To be called again when it has settled. */
+	next(): Background<AddonResult<MirrorEvent | undefined | null>>
+	/** Stops the mirror, and waits for a round in progress. */
+	stop(): Background<AddonResult<boolean | undefined | null>>
+}
+
+/** The file of a mirror, and the options of the lock under which it is updated. */
+export interface MirrorRequest {
+	/** The registry file. */
+	path: string
+	/** How long an update may take, in milliseconds. */
+	timeoutMs: number
+	/** The age at which a lockfile that can't be judged otherwise counts as abandoned. */
+	staleMs: number
+}
+
 /** A registry as JavaScript reads it. */
 export interface RegistryText {
 	/** Missing if there is no registry. */
@@ -151,6 +192,12 @@ export function configure(path: string, options: string): AddonResult<undefined>
 
 /** An operation on a registry, from JSON. */
 export function entryOperation(path: string, text: string): AddonResult<EntryOperation>
+
+/** Looks at a registry's lock. No age makes it stale: the servers remove it when its lease ends. */
+export function inspect(path: string, staleMs: number): Background<AddonResult<LockReport>>
+
+/** Keeps the registry file of the request in step with the registry at `source`. */
+export function mirrorRegistry(source: string, request: MirrorRequest, durable: boolean, keepCorrupt: boolean): AddonResult<MirrorHandle>
 
 /** Reads a registry, off the calling thread. */
 export function readRegistry(path: string): Background<AddonResult<RegistryText>>

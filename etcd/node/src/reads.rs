@@ -102,8 +102,8 @@ pub fn inspect(
             path: status.path.to_string_lossy().into_owned(),
             state: match status.state {
                 LockState::Held => "held",
-                // Without its lease a lock is gone.
-                LockState::Free | LockState::Stale => "free",
+                // Without its lease a lock is gone: none is stale.
+                _ => "free",
             },
             holder: status.holder.as_ref().map(HolderInfo::from),
             guarantee: "lease",
