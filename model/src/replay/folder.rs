@@ -105,7 +105,10 @@ impl Folder {
         if distinct.len() != numbers.len() {
             return Err("two files of the model are one".to_owned());
         }
-        self.compare_locks(state, pids, ahead)
+        // The kernel hands out the table of all locks in pieces. If another program releases a lock between two
+        // pieces, a lock behind it may be missing.
+        let compared = || self.compare_locks(state, pids, ahead);
+        (1..LOCK_TABLE_READS).find_map(|_| compared().ok()).map_or_else(compared, Ok)
     }
 
     /// Finds the model's name of a temp file that has just appeared, and forgets those that are gone.
@@ -216,6 +219,9 @@ fn read_updates(text: &str) -> Option<Updates> {
     let bits = (0..16).filter(|bit| text.contains(&format!("\"{}\":", entry(*bit))));
     text.ends_with('}').then(|| bits.fold(0, |bits, bit| bits | 1 << bit))
 }
+
+/// How often the table of locks is read before it counts as another than the model's.
+const LOCK_TABLE_READS: u32 = 100;
 
 struct KernelLock {
     pid: u32,

@@ -83,9 +83,13 @@ impl Worker {
 
     /// Reports a failure unless it is the one that was reported last.
     fn report_new(&self, error: Error, last: &mut Option<String>) {
-        let message = error.to_string();
-        if last.as_ref() != Some(&message) {
-            *last = Some(message);
+        let failure = match error {
+            // What an attempt finds out of servers that are gone differs from attempt to attempt.
+            Error::Unavailable { .. } => error.code().to_owned(),
+            _ => error.to_string(),
+        };
+        if last.as_ref() != Some(&failure) {
+            *last = Some(failure);
             self.report(error);
         }
     }
