@@ -93,7 +93,9 @@ run(['test', ...crate, '--lib', '--test', 'it', '--', '--test-threads=4', '--ski
 run(['test', ...crate, '--test', 'it', '--', 'elections'])
 run(['test', ...crate, '--doc'])
 if (is35) {
-	const tests = readdirSync(join(root, '__test__', 'store')).filter((name) => name.endsWith('.test.mjs'))
+	const tests = readdirSync(join(root, '__test__', 'store')).filter((name) =>
+		name.endsWith('.test.mjs'),
+	)
 	runProgram(process.execPath, [
 		...['--test', '--test-concurrency=2'],
 		...tests.map((name) => join('__test__', 'store', name)),
