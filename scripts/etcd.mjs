@@ -93,6 +93,7 @@ run(['test', ...crate, '--lib', '--test', 'it', '--', '--test-threads=4', '--ski
 run(['test', ...crate, '--test', 'it', '--', 'elections'])
 run(['test', ...crate, '--doc'])
 if (is35) {
+	runProgram(process.execPath, [join('scripts', 'setup.mjs')])
 	const tests = readdirSync(join(root, '__test__', 'store')).filter((name) =>
 		name.endsWith('.test.mjs'),
 	)
