@@ -13,7 +13,7 @@ use crate::connection::{kv, AskError, Cluster, Service, TlsTexts};
 use crate::keys::Keys;
 use crate::options::EtcdOptions;
 use crate::outcome::Markers;
-use crate::rpc::{self, KeyValue, TxnRequest, TxnResponse};
+use crate::rpc::{self, KeyValue, RangeRequest, RangeResponse, TxnRequest, TxnResponse};
 
 /// An entry that this process has claimed or announced.
 #[derive(Debug, Clone)]
@@ -89,7 +89,32 @@ impl Client {
         self.held().remove(id);
     }
 
-    /// Makes a transaction that may be made more than once, such as one that only reads.
+    /// Reads a range of keys. Not by a transaction: etcd 3.5 before 3.5.5 ends when a client breaks off one that only
+    /// reads (etcd issue 14110).
+    pub(crate) async fn read(
+        &self,
+        range: RangeRequest,
+        until: Instant,
+    ) -> Result<RangeResponse, AskError> {
+        let asked = self.cluster.ask(until, |service: Service| {
+            let (mut client, range) = (kv(service), range.clone());
+            async move { client.range(range).await }
+        });
+        asked.await
+    }
+
+    /// The first key of a range.
+    pub(crate) async fn read_first(
+        &self,
+        range: RangeRequest,
+        until: Instant,
+    ) -> Result<Option<KeyValue>> {
+        let read = self.read(range, until).await;
+        let found = read.map_err(|error| error.into_error(&self.cluster))?;
+        Ok(found.kvs.into_iter().next())
+    }
+
+    /// Makes a transaction that may be made more than once.
     pub(crate) async fn look(&self, txn: TxnRequest, until: Instant) -> Result<TxnResponse> {
         let asked = self.cluster.ask(until, |service: Service| {
             let (mut client, txn) = (kv(service), txn.clone());
@@ -100,8 +125,6 @@ impl Client {
 
     /// The key of an entry; `None` if it is not there.
     pub(crate) async fn entry(&self, id: &[u8], until: Instant) -> Result<Option<KeyValue>> {
-        let success = vec![rpc::get(&self.keys.entry(id))];
-        let answer = self.look(TxnRequest { success, ..TxnRequest::default() }, until).await?;
-        Ok(rpc::found(answer).into_iter().flat_map(|range| range.kvs).next())
+        self.read_first(rpc::key_request(&self.keys.entry(id)), until).await
     }
 }

@@ -131,11 +131,9 @@ impl EtcdLock {
     pub(crate) async fn released(self) -> Result<()> {
         let (client, key) = (self.client.clone(), self.client.keys.lock(self.lease));
         let until = Instant::now() + client.options.read_within;
-        let success = vec![rpc::get(&key)];
-        let answer = client.look(TxnRequest { success, ..TxnRequest::default() }, until).await;
+        let found = client.read_first(rpc::key_request(&key), until).await;
         client.cluster.revoke_lease(self.lease, until).await;
-        let found = rpc::found(answer?).into_iter().flat_map(|range| range.kvs).next();
-        match found.is_some_and(|kv| kv.create_revision == self.created) {
+        match found?.is_some_and(|kv| kv.create_revision == self.created) {
             true => Ok(()),
             false => Err(self.lost()),
         }
@@ -181,9 +179,7 @@ impl Client {
 
     /// What is known of the lock.
     pub(crate) async fn lock_status(&self, until: Instant) -> Result<LockStatus> {
-        let success = vec![rpc::get_first_created(self.keys.locks())];
-        let answer = self.look(TxnRequest { success, ..TxnRequest::default() }, until).await?;
-        let first = rpc::found(answer).into_iter().flat_map(|range| range.kvs).next();
+        let first = self.read_first(rpc::first_created_request(self.keys.locks()), until).await?;
         Ok(parts::lock_status(self.path(), first.map(|kv| holder(&kv.value))))
     }
 

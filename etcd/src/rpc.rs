@@ -127,12 +127,19 @@ pub(crate) fn get_range(range: KeyRange, limit: i64) -> RequestOp {
 
 /// Reads the key of a range that was created first.
 pub(crate) fn get_first_created(range: KeyRange) -> RequestOp {
-    let request = RangeRequest {
+    RequestOp { request: Some(Request::RequestRange(first_created_request(range))) }
+}
+
+pub(crate) fn first_created_request(range: KeyRange) -> RangeRequest {
+    RangeRequest {
         sort_order: range_request::SortOrder::Ascend.into(),
         sort_target: range_request::SortTarget::Create.into(),
         ..range_request(range, 1, 0)
-    };
-    RequestOp { request: Some(Request::RequestRange(request)) }
+    }
+}
+
+pub(crate) fn key_request(key: &[u8]) -> RangeRequest {
+    range_request(one(key), 0, 0)
 }
 
 /// At a revision; 0 for the present one.

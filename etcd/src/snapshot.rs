@@ -6,13 +6,13 @@ use argus_registry::store_parts::{self as parts, Entry, Life};
 use argus_registry::{Error, RegistryV1, Result, Warning, REGISTRY_VERSION};
 
 use crate::client::Client;
-use crate::connection::{kv, AskError, Service};
+use crate::connection::AskError;
 use crate::error::is_compacted;
 use crate::keys::{Keys, VERSION};
 use crate::rpc::request_op::Request;
-use crate::rpc::{self, KeyValue, PutRequest, RangeResponse, RequestOp, TxnRequest};
+use crate::rpc::{self, KeyValue, PutRequest, RequestOp};
 
-/// How many entries one answer has at most. The rest is read at the same revision.
+/// How many keys one answer has at most. The rest is read at the revision of the first.
 const PAGE: i64 = 1000;
 
 /// The keys of a registry, as they were at one revision.
@@ -46,44 +46,44 @@ impl Client {
     /// `None` if the revision was compacted before its last page was read.
     async fn try_snapshot(&self, until: Instant) -> Result<Option<Snapshot>> {
         let keys = &self.keys;
-        let success = vec![
-            rpc::get(&keys.meta()),
-            rpc::get(&keys.version()),
-            rpc::get(&keys.removals()),
-            rpc::get_range(keys.entries(), PAGE),
-        ];
-        let answer = self.look(TxnRequest { success, ..TxnRequest::default() }, until).await?;
-        let revision = rpc::revision(answer.header.as_ref());
-        let mut found = rpc::found(answer).into_iter();
-        let mut next = || found.next().unwrap_or_default();
-        let mut one = || next().kvs.into_iter().next();
-        let (meta, version, removals) = (one(), one(), one());
-        let RangeResponse { kvs: mut entries, more, .. } = next();
-        let mut more = more;
-        while more {
-            let mut range = keys.entries();
-            // The key that follows the last one.
-            range.start = entries.last().map(|kv| [&kv.key[..], &[0]].concat()).unwrap_or_default();
-            let request = rpc::range_request(range, PAGE, revision);
-            let page = self.cluster.ask(until, |service: Service| {
-                let (mut client, request) = (kv(service), request.clone());
-                async move { client.range(request).await }
-            });
-            let page = match page.await {
+        let mut range = keys.content();
+        let mut snapshot = Snapshot::default();
+        loop {
+            let request = rpc::range_request(range.clone(), PAGE, snapshot.revision);
+            let page = match self.read(request, until).await {
                 Ok(page) => page,
                 Err(AskError::Refused(status)) if is_compacted(&status) => return Ok(None),
                 Err(error) => return Err(error.into_error(&self.cluster)),
             };
-            more = page.more;
-            entries.extend(page.kvs);
+            if snapshot.revision == 0 {
+                snapshot.revision = rpc::revision(page.header.as_ref());
+            }
+            // The key that follows the last one.
+            range.start =
+                page.kvs.last().map(|kv| [&kv.key[..], &[0]].concat()).unwrap_or_default();
+            for kv in page.kvs {
+                snapshot.add(keys, kv);
+            }
+            if !page.more {
+                break;
+            }
         }
-        let mut snapshot = Snapshot { revision, meta, version, removals, entries };
         snapshot.sort();
         Ok(Some(snapshot))
     }
 }
 
 impl Snapshot {
+    fn add(&mut self, keys: &Keys, kv: KeyValue) {
+        match &kv.key {
+            key if keys.id(key).is_some() => self.entries.push(kv),
+            key if *key == keys.meta() => self.meta = Some(kv),
+            key if *key == keys.version() => self.version = Some(kv),
+            key if *key == keys.removals() => self.removals = Some(kv),
+            _ => {}
+        }
+    }
+
     /// Whether there is a registry.
     pub(crate) fn is_there(&self) -> bool {
         self.version.is_some() || self.meta.is_some() || !self.entries.is_empty()
@@ -119,11 +119,7 @@ impl Snapshot {
         let create_revision = revision;
         let kv =
             KeyValue { key, value, lease, mod_revision: revision, create_revision, version: 1 };
-        match &kv.key {
-            key if keys.id(key).is_some() => self.entries.push(kv),
-            key if *key == keys.meta() => self.meta = Some(kv),
-            _ => self.removals = Some(kv),
-        }
+        self.add(keys, kv);
     }
 
     /// Fails if the registry is of a newer version.
