@@ -35,6 +35,10 @@ const isEtcdPath = (path) => typeof path === 'string' && path.startsWith('etcd:/
 const unsupported = (path, reason, cause) =>
 	new RegistryError('UNSUPPORTED', `the store of ${path} can't do this: ${reason}`, { path, cause })
 
+/** Whether an error's message says that the package is missing: Node's, or that of yarn's Plug'n'Play. @param {string} message */
+const namesPackage = (message) =>
+	message.includes(`'${ETCD_PACKAGE}'`) || message.includes(`access ${ETCD_PACKAGE},`)
+
 /** The package: as the program has imported it, or from where it is installed. @param {string} path */
 const packageFor = (path) => {
 	/** @type {unknown} */
@@ -47,7 +51,7 @@ const packageFor = (path) => {
 		} catch (error) {
 			// That the package is there and can't be loaded says more than that others are not there.
 			const isMissing = /MODULE_NOT_FOUND/.test(String(propertyOf(error, 'code')))
-			if (!isMissing || !messageOf(error).includes(`'${ETCD_PACKAGE}'`)) failure ??= error
+			if (!isMissing || !namesPackage(messageOf(error))) failure ??= error
 		}
 	}
 	if (failure === undefined) {
