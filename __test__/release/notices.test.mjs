@@ -40,6 +40,8 @@ test('the notices of the addon of the store in etcd are those of its own crates'
 	// Not MIT: its texts have to be there as they are.
 	assert.match(notices, /^ring \d+\.\d+\.\d+: Apache-2\.0 AND ISC/m)
 	assert.match(notices, /^ring\n\n/m)
+	const ofMusl = noticesFor({ ...here, platform: 'linux-x64-musl' }, 'etcdAddon')
+	assert.doesNotMatch(ofMusl, /^musl: /m, 'an addon takes the C library of its process')
 	// The program's, and the project's own, whose licence is a file beside the notices.
 	for (const name of ['clap', 'argus-registry', 'argus-registry-etcd']) {
 		assert.doesNotMatch(notices, new RegExp(`^${name} \\d`, 'm'))

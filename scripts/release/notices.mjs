@@ -8,7 +8,11 @@ import { root } from './paths.mjs'
 const LICENCE_FILE = /^(?:licen[cs]e|copying|copyright|notice|unlicense)/i
 
 /** The addon and the program of one platform have the same notices. */
-const core = { what: 'The addon and the program contain', args: ['--features', 'cli,node'] }
+const core = {
+	what: 'The addon and the program contain',
+	args: ['--features', 'cli,node'],
+	hasProgram: true,
+}
 
 /** What the notices of each kind of file begin with, and the crate that cargo is asked about. */
 const sources = {
@@ -66,7 +70,7 @@ granted, free of charge".`
 
 /** The notices for a kind of file of a release target: every crate with its licence, then every text once. */
 export const noticesFor = ({ platform, target }, kind) => {
-	const { what, args } = sources[kind]
+	const { what, args, hasProgram } = sources[kind]
 	const crates = linkedCrates(target, args)
 	/** The crates of each text. */
 	const texts = new Map()
@@ -79,7 +83,7 @@ export const noticesFor = ({ platform, target }, kind) => {
 		({ name, version, license, repository }) =>
 			`${name} ${version}: ${license}${repository ? `, ${repository}` : ''}`,
 	)
-	if (platform.endsWith('-musl')) list.push(MUSL)
+	if (hasProgram && platform.endsWith('-musl')) list.push(MUSL)
 	const rule = '-'.repeat(72)
 	const sections = [...texts].map(([text, names]) => `${rule}\n${names.join(', ')}\n\n${text}`)
 	return `${what} code of these packages, and of the standard library of Rust

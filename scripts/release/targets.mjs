@@ -142,7 +142,7 @@ const facts = {
 	'darwin-arm64': {
 		machine: 'macos-15',
 		addonCeiling: 1_100_000,
-		etcdAddonCeiling: 3_425_000,
+		etcdAddonCeiling: 3_000_000,
 		macos: MACOS_FLOOR,
 		libraries: MACOS_LIBRARIES,
 	},
