@@ -118,12 +118,14 @@ for (const { group } of Object.values(kinds)) {
 		folders.sort().join() === [...platforms].sort().join(),
 	)
 }
-for (const [path, text] of packageFiles()) {
-	step(
-		`${path} is what scripts/platform-packages.mjs makes`,
-		existsSync(join(root, path)) && readFileSync(join(root, path), 'utf8') === text,
-	)
-}
+const altered = [...packageFiles()].filter(
+	([path, text]) =>
+		!existsSync(join(root, path)) || readFileSync(join(root, path), 'utf8') !== text,
+)
+step(
+	`their files are what scripts/platform-packages.mjs makes${altered.map(([path]) => `; not ${path}`).join('')}`,
+	altered.length === 0,
+)
 
 // npm leaves out what it can't find for another platform, and `npm ci` then fails on every one.
 for (const path of [['package-lock.json'], ['benchmark', 'package-lock.json']]) {
