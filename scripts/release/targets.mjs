@@ -75,6 +75,7 @@ const MACOS_LIBRARIES = [
 const WINDOWS_LIBRARIES = [
 	'advapi32.dll',
 	'api-ms-win-*',
+	'bcrypt.dll',
 	'bcryptprimitives.dll',
 	'combase.dll',
 	'iphlpapi.dll',
@@ -152,7 +153,7 @@ const facts = {
 		crossTarget: 'x86_64-pc-windows-gnullvm',
 		machine: 'windows-2025',
 		addonCeiling: 1_125_000,
-		etcdAddonCeiling: 3_425_000,
+		etcdAddonCeiling: 3_275_000,
 		libraries: WINDOWS_LIBRARIES,
 	},
 	'win32-arm64-msvc': {
