@@ -118,7 +118,7 @@ const facts = {
 		machine: 'ubuntu-24.04',
 		glibc: GLIBC_FLOOR,
 		addonCeiling: 1_075_000,
-		etcdAddonCeiling: 3_425_000,
+		etcdAddonCeiling: 3_050_000,
 		libraries: GLIBC_LIBRARIES,
 	},
 	'linux-x64-musl': {
@@ -130,7 +130,7 @@ const facts = {
 	'linux-arm64-musl': {
 		machine: 'ubuntu-24.04',
 		addonCeiling: 1_075_000,
-		etcdAddonCeiling: 3_425_000,
+		etcdAddonCeiling: 3_050_000,
 		libraries: ['libc.so'],
 	},
 	'darwin-x64': {
