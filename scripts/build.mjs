@@ -6,12 +6,11 @@ import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import etcdTable from '../etcd/npm/platforms.js'
 import table from '../lib/addon/platforms.js'
 import { bundle } from './bundle.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const { addonFile, programFile, targets } = table
+const { addonFile, etcdAddonFile, programFile, targets } = table
 
 /** The platform of each Rust target that the package is made for. */
 const platforms = new Map(Object.entries(targets).map(([platform, target]) => [target, platform]))
@@ -127,7 +126,7 @@ export const buildEtcd = ({ isPackaged = false } = {}) => {
 	const name = target.includes('windows')
 		? 'argus_registry_etcd_node.dll'
 		: `libargus_registry_etcd_node.${target.includes('apple') ? 'dylib' : 'so'}`
-	const placed = join('etcd', 'npm', etcdTable.addonFile(platformOf(target)))
+	const placed = join('etcd', 'npm', etcdAddonFile(platformOf(target)))
 	return placeFrom(isPackaged ? profile : 'debug', name, placed)
 }
 

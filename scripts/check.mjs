@@ -5,16 +5,17 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { outdated } from '../benchmark/publish/publish.mjs'
-import etcdTable from '../etcd/npm/platforms.js'
 import table from '../lib/addon/platforms.js'
 import { makeBundle } from './bundle.mjs'
-import { programPackages } from './program-packages.mjs'
+import { packageFiles } from './platform-packages.mjs'
+import { kinds } from './release/targets.mjs'
+import { crateVersions } from './release/versions.mjs'
 import { ADDONS, borderProblem, makeTypings, typingsFile } from './typings.mjs'
 import { forbiddenWords } from './words.mjs'
 import { workflowProblems, workflows } from './workflows.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const { addonFile, packageOf, platforms, targets } = table
+const { platforms } = table
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 
 const failed = []
@@ -105,38 +106,26 @@ for (const [path, text] of await makeBundle()) {
 	step(`${basename(path)} is what scripts/bundle.mjs makes`, readFileSync(path, 'utf8') === text)
 }
 
-// The packages per platform: one for each platform of lib/addon/platforms.js, all of the version of
-// the main one, and each with the addon that lib/ searches for, and nothing else.
+// The packages per platform: one of each kind for each platform of lib/addon/platforms.js, and no other.
 const json = (...path) => JSON.parse(readFileSync(join(root, ...path), 'utf8'))
-const { version, napi } = json('package.json')
-// For @napi-rs/cli, which makes and publishes those packages.
-step('package.json names the targets', napi.targets.join() === Object.values(targets).join())
-step(
-	'npm/ has one package per platform',
-	readdirSync(join(root, 'npm')).sort().join() === [...platforms].sort().join(),
-)
-for (const platform of platforms) {
-	const made = json('npm', platform, 'package.json')
-	const [os, cpu] = platform.split('-')
-	const file = addonFile(platform)
-	const facts = [made.name, made.version, made.main, made.files, made.os, made.cpu]
-	const expected = [packageOf(platform), version, file, [file], [os], [cpu]]
-	step(`npm/${platform}`, JSON.stringify(facts) === JSON.stringify(expected))
-}
-
-// The packages of the program, which lib/ and bin/ don't bring along.
-const programFiles = programPackages()
-step(
-	'npm-cli/ has one package per platform, and that of the program',
-	readdirSync(join(root, 'npm-cli')).sort().join() ===
-		[...new Set([...programFiles.keys()].map((path) => path.split('/')[1]))].sort().join(),
-)
-for (const [path, text] of programFiles) {
+const { version } = json('package.json')
+for (const { group } of Object.values(kinds)) {
+	const folders = readdirSync(join(root, group), { withFileTypes: true })
+		.filter((entry) => entry.isDirectory())
+		.map(({ name }) => name)
 	step(
-		`${path} is what scripts/program-packages.mjs makes`,
-		existsSync(join(root, path)) && readFileSync(join(root, path), 'utf8') === text,
+		`${group}/ has one package per platform`,
+		folders.sort().join() === [...platforms].sort().join(),
 	)
 }
+const altered = [...packageFiles()].filter(
+	([path, text]) =>
+		!existsSync(join(root, path)) || readFileSync(join(root, path), 'utf8') !== text,
+)
+step(
+	`their files are what scripts/platform-packages.mjs makes${altered.map(([path]) => `; not ${path}`).join('')}`,
+	altered.length === 0,
+)
 
 // npm leaves out what it can't find for another platform, and `npm ci` then fails on every one.
 for (const path of [['package-lock.json'], ['benchmark', 'package-lock.json']]) {
@@ -152,24 +141,9 @@ for (const path of [['package-lock.json'], ['benchmark', 'package-lock.json']]) 
 	)
 }
 
-const cargoVersion = /^version = "(.+)"$/m.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8'))[1]
-step('Cargo.toml and package.json have the same version', cargoVersion === version)
-
-// The package of the store in etcd.
-const etcdPackage = json('etcd', 'npm', 'package.json')
-const etcdFacts = [etcdPackage.version, etcdPackage.peerDependencies['argus-registry']]
-for (const path of ['Cargo.toml', 'node/Cargo.toml']) {
-	const text = readFileSync(join(root, 'etcd', path), 'utf8')
-	etcdFacts.push(/^version = "(.+)"$/m.exec(text)[1])
+for (const [what, each] of crateVersions()) {
+	step(`${what} has the version of package.json`, each === version)
 }
-step(
-	'etcd/ has the version of package.json',
-	etcdFacts.every((each) => each === version),
-)
-step(
-	'etcd/npm/platforms.js names the targets',
-	JSON.stringify(etcdTable.targets) === JSON.stringify(targets),
-)
 
 const inWorkflows = await workflowProblems(workflows())
 for (const problem of inWorkflows) console.log(problem)

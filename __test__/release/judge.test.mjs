@@ -81,6 +81,21 @@ test('macOS: a newer system, a wrong signature and a path of the machine that bu
 	assert.deepEqual(ofMac({ imports: ['CFRelease'] }), ['no library has CFRelease, which it needs'])
 })
 
+test('the addon of the store in etcd has a ceiling and an install name of its own', () => {
+	const { etcdAddon: size } = release('darwin-arm64').ceilings
+	const installName = '@rpath/argus-registry-etcd.darwin-arm64.node'
+	const problems = (facts, stat) =>
+		problemsOf(release('darwin-arm64'), 'etcdAddon', { ...addonForMac, ...facts }, stat)
+	assert.deepEqual(problems({ installName }, { ...file, size }), [])
+	assert.deepEqual(problems({}, { ...file, size: size + 1 }), [
+		`it has ${size + 1} bytes, more than ${size}`,
+		`its install name is ${addonForMac.installName}`,
+	])
+	assert.deepEqual(problems({ installName, exports: [] }, file), [
+		'Node would find no module in it',
+	])
+})
+
 test('a program that can not be executed is refused', {
 	skip: skipIf(process.platform === 'win32', 'files have no modes there'),
 }, () => {

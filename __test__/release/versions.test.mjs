@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { root } from '../../scripts/release/paths.mjs'
 import { platformPackages } from '../../scripts/release/stage.mjs'
-import { checkVersions } from '../../scripts/release/versions.mjs'
+import { checkVersions, crateVersions } from '../../scripts/release/versions.mjs'
 
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
@@ -16,6 +16,20 @@ const packages = platformPackages().map((each) => ({ ...each, missing: each.mani
 
 test('the manifests of the tree are of one version', () => {
 	checkVersions(version, packages)
+})
+
+test('of the crates, the versions by which they depend on each other are compared, too', () => {
+	assert.deepEqual(
+		crateVersions().map(([what]) => what),
+		[
+			'Cargo.toml',
+			'etcd/Cargo.toml',
+			'argus-registry in etcd/Cargo.toml',
+			'etcd/node/Cargo.toml',
+			'argus-registry in etcd/node/Cargo.toml',
+			'argus-registry-etcd in etcd/node/Cargo.toml',
+		],
+	)
 })
 
 test('a package of another version, and another version of all, are refused', () => {

@@ -4,13 +4,13 @@
 // that begins with `etcd://`. index.d.ts says what `configure` does.
 
 const { join } = require('node:path')
-const { addonFile, packageOf, platformsHere } = require('./platforms.js')
+const { etcdAddonFile, etcdPackageOf, platformsHere } = require('./platforms.js')
 
 /** The addon of this machine: the one that was built here, else the one of the platform's package. */
 const loadAddon = () => {
 	const failures = []
 	for (const platform of platformsHere()) {
-		for (const what of [join(__dirname, addonFile(platform)), packageOf(platform)]) {
+		for (const what of [join(__dirname, etcdAddonFile(platform)), etcdPackageOf(platform)]) {
 			try {
 				return require(what)
 			} catch (error) {
@@ -25,7 +25,7 @@ const loadAddon = () => {
 		? `${best.what}: ${String(best.error.message).split('\n')[0]}`
 		: 'none is made'
 	const here = `${process.platform} on ${process.arch}`
-	const packages = platformsHere().map(packageOf).join(' or ') || 'a build of your own'
+	const packages = platformsHere().map(etcdPackageOf).join(' or ') || 'a build of your own'
 	throw new Error(
 		`argus-registry-etcd has no addon for ${here} that can be loaded (${reason}); install ${packages}`,
 		{ cause: best?.error },

@@ -1,6 +1,9 @@
 'use strict'
 
-// The platforms that the package is made for. The loader and the build read this table.
+// Copied from lib/addon/platforms.js by scripts/platform-packages.mjs. Changes by hand are overwritten.
+
+// The platforms that the packages are made for. The loader, the launcher of the program, the build
+// and its checks read this table; the loader of the store in etcd has a copy of it in its package.
 
 /** The Rust target of each platform, by the name that the platform's npm package ends with. */
 const targets = {
@@ -14,16 +17,49 @@ const targets = {
 	'win32-arm64-msvc': 'aarch64-pc-windows-msvc',
 }
 
+const platforms = Object.keys(targets)
+
 /** The npm package with a platform's addon. @param {string} platform */
-const packageOf = (platform) => `argus-registry-etcd-${platform}`
+const packageOf = (platform) => `argus-registry-${platform}`
 
 /** The file of a platform's addon, in its package and where it is built. @param {string} platform */
-const addonFile = (platform) => `argus-registry-etcd.${platform}.node`
+const addonFile = (platform) => `argus-registry.${platform}.node`
+
+/** The npm package of the program, which installs the one of its platform. */
+const PROGRAM_PACKAGE = 'argus-registry-cli'
+
+/** The npm package with a platform's program. @param {string} platform */
+const programPackageOf = (platform) => `${PROGRAM_PACKAGE}-${platform}`
+
+/** The file of a platform's program, in its package and where it is built. @param {string} platform */
+const programFile = (platform) =>
+	`argus-registry.${platform}${platform.startsWith('win32-') ? '.exe' : ''}`
+
+/** The npm package of the store in etcd, which installs the one of its platform. */
+const ETCD_PACKAGE = 'argus-registry-etcd'
+
+/** The npm package with a platform's addon of the store in etcd. @param {string} platform */
+const etcdPackageOf = (platform) => `${ETCD_PACKAGE}-${platform}`
+
+/** The file of that addon, in its package and where it is built. @param {string} platform */
+const etcdAddonFile = (platform) => `${ETCD_PACKAGE}.${platform}.node`
 
 /** The platforms that this process may be on: which C library Linux has is found out by trying. */
 const platformsHere = () => {
 	const here = `${process.platform}-${process.arch}`
-	return Object.keys(targets).filter((name) => name === here || name.startsWith(`${here}-`))
+	return platforms.filter((name) => name === here || name.startsWith(`${here}-`))
 }
 
-module.exports = { addonFile, packageOf, platformsHere, targets }
+module.exports = {
+	ETCD_PACKAGE,
+	PROGRAM_PACKAGE,
+	addonFile,
+	etcdAddonFile,
+	etcdPackageOf,
+	packageOf,
+	platforms,
+	platformsHere,
+	programFile,
+	programPackageOf,
+	targets,
+}

@@ -16,14 +16,13 @@ const { RegistryError, messageOf, propertyOf } = require('../errors.js')
 const { mustPoll } = require('./background.js')
 const { containPanics } = require('./panics.js')
 const { packageFolders, requireFrom } = require('./places.js')
-
-const PACKAGE = 'argus-registry-etcd'
+const { ETCD_PACKAGE } = require('./platforms.js')
 
 /** The version of the border to that addon: here, and in etcd/node/src/lib.rs (`BORDER_VERSION`). */
 const ETCD_BORDER_VERSION = 1
 
 /** Where that package puts itself when a program imports it: this package may not be able to resolve it. */
-const IMPORTED = Symbol.for(PACKAGE)
+const IMPORTED = Symbol.for(ETCD_PACKAGE)
 
 /** Whether a path names a registry in etcd. @param {unknown} path @returns {path is string} */
 const isEtcdPath = (path) => typeof path === 'string' && path.startsWith('etcd://')
@@ -36,6 +35,10 @@ const isEtcdPath = (path) => typeof path === 'string' && path.startsWith('etcd:/
 const unsupported = (path, reason, cause) =>
 	new RegistryError('UNSUPPORTED', `the store of ${path} can't do this: ${reason}`, { path, cause })
 
+/** Whether an error's message says that the package is missing: Node's, or that of yarn's Plug'n'Play. @param {string} message */
+const namesPackage = (message) =>
+	message.includes(`'${ETCD_PACKAGE}'`) || message.includes(`access ${ETCD_PACKAGE},`)
+
 /** The package: as the program has imported it, or from where it is installed. @param {string} path */
 const packageFor = (path) => {
 	/** @type {unknown} */
@@ -44,16 +47,16 @@ const packageFor = (path) => {
 	if (imported) return imported
 	for (const folder of packageFolders()) {
 		try {
-			return requireFrom(folder)(PACKAGE)
+			return requireFrom(folder)(ETCD_PACKAGE)
 		} catch (error) {
 			// That the package is there and can't be loaded says more than that others are not there.
 			const isMissing = /MODULE_NOT_FOUND/.test(String(propertyOf(error, 'code')))
-			if (!isMissing || !messageOf(error).includes(`'${PACKAGE}'`)) failure ??= error
+			if (!isMissing || !namesPackage(messageOf(error))) failure ??= error
 		}
 	}
 	if (failure === undefined) {
-		const install = `install it: \`npm install ${PACKAGE}\``
-		throw unsupported(path, `a registry in etcd needs the package ${PACKAGE}; ${install}`)
+		const install = `install it: \`npm install ${ETCD_PACKAGE}\``
+		throw unsupported(path, `a registry in etcd needs the package ${ETCD_PACKAGE}; ${install}`)
 	}
 	throw unsupported(path, messageOf(failure), failure)
 }
@@ -81,7 +84,7 @@ const etcdAddon = (path) => {
 	if (found !== ETCD_BORDER_VERSION) {
 		throw unsupported(
 			path,
-			`${PACKAGE} ${addon?.version()} is for another version of argus-registry; install the same version of both`,
+			`${ETCD_PACKAGE} ${addon?.version()} is for another version of argus-registry; install the same version of both`,
 		)
 	}
 	containPanics(addon)

@@ -1,7 +1,7 @@
 'use strict'
 
-// The platforms that the package is made for. The loader, the launcher of the program, the build
-// and its checks read this table.
+// The platforms that the packages are made for. The loader, the launcher of the program, the build
+// and its checks read this table; the loader of the store in etcd has a copy of it in its package.
 
 /** The Rust target of each platform, by the name that the platform's npm package ends with. */
 const targets = {
@@ -33,6 +33,15 @@ const programPackageOf = (platform) => `${PROGRAM_PACKAGE}-${platform}`
 const programFile = (platform) =>
 	`argus-registry.${platform}${platform.startsWith('win32-') ? '.exe' : ''}`
 
+/** The npm package of the store in etcd, which installs the one of its platform. */
+const ETCD_PACKAGE = 'argus-registry-etcd'
+
+/** The npm package with a platform's addon of the store in etcd. @param {string} platform */
+const etcdPackageOf = (platform) => `${ETCD_PACKAGE}-${platform}`
+
+/** The file of that addon, in its package and where it is built. @param {string} platform */
+const etcdAddonFile = (platform) => `${ETCD_PACKAGE}.${platform}.node`
+
 /** The platforms that this process may be on: which C library Linux has is found out by trying. */
 const platformsHere = () => {
 	const here = `${process.platform}-${process.arch}`
@@ -40,8 +49,11 @@ const platformsHere = () => {
 }
 
 module.exports = {
+	ETCD_PACKAGE,
 	PROGRAM_PACKAGE,
 	addonFile,
+	etcdAddonFile,
+	etcdPackageOf,
 	packageOf,
 	platforms,
 	platformsHere,

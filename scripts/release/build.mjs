@@ -1,4 +1,4 @@
-// Builds the addon and the program of every release target. On Linux x64 it builds for all of them, with zig
+// Builds the addons and the program of every release target. On Linux x64 it builds for all of them, with zig
 // as linker; elsewhere for those of the machine's own system, with the system's linker.
 
 import { spawnSync } from 'node:child_process'
@@ -8,12 +8,13 @@ import { fileURLToPath } from 'node:url'
 import { printTable } from '../table.mjs'
 import { buildFolder, filesFolder, root } from './paths.mjs'
 import { writeFrameworks, writeLibraries, writeNodeLibraries } from './stubs.mjs'
-import { chosenTargets, releaseTargets } from './targets.mjs'
+import { chosenTargets, kindNames, kinds, releaseTargets } from './targets.mjs'
 import { installPythonTools, installRustTarget, pythonPrograms } from './tools.mjs'
 
-const usage = `npm run release:build -- [TARGET...] [--only addon|program]
+const usage = `npm run release:build -- [TARGET...] [--only ${kindNames.join('|')}]
 
-Builds the addon and the program for every release target, or for those that are named:
+Builds the addon, the program and the addon of the store in etcd (etcdAddon) for every release target, or for those that
+are named:
   ${releaseTargets.map(({ platform }) => platform).join(' ')}
 (or by their Rust targets). The files are put into target/release-files.
 
@@ -51,28 +52,25 @@ const crossBuild = ({ os, crossTarget, zigTarget, macos }) => {
 	return build
 }
 
+/** What cargo makes of a crate of type cdylib. */
+const cdylib = (name, os) =>
+	({ darwin: `lib${name}.dylib`, linux: `lib${name}.so`, win32: `${name}.dll` })[os]
+
 /** What cargo is told for each kind of file, and the name of what it makes. */
-const kinds = {
+const builds = {
 	addon: {
 		// The cdylib alone: cargo leaves out link-time optimisation when it makes two crate types.
 		args: ['--lib', '--crate-type', 'cdylib', '--features', 'node'],
-		made: ({ os }) =>
-			({
-				darwin: 'libargus_registry.dylib',
-				linux: 'libargus_registry.so',
-				win32: 'argus_registry.dll',
-			})[os],
-		rustflags: ({ os, addon }) =>
-			// The default is the path on the machine that built it.
-			os === 'darwin' ? [`-Clink-arg=-Wl,-install_name,@rpath/${addon}`] : [],
+		made: ({ os }) => cdylib('argus_registry', os),
 	},
 	program: {
 		// Smaller still than the library: what the program adds runs once per start.
 		args: ['--bin', 'argus-registry', '--features', 'cli', '--', '-Copt-level=z'],
 		made: ({ os }) => `argus-registry${os === 'win32' ? '.exe' : ''}`,
-		rustflags: ({ platform }) =>
-			// A program of its own needs no C library of the system, of whichever version that is.
-			platform.endsWith('-musl') ? ['-Ctarget-feature=+crt-static'] : [],
+	},
+	etcdAddon: {
+		args: ['-p', 'argus-registry-etcd-node', '--lib'],
+		made: ({ os }) => cdylib('argus_registry_etcd_node', os),
 	},
 }
 
@@ -88,11 +86,18 @@ const run = ([command, ...args], env) => {
 
 /** Builds one file of a release target, and puts it into the folder of finished files; returns its path. */
 const buildFile = (release, kind) => {
-	const { args, made, rustflags } = kinds[kind]
+	const { args, made } = builds[kind]
+	const { isAddon } = kinds[kind]
 	const build = (isLinuxX64 ? crossBuild : nativeBuild)(release)
-	const flags = [...build.rustflags, ...rustflags(release)]
-	// exacl, libc and sysinfo name libraries that nothing here uses.
-	if (release.os === 'darwin') flags.push('-Clink-arg=-Wl,-dead_strip_dylibs')
+	const flags = [...build.rustflags]
+	// A program of its own needs no C library of the system, of whichever version that is.
+	if (!isAddon && release.platform.endsWith('-musl')) flags.push('-Ctarget-feature=+crt-static')
+	if (release.os === 'darwin') {
+		// exacl, libc and sysinfo name libraries that nothing here uses.
+		flags.push('-Clink-arg=-Wl,-dead_strip_dylibs')
+		// The default is the path on the machine that built it.
+		if (isAddon) flags.push(`-Clink-arg=-Wl,-install_name,@rpath/${release[kind]}`)
+	}
 	const [cargo, asked] = build.cargo
 	const common = ['--profile', PROFILE, '--locked', '--target', asked, '--target-dir', buildFolder]
 	run([cargo, 'rustc', ...common, ...args], {
@@ -103,7 +108,7 @@ const buildFile = (release, kind) => {
 	const finished = join(filesFolder, release[kind])
 	mkdirSync(filesFolder, { recursive: true })
 	copyFileSync(join(buildFolder, build.target, PROFILE, made(release)), `${finished}.new`)
-	chmodSync(`${finished}.new`, kind === 'program' ? 0o755 : 0o644)
+	chmodSync(`${finished}.new`, isAddon ? 0o644 : 0o755)
 	renameSync(`${finished}.new`, finished)
 	return finished
 }
@@ -111,8 +116,8 @@ const buildFile = (release, kind) => {
 const main = (args) => {
 	if (args.includes('--help')) return console.log(usage)
 	const at = args.indexOf('--only')
-	const only = at < 0 ? Object.keys(kinds) : [args[at + 1]]
-	if (!kinds[only[0]]) throw new Error(`--only takes addon or program\n\n${usage}`)
+	const only = at < 0 ? kindNames : [args[at + 1]]
+	if (!kinds[only[0]]) throw new Error(`--only takes ${kindNames.join(' or ')}\n\n${usage}`)
 	const names = at < 0 ? args : [...args.slice(0, at), ...args.slice(at + 2)]
 	const chosen = chosenTargets(names)
 	const foreign = chosen.find(({ os }) => !isLinuxX64 && os !== process.platform)

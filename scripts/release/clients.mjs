@@ -1,8 +1,8 @@
 // The programs that users install npm packages with: how each is installed, how it installs a package from a registry,
 // and how code and programs of the package are started afterwards.
 
-import { writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { installOnce } from '../npm-install.mjs'
 import { installed, install as installRuntime, runtimes } from '../runtime-installs.mjs'
 import { toolsFolder } from './paths.mjs'
@@ -40,14 +40,23 @@ const npm = (version) => ({
 
 const runtime = (label) => runtimes.find((each) => each.label === label)
 
-const runtimeProgram = (label) => {
+/**
+ * Installs a runtime; returns a copy of its program below another folder. The package searches around the running
+ * program, too, and would find what the tree has in node_modules. The copy is in a node_modules, where npm puts Bun:
+ * from a folder without one, Bun downloads a package that is searched for and not there.
+ */
+const runtimeProgram = (label, folder) => {
 	installRuntime(runtime(label))
-	return installed(label)
+	const programs = join(folder, 'runtimes', 'node_modules')
+	mkdirSync(programs, { recursive: true })
+	const program = join(programs, basename(installed(label)))
+	copyFileSync(installed(label), program)
+	return program
 }
 
 /**
  * Of each client:
- * - `prepare()` installs it, and returns its program;
+ * - `prepare(folder)` installs it, and returns its program, which may be below the folder;
  * - `configure(folder, registry)` writes the files that name the registry, if the environment does not;
  * - `install(program, what, given)` is the command that installs a package, with those of its `options` that are
  *   given: `ignoreScripts`, `omitOptional`;
@@ -118,7 +127,7 @@ export const clients = [
 		name: 'Bun',
 		version: runtime('bun@1.4').version,
 		options: ['ignoreScripts', 'omitOptional'],
-		prepare: () => runtimeProgram('bun@1.4'),
+		prepare: (folder) => runtimeProgram('bun@1.4', folder),
 		install: (program, what, { ignoreScripts, omitOptional }) => [
 			program,
 			'add',
@@ -133,7 +142,7 @@ export const clients = [
 		name: 'Deno',
 		version: runtime('deno@2').version,
 		options: [],
-		prepare: () => runtimeProgram('deno@2'),
+		prepare: (folder) => runtimeProgram('deno@2', folder),
 		configure: (folder) =>
 			// Deno takes no version of the last 24 hours unless it is told to.
 			writeFileSync(

@@ -1,6 +1,8 @@
 // What is wrong with a finished file, from what it says of itself (object_files.py) and what its release target
 // allows (targets.mjs).
 
+import { kinds } from './targets.mjs'
+
 const machines = {
 	ELF: { x64: 'X86_64', arm64: 'AARCH64' },
 	'Mach-O': { x64: 'X86_64', arm64: 'ARM64' },
@@ -25,7 +27,7 @@ const isAllowed = (library, allowed) =>
 /** What is wrong with a file: one line for each finding. `stat` is the file's, from `fs.stat`. */
 export const problemsOf = (release, kind, facts, stat) => {
 	const { os, cpu, libraries, ceilings, glibc, macos } = release
-	const isLibrary = kind === 'addon'
+	const isLibrary = kinds[kind].isAddon
 	const problems = []
 	const check = (isRight, problem) => {
 		if (!isRight) problems.push(problem)
@@ -46,7 +48,7 @@ export const problemsOf = (release, kind, facts, stat) => {
 		const isSigned = /^ad-hoc/.test(facts.signature)
 		const needsNone = cpu !== 'arm64' && facts.signature === 'none'
 		check(isSigned || needsNone, `its signature: ${facts.signature}`)
-		const installName = isLibrary ? `@rpath/${release.addon}` : null
+		const installName = isLibrary ? `@rpath/${release[kind]}` : null
 		check(facts.installName === installName, `its install name is ${facts.installName}`)
 	}
 	for (const name of facts.imports) {

@@ -1,4 +1,4 @@
-// The licences of what is compiled into the addon and the program, for the packages that carry them.
+// The licences of what is compiled into the addons and the program, for the packages that carry them.
 
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -7,9 +7,26 @@ import { root } from './paths.mjs'
 
 const LICENCE_FILE = /^(?:licen[cs]e|copying|copyright|notice|unlicense)/i
 
-/** Every crate that is linked into the files of a Rust target; not those that only take part in building. */
-const linkedCrates = (target) => {
-	const args = ['metadata', '--format-version', '1', '--locked', '--features', 'cli,node']
+/** The addon and the program of one platform have the same notices. */
+const core = {
+	what: 'The addon and the program contain',
+	args: ['--features', 'cli,node'],
+	hasProgram: true,
+}
+
+/** What the notices of each kind of file begin with, and the crate that cargo is asked about. */
+const sources = {
+	addon: core,
+	program: core,
+	etcdAddon: { what: 'The addon contains', args: ['--manifest-path', 'etcd/node/Cargo.toml'] },
+}
+
+/**
+ * Every crate of others that is linked into a file of a Rust target; not those that only take part in building. `asked`
+ * is what cargo is told about the crate to begin with.
+ */
+const linkedCrates = (target, asked) => {
+	const args = ['metadata', '--format-version', '1', '--locked', ...asked]
 	const { packages, resolve } = JSON.parse(
 		execFileSync('cargo', [...args, '--filter-platform', target], {
 			cwd: root,
@@ -29,8 +46,10 @@ const linkedCrates = (target) => {
 		}
 	}
 	visit(resolve.root)
-	found.delete(resolve.root)
-	return [...found].map((id) => crates.get(id)).sort((a, b) => (a.name < b.name ? -1 : 1))
+	return [...found]
+		.map((id) => crates.get(id))
+		.filter(({ source }) => source !== null)
+		.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** The texts that a crate asks to be passed on: where there is a choice, the short one of MIT. */
@@ -49,9 +68,10 @@ const MUSL = `musl: MIT, https://musl.libc.org
 Copyright (c) 2005-2020 Rich Felker, et al. Its licence is the text below that begins with "Permission is hereby
 granted, free of charge".`
 
-/** The notices for the files of a release target: every crate with its licence, then every text once. */
-export const noticesFor = ({ platform, target }) => {
-	const crates = linkedCrates(target)
+/** The notices for a kind of file of a release target: every crate with its licence, then every text once. */
+export const noticesFor = ({ platform, target }, kind) => {
+	const { what, args, hasProgram } = sources[kind]
+	const crates = linkedCrates(target, args)
 	/** The crates of each text. */
 	const texts = new Map()
 	for (const crate of crates) {
@@ -63,10 +83,10 @@ export const noticesFor = ({ platform, target }) => {
 		({ name, version, license, repository }) =>
 			`${name} ${version}: ${license}${repository ? `, ${repository}` : ''}`,
 	)
-	if (platform.endsWith('-musl')) list.push(MUSL)
+	if (hasProgram && platform.endsWith('-musl')) list.push(MUSL)
 	const rule = '-'.repeat(72)
 	const sections = [...texts].map(([text, names]) => `${rule}\n${names.join(', ')}\n\n${text}`)
-	return `The addon and the program contain code of these packages, and of the standard library of Rust
+	return `${what} code of these packages, and of the standard library of Rust
 (MIT OR Apache-2.0, https://github.com/rust-lang/rust):
 
 ${list.join('\n')}

@@ -2,8 +2,11 @@
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import platforms from '../../lib/addon/platforms.js'
 import { installClient } from './clients.mjs'
 import { packagesFolder, root } from './paths.mjs'
+
+const { ETCD_PACKAGE } = platforms
 
 const PUBLINT = '0.3.25'
 const ATTW = '0.18.5'
@@ -21,13 +24,17 @@ const together = (name, checks) => {
 	return { name, isRight: failed.length === 0, output }
 }
 
-/** Checks the packages that are laid out, and the crate: `[{ name, isRight, output }]`. */
+/** What attw says of the types of a package that is laid out. */
+const checkTypes = (attw, name, args = []) => {
+	const pack = ['pack', join(packagesFolder, name), '--json', '--pack-destination', packagesFolder]
+	const [{ filename }] = JSON.parse(execFileSync('npm', pack, { encoding: 'utf8' }))
+	return check(name, process.execPath, [attw, join(packagesFolder, filename), ...args])
+}
+
+/** Checks the packages that are laid out, and the crates: `[{ name, isRight, output }]`. */
 export const checkPackages = (folders) => {
 	const publint = installClient('publint', PUBLINT, 'src/cli.js')
 	const attw = installClient('@arethetypeswrong/cli', ATTW, 'dist/index.js')
-	const main = join(packagesFolder, 'argus-registry')
-	const pack = ['pack', main, '--json', '--pack-destination', packagesFolder]
-	const [{ filename }] = JSON.parse(execFileSync('npm', pack, { encoding: 'utf8' }))
 	return [
 		together(
 			`publint ${PUBLINT}, ${folders.length} packages`,
@@ -35,14 +42,16 @@ export const checkPackages = (folders) => {
 				check(folder, process.execPath, [publint, folder, '--strict', '--pack', 'false']),
 			),
 		),
-		check(`attw ${ATTW}`, process.execPath, [
-			...[attw, join(packagesFolder, filename)],
+		together(`attw ${ATTW}, 2 packages`, [
 			// argus-registry-cli starts it; it has nothing to import, and so no types.
-			...['--exclude-entrypoints', './bin/argus-registry.js'],
+			checkTypes(attw, 'argus-registry', ['--exclude-entrypoints', './bin/argus-registry.js']),
+			checkTypes(attw, ETCD_PACKAGE),
 		]),
-		// The gate compiles the crate as it would be published; here is what else `cargo publish` asks for.
-		check('cargo publish --dry-run', 'cargo', [
+		// The gate compiles the core as it would be published; here is what else `cargo publish` asks for. Together: the
+		// second crate needs the first, which the registry of crates need not have in this version.
+		check('cargo publish --dry-run, 2 crates', 'cargo', [
 			...['publish', '--dry-run', '--locked', '--no-verify', '--allow-dirty'],
+			...['-p', 'argus-registry', '-p', ETCD_PACKAGE],
 		]),
 	]
 }

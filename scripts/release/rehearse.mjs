@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import platforms from '../../lib/addon/platforms.js'
+import { isInstalled as isEtcdInstalled, startCluster } from '../../playground/etcd/servers.mjs'
 import { writeTable } from '../page.mjs'
 import { install as installRuntime, runtimes } from '../runtime-installs.mjs'
 import { markdownTable } from '../table.mjs'
@@ -21,17 +22,33 @@ Publishes the packages to a registry on this machine's loopback interface. Every
 install them from there, and run them:
   ${clients.map(({ name, version }) => `${name}@${version}`).join(', ')}
 Without names, every version of Node runs them, too. Clients and registry are installed from npm into target/. Needs
-the files of \`npm run release:build\`; platforms that are not built are left out, and named.
+the files of \`npm run release:build\`; platforms that are not built are left out, and named. The package of the store
+in etcd talks to a server that is started from an installed \`etcd\`; without one, it has to say that no server answers.
 --write-page also writes the tables into docs/platforms.md, if nothing failed.`
 
 const NAME = 'argus-registry'
-const { PROGRAM_PACKAGE } = platforms
+const { ETCD_PACKAGE, PROGRAM_PACKAGE } = platforms
 
-/** The example of the README: once for each kind of module. */
-const readExample = () => {
-	const readme = readFileSync(join(root, 'README.md'), 'utf8')
+/** The first example of a package's README, as an ES module. */
+const readExample = (folder) => {
+	const readme = readFileSync(join(root, folder, 'README.md'), 'utf8')
 	const [, code] = /^```js\n(import .*?)^```$/ms.exec(readme)
 	return code
+}
+
+/**
+ * A server of etcd for the rehearsal, if `etcd` is installed: the example of the package for it with the server's
+ * address, whether it `isThere`, and how to end it.
+ */
+const startEtcd = async (work) => {
+	const example = (endpoint) => readExample('etcd/npm').replace('127.0.0.1:2379', endpoint)
+	// Nothing listens on the first port of all.
+	if (!isEtcdInstalled()) return { code: example('127.0.0.1:1'), isThere: false, stop: () => {} }
+	const dir = join(work, 'etcd')
+	mkdirSync(dir)
+	const signal = AbortSignal.timeout(60_000)
+	const { endpoints, stop } = await startCluster({ dir, address: '127.0.0.1', count: 1, signal })
+	return { code: example(endpoints[0]), isThere: true, stop }
 }
 
 const asCommonJs = (code) => {
@@ -112,6 +129,21 @@ const runsProgram = (client, program, { folder, env }) => {
 	return cell(what, isRight && output.includes('registry.json'), output)
 }
 
+/** Runs the example of the store in etcd: without its package, which the error has to name, and with it. */
+const runsEtcd = (client, program, { folder, env }, { code, isThere }) => {
+	const what = `${client.name}: ${ETCD_PACKAGE}`
+	writeFileSync(join(folder, 'etcd.mjs'), code)
+	const example = () => run(client.runs(program)('etcd.mjs'), folder, env)
+	const without = example()
+	const isNamed = !without.isRight && without.output.includes(`npm install ${ETCD_PACKAGE}`)
+	if (!isNamed) return cell(`${what}, without it`, false, without.output)
+	const added = run(client.install(program, ETCD_PACKAGE, {}), folder, env)
+	if (!added.isRight) return cell(what, false, added.output)
+	const { isRight, output } = example()
+	if (isThere) return cell(what, isRight && /id: ["']app/.test(output), output)
+	return cell(what, !isRight && output.includes('is not available'), output, 'no server')
+}
+
 /** The error of a package whose optional package is left out: it has to say how to install it. */
 const saysHowToInstall = (client, program, { folder, env }, code) => {
 	writeFileSync(join(folder, 'example.mjs'), code)
@@ -129,9 +161,9 @@ const runsLockedElsewhere = (client, program, project, code) => {
 	return runsExample(client, program, project, 'mjs', code)
 }
 
-const rehearse = (client, registry, work, code) => {
+const rehearse = (client, registry, work, code, etcd) => {
 	console.log(`${client.name} ${client.version} ...`)
-	const program = client.prepare()
+	const program = client.prepare(work)
 	const install = (options) => installedBy(client, program, registry, work, options)
 	const project = install()
 	return [
@@ -141,6 +173,7 @@ const rehearse = (client, registry, work, code) => {
 		runsExample(client, program, project, 'mjs', code),
 		runsExample(client, program, project, 'cjs', asCommonJs(code)),
 		runsProgram(client, program, project),
+		runsEtcd(client, program, project, etcd),
 		client.options.includes('ignoreScripts')
 			? runsExample(client, program, install({ ignoreScripts: true }), 'mjs', code)
 			: '-',
@@ -156,7 +189,7 @@ const rehearse = (client, registry, work, code) => {
 /** Runs the example of the README by each version of Node, from one installation. */
 const rehearseRuntimes = (registry, work, code) => {
 	const npm = clients.find(({ name }) => name === 'npm')
-	const project = installedBy(npm, npm.prepare(), registry, work)
+	const project = installedBy(npm, npm.prepare(work), registry, work)
 	return runtimes
 		.filter(({ kind }) => kind === 'node')
 		.map((runtime) => {
@@ -179,6 +212,7 @@ const head = [
 	'ESM',
 	'CommonJS',
 	'program',
+	'etcd',
 	'--ignore-scripts',
 	'--omit=optional',
 	'locked elsewhere',
@@ -219,14 +253,17 @@ const main = async (args) => {
 	const checks = checkPackages(folders)
 	const work = mkdtempSync(join(tmpdir(), 'argus-rehearsal-'))
 	const registry = await startRegistry(join(work, 'registry'))
+	let etcd
 	let rows
 	let runtimeRows = []
 	try {
+		etcd = await startEtcd(work)
 		publishAll(folders, registry, work)
-		const code = readExample()
-		rows = chosen.map((client) => rehearse(client, registry, work, code))
+		const code = readExample('.')
+		rows = chosen.map((client) => rehearse(client, registry, work, code, etcd))
 		if (names.length === 0) runtimeRows = rehearseRuntimes(registry, work, code)
 	} finally {
+		await etcd?.stop()
 		registry.stop()
 		rmSync(work, { recursive: true, force: true })
 	}

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { installNode } from './nodes.mjs'
 import { filesFolder } from './paths.mjs'
+import { kinds } from './targets.mjs'
 
 const isThere = (command) => !spawnSync(command, ['--version'], { stdio: 'ignore' }).error
 
@@ -28,7 +29,7 @@ const starter = ({ platform, os, cpu }, kind) => {
 	if (os !== process.platform) return { reason: `for another system than ${process.platform}` }
 	const isMusl = platform.endsWith('-musl')
 	// A program for musl has its C library in it.
-	if (os === 'linux' && kind === 'addon' && isMusl !== hostIsMusl()) {
+	if (os === 'linux' && kinds[kind].isAddon && isMusl !== hostIsMusl()) {
 		return { reason: 'for another C library than that of this Node' }
 	}
 	if (cpu === process.arch) return { command: [] }
@@ -45,7 +46,7 @@ export const versionOf = (release, kind) => {
 	if (!command) return { reason }
 	const file = join(filesFolder, release[kind])
 	const how = command[0] ?? 'native'
-	if (kind === 'program') {
+	if (!kinds[kind].isAddon) {
 		const [first, ...rest] = [...command, file, '--version']
 		return { version: says(first, rest).replace(/^argus-registry /, ''), how }
 	}

@@ -7,7 +7,6 @@ import {
 	copyFileSync,
 	existsSync,
 	mkdirSync,
-	readdirSync,
 	readFileSync,
 	rmSync,
 	writeFileSync,
@@ -16,26 +15,21 @@ import { dirname, join } from 'node:path'
 import { bundle } from '../bundle.mjs'
 import { noticesFor } from './notices.mjs'
 import { filesFolder, packagesFolder, root } from './paths.mjs'
-import { releaseTargets } from './targets.mjs'
+import { kinds, releaseTargets } from './targets.mjs'
 
 const NOTICES = 'THIRD-PARTY-NOTICES.txt'
 
 const json = (path) => JSON.parse(readFileSync(path, 'utf8'))
 
-/**
- * Every package that has a file of one platform: its folder, its manifest, and its files that are not built yet.
- * Those in npm/ have addons, those in npm-cli/ programs.
- */
+/** Every package that has a file of one platform: its folder, its manifest, and its files that are not built yet. */
 export const platformPackages = () =>
-	['npm', 'npm-cli'].flatMap((group) =>
-		readdirSync(join(root, group), { withFileTypes: true })
-			.filter((entry) => entry.isDirectory())
-			.map(({ name }) => {
-				const folder = join(root, group, name)
-				const manifest = json(join(folder, 'package.json'))
-				const missing = manifest.files.filter((file) => !existsSync(join(filesFolder, file)))
-				return { group, folder, manifest, missing }
-			}),
+	Object.entries(kinds).flatMap(([kind, { group }]) =>
+		releaseTargets.map((release) => {
+			const folder = join(root, group, release.platform)
+			const manifest = json(join(folder, 'package.json'))
+			const missing = manifest.files.filter((file) => !existsSync(join(filesFolder, file)))
+			return { kind, release, folder, manifest, missing }
+		}),
 	)
 
 const write = (folder, manifest) =>
@@ -49,19 +43,15 @@ const makeFolder = (name) => {
 	return folder
 }
 
-/** The release target that a package is for. */
-const releaseOf = ({ files }) =>
-	releaseTargets.find(({ addon, program }) => files.includes(addon) || files.includes(program))
-
-const stagePlatform = ({ folder: from, manifest }) => {
+const stagePlatform = ({ kind, release, folder: from, manifest }) => {
 	const folder = makeFolder(manifest.name)
 	for (const file of manifest.files) {
 		copyFileSync(join(filesFolder, file), join(folder, file))
 		// What has carried the files from one machine to another may have lost their modes.
-		chmodSync(join(folder, file), file.endsWith('.node') ? 0o644 : 0o755)
+		chmodSync(join(folder, file), kinds[kind].isAddon ? 0o644 : 0o755)
 	}
 	copyFileSync(join(from, 'README.md'), join(folder, 'README.md'))
-	writeFileSync(join(folder, NOTICES), noticesFor(releaseOf(manifest)))
+	writeFileSync(join(folder, NOTICES), noticesFor(release, kind))
 	write(folder, { ...manifest, files: [...manifest.files, NOTICES] })
 	return folder
 }
@@ -81,23 +71,13 @@ const copyPacked = (from, folder) => {
 const dependenciesOn = (packages) =>
 	Object.fromEntries(packages.map(({ manifest: { name, version } }) => [name, version]))
 
-/** The package that is imported: what npm would pack, and the names of the packages with addons. */
-const stageMain = async (addons) => {
-	await bundle()
-	const { scripts, devDependencies, napi, ...published } = json(join(root, 'package.json'))
+/** A main package: what npm would pack, and the names of its packages per platform. */
+const stageMain = (main, packages) => {
+	const from = join(root, main)
+	const { scripts, devDependencies, ...published } = json(join(from, 'package.json'))
 	const folder = makeFolder(published.name)
-	copyPacked(root, folder)
-	write(folder, { ...published, optionalDependencies: dependenciesOn(addons) })
-	return folder
-}
-
-/** The package of the program, which names the packages with programs. */
-const stageProgram = (programs) => {
-	const from = join(root, 'npm-cli')
-	const manifest = json(join(from, 'package.json'))
-	const folder = makeFolder(manifest.name)
 	copyPacked(from, folder)
-	write(folder, { ...manifest, optionalDependencies: dependenciesOn(programs) })
+	write(folder, { ...published, optionalDependencies: dependenciesOn(packages) })
 	return folder
 }
 
@@ -115,12 +95,9 @@ export const stage = async (packages = platformPackages()) => {
 		)
 	}
 	rmSync(packagesFolder, { recursive: true, force: true })
-	const addons = packages.filter(({ group }) => group === 'npm')
-	const programs = packages.filter(({ group }) => group === 'npm-cli')
-	return [
-		...addons.map(stagePlatform),
-		await stageMain(addons),
-		...programs.map(stagePlatform),
-		stageProgram(programs),
-	]
+	await bundle()
+	return Object.entries(kinds).flatMap(([kind, { main }]) => {
+		const own = packages.filter((each) => each.kind === kind)
+		return [...own.map(stagePlatform), stageMain(main, own)]
+	})
 }

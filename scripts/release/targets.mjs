@@ -1,9 +1,49 @@
-// What is released: how each platform of lib/addon/platforms.js is built, what its files may need, and which
-// machine of the workflows builds it natively. A test compares this table with package.json, npm/ and the loader.
+// What is released: the kinds of files, how each platform of lib/addon/platforms.js is built, what its files may need,
+// and which machine of the workflows builds it natively. A test compares this table with package.json, the packages
+// per platform and the loader.
 
 import table from '../../lib/addon/platforms.js'
 
-const { addonFile, programFile, targets } = table
+const { targets } = table
+
+/**
+ * What is built for every platform. Of each kind of file:
+ * - `what` it is, in words;
+ * - `isAddon`: Node loads it; otherwise it is a program;
+ * - `fileOf`, `packageOf`: the file of a platform, and the npm package that holds it;
+ * - `group`: the folder of the tree that has a folder for each of those packages;
+ * - `main`: the folder of the package that names them as optional dependencies.
+ *
+ * In the order in which packages are published: each main package after those that it needs.
+ */
+export const kinds = {
+	addon: {
+		what: 'The addon of `argus-registry`',
+		isAddon: true,
+		fileOf: table.addonFile,
+		packageOf: table.packageOf,
+		group: 'npm',
+		main: '.',
+	},
+	program: {
+		what: 'The program `argus-registry`',
+		isAddon: false,
+		fileOf: table.programFile,
+		packageOf: table.programPackageOf,
+		group: 'npm-cli',
+		main: 'npm-cli',
+	},
+	etcdAddon: {
+		what: 'The addon of `argus-registry-etcd`',
+		isAddon: true,
+		fileOf: table.etcdAddonFile,
+		packageOf: table.etcdPackageOf,
+		group: 'etcd/npm',
+		main: 'etcd/npm',
+	},
+}
+
+export const kindNames = Object.keys(kinds)
 
 /** The oldest glibc that an addon or program of a `gnu` platform may need: that of CentOS 7. */
 const GLIBC_FLOOR = '2.17'
@@ -18,6 +58,7 @@ const PROGRAM_CEILING = 2_100_000
 const GLIBC_LIBRARIES = [
 	'libc.so.6',
 	'libdl.so.2',
+	'libm.so.6',
 	'libpthread.so.0',
 	'ld-linux-x86-64.so.2',
 	'ld-linux-aarch64.so.1',
@@ -34,6 +75,7 @@ const MACOS_LIBRARIES = [
 const WINDOWS_LIBRARIES = [
 	'advapi32.dll',
 	'api-ms-win-*',
+	'bcrypt.dll',
 	'bcryptprimitives.dll',
 	'combase.dll',
 	'iphlpapi.dll',
@@ -59,8 +101,8 @@ const WINDOWS_LIBRARIES = [
  * - `machine`: the runner of the workflows;
  * - `libraries`: what its files may link;
  * - `glibc`, `macos`: the highest version that its files may need;
- * - `addonCeiling`: the largest size of its addon in bytes, not far above what it has. A change that exceeds it has to be
- *   looked at.
+ * - `addonCeiling`, `etcdAddonCeiling`: the largest size of each addon in bytes, not far above what it has. A change that
+ *   exceeds it has to be looked at.
  */
 const facts = {
 	'linux-x64-gnu': {
@@ -68,6 +110,7 @@ const facts = {
 		machine: 'ubuntu-24.04',
 		glibc: GLIBC_FLOOR,
 		addonCeiling: 1_175_000,
+		etcdAddonCeiling: 3_425_000,
 		libraries: GLIBC_LIBRARIES,
 	},
 	'linux-arm64-gnu': {
@@ -75,19 +118,32 @@ const facts = {
 		machine: 'ubuntu-24.04',
 		glibc: GLIBC_FLOOR,
 		addonCeiling: 1_075_000,
+		etcdAddonCeiling: 3_050_000,
 		libraries: GLIBC_LIBRARIES,
 	},
-	'linux-x64-musl': { machine: 'ubuntu-24.04', addonCeiling: 1_175_000, libraries: ['libc.so'] },
-	'linux-arm64-musl': { machine: 'ubuntu-24.04', addonCeiling: 1_075_000, libraries: ['libc.so'] },
+	'linux-x64-musl': {
+		machine: 'ubuntu-24.04',
+		addonCeiling: 1_175_000,
+		etcdAddonCeiling: 3_425_000,
+		libraries: ['libc.so'],
+	},
+	'linux-arm64-musl': {
+		machine: 'ubuntu-24.04',
+		addonCeiling: 1_075_000,
+		etcdAddonCeiling: 3_050_000,
+		libraries: ['libc.so'],
+	},
 	'darwin-x64': {
 		machine: 'macos-15-intel',
 		addonCeiling: 1_125_000,
+		etcdAddonCeiling: 3_425_000,
 		macos: MACOS_FLOOR,
 		libraries: MACOS_LIBRARIES,
 	},
 	'darwin-arm64': {
 		machine: 'macos-15',
 		addonCeiling: 1_100_000,
+		etcdAddonCeiling: 3_000_000,
 		macos: MACOS_FLOOR,
 		libraries: MACOS_LIBRARIES,
 	},
@@ -97,20 +153,23 @@ const facts = {
 		crossTarget: 'x86_64-pc-windows-gnullvm',
 		machine: 'windows-2025',
 		addonCeiling: 1_125_000,
+		etcdAddonCeiling: 3_275_000,
 		libraries: WINDOWS_LIBRARIES,
 	},
 	'win32-arm64-msvc': {
 		crossTarget: 'aarch64-pc-windows-gnullvm',
 		machine: 'windows-11-arm',
 		addonCeiling: 975_000,
+		etcdAddonCeiling: 3_425_000,
 		libraries: WINDOWS_LIBRARIES,
 	},
 }
 
-/** Every release target, in the order of lib/addon/platforms.js. */
+/** Every release target, in the order of lib/addon/platforms.js. It has its file of each kind by the kind's name. */
 export const releaseTargets = Object.entries(targets).map(([platform, target]) => {
 	const [os, cpu] = platform.split('-')
-	const { crossTarget = target, addonCeiling, ...rest } = facts[platform]
+	const { crossTarget = target, addonCeiling, etcdAddonCeiling, ...rest } = facts[platform]
+	const files = Object.entries(kinds).map(([kind, { fileOf }]) => [kind, fileOf(platform)])
 	return {
 		platform,
 		target,
@@ -118,9 +177,8 @@ export const releaseTargets = Object.entries(targets).map(([platform, target]) =
 		zigTarget: crossTarget,
 		os,
 		cpu,
-		addon: addonFile(platform),
-		program: programFile(platform),
-		ceilings: { addon: addonCeiling, program: PROGRAM_CEILING },
+		...Object.fromEntries(files),
+		ceilings: { addon: addonCeiling, program: PROGRAM_CEILING, etcdAddon: etcdAddonCeiling },
 		...rest,
 	}
 })

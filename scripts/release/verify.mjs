@@ -10,12 +10,12 @@ import { markdownTable } from '../table.mjs'
 import { problemsOf } from './judge.mjs'
 import { filesFolder, root } from './paths.mjs'
 import { versionOf } from './runners.mjs'
-import { chosenTargets, releaseTargets } from './targets.mjs'
+import { chosenTargets, kindNames, releaseTargets } from './targets.mjs'
 import { installPythonTools, python } from './tools.mjs'
 
 const usage = `npm run release:verify -- [TARGET...] [--write-page]
 
-Checks the addon and the program in target/release-files of every release target, or of those that are named:
+Checks the addons and the program in target/release-files of every release target, or of those that are named:
   ${releaseTargets.map(({ platform }) => platform).join(' ')}
 The reader of object files, LIEF, is installed from PyPI into target/. --write-page also writes the table into
 docs/platforms.md, if nothing is wrong.`
@@ -75,7 +75,7 @@ const main = (args) => {
 	if (args.includes('--help')) return console.log(usage)
 	const chosen = chosenTargets(args.filter((each) => each !== '--write-page'))
 	installPythonTools()
-	const files = chosen.flatMap((release) => ['addon', 'program'].map((kind) => [release, kind]))
+	const files = chosen.flatMap((release) => kindNames.map((kind) => [release, kind]))
 	const paths = files.map(([release, kind]) => join(filesFolder, release[kind]))
 	const facts = readFacts(paths.filter((path) => existsSync(path)))
 	const results = files.map(([release, kind]) => ({
