@@ -136,7 +136,7 @@ const facts = {
 	'darwin-x64': {
 		machine: 'macos-15-intel',
 		addonCeiling: 1_125_000,
-		etcdAddonCeiling: 4_125_000,
+		etcdAddonCeiling: 3_900_000,
 		macos: MACOS_FLOOR,
 		libraries: MACOS_LIBRARIES,
 	},
