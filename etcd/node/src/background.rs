@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::marker::PhantomData;
 
-use argus_registry_etcd::addon_parts::spawn;
+use argus_registry_etcd::addon_parts::{spawn, spawn_blocking};
 use napi::bindgen_prelude::{Either, ToNapiValue};
 use napi::{sys, Env, JsValue, Unknown};
 
@@ -41,4 +41,12 @@ where
         deferred.resolve(move |env| Ok(result.into_unknown(&env)?.raw()));
     });
     Ok(Background { value: promise.into_unknown(env)?, result: PhantomData })
+}
+
+/// Runs work that waits for another thread of this process: the threads that talk to the servers must not wait.
+pub(crate) async fn waiting<T: Send + 'static>(
+    work: impl FnOnce() -> AddonResult<T> + Send + 'static,
+) -> AddonResult<T> {
+    let ended = spawn_blocking(work).await;
+    ended.unwrap_or_else(|error| Either::B(AddonFailure::defect(&error.to_string())))
 }

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use argus_registry::store_parts::{self as parts, MirrorEvents, ThreadEndGuard};
 use argus_registry::{LockOptions, OnCorrupt, UpdateOptions};
-use argus_registry_etcd::addon_parts::spawn_blocking;
 use napi::bindgen_prelude::Either;
 use napi::Env;
 use napi_derive::napi;
 
-use crate::background::{in_background, Background};
+use crate::background::{in_background, waiting, Background};
 use crate::convert::{addon_result, millis, AddonFailure, AddonResult};
 use crate::reads::CoreWarning;
 use crate::stores::store;
@@ -62,7 +61,7 @@ impl MirrorHandle {
     ) -> napi::Result<Background<'env, AddonResult<Option<MirrorEvent>>>> {
         let mirror = self.mirror.clone();
         let next = move || Either::A(mirror.next().map(MirrorEvent::from));
-        in_background(env, off_the_servers_threads(next))
+        in_background(env, waiting(next))
     }
 
     /// Stops the mirror, and waits for a round in progress.
@@ -73,22 +72,12 @@ impl MirrorHandle {
     ) -> napi::Result<Background<'env, AddonResult<Option<bool>>>> {
         let mirror = self.mirror.clone();
         mirror.cancel_token().cancel();
-        in_background(
-            env,
-            off_the_servers_threads(move || {
-                mirror.stop();
-                Either::A(None)
-            }),
-        )
+        let stop = move || {
+            mirror.stop();
+            Either::A(None)
+        };
+        in_background(env, waiting(stop))
     }
-}
-
-/// Runs what waits for the mirror's thread: the threads that talk to the servers must not wait.
-async fn off_the_servers_threads<T: Send + 'static>(
-    wait: impl FnOnce() -> AddonResult<T> + Send + 'static,
-) -> AddonResult<T> {
-    let ended = spawn_blocking(wait).await;
-    ended.unwrap_or_else(|error| Either::B(AddonFailure::defect(&error.to_string())))
 }
 
 /// The file of a mirror, and the options of the lock under which it is updated.

@@ -4,13 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use argus_registry::store_parts::ThreadEndGuard;
 use argus_registry::{CancelToken, RegistryStore, RegistryWatch};
-use argus_registry_etcd::addon_parts::spawn_blocking;
 use napi::bindgen_prelude::Either;
 use napi::Env;
 use napi_derive::napi;
 
-use crate::background::{in_background, Background};
-use crate::convert::{addon_result, lock, AddonFailure, AddonResult};
+use crate::background::{in_background, waiting, Background};
+use crate::convert::{addon_result, lock, AddonResult};
 use crate::reads::RegistryText;
 use crate::stores::store;
 
@@ -42,7 +41,7 @@ impl WatchHandle {
         env: &'env Env,
     ) -> napi::Result<Background<'env, AddonResult<Option<RegistryText>>>> {
         let (slot, token) = (self.slot.clone(), self.token.clone());
-        let next = spawn_blocking(move || {
+        let next = move || {
             let Some(mut watch) = lock(&slot).take() else { return Either::A(None) };
             let next = watch.next();
             let mut slot = lock(&slot);
@@ -54,10 +53,8 @@ impl WatchHandle {
                 None => Either::A(None),
                 Some(state) => addon_result(state, |state| Some(RegistryText::of(state))),
             }
-        });
-        in_background(env, async move {
-            next.await.unwrap_or_else(|error| Either::B(AddonFailure::defect(&error.to_string())))
-        })
+        };
+        in_background(env, waiting(next))
     }
 
     /// Closes the watch and ends a wait that is under way; a second call does nothing.
