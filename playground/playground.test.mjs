@@ -243,6 +243,22 @@ test('the account: a killed process may have done one update more than it told, 
 	assert.equal(accountOf({ acknowledged: ['a'], counts: { a: 3 }, killed: ['a'] }).unexplained, 1)
 })
 
+test('the account: an update or operation that failed is told, in each store', () => {
+	const reports = [
+		op('claim', 'a', 0),
+		op('update', 'a', 1, { error: 'LOCK_TIMEOUT' }),
+		op('beat', 'a', 2, { error: 'IO' }),
+	]
+	const told = ['updates and operations failed: 2, the first with LOCK_TIMEOUT']
+	assert.deepEqual(settle({ entries: [recordOf('a')], reports }).problems, told)
+	const { problems } = settleEtcdAccount({
+		...{ runtime: 'none', servers: 1, watchers: 1, leaseMs: TTL_MS },
+		...{ kills: [], outages: [], opening: [], reports },
+		registry: { watchers: { a: recordOf('a') } },
+	})
+	assert.deepEqual(problems, told)
+})
+
 test('the account: a missing entry was dropped, unless it was pruned', () => {
 	const run = { acknowledged: ['a', 'b'], counts: { a: 1, b: 1 }, missing: ['a'] }
 	assert.deepEqual(accountOf(run).dropped, ['a'])
