@@ -83,11 +83,7 @@ impl Worker {
 
     /// Reports a failure unless it is the one that was reported last.
     fn report_new(&self, error: Error, last: &mut Option<String>) {
-        let failure = match error {
-            // What an attempt finds out of servers that are gone differs from attempt to attempt.
-            Error::Unavailable { .. } => error.code().to_owned(),
-            _ => error.to_string(),
-        };
+        let failure = identity(&error);
         if last.as_ref() != Some(&failure) {
             *last = Some(failure);
             self.report(error);
@@ -177,5 +173,28 @@ impl Watches {
             mirror.wake();
             self.ended.sleep_until(Instant::now() + RETRY_INTERVAL);
         }
+    }
+}
+
+/// What tells a failure from another one.
+fn identity(failure: &Error) -> String {
+    match failure {
+        // What an attempt finds out about servers that are gone differs from attempt to attempt.
+        Error::Unavailable { .. } => failure.code().to_owned(),
+        _ => failure.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_one_failure_whatever_an_attempt_finds_out() {
+        let outage = |reason: &str| Error::Unavailable { path: "p".into(), reason: reason.into() };
+        assert_eq!(identity(&outage("no connection")), identity(&outage("no answer")));
+        let invalid =
+            |reason: &str| Error::InvalidValue { path: "p".into(), reason: reason.into() };
+        assert_ne!(identity(&invalid("one")), identity(&invalid("another")));
     }
 }
