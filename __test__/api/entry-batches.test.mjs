@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { readFileSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
@@ -330,6 +330,10 @@ test('an operation with a lower staleMs does not wait in the batch of others', a
 	unlinkSync(at.lockfile)
 	await Promise.all([waits, sooner])
 	writeFileSync(at.lockfile, '')
+	// An age is measured in ticks of the file system's clock: within one tick it is 0, which is not
+	// more than `staleMs`.
+	const aSecondAgo = Date.now() / 1000 - 1
+	utimesSync(at.lockfile, aSecondAgo, aSecondAgo)
 	await announceWatcher(at.path, record('alone'), { timeoutMs: 0, staleMs: 0 })
 	assert.deepEqual(at.ids(), ['waits', 'sooner', 'alone'])
 })
