@@ -40,10 +40,11 @@ impl ProbeFolder {
     /// [`Error::Io`].
     pub fn create(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let path = folder.join(format!("{FOLDER_PREFIX}{}", paths::nonce()));
-        fs::create_dir(&path)
+        // Before the folder is made: a network file system can make it and report a failure, and then it has
+        // to be removed, too. No other process has this name.
+        let probe = ProbeFolder { path: folder.join(format!("{FOLDER_PREFIX}{}", paths::nonce())) };
+        fs::create_dir(&probe.path)
             .map_err(|error| Error::from_io(folder, "create a folder in", error))?;
-        let probe = ProbeFolder { path };
         new_file::adopt(&probe.path)
             .map_err(|error| Error::from_io(folder, "create a folder in", error))?;
         let owner = OwnerRecord::new(
