@@ -94,8 +94,10 @@ const acquireAtOnce = ({ path, staleMs, lockFile, folder, addon }) => {
 /**
  * Settles as the promise does, or resolves when so much time is over.
  *
+ * @template T
  * @param {number} left
- * @param {unknown} promise
+ * @param {T | Promise<T>} promise
+ * @returns {Promise<T | undefined>}
  */
 const inTime = async (left, promise) => {
 	// A call that does not wait at all settles as soon as it can.
@@ -120,7 +122,9 @@ const acquireByWaiting = async (call) => {
 	try {
 		const acquiring = resultOf(acquisition.start())
 		// A wait for servers ends by itself, and tells what they have done.
-		await unlessAborted(call, call.addon === native ? inTime(left, acquiring) : acquiring)
+		const ended = call.addon === native ? inTime(left, acquiring) : acquiring
+		// A wait that could not begin, for want of a thread, has no other result.
+		unwrap(await unlessAborted(call, ended))
 		if (!unreleased.has(acquisition)) throw givenUp(call)
 		return retain(unwrap(acquisition.take()), false)
 	} catch (error) {

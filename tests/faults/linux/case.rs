@@ -215,7 +215,8 @@ impl Case<'_> {
             Ok(ended) => {
                 let answer = Answer::of(&ended, self.operation);
                 let said = format!("{answer:?}");
-                checks.after_its_end(self, &ended, &answer, hit.is_some());
+                let call = hit.as_ref().map(|(name, _)| *name);
+                checks.after_its_end(self, &ended, &answer, call);
                 outcome(checks.violations, &said)
             }
         }

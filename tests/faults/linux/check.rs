@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::case::Case;
 use super::fault::Fault;
-use super::operation::{Kind, Operation, Program};
+use super::operation::{has_acknowledged, Kind, Operation, Program};
 use super::tracer::Ended;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -159,8 +159,9 @@ impl Checks {
         case: &Case,
         ended: &Ended,
         answer: &Answer,
-        was_hit: bool,
+        hit: Option<&str>,
     ) {
+        let was_hit = hit.is_some();
         self.require(!ended.hung, || "it hangs".to_owned());
         if ended.errors.contains("panicked") {
             return self.violations.push(format!("it panics: {}", ended.errors.replace('\n', " ")));
@@ -183,19 +184,25 @@ impl Checks {
             let again = ended.lines.get(1).map(String::as_str);
             self.require(again == Some("ok"), || format!("it can't go on: {again:?}"));
         }
-        self.judge(answer, case.fault, was_hit);
+        self.judge(answer, case.fault, hit);
         self.look_for_litter();
     }
 
-    fn judge(&mut self, answer: &Answer, fault: Fault, was_hit: bool) {
+    fn judge(&mut self, answer: &Answer, fault: Fault, hit: Option<&str>) {
+        let was_hit = hit.is_some();
         let Some(after) = self.after.clone() else { return };
         let is_done = (self.operation.is_done)(self.before.as_deref(), after.as_deref());
         match answer {
             Answer::Done => self.require(is_done, || "acknowledged, and not there".to_owned()),
             Answer::Failed { code, message } => {
                 self.require(was_hit, || format!("failed without a fault: {code} {message}"));
+                // Without a thread no lock was waited for.
+                let is_misnamed = code == "LOCK_TIMEOUT" && hit == Some("clone3");
+                self.require(!is_misnamed, || format!("the wrong error: {code} {message}"));
                 self.require(code != "UNTYPED", || format!("untyped: {message}"));
-                let is_old = after == self.before;
+                // Of updates that were asked for at once, some may be done: those that were acknowledged.
+                let is_old = has_acknowledged(after.as_deref(), message)
+                    .unwrap_or_else(|| after == self.before);
                 // An error that says so.
                 let is_told = message.contains("though it already has its new content")
                     || message.contains("is not known");

@@ -192,9 +192,19 @@ fn has_new(_: Option<&str>, after: Option<&str>) -> bool {
     has(after, "new")
 }
 
-/// Of three updates that share a commit, or have one each.
+/// The entries of three updates that share a commit, or have one each.
+const BATCH: [&str; 3] = ["new-1", "new-2", "new"];
+
 fn has_some_new(_: Option<&str>, after: Option<&str>) -> bool {
-    ["new-1", "new-2", "new"].iter().any(|id| has(after, id))
+    BATCH.iter().any(|id| has(after, id))
+}
+
+/// Whether a file has those entries of the batch that a failure names as acknowledged, and no other. `None` if the
+/// failure is that of one update.
+pub(crate) fn has_acknowledged(after: Option<&str>, failure: &str) -> Option<bool> {
+    let (acknowledged, _) = failure.strip_prefix("acknowledged ")?.split_once(';')?;
+    let acknowledged: Vec<_> = acknowledged.split_whitespace().collect();
+    Some(BATCH.iter().all(|id| has(after, id) == acknowledged.contains(id)))
 }
 
 fn is_renewed(before: Option<&str>, after: Option<&str>) -> bool {

@@ -35,10 +35,18 @@ const warmUp = async () => {
 	for (let round = 0; round < 3; round += 1) await argus.updateRegistry(path, enter('warm'), fast)
 }
 
-/** Rejects with the first failure, when all have ended. */
-const all = async (calls) => {
+/**
+ * Updates that are asked for at once: they share a commit, or have one each. The first failure is thrown when all have
+ * ended, and its message begins with those that were acknowledged.
+ */
+const updateAll = async (ids) => {
+	const calls = ids.map((id) => argus.updateRegistry(path, enter(id), options))
 	const settled = await Promise.allSettled(calls)
-	for (const { status, reason } of settled) if (status === 'rejected') throw reason
+	const failure = settled.find(({ status }) => status === 'rejected')
+	if (!failure) return
+	const acknowledged = ids.filter((_, index) => settled[index].status === 'fulfilled')
+	failure.reason.message = `acknowledged ${acknowledged.join(' ')}; ${failure.reason.message}`
+	throw failure.reason
 }
 
 const operations = {
@@ -47,8 +55,7 @@ const operations = {
 	'updateRegistry-fast': () => argus.updateRegistry(path, enter('new'), fast),
 	'updateRegistry-async-updater': () =>
 		argus.updateRegistry(path, async (registry) => enter('new')(registry), options),
-	'updateRegistry-batch': () =>
-		all(['new-1', 'new-2', 'new'].map((id) => argus.updateRegistry(path, enter(id), options))),
+	'updateRegistry-batch': () => updateAll(['new-1', 'new-2', 'new']),
 	updateRegistrySync: () => argus.updateRegistrySync(path, enter('new'), options),
 	'updateRegistrySync-warm': () => argus.updateRegistrySync(path, enter('new'), options),
 	announceWatcher: () => argus.announceWatcher(path, watcher('new'), options),
