@@ -75,7 +75,6 @@ impl Client {
         let old: HashMap<IdBytes, &KeyValue> =
             snapshot.entries.iter().filter_map(|kv| Some((self.keys.id(&kv.key)?, kv))).collect();
         let mut missing: HashMap<IdBytes, &KeyValue> = old.clone();
-        missing.retain(|_, kv| parts::parse_entry(&kv.value).is_some());
         let (mut written, mut removes) = (Vec::new(), false);
         let (rest, entries) = parts::split(new);
         for (id, value) in &entries {
@@ -105,6 +104,8 @@ impl Client {
             change.writes.push(rpc::put(key.clone(), value.get(), lease));
             written.push(key);
         }
+        // A damaged entry is in no registry, and stays.
+        missing.retain(|_, kv| parts::parse_entry(&kv.value).is_some());
         for kv in missing.values() {
             change.compares.push(rpc::is_unchanged(&kv.key, kv.mod_revision));
             change.writes.push(rpc::delete(kv.key.clone()));
