@@ -87,13 +87,13 @@ export const buildProgram = (target = hostTarget()) => {
 	return place(target, `argus-registry${exe}`, placed)
 }
 
-/** Lets this package find that of the store in etcd as if it were installed. */
-const linkEtcdPackage = () => {
-	const link = join(root, 'node_modules', 'argus-registry-etcd')
+/** Lets this package, or a copy of it, find that of the store in etcd as if it were installed. */
+export const linkEtcdPackage = (folder = root) => {
+	const link = join(folder, 'node_modules', 'argus-registry-etcd')
 	mkdirSync(dirname(link), { recursive: true })
 	rmSync(link, { recursive: true, force: true })
 	// A junction on Windows, where other links need a right. It has an absolute target.
-	symlinkSync(join(root, 'etcd', 'npm'), link, 'junction')
+	symlinkSync(join(folder, 'etcd', 'npm'), link, 'junction')
 }
 
 /** Why the store in etcd can't be built here; undefined if it can. It needs a newer Rust than the core. */

@@ -239,6 +239,29 @@ test('an addon for another C library: the error says so, whatever else was tried
 	assert.match(first, /another C library/)
 })
 
+/** What musl 1.2 says of addons that were built for glibc. */
+const MUSL_SAYS = [
+	'Error loading shared library libgcc_s.so.1: No such file or directory (needed by /x.node)',
+	'Error loading shared library ld-linux-x86-64.so.2: No such file or directory (needed by /x.node)',
+	'Error relocating /x.node: gnu_get_libc_version: symbol not found',
+]
+
+for (const said of MUSL_SAYS) {
+	test(`an addon for glibc under musl: the error says so: ${said.split(':')[0]}`, (t) => {
+		const at = folder(t)
+		const { dir, file } = bundled(at)
+		const name = `argus-registry-${addonFile.split('.')[1]}`
+		mkdirSync(join(dir, 'node_modules', name), { recursive: true })
+		writeFileSync(
+			join(dir, 'node_modules', name, 'index.js'),
+			`throw Object.assign(new Error(${JSON.stringify(said)}), { code: 'ERR_DLOPEN_FAILED' })`,
+		)
+		const { first } = failureOf(run(at, commandFor(file)))
+		assert.ok(first.includes(said), first)
+		assert.match(first, /another C library.*install argus-registry-/)
+	})
+}
+
 test('an addon that is no library: the error has the system’s reason', (t) => {
 	const at = folder(t)
 	const { dir, file } = bundled(at)

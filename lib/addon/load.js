@@ -55,8 +55,15 @@ const failureOf = (place, error) => {
 	return { place, error, reason: String(message ?? error).split('\n')[0] ?? '' }
 }
 
-/** What a loader says about an addon for the other C library of Linux. */
-const OTHER_LIBC = /ld-linux|ld-musl|libc\.musl|libc\.so|GLIBC/
+/**
+ * What a loader says about an addon for the other C library of Linux. The last two are musl's words, about a library or a
+ * symbol that glibc has.
+ */
+const OTHER_LIBC = /ld-linux|ld-musl|libc\.musl|libc\.so|GLIBC|\(needed by |Error relocating /
+
+/** What the loaders of glibc and of musl say about a file on a file system that forbids execution. */
+const NOT_EXECUTABLE =
+	/failed to map segment|Error loading shared library .*: Operation not permitted/
 
 /** @param {Failure} failure */
 const isMissing = ({ error }) => /MODULE_NOT_FOUND|ENOENT/.test(String(codeOf(error)))
@@ -82,7 +89,7 @@ const remedyOf = ({ error, reason }) => {
 	if (codeOf(error) === 'ERR_DLOPEN_DISABLED') {
 		return 'allow addons to this process: --allow-addons with the permission model, no --no-addons'
 	}
-	if (/failed to map segment/.test(reason)) {
+	if (NOT_EXECUTABLE.test(reason)) {
 		return `its file system may be mounted with noexec: copy the file to another, and name it in ${PATH_VARIABLE}`
 	}
 	if (OTHER_LIBC.test(reason)) {

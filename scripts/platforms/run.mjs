@@ -1,11 +1,12 @@
 // Runs the tests as other platforms than this machine's, and prints a table.
 
 import { writeTable } from '../page.mjs'
+import * as musl from './linux-x64-musl.mjs'
 import { printReport, report } from './report.mjs'
 import * as windows from './windows-x64.mjs'
 
 /** Each platform installs what it needs, and returns the outcome of its suites. */
-const platforms = { 'windows-x64': windows }
+const platforms = { 'linux-x64-musl': musl, 'windows-x64': windows }
 
 const usage = `npm run test:platforms -- [NAME ...] [--skip-missing] [--only FILE ...]
 
@@ -15,7 +16,8 @@ Runs the tests as every platform, or as those that are named:
 		.join('\n  ')}
 What is needed is installed, by apt where this user may. A platform that can't be installed is a failure;
 with --skip-missing it is only reported. --only runs no Rust tests, and those JavaScript test files
-whose names contain one of the parts that follow. A run of everything writes its tables into docs/platforms.md.`
+whose names contain one of the parts that follow. A whole run of a platform writes its tables into
+docs/platforms.md.`
 
 const parse = (args) => {
 	const at = args.indexOf('--only')
@@ -52,15 +54,12 @@ const main = async () => {
 			missing = true
 			continue
 		}
-		suites.push(
-			...(await platforms[name].run({ only })).map((suite) => ({ platform: name, ...suite })),
-		)
+		const own = (await platforms[name].run({ only })).map((suite) => ({ platform: name, ...suite }))
+		suites.push(...own)
+		// Part of the tests is no result of the platform.
+		if (!only) writeTable(`test:platforms ${name}`, report(own))
 	}
 	printReport(suites)
-	// Part of a suite is no result of the platform.
-	if (!only && !missing && names.length === Object.keys(platforms).length) {
-		writeTable('test:platforms', report(suites))
-	}
 	const ran = suites.every(({ passed, failed }) => passed > 0 && failed === 0)
 	process.exit(ran && (skipMissing || !missing) ? 0 : 1)
 }

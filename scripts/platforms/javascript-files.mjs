@@ -1,0 +1,60 @@
+// Runs files of JavaScript tests one after the other, each alone: what one of them leaves running ends before the next
+// file begins.
+
+import { testFiles } from '../test-files.mjs'
+
+/** For a file that hangs, not for one that is slow. */
+const FILE_TIMEOUT_MS = 300_000
+const TEST_TIMEOUT_MS = 120_000
+
+const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
+
+/**
+ * How a platform runs a file.
+ * - `start`: starts its Node with arguments, for at most so many milliseconds; returns how it ended, and what it printed;
+ * - `leftOutOf`: of a file, the reason why it is left out as a whole (`all`), and the tests that are, each with its reason;
+ * - `endAll`: ends what a file has left running.
+ * @typedef {{ start: (args: string[], timeout: number) => { status: number | null, output: string, timedOut: boolean },
+ *   leftOutOf?: (file: string) => { all?: string, tests: { test: string, reason: string }[] },
+ *   endAll?: () => void }} Runner
+ */
+
+/** @param {string} file @param {Runner} runner */
+const runFile = (file, { start, leftOutOf, endAll }) => {
+	const { all, tests } = leftOutOf?.(file) ?? { tests: [] }
+	if (all) return { passed: 0, failed: 0, leftOut: [{ test: file, reason: all }] }
+	const without = tests.map(({ test }) => `--test-skip-pattern=/^${escaped(test)}$/`)
+	const args = ['--test-reporter=tap', `--test-timeout=${TEST_TIMEOUT_MS}`, ...without, file]
+	const { status, output, timedOut } = start(args, FILE_TIMEOUT_MS)
+	endAll?.()
+	const count = (what) => Number(new RegExp(`^# ${what} (\\d+)`, 'm').exec(output)?.[1] ?? 0)
+	const passed = count('pass')
+	const skipped = [...output.matchAll(/^ *ok \d+ - (.*) # SKIP(.*)$/gm)]
+	const isBroken = status !== 0 || passed + skipped.length === 0
+	const failed = isBroken ? Math.max(1, count('fail') + count('cancelled')) : 0
+	if (isBroken) console.log(output)
+	const how = timedOut ? `, not done after ${FILE_TIMEOUT_MS / 1000} s` : ''
+	console.log(`${file}: ${passed} passed, ${failed} failed${how}`)
+	const leftOut = [
+		...tests.map(({ test, reason }) => ({ test: `${file}: ${test}`, reason })),
+		...skipped.map(([, test, reason]) => ({ test: `${file}: ${test}`, reason: reason.trim() })),
+	]
+	return { passed, failed, leftOut }
+}
+
+/** Runs all files of `__test__`, or those whose names contain one of `only`. @param {Runner} runner */
+export const runJavaScriptFiles = (runner, only) => {
+	const startedAt = performance.now()
+	const files = testFiles('__test__').filter(
+		(file) => !only || only.some((part) => file.includes(part)),
+	)
+	const results = files.map((file) => runFile(file, runner))
+	const sum = (what) => results.reduce((total, result) => total + result[what], 0)
+	return {
+		suite: 'JavaScript',
+		passed: sum('passed'),
+		failed: sum('failed'),
+		leftOut: results.flatMap(({ leftOut }) => leftOut),
+		seconds: (performance.now() - startedAt) / 1000,
+	}
+}
