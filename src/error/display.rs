@@ -32,6 +32,9 @@ impl fmt::Display for Error {
                 // To end a process is advised only if it is known to be the holder and to run: any
                 // other process may have its number by now.
                 f.write_str(match holder {
+                    Some(holder) if holder.pid == Some(std::process::id()) => {
+                        "; wait longer, or release it elsewhere in this process, which holds it"
+                    }
                     Some(holder) if holder.pid.is_some() && holder.alive == Some(true) => {
                         "; wait longer, or end the holder if it hangs (once it is dead, its lock is \
                          free at once)"
@@ -282,6 +285,7 @@ mod tests {
             (Some(holder(Some(7), Some(true))), true),
             (Some(holder(Some(7), None)), false),
             (Some(holder(Some(7), Some(false))), false),
+            (Some(holder(Some(std::process::id()), Some(true))), false),
             (Some(holder(None, None)), false),
             (Some(holder(None, Some(true))), false),
             (None, false),
