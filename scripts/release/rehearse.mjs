@@ -2,12 +2,13 @@
 // them as users do, each time in an empty folder.
 
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import platforms from '../../lib/addon/platforms.js'
 import { isInstalled as isEtcdInstalled, startCluster } from '../../playground/etcd/servers.mjs'
 import { writeTable } from '../page.mjs'
+import { copyMuslNode, installMuslNode, muslNodeVersion } from '../platforms/musl.mjs'
 import { install as installRuntime, runtimes } from '../runtime-installs.mjs'
 import { markdownTable } from '../table.mjs'
 import { clients } from './clients.mjs'
@@ -21,12 +22,15 @@ const usage = `npm run release:rehearse -- [CLIENT...] [--write-page]
 Publishes the packages to a registry on this machine's loopback interface. Every client, or those that are named,
 install them from there, and run them:
   ${clients.map(({ name, version }) => `${name}@${version}`).join(', ')}
-Without names, every version of Node runs them, too. Clients and registry are installed from npm into target/. Needs
-the files of \`npm run release:build\`; platforms that are not built are left out, and named. The package of the store
-in etcd talks to a server that is started from an installed \`etcd\`; without one, it has to say that no server answers.
+Without names, every version of Node, and on Linux x64 a Node for musl, run them, too. What that takes is installed from
+npm and PyPI into target/; musl itself comes from Debian. Needs the files of \`npm run release:build\`; platforms that
+are not built are left out, and named. The package of the store in etcd talks to a server that is started from an
+installed \`etcd\`; without one, it has to say that no server answers.
 --write-page also writes the tables into docs/platforms.md, if nothing failed.`
 
 const NAME = 'argus-registry'
+/** Where there is a Node for musl beside that for glibc. */
+const isLinuxX64 = process.platform === 'linux' && process.arch === 'x64'
 const { ETCD_PACKAGE, PROGRAM_PACKAGE } = platforms
 
 /** The first example of a package's README, as an ES module. */
@@ -57,9 +61,15 @@ const asCommonJs = (code) => {
 	return `${imported}\n;(async () => {\n${rest.join('\n')}\n})()\n`
 }
 
+/** Users have no Rust: what rustup has installed is not found. */
+const withoutRust = (process.env.PATH ?? '')
+	.split(delimiter)
+	.filter((folder) => !existsSync(join(folder, 'rustup')))
+	.join(delimiter)
+
 /** An environment in which nothing of this machine's configuration is seen, only the rehearsal's registry. */
 const environment = (home, url) => ({
-	PATH: process.env.PATH,
+	PATH: withoutRust,
 	HOME: home,
 	TMPDIR: home,
 	CI: '1',
@@ -186,6 +196,13 @@ const rehearse = (client, registry, work, code, etcd) => {
 	]
 }
 
+/** Runs the example of the README by a runtime, as both kinds of module. */
+const runtimeRow = (name, version, program, project, code) => {
+	const client = { name: `${name} ${version}`, runs: () => (file) => [program, file] }
+	const runs = (extension, text) => runsExample(client, undefined, project, extension, text)
+	return [name, version, runs('mjs', code), runs('cjs', asCommonJs(code))]
+}
+
 /** Runs the example of the README by each version of Node, from one installation. */
 const rehearseRuntimes = (registry, work, code) => {
 	const npm = clients.find(({ name }) => name === 'npm')
@@ -195,14 +212,20 @@ const rehearseRuntimes = (registry, work, code) => {
 		.map((runtime) => {
 			console.log(`${runtime.label} ...`)
 			installRuntime(runtime)
-			const client = { name: runtime.label, runs: () => (file) => [runtime.binary, file] }
-			return [
-				'Node',
-				runtime.version,
-				runsExample(client, undefined, project, 'mjs', code),
-				runsExample(client, undefined, project, 'cjs', asCommonJs(code)),
-			]
+			return runtimeRow('Node', runtime.version, runtime.binary, project, code)
 		})
+}
+
+/** Has npm, run by a Node for musl, choose the packages, and runs the example of the README by that Node. */
+const rehearseMusl = (registry, work, code) => {
+	console.log(`Node for musl ${muslNodeVersion} ...`)
+	installMuslNode()
+	const program = copyMuslNode(join(work, 'node-for-musl'))
+	const npm = clients.find(({ name }) => name === 'npm')
+	const byMusl = { ...npm, install: (...args) => [program, ...npm.install(...args).slice(1)] }
+	const project = installedBy(byMusl, npm.prepare(work), registry, work)
+	cell('npm by Node for musl: install', project.isRight, project.output)
+	return runtimeRow('Node for musl', muslNodeVersion, program, project, code)
 }
 
 const head = [
@@ -261,7 +284,12 @@ const main = async (args) => {
 		publishAll(folders, registry, work)
 		const code = readExample('.')
 		rows = chosen.map((client) => rehearse(client, registry, work, code, etcd))
-		if (names.length === 0) runtimeRows = rehearseRuntimes(registry, work, code)
+		if (names.length === 0) {
+			runtimeRows = [
+				...rehearseRuntimes(registry, work, code),
+				...(isLinuxX64 ? [rehearseMusl(registry, work, code)] : []),
+			]
+		}
 	} finally {
 		await etcd?.stop()
 		registry.stop()
