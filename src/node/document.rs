@@ -5,8 +5,8 @@ use std::path::{self, Path, PathBuf};
 use napi::Env;
 use napi_derive::napi;
 
+use super::acquisition::AcquireRequest;
 use super::convert::{addon_result, AddonResult};
-use super::held_lock::AcquireRequest;
 use super::threads::{in_background, policy, Background, WorkerPool};
 use super::{utf8_path, FileText};
 use crate::document::lock::{LockChoice, LockFile};

@@ -7,8 +7,9 @@ use napi::bindgen_prelude::ClassInstance;
 use napi::Env;
 use napi_derive::napi;
 
+use super::acquisition::AcquireRequest;
 use super::convert::{addon_result, AddonResult};
-use super::held_lock::{allows_inline, AcquireRequest};
+use super::held_lock::allows_inline;
 use super::threads::{in_background, policy, Background, WorkerPool};
 use crate::content::entry_operation::EntryOutcome;
 use crate::error::{Error, Result};

@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use napi::Env;
 use napi_derive::napi;
 
+use super::acquisition::AcquireRequest;
 use super::convert::{addon_result, AddonResult};
 use super::entries::{text, EntryOperation, QueuedOperation};
-use super::held_lock::AcquireRequest;
 use super::threads::{in_background, policy, Background, WorkerPool};
 use crate::content::entry_operation::{Operation, WatcherRef};
 use crate::content::record::WatcherClaim;

@@ -4,8 +4,8 @@ use napi::bindgen_prelude::Either;
 use napi::Env;
 use napi_derive::napi;
 
+use super::acquisition::AcquireRequest;
 use super::convert::{addon_result, AddonFailure, AddonResult};
-use super::held_lock::AcquireRequest;
 use super::reads::CoreWarning;
 use super::threads::{in_background, Background, WorkerPool};
 use crate::registry::update::UpdateOptions;

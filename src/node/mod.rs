@@ -8,6 +8,7 @@
 //!
 //! `scripts/typings.mjs` writes the types of all this to `lib/addon/addon.d.ts`.
 
+mod acquisition;
 mod convert;
 mod document;
 mod entries;
