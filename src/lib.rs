@@ -165,7 +165,8 @@ pub use document::definition::{Document, Loaded};
 #[cfg(feature = "toml")]
 pub use document::format::Toml;
 pub use document::format::{Format, Json};
-pub use document::lock::{LockFile, UnlockedReason};
+pub use document::lock::UnlockedReason;
+pub use document::lock_choice::LockFile;
 #[doc(hidden)]
 pub use error::explained::{write_obstacle, WriteObstacle};
 #[doc(hidden)]

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crate::document::format::Json;
 #[cfg(feature = "toml")]
 use crate::document::format::Toml;
-use crate::document::lock::{LockChoice, LockFile, UnlockedReason};
+use crate::document::lock::UnlockedReason;
+use crate::document::lock_choice::{LockChoice, LockFile};
 use crate::error::Result;
 use crate::files::paths::FilePaths;
 use crate::warning::{OnCorrupt, OnWarning};

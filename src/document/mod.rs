@@ -10,6 +10,7 @@ pub(crate) mod definition;
 pub(crate) mod format;
 mod json_rewrite;
 pub(crate) mod lock;
+pub(crate) mod lock_choice;
 mod match_elements;
 pub(crate) mod operations;
 #[cfg(feature = "toml")]

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::document::definition::{Document, Loaded};
 use crate::document::format::Format;
-use crate::document::lock::{DocumentLock, HeldLock, LockChoice, LockRequest, UnlockedReason};
+use crate::document::lock::{HeldLock, LockRequest, UnlockedReason};
+use crate::document::lock_choice::{DocumentLock, LockChoice};
 use crate::error::update_error::UpdateError;
 use crate::error::{Error, FormatError, Result};
 use crate::files::paths::FilePaths;

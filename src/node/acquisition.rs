@@ -14,7 +14,8 @@ use super::panics::contain;
 use super::threads::{
     policy, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
 };
-use crate::document::lock::{DocumentLock, LockRequest};
+use crate::document::lock::LockRequest;
+use crate::document::lock_choice::DocumentLock;
 use crate::document::operations::must_exist;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;

@@ -9,7 +9,7 @@ use super::acquisition::AcquireRequest;
 use super::convert::{addon_result, AddonResult};
 use super::threads::{in_background, policy, Background, WorkerPool};
 use super::{utf8_path, FileText};
-use crate::document::lock::{LockChoice, LockFile};
+use crate::document::lock_choice::{LockChoice, LockFile};
 use crate::document::operations::load_content;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
