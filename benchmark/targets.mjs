@@ -38,9 +38,11 @@ const ALONE = [
 /** Durable, on the disk: on tmpfs there is nothing to sync. The hops of a promise wake sleeping cores. */
 const ALONE_DURABLE = [
 	['crate-heartbeat', 1.1],
+	['crate-announce', 1.1],
 	['crate-update', 1.1],
 	['argus-sync', 1.1],
 	['argus-heartbeat', 1.4],
+	['argus-announce', 1.4],
 	['argus-async', 1.4],
 ]
 

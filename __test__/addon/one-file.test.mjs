@@ -104,7 +104,7 @@ for (const [name, evaluate] of Object.entries(evaluations)) {
 	test(`${name}: the error lists where it was looked for`, onlyNode, (t) => {
 		const at = folder(t)
 		const { first, places } = failureOf(run(at, ...evaluate(bundled(at))))
-		assert.match(first, /has no addon for \w+ on \w+; install it/)
+		assert.match(first, /has no addon for \w+ on \w+; install it .*npm also leaves it out/)
 		const beside = join(dirname(process.execPath), addonFile)
 		assert.ok(
 			places.some((place) => place.includes(beside)),
@@ -262,12 +262,21 @@ for (const said of MUSL_SAYS) {
 	})
 }
 
+test('an addon of which a part is missing: the error says that it is damaged', (t) => {
+	const at = folder(t)
+	const { dir, file } = bundled(at)
+	writeFileSync(join(dir, addonFile), readFileSync(addonPath).subarray(0, 40))
+	const { first } = failureOf(run(at, commandFor(file)))
+	assert.match(first, /damaged.*install argus-registry-.+ again/)
+})
+
 test('an addon that is no library: the error has the system’s reason', (t) => {
 	const at = folder(t)
 	const { dir, file } = bundled(at)
 	writeFileSync(join(dir, addonFile), 'version https://git-lfs.github.com/spec/v1')
 	const { first } = failureOf(run(at, commandFor(file)))
 	assert.ok(first.includes(join(dir, addonFile)), first)
+	assert.match(first, /damaged.*install argus-registry-.+ again/)
 })
 
 test('Electron’s layout: the addon is beside the archive', (t) => {

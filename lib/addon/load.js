@@ -65,6 +65,9 @@ const OTHER_LIBC = /ld-linux|ld-musl|libc\.musl|libc\.so|GLIBC|\(needed by |Erro
 const NOT_EXECUTABLE =
 	/failed to map segment|Error loading shared library .*: Operation not permitted/
 
+/** What the loaders of Linux, macOS and Windows say about a file that is no addon of this system. */
+const DAMAGED = /file too short|invalid ELF header|Exec format|not a mach-o|not a valid Win32/i
+
 /** @param {Failure} failure */
 const isMissing = ({ error }) => /MODULE_NOT_FOUND|ENOENT/.test(String(codeOf(error)))
 
@@ -78,7 +81,7 @@ const rank = (failure) => {
 }
 
 const INSTALL =
-	'install it without --omit=optional, put its file beside the bundle or the program, or build it with `npm run build`'
+	'install it without --omit=optional (npm also leaves it out if a package-lock.json from another system lacks it: then remove that file and node_modules first), put its file beside the bundle or the program, or build it with `npm run build`'
 
 /** What to do about a failure. @param {Failure} failure */
 const remedyOf = ({ error, reason }) => {
@@ -95,6 +98,10 @@ const remedyOf = ({ error, reason }) => {
 	if (OTHER_LIBC.test(reason)) {
 		const names = platformsHere().map(packageOf).join(' or ')
 		return `the addon is for another C library, or for a newer one, than this system has: install ${names}`
+	}
+	if (DAMAGED.test(reason)) {
+		const names = platformsHere().map(packageOf).join(' or ')
+		return `the file is damaged, or for another system: install ${names} again`
 	}
 	return INSTALL
 }

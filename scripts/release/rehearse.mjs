@@ -134,9 +134,12 @@ const runsProgram = (client, program, { folder, env }) => {
 	const what = `${client.name}: ${PROGRAM_PACKAGE} status`
 	const added = run(client.install(program, PROGRAM_PACKAGE, {}), folder, env)
 	if (!added.isRight) return cell(what, false, added.output)
-	const command = [PROGRAM_PACKAGE, 'status', 'registry.json']
-	const { isRight, output } = run(client.programs(program, command), folder, env)
-	return cell(what, isRight && output.includes('registry.json'), output)
+	// The package of the program has it under one name, the other package finds it under its own.
+	const said = [PROGRAM_PACKAGE, NAME].map((name) =>
+		run(client.programs(program, [name, 'status', 'registry.json']), folder, env),
+	)
+	const isRight = said.every(({ isRight, output }) => isRight && output.includes('registry.json'))
+	return cell(what, isRight, said.map(({ output }) => output).join('\n'))
 }
 
 /** Runs the example of the store in etcd: without its package, which the error has to name, and with it. */
