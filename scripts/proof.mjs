@@ -131,6 +131,7 @@ const run = ([program, ...programArgs]) =>
 	})
 
 const table = []
+const startedAt = performance.now()
 for (const part of parts.filter(({ name }) => named.length === 0 || named.includes(name))) {
 	for (const command of isLong ? part.long : part.short) {
 		for (const row of await run(command)) table.push({ part: part.name, ...row })
@@ -154,6 +155,8 @@ console.log()
 print(heads)
 print(widths.map((width) => '-'.repeat(width)))
 for (const row of cells) print(row)
+const minutes = (performance.now() - startedAt) / 60_000
+console.log(`\nIn ${minutes.toFixed(1)} minutes, with what had to be built.`)
 const violated = table.filter(({ violations }) => violations > 0)
 for (const { part, what, detail } of violated) console.error(`\n${part}: ${what}: ${detail ?? ''}`)
 process.exitCode = violated.length > 0 || table.length === 0 ? 1 : 0

@@ -65,10 +65,10 @@ const downloadNode = (folder) => {
 	execFileSync(python, ['-m', 'zipfile', '--extract', fileIn(folder, '.whl'), folder])
 }
 
-/** Installs Node for musl, once. */
+/** Installs Node for musl, once; returns the program. */
 export const installMuslNode = () => {
 	const node = join(nodeFolder, program)
-	if (existsSync(node)) return
+	if (existsSync(node)) return node
 	installPythonTools()
 	console.log(`Installing ${PACKAGE} for musl into ${home} ...`)
 	rmSync(home, { recursive: true, force: true })
@@ -83,6 +83,7 @@ export const installMuslNode = () => {
 	rmSync(original)
 	chmodSync(`${node}.new`, 0o755)
 	renameSync(`${node}.new`, node)
+	return node
 }
 
 /** Copies it into a folder; returns the program. Around the program of Node, the loader of this package finds addons. */

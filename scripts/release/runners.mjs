@@ -3,6 +3,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { installMuslNode } from '../platforms/musl.mjs'
 import { installNode } from './nodes.mjs'
 import { filesFolder } from './paths.mjs'
 import { kinds } from './targets.mjs'
@@ -21,16 +22,30 @@ const emulator = () => {
 	return { command: ['qemu-aarch64', '-L', ARM64_SYSROOT] }
 }
 
+const OTHER_LIBC = { reason: 'for another C library than that of this Node' }
+
+/** A Node for musl, where it can be installed. */
+const nodeForMusl = () => {
+	try {
+		return { command: [], node: installMuslNode(), how: 'Node for musl' }
+	} catch (error) {
+		return { reason: `${OTHER_LIBC.reason}, and none for it: ${error.message}` }
+	}
+}
+
 const hostIsMusl = () =>
 	process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime
 
-/** What starts a program of a platform here: `{ command }`, the words before the program, or `{ reason }`. */
+/**
+ * What starts a program of a platform here: `{ command }`, the words before the program, with the `node` for an addon if
+ * that is none of npm's; or `{ reason }`.
+ */
 const starter = ({ platform, os, cpu }, kind) => {
 	if (os !== process.platform) return { reason: `for another system than ${process.platform}` }
 	const isMusl = platform.endsWith('-musl')
 	// A program for musl has its C library in it.
 	if (os === 'linux' && kinds[kind].isAddon && isMusl !== hostIsMusl()) {
-		return { reason: 'for another C library than that of this Node' }
+		return isMusl && cpu === process.arch && cpu === 'x64' ? nodeForMusl() : OTHER_LIBC
 	}
 	if (cpu === process.arch) return { command: [] }
 	if (os === 'linux' && cpu === 'arm64') return emulator()
@@ -42,15 +57,14 @@ const says = (command, args) =>
 
 /** The version that a file says it has: `{ version, how }`, or `{ reason }` if it can't run here. Throws if it should. */
 export const versionOf = (release, kind) => {
-	const { command, reason } = starter(release, kind)
+	const { command, reason, node: given, how = command?.[0] ?? 'native' } = starter(release, kind)
 	if (!command) return { reason }
 	const file = join(filesFolder, release[kind])
-	const how = command[0] ?? 'native'
 	if (!kinds[kind].isAddon) {
 		const [first, ...rest] = [...command, file, '--version']
 		return { version: says(first, rest).replace(/^argus-registry /, ''), how }
 	}
-	const node = release.cpu === process.arch ? process.execPath : installNode(release)
+	const node = given ?? (release.cpu === process.arch ? process.execPath : installNode(release))
 	const script = `console.log(require(${JSON.stringify(file)}).version())`
 	const [first, ...rest] = [...command, node, '-e', script]
 	return { version: says(first, rest), how }

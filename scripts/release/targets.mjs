@@ -51,9 +51,6 @@ const GLIBC_FLOOR = '2.17'
 /** The oldest macOS that an addon or program may need: the first one on arm64. */
 const MACOS_FLOOR = '11.0'
 
-/** The largest size of a program in bytes. */
-const PROGRAM_CEILING = 2_100_000
-
 /** What a Linux file may link: glibc is split into several libraries until 2.34. */
 const GLIBC_LIBRARIES = [
 	'libc.so.6',
@@ -101,15 +98,16 @@ const WINDOWS_LIBRARIES = [
  * - `machine`: the runner of the workflows;
  * - `libraries`: what its files may link;
  * - `glibc`, `macos`: the highest version that its files may need;
- * - `addonCeiling`, `etcdAddonCeiling`: the largest size of each addon in bytes, not far above what it has. A change that
- *   exceeds it has to be looked at.
+ * - `addonCeiling`, `programCeiling`, `etcdAddonCeiling`: the largest size of each file in bytes, not far above what it
+ *   has. A change that exceeds it has to be looked at.
  */
 const facts = {
 	'linux-x64-gnu': {
 		zigTarget: `x86_64-unknown-linux-gnu.${GLIBC_FLOOR}`,
 		machine: 'ubuntu-24.04',
 		glibc: GLIBC_FLOOR,
-		addonCeiling: 1_175_000,
+		addonCeiling: 1_575_000,
+		programCeiling: 2_500_000,
 		etcdAddonCeiling: 4_125_000,
 		libraries: GLIBC_LIBRARIES,
 	},
@@ -117,32 +115,37 @@ const facts = {
 		zigTarget: `aarch64-unknown-linux-gnu.${GLIBC_FLOOR}`,
 		machine: 'ubuntu-24.04',
 		glibc: GLIBC_FLOOR,
-		addonCeiling: 1_075_000,
-		etcdAddonCeiling: 4_125_000,
+		addonCeiling: 1_450_000,
+		programCeiling: 2_275_000,
+		etcdAddonCeiling: 3_700_000,
 		libraries: GLIBC_LIBRARIES,
 	},
 	'linux-x64-musl': {
 		machine: 'ubuntu-24.04',
-		addonCeiling: 1_175_000,
+		addonCeiling: 1_575_000,
+		programCeiling: 2_500_000,
 		etcdAddonCeiling: 4_125_000,
 		libraries: ['libc.so'],
 	},
 	'linux-arm64-musl': {
 		machine: 'ubuntu-24.04',
-		addonCeiling: 1_075_000,
-		etcdAddonCeiling: 4_125_000,
+		addonCeiling: 1_450_000,
+		programCeiling: 2_275_000,
+		etcdAddonCeiling: 3_700_000,
 		libraries: ['libc.so'],
 	},
 	'darwin-x64': {
 		machine: 'macos-15-intel',
-		addonCeiling: 1_125_000,
+		addonCeiling: 1_500_000,
+		programCeiling: 2_325_000,
 		etcdAddonCeiling: 3_900_000,
 		macos: MACOS_FLOOR,
 		libraries: MACOS_LIBRARIES,
 	},
 	'darwin-arm64': {
 		machine: 'macos-15',
-		addonCeiling: 1_100_000,
+		addonCeiling: 1_425_000,
+		programCeiling: 2_175_000,
 		etcdAddonCeiling: 3_700_000,
 		macos: MACOS_FLOOR,
 		libraries: MACOS_LIBRARIES,
@@ -152,14 +155,16 @@ const facts = {
 	'win32-x64-msvc': {
 		crossTarget: 'x86_64-pc-windows-gnullvm',
 		machine: 'windows-2025',
-		addonCeiling: 1_125_000,
+		addonCeiling: 1_525_000,
+		programCeiling: 2_300_000,
 		etcdAddonCeiling: 3_875_000,
 		libraries: WINDOWS_LIBRARIES,
 	},
 	'win32-arm64-msvc': {
 		crossTarget: 'aarch64-pc-windows-gnullvm',
 		machine: 'windows-11-arm',
-		addonCeiling: 975_000,
+		addonCeiling: 1_300_000,
+		programCeiling: 2_000_000,
 		etcdAddonCeiling: 3_400_000,
 		libraries: WINDOWS_LIBRARIES,
 	},
@@ -168,7 +173,13 @@ const facts = {
 /** Every release target, in the order of lib/addon/platforms.js. It has its file of each kind by the kind's name. */
 export const releaseTargets = Object.entries(targets).map(([platform, target]) => {
 	const [os, cpu] = platform.split('-')
-	const { crossTarget = target, addonCeiling, etcdAddonCeiling, ...rest } = facts[platform]
+	const {
+		crossTarget = target,
+		addonCeiling,
+		programCeiling,
+		etcdAddonCeiling,
+		...rest
+	} = facts[platform]
 	const files = Object.entries(kinds).map(([kind, { fileOf }]) => [kind, fileOf(platform)])
 	return {
 		platform,
@@ -178,7 +189,7 @@ export const releaseTargets = Object.entries(targets).map(([platform, target]) =
 		os,
 		cpu,
 		...Object.fromEntries(files),
-		ceilings: { addon: addonCeiling, program: PROGRAM_CEILING, etcdAddon: etcdAddonCeiling },
+		ceilings: { addon: addonCeiling, program: programCeiling, etcdAddon: etcdAddonCeiling },
 		...rest,
 	}
 })
