@@ -34,6 +34,7 @@ const reasons = {
 	],
 	'pid namespaces, boots and the number of a machine are told by Linux': [
 		'registry::own_scope::tests::the_digest_of_a_machine_stays_what_earlier_versions_have_written',
+		'folder::claims::a_process_in_a_container_is_judged_from_outside_by_its_lock',
 		'registry::pid_namespaces::a_process_with_the_proc_of_another_namespace_judges_nothing',
 		'registry::pid_namespaces::a_user_from_whom_processes_are_hidden_judges_no_entry_of_an_older_argus',
 		'registry::pid_namespaces::a_watcher_in_a_container_keeps_its_id_from_processes_outside',

@@ -60,6 +60,29 @@ fn a_dead_process_is_known_by_its_lock_and_not_by_its_pid() {
     assert_eq!(prune_dead(&path), 1);
 }
 
+/// Outside of its container, its pid is another process's or none.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_in_a_container_is_judged_from_outside_by_its_lock() {
+    use crate::support::pid_namespaces::PidNamespaces;
+    use crate::support::processes::{claim_of_app, claimant_by, dead_pid};
+    use rustix::process::{kill_process, Pid, Signal};
+    let Some(namespaces) = PidNamespaces::of_test(this_test!()) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    let mut holder = claimant_by(namespaces.with_pid(dead_pid(), &claim_of_app(&path)));
+    assert_eq!(is_alive(&path), Some(true));
+    assert_eq!(prune_dead(&path), 0);
+    let unshare = holder.child.id();
+    let first =
+        std::fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).unwrap();
+    // The first process of the namespace: with it the kernel ends all others, before it is gone itself.
+    kill_process(Pid::from_raw(first.trim().parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+    holder.child.wait().unwrap();
+    assert_eq!(is_alive(&path), Some(false));
+    assert_eq!(prune_dead(&path), 1);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_frozen_process_lives() {

@@ -75,8 +75,18 @@ impl Holder {
 
 /// A process that claims `app` in a folder, and lives until its standard input ends.
 pub(crate) fn claimant(path: &Path) -> Holder {
+    claimant_by(claim_of_app(path))
+}
+
+/// The command of such a process.
+pub(crate) fn claim_of_app(path: &Path) -> Command {
     let mut command = example("claim");
     command.arg(path).arg("app");
+    command
+}
+
+/// A process that claims, started by a command of [`claim_of_app`] or one around it.
+pub(crate) fn claimant_by(command: Command) -> Holder {
     let mut holder = Holder::start(command, "ready");
     holder.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     let mut said = [0; 4];
