@@ -3,6 +3,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
 	chmodSync,
+	copyFileSync,
 	cpSync,
 	existsSync,
 	mkdirSync,
@@ -55,7 +56,12 @@ const downloadLoader = (folder) => {
 	apt('--quiet', 'update')
 	apt('--quiet', 'download', 'musl')
 	execFileSync('dpkg-deb', ['--extract', fileIn(folder, '.deb'), join(folder, 'musl')])
-	return join(folder, 'musl', 'usr', 'lib', 'x86_64-linux-musl', 'libc.so')
+	const library = join(folder, 'musl', 'usr', 'lib', 'x86_64-linux-musl', 'libc.so')
+	// npm knows musl by this name among the libraries of its process.
+	const loader = join(folder, 'ld-musl-x86_64.so.1')
+	copyFileSync(library, loader)
+	chmodSync(loader, 0o755)
+	return loader
 }
 
 const downloadNode = (folder) => {
