@@ -219,13 +219,19 @@ const rehearseRuntimes = (registry, work, code) => {
 		})
 }
 
-/** Has npm, run by a Node for musl, choose the packages, and runs the example of the README by that Node. */
+/**
+ * Has npm choose the packages as on a system with musl, and runs the example of the README by a Node for musl. npm is told
+ * the C library: it asks the `ldd` of the machine, whichever Node runs it.
+ */
 const rehearseMusl = (registry, work, code) => {
 	console.log(`Node for musl ${muslNodeVersion} ...`)
 	installMuslNode()
 	const program = copyMuslNode(join(work, 'node-for-musl'))
 	const npm = clients.find(({ name }) => name === 'npm')
-	const byMusl = { ...npm, install: (...args) => [program, ...npm.install(...args).slice(1)] }
+	const byMusl = {
+		...npm,
+		install: (...args) => [program, ...npm.install(...args).slice(1), '--libc=musl'],
+	}
 	const project = installedBy(byMusl, npm.prepare(work), registry, work)
 	cell('npm by Node for musl: install', project.isRight, project.output)
 	return runtimeRow('Node for musl', muslNodeVersion, program, project, code)
