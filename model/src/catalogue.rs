@@ -234,6 +234,27 @@ pub fn all() -> Vec<Configuration> {
             )
         },
         Configuration {
+            starts: vec![Unused, KilledHolder],
+            updates: 1,
+            budget: crash,
+            ..of(
+                "separate lockfile, three processes",
+                "3 sync, 1 update each; a kill",
+                Files::SEPARATE,
+                &[Sync, Sync, Sync],
+            )
+        },
+        Configuration {
+            starts: vec![Used, KilledHolder],
+            budget: Budget { timeouts: 1, aborts: 1, ..crash },
+            ..of(
+                "separate lockfile, timeouts and aborts",
+                "2 async with queue, batch and queue thread; a timeout, an abort, a kill",
+                Files::SEPARATE,
+                &[Async, Async],
+            )
+        },
+        Configuration {
             starts: vec![Unused, KilledHolder, AbandonedByOlder],
             budget: crash_and_clock,
             ..of(
@@ -308,6 +329,36 @@ pub fn all() -> Vec<Configuration> {
                 "2 sync, then 1 after the restart; any choice of what was not synced survives",
                 Files::HARD_LINK,
                 &[Sync, Sync, AfterReboot],
+            )
+        },
+        Configuration {
+            starts: vec![Unused, Used, KilledHolder],
+            budget: Budget { power_failures: 1, ..NOTHING },
+            ..of(
+                "separate lockfile, power failure",
+                "2 sync, then 1 after the restart; any choice of what was not synced survives",
+                Files::SEPARATE,
+                &[Sync, Sync, AfterReboot],
+            )
+        },
+        Configuration {
+            starts: vec![Unused, Used, KilledHolder],
+            budget: Budget { power_failures: 1, ..NOTHING },
+            ..of(
+                "no kernel locks, power failure",
+                "2 sync, then 1 after the restart; any choice of what was not synced survives",
+                Files::NO_LOCKS,
+                &[Sync, Sync, AfterReboot],
+            )
+        },
+        Configuration {
+            starts: vec![Used, KilledHolder],
+            budget: Budget { timeouts: 1, aborts: 1, ..crash },
+            ..of(
+                "no kernel locks, timeouts and aborts",
+                "2 async with queue, batch and queue thread; a timeout, an abort, a kill",
+                Files::NO_LOCKS,
+                &[Async, Async],
             )
         },
         Configuration {
