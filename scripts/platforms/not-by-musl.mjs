@@ -9,11 +9,20 @@ export const whyNotStatic = (test) => (preloaded.includes(test) ? STATIC : undef
 
 const BUILT_HERE = 'it builds an addon for the C library of this machine'
 const STACKS = 'strace finds no callers behind musl’s functions'
+const BUN = 'it starts a Bun, and the one that is installed is for glibc'
 const COPIED_NODE = 'this Node needs libraries beside it, so that a copy of it does not start'
 
 const files = {
 	'__test__/addon/descriptors.test.mjs': {
-		tests: [{ test: 'Node: the addon, used, closes only what it opened', reason: STACKS }],
+		tests: [
+			{ test: 'Node: the addon, used, closes only what it opened', reason: STACKS },
+			...['1.3', '1.4'].flatMap((version) =>
+				['only loaded', 'used'].map((how) => ({
+					test: `Bun ${version}: the addon, ${how}, closes only what it opened`,
+					reason: BUN,
+				})),
+			),
+		],
 	},
 	'__test__/addon/one-file.test.mjs': {
 		tests: [
@@ -21,6 +30,11 @@ const files = {
 				test: 'a single executable of Node, with the addon beside it and with packages around it',
 				reason: COPIED_NODE,
 			},
+			...[
+				'a compiled Bun program, with the addon beside it, started from another folder',
+				'index.js and the addon, copied to a folder, are the whole package for Node and Bun',
+				'index.js and the addon, copied to a folder, compile to a program with the addon beside it',
+			].map((test) => ({ test, reason: BUN })),
 		],
 	},
 	'__test__/addon/panics.test.mjs': { all: BUILT_HERE, tests: [] },
