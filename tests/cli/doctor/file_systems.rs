@@ -37,6 +37,13 @@ int flock(int fd, int operation) {
 #ifdef LOCKS_THAT_HANG
 int flock(int fd, int operation) { for (;;) pause(); }
 #endif
+#ifdef FOLDERS_ARE_MADE_AND_REPORTED_AS_FAILED
+int mkdir(const char *path, mode_t mode) {
+    int (*real)(const char *, mode_t) = dlsym(RTLD_NEXT, "mkdir");
+    if (real(path, mode) == 0) errno = EIO;
+    return -1;
+}
+#endif
 #ifdef LOCKS_THAT_FAIL
 int flock(int fd, int operation) { errno = EIO; return -1; }
 #endif
@@ -184,6 +191,15 @@ fn an_fsync_that_fails_and_a_full_disk_fail() {
     let outcome = doctor_without(&["NO_FSYNC_OF_FOLDERS=EINVAL"]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.text);
     outcome.assert_check("warn", "fsync", "the folder can't");
+}
+
+/// A network file system may make a folder and lose the answer.
+#[test]
+fn a_folder_that_was_made_although_that_failed_is_removed() {
+    let outcome = doctor_without(&["FOLDERS_ARE_MADE_AND_REPORTED_AS_FAILED"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.text);
+    assert!(outcome.text.contains("create a folder in"), "{}", outcome.text);
+    assert!(!outcome.text.contains("argus-registry-probe"), "{}", outcome.text);
 }
 
 #[test]
