@@ -122,6 +122,18 @@ const inFolders = ({ folder }) => [
 		2,
 		'x',
 	),
+	limit(
+		'a heartbeat in a folder, Node: at most 3 us',
+		folder?.medians?.node.find(({ store }) => store === 'folder')?.heartbeat,
+		3,
+		'us',
+	),
+	limit(
+		'a heartbeat in a folder, Rust: at most 1.5 us',
+		folder?.medians?.rust?.heartbeat,
+		1.5,
+		'us',
+	),
 	limit("a heartbeat in a folder: faster than LMDB's update", folder?.timesLmdb, 1, 'x'),
 ]
 

@@ -38,6 +38,16 @@ const manyWatchers = async (store, folder, load) => {
 	}
 }
 
+/** The medians of several rounds, number by number. */
+const mediansOf = (rounds) => {
+	const [first] = rounds
+	if (typeof first === 'number') return median(rounds)
+	if (typeof first !== 'object' || first === null) return first
+	const of = (key) => mediansOf(rounds.map((round) => round[key]))
+	if (Array.isArray(first)) return first.map((_, index) => of(index))
+	return Object.fromEntries(Object.keys(first).map((key) => [key, of(key)]))
+}
+
 /** What the Rust program of this part prints: a line for each cell. */
 const rustCells = (folder, sizes) => {
 	const lines = runExample('folder_store', [folder, ...sizes.map(String)])
@@ -76,6 +86,10 @@ export const run = async ({ contestants, places, settings, print }) => {
 	return {
 		place,
 		rounds,
+		medians: {
+			rust: hasRust ? mediansOf(rounds.map(({ rust }) => rust)) : undefined,
+			node: mediansOf(rounds.map(({ node }) => node)),
+		},
 		watchers,
 		timesFloor: {
 			node: ratios((each) => heartbeatOf(each, 'folder') / each.rust?.floor),
