@@ -64,7 +64,8 @@ export const sizeText = ({ place, entries, bytes, samples, medians }) => {
 	return `${head}\n  ${each.join(', ')}`
 }
 
-const microseconds = (us) => (us === undefined ? '-' : us.toPrecision(3))
+export const microseconds = (us) =>
+	us === undefined ? '-' : us < 100 ? us.toPrecision(3) : String(Math.round(us))
 
 export const stepRows = (steps) => [
 	[

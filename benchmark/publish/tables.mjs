@@ -12,6 +12,7 @@ import {
 	stepRows,
 	targetRows,
 	times,
+	microseconds as us,
 } from '../report.mjs'
 import { allBases, fullName, nameOf, originOf } from './labels.mjs'
 
@@ -162,6 +163,36 @@ const startUp = ({
 
 The addon's file: ${megabytes(addonBytes)}.`
 
+/** What is said of a store in a language; of Rust, the folder alone. */
+const folderRow = (name, { heartbeat, claim, reading = [] }) => [
+	name,
+	us(heartbeat),
+	claim === undefined ? '-' : us(claim),
+	...reading.flatMap(({ first, again }) => [first === undefined ? '-' : us(first), us(again)]),
+]
+
+const folder = ({ parts: { folder: found } }) => {
+	if (!found?.medians) return 'Not measured in the published run.'
+	const { rust, node } = found.medians
+	const ofFolder = node.find(({ store }) => store === 'folder')
+	const sizes = ofFolder.reading.map(({ size }) => size.toLocaleString('en'))
+	const head = sizes.flatMap((size) => [`${size}, first`, `${size}, again`])
+	const empty = head.map(() => '-')
+	const ofRust = ({ size }) => ['First', 'Again'].map((when) => us(rust[`read${size}${when}`]))
+	const rows = [
+		['system calls alone, Node', us(ofFolder.floorNode), '-', ...empty],
+		...node.map(({ store, ...each }) => folderRow(store, each)),
+		['system calls alone, Rust', us(rust.floor), '-', ...empty],
+		['folder, Rust', us(rust.heartbeat), us(rust.claim), ...ofFolder.reading.flatMap(ofRust)],
+	]
+	const watchers = found.watchers.map(({ store, acknowledged, p50, p99, max, failed }) => [
+		...[store, rate(acknowledged), ms(p50), ms(p99), ms(max), rate(failed)],
+	])
+	return `${table([['store, us', 'heartbeat', 'claim', ...head], ...rows])}
+
+${table([['1,000 watchers', 'heartbeats', 'p50 ms', 'p99 ms', 'max ms', 'failed'], ...watchers])}`
+}
+
 const etcd = ({ parts: { etcd: found } }) => {
 	if (!found?.calls) return 'Not measured in the published run.'
 	const inMs = (us) => ms(us / 1e3)
@@ -201,6 +232,7 @@ export const sectionsOf = (data) => {
 		recovery,
 		waiting,
 		'start-up': startUp,
+		folder,
 		etcd,
 	}
 	return Object.fromEntries(Object.entries(makers).map(([name, make]) => [name, make(data)]))
