@@ -163,12 +163,12 @@ const startUp = ({
 
 The addon's file: ${megabytes(addonBytes)}.`
 
-/** What is said of a store in a language; of Rust, the folder alone. */
+/** A row of what Node measured of a store. */
 const folderRow = (name, { heartbeat, claim, reading = [] }) => [
 	name,
 	us(heartbeat),
-	claim === undefined ? '-' : us(claim),
-	...reading.flatMap(({ first, again }) => [first === undefined ? '-' : us(first), us(again)]),
+	us(claim),
+	...reading.flatMap(({ first, again }) => [us(first), us(again)]),
 ]
 
 const folder = ({ parts: { folder: found } }) => {

@@ -85,8 +85,9 @@ const INSTALL =
 
 /** What to do about a failure. @param {Failure} failure */
 const remedyOf = ({ error, reason }) => {
+	const names = platformsHere().map(packageOf).join(' or ')
 	if (error instanceof OtherBorderError) {
-		const install = `put the addon of ${ownName} ${version} there (${platformsHere().map(packageOf).join(' or ')})`
+		const install = `put the addon of ${ownName} ${version} there (${names})`
 		return error.of ? `${install}, or make the bundle again with ${error.of}` : install
 	}
 	if (codeOf(error) === 'ERR_DLOPEN_DISABLED') {
@@ -96,11 +97,9 @@ const remedyOf = ({ error, reason }) => {
 		return `its file system may be mounted with noexec: copy the file to another, and name it in ${PATH_VARIABLE}`
 	}
 	if (OTHER_LIBC.test(reason)) {
-		const names = platformsHere().map(packageOf).join(' or ')
 		return `the addon is for another C library, or for a newer one, than this system has: install ${names}`
 	}
 	if (DAMAGED.test(reason)) {
-		const names = platformsHere().map(packageOf).join(' or ')
 		return `the file is damaged, or for another system: install ${names} again`
 	}
 	return INSTALL

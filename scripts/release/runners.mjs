@@ -3,7 +3,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { installMuslNode } from '../platforms/musl.mjs'
+import { installMuslNode } from './musl.mjs'
 import { installNode } from './nodes.mjs'
 import { filesFolder } from './paths.mjs'
 import { kinds } from './targets.mjs'

@@ -32,7 +32,10 @@ impl fmt::Display for Error {
                 // To end a process is advised only if it is known to be the holder and to run: any
                 // other process may have its number by now.
                 f.write_str(match holder {
-                    Some(holder) if holder.pid == Some(std::process::id()) => {
+                    // In a container another one's process may have the same number.
+                    Some(holder)
+                        if holder.pid == Some(std::process::id()) && holder.alive == Some(true) =>
+                    {
                         "; wait longer, or release it elsewhere in this process, which holds it"
                     }
                     Some(holder) if holder.pid.is_some() && holder.alive == Some(true) => {
@@ -293,6 +296,18 @@ mod tests {
             let message = message(holder);
             assert_eq!(message.contains("end the holder"), is_advised, "{message}");
             assert!(message.contains("wait longer"), "{message}");
+        }
+    }
+
+    /// The first process of every container has the number 1.
+    #[test]
+    fn a_holder_with_the_number_of_this_process_is_this_one_only_if_it_is_known_to_run() {
+        for (alive, is_own) in [(Some(true), true), (None, false), (Some(false), false)] {
+            let pid = Some(std::process::id());
+            let holder = Some(Box::new(Holder { pid, host: None, since: None, alive }));
+            let waited = Duration::from_secs(2);
+            let message = Error::LockTimeout { path: "a".into(), waited, holder }.to_string();
+            assert_eq!(message.contains("in this process"), is_own, "{message}");
         }
     }
 }

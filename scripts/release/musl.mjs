@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { installPythonTools, python } from '../release/tools.mjs'
+import { installPythonTools, python } from './tools.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const home = join(here, '..', '..', 'target', 'platforms', 'linux-x64-musl')
