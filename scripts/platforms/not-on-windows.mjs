@@ -99,8 +99,9 @@ const reasons = {
 		'document::lock::all_names_of_a_document_have_one_lock',
 		'watch::registry_watch::links_are_followed_when_they_are_pointed_elsewhere',
 	],
-	'/proc tells which process waits, and what a process may do: only Linux has it': [
+	'/proc tells which process waits, what it may do and has open: only Linux has it': [
 		'output::a_full_disk_is_a_failure',
+		'registry::update::the_files_that_updates_replace_are_closed_by_another_thread_and_never_are_many',
 		'run::run_waits_for_the_lock_as_long_as_its_option_says',
 	],
 	'calls are altered by a library that LD_PRELOAD loads': preloaded,

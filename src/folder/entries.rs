@@ -24,7 +24,7 @@ use crate::folder::layout::FolderPaths;
 use crate::folder::listing::{self, Listing};
 use crate::folder::publish::{sync_entries, NewEntry, Owner, Published, PublishedFiles};
 use crate::folder::temps;
-use crate::lock::wait::ThreadPolicy;
+use crate::lock::wait::WaitPolicy;
 use crate::registry::entries::EntryRequest;
 use crate::registry::liveness::LivenessCheck;
 use crate::registry::own_scope::own_scope;
@@ -38,7 +38,7 @@ const MAX_REPLACED: u32 = 100;
 pub(crate) struct FolderCall<'a> {
     paths: &'a FolderPaths,
     options: &'a UpdateOptions,
-    policy: ThreadPolicy,
+    policy: WaitPolicy,
     now: u64,
     /// The time that a heartbeat dates its entry with.
     renewed_at: SystemTime,
@@ -49,7 +49,7 @@ pub(crate) fn apply(
     paths: &FolderPaths,
     request: &EntryRequest,
     options: &UpdateOptions,
-    policy: ThreadPolicy,
+    policy: WaitPolicy,
 ) -> Result<EntryOutcome> {
     let now = request.now.unwrap_or_else(sys::now_ms);
     let renewed_at = request.renewed_at();

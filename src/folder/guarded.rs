@@ -5,14 +5,14 @@ use crate::folder::journal;
 use crate::folder::layout::FolderPaths;
 use crate::lock::reentry::UpdateScope;
 use crate::lock::registry_lock::RegistryLock;
-use crate::lock::wait::{LockOptions, ThreadPolicy, Wait};
+use crate::lock::wait::{LockOptions, Wait, WaitPolicy};
 
 /// Runs `body` under the folder's lock, after it has finished or undone what a process was about when it
 /// died under the lock.
 pub(crate) fn under_guard<T>(
     paths: &FolderPaths,
     options: &LockOptions,
-    policy: ThreadPolicy,
+    policy: WaitPolicy,
     body: impl FnOnce(&RegistryLock, &Wait) -> Result<T>,
 ) -> Result<T> {
     let _entered = UpdateScope::enter(&paths.lock.target, &paths.given)?;

@@ -22,7 +22,7 @@ use crate::folder::publish::{
     sync_entries, NewEntry, Owner, Published, PublishedFiles, WrittenEntry,
 };
 use crate::lock::registry_lock::RegistryLock;
-use crate::lock::wait::ThreadPolicy;
+use crate::lock::wait::WaitPolicy;
 use crate::registry::update::UpdateOptions;
 use crate::sys;
 
@@ -31,7 +31,7 @@ use crate::sys;
 pub(crate) fn update<T, E: From<Error>>(
     paths: &FolderPaths,
     options: &UpdateOptions,
-    policy: ThreadPolicy,
+    policy: WaitPolicy,
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<T, E>,
 ) -> Result<T, E> {
     let updated = under_guard(paths, &options.lock, policy, |lock, wait| loop {

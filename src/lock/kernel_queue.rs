@@ -85,7 +85,7 @@ pub(crate) fn lock(file: File, id: FileId, mode: LockMode, wait: &Wait) -> io::R
     let request = Arc::new(Request { token: token.clone(), deadline: wait.deadline, state });
     let key = (id, mode);
     let is_first = enqueue(key, &request);
-    if is_first && wait.policy.waiting == WaitPolicy::BlockInKernel {
+    if is_first && wait.policy == WaitPolicy::BlockInKernel {
         serve_next(key);
         pass_on(key);
     } else {

@@ -46,12 +46,10 @@ pub struct RegistryLock {
     lockfile: Option<RefreshedLockfile>,
     took_over: bool,
     was_contended: bool,
-    /// The files that were replaced under this lock. They are closed after the release: closing the
-    /// last descriptor of a deleted file frees it, which can cost as much as the rest of an update,
-    /// and other processes may be waiting.
+    /// The files that were replaced under this lock. They are closed after the release, by another
+    /// thread: closing the last descriptor of a deleted file waits until its content is on the disk,
+    /// which can take as long as the rest of an update, and other processes may be waiting.
     replaced: Mutex<Vec<Arc<File>>>,
-    /// Whether another thread closes them.
-    defers_close: bool,
     loss: LossReport,
     /// Receives the warning of a loss after a write.
     on_warning: Mutex<Option<OnWarning>>,
@@ -115,7 +113,6 @@ impl RegistryLock {
                 lockfile: None,
                 took_over,
                 replaced: Mutex::default(),
-                defers_close: wait.policy.defers_close,
                 loss: LossReport::default(),
                 on_warning: Mutex::default(),
             };
@@ -267,7 +264,7 @@ impl RegistryLock {
         // Where other processes wait, this thread closes the files: without that delay a holder
         // that asks for the lock again would get it before the waiting process that the kernel has
         // woken.
-        if self.defers_close && !self.was_contended && !replaced.is_empty() {
+        if !self.was_contended && !replaced.is_empty() {
             deferred_drop::drop_later(replaced);
         }
     }

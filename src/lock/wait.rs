@@ -67,16 +67,8 @@ impl LockOptions {
     }
 }
 
-/// What a call may do on the thread that makes it. The addon decides this for its own threads and
-/// for JavaScript's; the core obeys.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct ThreadPolicy {
-    pub(crate) waiting: WaitPolicy,
-    /// Whether another thread closes the files that the call replaces.
-    pub(crate) defers_close: bool,
-}
-
-/// How a thread may wait.
+/// How a call may wait on the thread that makes it. The addon decides this for its own threads and for
+/// JavaScript's; the core obeys.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum WaitPolicy {
     /// The thread may sleep until its deadline, at which it returns.
@@ -97,7 +89,7 @@ pub(crate) struct Wait {
     pub(crate) one_try: bool,
     pub(crate) deadline: Option<Instant>,
     pub(crate) token: CancelToken,
-    pub(crate) policy: ThreadPolicy,
+    pub(crate) policy: WaitPolicy,
     /// The age at which a lockfile counts as stale if nothing else tells whether its holder lives.
     pub(crate) stale_after: Duration,
     pub(crate) backoff: Backoff,
@@ -105,10 +97,10 @@ pub(crate) struct Wait {
 
 impl Wait {
     pub(crate) fn start(options: &LockOptions) -> Self {
-        Self::start_with(options, ThreadPolicy::default())
+        Self::start_with(options, WaitPolicy::default())
     }
 
-    pub(crate) fn start_with(options: &LockOptions, policy: ThreadPolicy) -> Self {
+    pub(crate) fn start_with(options: &LockOptions, policy: WaitPolicy) -> Self {
         let started = options.since.unwrap_or_else(Instant::now);
         Wait {
             started,
@@ -134,7 +126,7 @@ impl Wait {
     }
 
     pub(crate) fn may_block(&self) -> bool {
-        self.policy.waiting != WaitPolicy::DontBlock
+        self.policy != WaitPolicy::DontBlock
     }
 
     /// The error of a call that would block on a thread that must not. It names no holder: finding

@@ -11,9 +11,7 @@ use super::convert::{addon_result, millis, AddonFailure, AddonResult};
 use super::held_folder::{self, LockedFolder};
 use super::held_lock::{lock, LockHandle, Locked, LockedContent};
 use super::panics::contain;
-use super::threads::{
-    policy, promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool,
-};
+use super::threads::{promise, run, value_of, Background, MakeValue, SettlePromise, WorkerPool};
 use crate::document::lock::LockRequest;
 use crate::document::lock_choice::DocumentLock;
 use crate::document::operations::must_exist;
@@ -45,7 +43,7 @@ fn acquire_file(
     if file.must_exist {
         must_exist(&file.paths)?;
     }
-    let wait = Wait::start_with(options, policy(waiting));
+    let wait = Wait::start_with(options, waiting);
     let _busy = wait.busy_scope();
     let lock = file.request().acquire(&wait)?;
     let content = shared_file::read(&file.paths.target)?;
@@ -54,7 +52,7 @@ fn acquire_file(
 
 /// Takes a lock if that needs no wait, and reads the content if that does not take long.
 fn acquire_without_blocking(file: &LockableFile, options: &LockOptions) -> Option<LockedContent> {
-    let wait = Wait::start_with(options, policy(WaitPolicy::DontBlock));
+    let wait = Wait::start_with(options, WaitPolicy::DontBlock);
     let lock = file.request().acquire(&wait).ok()?;
     let opened = shared_file::open(&file.paths.target)
         .ok()?

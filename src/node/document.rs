@@ -7,7 +7,7 @@ use napi_derive::napi;
 
 use super::acquisition::AcquireRequest;
 use super::convert::{addon_result, AddonResult};
-use super::threads::{in_background, policy, Background, WorkerPool};
+use super::threads::{in_background, Background, WorkerPool};
 use super::{utf8_path, FileText};
 use crate::document::lock_choice::{LockChoice, LockFile};
 use crate::document::operations::load_content;
@@ -81,7 +81,7 @@ pub struct LoadedText {
 
 fn load(request: &AcquireRequest, options: &LockOptions) -> Result<LoadedText> {
     let file = request.file()?;
-    let wait = Wait::start_with(options, policy(WaitPolicy::Block));
+    let wait = Wait::start_with(options, WaitPolicy::Block);
     let _busy = wait.busy_scope();
     let (content, unlocked) = load_content(&file.request(), &wait)?;
     Ok(LoadedText { text: FileText::from(Some(&content)).text, locked: unlocked.is_none() })

@@ -10,7 +10,7 @@ use napi_derive::napi;
 use super::acquisition::AcquireRequest;
 use super::convert::{addon_result, AddonResult};
 use super::held_lock::allows_inline;
-use super::threads::{in_background, policy, Background, WorkerPool};
+use super::threads::{in_background, Background, WorkerPool};
 use crate::content::entry_operation::EntryOutcome;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
@@ -178,7 +178,7 @@ fn apply(
     let jobs: Vec<_> = all.iter().map(|queued| &queued.job).collect();
     let may_begin =
         |index: usize| all[index].move_to(OperationPhase::Begun) == OperationPhase::Begun;
-    let outcomes = match apply_once(&paths, &jobs, &options, policy(waiting), may_begin) {
+    let outcomes = match apply_once(&paths, &jobs, &options, waiting, may_begin) {
         // Each may be done again until its own timeout is over, which JavaScript knows.
         Err(UpdateFailure::LockLost(error)) => {
             all.iter().for_each(|queued| queued.wait_again());

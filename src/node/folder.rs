@@ -10,7 +10,7 @@ use napi_derive::napi;
 use super::acquisition::AcquireRequest;
 use super::convert::{addon_result, AddonResult};
 use super::entries::{text, EntryOperation, QueuedOperation};
-use super::threads::{in_background, policy, Background, WorkerPool};
+use super::threads::{in_background, Background, WorkerPool};
 use crate::content::entry_operation::{Operation, WatcherRef};
 use crate::content::record::WatcherClaim;
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ fn apply(path: &Path, queued: &Arc<QueuedOperation>, options: &UpdateOptions) ->
         return Err(Error::Aborted { path: path.to_path_buf() });
     }
     let paths = FolderPaths::resolve(path)?;
-    let outcome = entries::apply(&paths, &queued.job, options, policy(WaitPolicy::Block))?;
+    let outcome = entries::apply(&paths, &queued.job, options, WaitPolicy::Block)?;
     Ok(text(&outcome))
 }
 

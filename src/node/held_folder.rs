@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::threads::policy;
 use crate::content::registry_v1::RegistryV1;
 use crate::error::{Error, Result};
 use crate::folder::guarded;
@@ -27,7 +26,7 @@ impl LockedFolder {
         options: &LockOptions,
         waiting: WaitPolicy,
     ) -> Result<Self> {
-        let wait = Wait::start_with(options, policy(waiting));
+        let wait = Wait::start_with(options, waiting);
         let busy = wait.busy_scope();
         let acquire = || {
             let lock = guarded::acquire(&paths, &wait)?;

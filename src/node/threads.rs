@@ -11,7 +11,6 @@ use napi_derive::napi;
 
 use super::convert::{AddonFailure, AddonResult};
 use super::panics::contain;
-use crate::lock::wait::{ThreadPolicy, WaitPolicy};
 use crate::util::thread_pool::{Dispatch, ThreadPool};
 
 /// The threads that do a piece of work. Two pools: if calls that wait for locks filled all threads,
@@ -76,12 +75,6 @@ impl PolledWork {
             None => AddonFailure::defect("asked too early").into_unknown(env),
         }
     }
-}
-
-/// What a call may do on a thread that may wait this way. The files that it replaces are always closed
-/// by another thread: JavaScript waits for the call.
-pub(super) fn policy(waiting: WaitPolicy) -> ThreadPolicy {
-    ThreadPolicy { waiting, defers_close: true }
 }
 
 /// What a call that works in the background returns: a promise of its result, which never rejects,

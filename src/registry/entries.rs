@@ -9,7 +9,7 @@ use crate::content::stale_entry::CallingProcess;
 use crate::error::{Error, Result};
 use crate::files::paths::FilePaths;
 use crate::files::shared_file;
-use crate::lock::wait::ThreadPolicy;
+use crate::lock::wait::WaitPolicy;
 use crate::registry::liveness::LivenessCheck;
 use crate::registry::own_scope::own_scope;
 use crate::registry::update::{self, UpdateFailure, UpdateOptions};
@@ -117,7 +117,7 @@ pub(crate) fn apply_request(
 ) -> Result<EntryOutcome> {
     let paths = FilePaths::resolve(path)?;
     let once = |options: &UpdateOptions| {
-        apply_once(&paths, &[request], options, ThreadPolicy::default(), |_| true)
+        apply_once(&paths, &[request], options, WaitPolicy::default(), |_| true)
     };
     let outcomes = update::retry_while_lost(options, once);
     let outcomes = outcomes.map_err(|error| paths.error_as_given(error))?;
@@ -131,7 +131,7 @@ pub(crate) fn apply_once(
     paths: &FilePaths,
     requests: &[&EntryRequest],
     options: &UpdateOptions,
-    policy: ThreadPolicy,
+    policy: WaitPolicy,
     may_begin: impl Fn(usize) -> bool,
 ) -> Result<Vec<Option<EntryOutcome>>, UpdateFailure<Error>> {
     let begin = |(index, outcome)| may_begin(index).then_some(outcome);

@@ -11,7 +11,7 @@ use crate::files::paths::FilePaths;
 use crate::files::shared_file::{self, CommitOptions, FileContent, WriteLock};
 use crate::lock::reentry::UpdateScope;
 use crate::lock::registry_lock::{self, RegistryLock};
-use crate::lock::wait::{LockOptions, ThreadPolicy, Wait};
+use crate::lock::wait::{LockOptions, Wait, WaitPolicy};
 use crate::registry::read::parse;
 use crate::warning::{OnCorrupt, OnWarning, Warning};
 
@@ -88,7 +88,7 @@ fn update<T, E: From<Error>>(
     updater: &mut impl FnMut(&mut RegistryV1) -> Result<(T, bool), E>,
 ) -> Result<T, E> {
     retry_while_lost(options, |options| {
-        under_lock(paths, &options.lock, ThreadPolicy::default(), |lock| {
+        under_lock(paths, &options.lock, WaitPolicy::default(), |lock| {
             update_under(lock, options, updater)
         })
     })
@@ -117,7 +117,7 @@ pub(crate) fn retry_while_lost<T, E: From<Error>>(
 pub(crate) fn update_entries<T>(
     paths: &FilePaths,
     options: &UpdateOptions,
-    policy: ThreadPolicy,
+    policy: WaitPolicy,
     operate: impl FnOnce(&mut RegistryV1) -> (T, bool),
 ) -> Result<T, UpdateFailure<Error>> {
     let mut operate = Some(operate);
@@ -137,7 +137,7 @@ pub(crate) fn with_file_lock<T, E: From<Error>>(
 ) -> Result<T, E> {
     registry_lock::refuse_folder(path)?;
     let paths = FilePaths::resolve(path)?;
-    let ended = under_lock(&paths, options, ThreadPolicy::default(), |lock| {
+    let ended = under_lock(&paths, options, WaitPolicy::default(), |lock| {
         let value = body(lock).map_err(UpdateError::Updater)?;
         lock.check()?;
         Ok(value)
@@ -150,7 +150,7 @@ pub(crate) fn with_file_lock<T, E: From<Error>>(
 fn under_lock<T, E: From<Error>>(
     paths: &FilePaths,
     options: &LockOptions,
-    policy: ThreadPolicy,
+    policy: WaitPolicy,
     body: impl FnOnce(&RegistryLock) -> Result<T, E>,
 ) -> Result<T, E> {
     let _entered = UpdateScope::enter(&paths.target, &paths.target)?;

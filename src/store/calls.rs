@@ -13,7 +13,7 @@ use crate::folder::layout::FolderPaths;
 use crate::folder::{entries as folder_entries, held};
 use crate::lock::inspect::{self, LockStatus};
 use crate::lock::registry_lock::RegistryLock;
-use crate::lock::wait::{LockOptions, ThreadPolicy};
+use crate::lock::wait::{LockOptions, WaitPolicy};
 use crate::registry::entries::{self, ClaimOptions, EntryRequest, PruneOptions};
 use crate::registry::read;
 use crate::registry::update::{self, UpdateOptions};
@@ -298,7 +298,7 @@ fn apply(path: &Path, request: &EntryRequest, options: &UpdateOptions) -> Result
     match is_folder(path) {
         true => {
             let paths = FolderPaths::resolve(path)?;
-            folder_entries::apply(&paths, request, options, ThreadPolicy::default())
+            folder_entries::apply(&paths, request, options, WaitPolicy::default())
         }
         false => entries::apply_request(path, request, options),
     }

@@ -12,7 +12,7 @@ use crate::folder::layout::FolderPaths;
 use crate::folder::{entries, held, listing, update};
 use crate::lock::inspect::{self, LockStatus};
 use crate::lock::registry_lock;
-use crate::lock::wait::{LockOptions, ThreadPolicy};
+use crate::lock::wait::{LockOptions, WaitPolicy};
 use crate::registry::entries::{prune_request, ClaimOptions, EntryRequest, PruneOptions};
 use crate::registry::update::UpdateOptions;
 use crate::store::operations;
@@ -70,7 +70,7 @@ impl FolderStore {
     }
 
     fn apply(&self, request: &EntryRequest, options: &UpdateOptions) -> Result<EntryOutcome> {
-        entries::apply(&self.paths()?, request, options, ThreadPolicy::default())
+        entries::apply(&self.paths()?, request, options, WaitPolicy::default())
     }
 
     pub(super) fn update_with<T, E: From<crate::error::Error>>(
@@ -78,7 +78,7 @@ impl FolderStore {
         options: &UpdateOptions,
         updater: &mut impl FnMut(&mut RegistryV1) -> Result<T, E>,
     ) -> Result<T, E> {
-        update::update(&self.paths()?, options, ThreadPolicy::default(), updater)
+        update::update(&self.paths()?, options, WaitPolicy::default(), updater)
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::lock::wait::{LockOptions, ThreadPolicy};
+use crate::lock::wait::{LockOptions, WaitPolicy};
 use crate::sys;
 use std::path::Path;
 use std::sync::mpsc;
@@ -19,7 +19,7 @@ fn wait(path: &Path, timeout: Option<Duration>, token: &CancelToken) -> Waited {
 
 fn wait_of(timeout: Option<Duration>, token: &CancelToken, waiting: WaitPolicy) -> Wait {
     let options = LockOptions { timeout, cancel: Some(token.clone()), ..LockOptions::default() };
-    Wait::start_with(&options, ThreadPolicy { waiting, ..ThreadPolicy::default() })
+    Wait::start_with(&options, waiting)
 }
 
 /// How many requests wait behind the one with which a thread blocks in the kernel; `None` if no

@@ -27,6 +27,39 @@ fn what_was_updated_is_read() {
     assert_eq!(names_in(dir.path()), ["registry.json", "registry.json.guard"]);
 }
 
+/// The files of a folder that were deleted and that this process still has open.
+#[cfg(target_os = "linux")]
+fn deleted_and_open(folder: &Path) -> usize {
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let targets = descriptors.filter_map(|descriptor| std::fs::read_link(descriptor.path()).ok());
+    targets.filter(|target| target.starts_with(folder) && !target.exists()).count()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_files_that_updates_replace_are_closed_by_another_thread_and_never_are_many() {
+    let (dir, path) = registry_path();
+    add(&path, "a", &patient()).unwrap();
+    let counts: Vec<_> = (0..100)
+        .map(|number| {
+            let update = update_registry(&path, &patient(), |registry| {
+                registry.set_updated_at(number);
+                Ok::<_, Error>(())
+            });
+            update.unwrap();
+            deleted_and_open(dir.path())
+        })
+        .collect();
+    assert!(counts.iter().any(|count| *count > 0), "{counts:?}");
+    // 32 wait for the thread, which may have taken as many.
+    assert!(counts.iter().all(|count| *count <= 64), "{counts:?}");
+    let begun = Instant::now();
+    while deleted_and_open(dir.path()) > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "they stay open");
+        thread::yield_now();
+    }
+}
+
 #[test]
 fn an_updater_that_changes_nothing_or_fails_writes_nothing() {
     let (_dir, path) = registry_path();
