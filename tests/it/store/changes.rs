@@ -2,10 +2,13 @@
 
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use argus_registry::{
-    update_registry, update_store, write_registry, ClaimOptions, Error, RegistryV1, WatcherRecord,
+    update_registry, update_store, write_registry, CancelToken, ClaimOptions, Error, LockOptions,
+    RegistryV1, UpdateOptions, WatcherRecord,
 };
 
 use super::{for_each_store, Registry};
@@ -21,6 +24,7 @@ for_each_store! {
     an_update_inside_an_update_is_refused,
     a_whole_registry_is_replaced,
     a_claim_survives_the_updates_of_its_process,
+    a_lock_that_is_held_is_waited_for_within_the_timeout,
 }
 
 #[cfg(feature = "watch")]
@@ -197,4 +201,45 @@ fn a_claim_survives_the_updates_of_its_process(registry: &Registry) {
     })
     .unwrap();
     assert!(!registry.store.heartbeat(own.claim().into(), &patient()).unwrap());
+}
+
+fn a_lock_that_is_held_is_waited_for_within_the_timeout(registry: &Registry) {
+    set(registry, &[("a", 1)]);
+    let set_port = |port: u16, lock: LockOptions| {
+        let options = UpdateOptions { lock, ..patient() };
+        update_store(&*registry.store, &options, |found| {
+            found.set_watcher(WatcherRecord::new("a", "127.0.0.1", port));
+            Ok::<_, Error>(())
+        })
+    };
+    thread::scope(|scope| {
+        // Made here, so that a failed assertion drops them, and with it ends the hold.
+        let (holds, held) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let hold = move || {
+            holds.send(()).unwrap();
+            released.recv().unwrap();
+        };
+        scope.spawn(move || match registry.store.hold_lock(&patient().lock, &mut || hold()) {
+            // In a folder it is updates that exclude each other.
+            Err(Error::Unsupported { .. }) => {
+                update_store(&*registry.store, &patient(), |_| Ok::<_, Error>(hold())).unwrap();
+            }
+            ended => ended.unwrap(),
+        });
+        held.recv().unwrap();
+        // In which a server on a busy machine answers.
+        let late = set_port(2, LockOptions::within(Duration::from_secs(1))).unwrap_err();
+        assert_eq!(late.code(), "LOCK_TIMEOUT", "{late}");
+        assert!(late.to_string().contains(registry.path().to_str().unwrap()), "{late}");
+        let token = CancelToken::new();
+        let lock = LockOptions { cancel: Some(token.clone()), ..patient().lock };
+        let waiting = scope.spawn(|| set_port(3, lock));
+        token.cancel();
+        assert_eq!(waiting.join().unwrap().unwrap_err().code(), "ABORTED");
+        assert_eq!(ports(registry), [("a".to_owned(), 1)]);
+        release.send(()).unwrap();
+    });
+    set_port(4, patient().lock).unwrap();
+    assert_eq!(ports(registry), [("a".to_owned(), 4)]);
 }
