@@ -89,8 +89,8 @@ run(['build', '--locked', '--features', 'cli', '--bin', 'argus-registry'])
 run(['build', ...crate, '--examples'])
 // A few at a time: most start servers of their own, whose answers have to come in time.
 run(['test', ...crate, '--lib', '--test', 'it', '--', '--test-threads=4', '--skip', 'elections'])
-// Alone: its calls have two seconds, of which other tests must not take a part.
-run(['test', ...crate, '--test', 'it', '--', 'elections'])
+// Alone, one after the other: their calls have two seconds, of which other tests must not take a part.
+run(['test', ...crate, '--test', 'it', '--', '--test-threads=1', 'elections'])
 run(['test', ...crate, '--doc'])
 if (is35) {
 	runProgram(process.execPath, [join('scripts', 'setup.mjs')])

@@ -1,4 +1,5 @@
-//! Leaders that are killed, and calls that have two seconds: how many of them fail depends on how long an election takes.
+//! Servers that are killed or stopped, and calls that have two seconds: how many of them fail depends on how long an
+//! election takes.
 //!
 //! `cargo test -p argus-registry-etcd --test it -- --ignored --nocapture measure_killed_leaders` measures it, for the
 //! servers' arguments in `ETCD_ARGUMENTS` and `KILLS` kills.
@@ -26,16 +27,23 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What happened to the calls.
 #[derive(Default)]
 struct Tally {
-    calls: AtomicUsize,
+    /// How many each watcher has made.
+    calls: [AtomicUsize; 3],
     /// What the calls that failed said.
     failed: Mutex<Vec<String>>,
     slowest: Mutex<Duration>,
 }
 
 impl Tally {
-    fn add(&self, what: &str, started: Instant, result: Result<(), argus_registry::Error>) {
+    fn add(
+        &self,
+        watcher: usize,
+        what: &str,
+        started: Instant,
+        result: Result<(), argus_registry::Error>,
+    ) {
         let took = started.elapsed();
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.calls[watcher].fetch_add(1, Ordering::Relaxed);
         let mut slowest = self.slowest.lock().unwrap();
         *slowest = took.max(*slowest);
         if let Err(error) = result {
@@ -54,9 +62,32 @@ impl Drop for EndOnDrop<'_> {
     }
 }
 
-/// Kills the leader so many times, while watchers, each asking another server first, renew their entries, update and
-/// read. Returns what the failed calls of each kill said, and how long the slowest call took.
-fn kill_leaders(kills: usize, arguments: &[&str]) -> Vec<(Vec<String>, Duration)> {
+/// With these settings an election takes half a second at most, or a second if two servers ask to be elected at once.
+const SHORT_ELECTIONS: [&str; 3] =
+    ["--election-timeout=250", "--heartbeat-interval=25", "--pre-vote"];
+
+/// What happens to a server.
+#[derive(Clone, Copy)]
+enum Outage {
+    Killed,
+    /// It keeps its connections and answers nothing.
+    Stopped,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Role {
+    Leader,
+    Follower,
+}
+
+/// Takes a server out so many times, while watchers, each asking another server first, renew their entries, update and
+/// read. Returns what the failed calls of each time said, and how long the slowest call took.
+fn take_out(
+    role: Role,
+    outage: Outage,
+    times: usize,
+    arguments: &[&str],
+) -> Vec<(Vec<String>, Duration)> {
     let mut servers = Servers::start_with(3, arguments);
     let (tally, is_over) = (Tally::default(), AtomicBool::new(false));
     let endpoints = servers.endpoints();
@@ -74,7 +105,7 @@ fn kill_leaders(kills: usize, arguments: &[&str]) -> Vec<(Vec<String>, Duration)
                 while !is_over.load(Ordering::Relaxed) {
                     let timed = |what, call: &dyn Fn() -> Result<(), argus_registry::Error>| {
                         let started = Instant::now();
-                        tally.add(what, started, call());
+                        tally.add(first, what, started, call());
                     };
                     timed("heartbeat", &|| {
                         store
@@ -93,16 +124,25 @@ fn kill_leaders(kills: usize, arguments: &[&str]) -> Vec<(Vec<String>, Duration)
         }
         let _ending = EndOnDrop(&is_over);
         let mut outcomes = Vec::new();
-        for _ in 0..kills {
+        for time in 0..times {
             let leader = servers.leader();
-            servers.servers[leader].signal(Signal::KILL);
-            // Each watcher has made its calls, and none has waited for the election any more.
-            until("another server leads", || {
-                servers.find_leader().is_some_and(|now| now != leader)
+            let index = if role == Role::Leader { leader } else { (leader + 1 + time % 2) % 3 };
+            servers.servers[index].signal(match outage {
+                Outage::Killed => Signal::KILL,
+                Outage::Stopped => Signal::STOP,
             });
-            let before = tally.calls.load(Ordering::Relaxed);
-            until("calls are made again", || tally.calls.load(Ordering::Relaxed) > before + 15);
-            servers.servers[leader].restart();
+            until("another server leads", || servers.find_leader().is_some_and(|now| now != index));
+            // None waits for the election any more, and each has asked the server that is out.
+            let calls = || tally.calls.each_ref().map(|calls| calls.load(Ordering::Relaxed));
+            let before = calls();
+            until("each watcher makes calls again", || {
+                calls().iter().zip(&before).all(|(now, before)| *now > before + 5)
+            });
+            match outage {
+                Outage::Killed => servers.servers[index].restart(),
+                Outage::Stopped => servers.servers[index].signal(Signal::CONT),
+            }
+            servers.wait_until_healthy();
             outcomes.push((
                 std::mem::take(&mut *tally.failed.lock().unwrap()),
                 std::mem::take(&mut *tally.slowest.lock().unwrap()),
@@ -112,13 +152,26 @@ fn kill_leaders(kills: usize, arguments: &[&str]) -> Vec<(Vec<String>, Duration)
     })
 }
 
-/// With these settings an election takes half a second at most, or a second if two servers ask to be elected at once.
+/// What the calls said that failed while a server was out.
+fn failed(role: Role, outage: Outage, times: usize) -> Vec<String> {
+    let outcomes = take_out(role, outage, times, &SHORT_ELECTIONS);
+    outcomes.into_iter().flat_map(|(failed, _)| failed).collect()
+}
+
 #[test]
 fn with_short_elections_a_killed_leader_costs_no_failed_call_within_two_seconds() {
-    let short = ["--election-timeout=250", "--heartbeat-interval=25", "--pre-vote"];
-    let failed: Vec<_> =
-        kill_leaders(5, &short).into_iter().flat_map(|(failed, _)| failed).collect();
-    assert_eq!(failed, [""; 0]);
+    assert_eq!(failed(Role::Leader, Outage::Killed, 5), [""; 0]);
+}
+
+#[test]
+fn with_short_elections_a_stopped_leader_costs_no_failed_call_within_two_seconds() {
+    assert_eq!(failed(Role::Leader, Outage::Stopped, 3), [""; 0]);
+}
+
+#[test]
+fn a_killed_or_stopped_follower_costs_no_failed_call_within_two_seconds() {
+    assert_eq!(failed(Role::Follower, Outage::Killed, 2), [""; 0]);
+    assert_eq!(failed(Role::Follower, Outage::Stopped, 2), [""; 0]);
 }
 
 #[test]
@@ -126,7 +179,8 @@ fn with_short_elections_a_killed_leader_costs_no_failed_call_within_two_seconds(
 fn measure_killed_leaders() {
     let arguments = env::var("ETCD_ARGUMENTS").unwrap_or_default();
     let kills = env::var("KILLS").map_or(100, |kills| kills.parse().unwrap());
-    let outcomes = kill_leaders(kills, &arguments.split_whitespace().collect::<Vec<_>>());
+    let arguments: Vec<_> = arguments.split_whitespace().collect();
+    let outcomes = take_out(Role::Leader, Outage::Killed, kills, &arguments);
     for failure in outcomes.iter().flat_map(|(failed, _)| failed) {
         println!("{failure}");
     }

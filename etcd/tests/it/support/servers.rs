@@ -78,7 +78,8 @@ impl Servers {
         Servers::start_with(count, &[])
     }
 
-    fn wait_until_healthy(&self) {
+    /// Waits until each of them answers reads, for which the cluster has to have a leader.
+    pub(crate) fn wait_until_healthy(&self) {
         for server in &self.servers {
             server.wait_until_healthy();
         }
