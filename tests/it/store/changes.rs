@@ -223,7 +223,11 @@ fn a_lock_that_is_held_is_waited_for_within_the_timeout(registry: &Registry) {
         scope.spawn(move || match registry.store.hold_lock(&patient().lock, &mut || hold()) {
             // In a folder it is updates that exclude each other.
             Err(Error::Unsupported { .. }) => {
-                update_store(&*registry.store, &patient(), |_| Ok::<_, Error>(hold())).unwrap();
+                let update = update_store(&*registry.store, &patient(), |_| {
+                    hold();
+                    Ok::<_, Error>(())
+                });
+                update.unwrap();
             }
             ended => ended.unwrap(),
         });
