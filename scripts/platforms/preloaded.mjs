@@ -1,6 +1,7 @@
 // The Rust tests that alter calls of the system by a library that LD_PRELOAD loads.
 
 export const preloaded = [
+	'doctor::file_systems::a_folder_that_was_made_although_that_failed_is_removed',
 	'doctor::file_systems::a_lock_call_that_never_returns_does_not_block_the_doctor',
 	'doctor::file_systems::an_fsync_that_fails_and_a_full_disk_fail',
 	'doctor::file_systems::files_that_can_not_have_two_names_are_a_warning',

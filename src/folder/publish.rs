@@ -63,11 +63,16 @@ impl NewEntry<'_> {
     /// holds the folder's guard.
     pub(crate) fn publish(&self, under_guard: bool) -> Result<Published> {
         let fail = |error| self.paths.error("enter a watcher in", error);
+        let target = self.paths.entry(self.name);
         for _ in 0..MAX_SWEPT {
+            // A lock file beside the entry of another process would say that it was claimed, and that
+            // its process has ended.
+            if !sys::LOCKED_FILE_IS_READABLE && sys::id_at(&target).map_err(fail)?.is_some() {
+                return Ok(Published::NameTaken);
+            }
             let Some(written) = self.write().map_err(fail)? else {
                 return Ok(Published::NameTaken);
             };
-            let target = self.paths.entry(self.name);
             match sys::hard_link(&written.path, &target) {
                 Ok(()) => {
                     // A further name would keep the entry's removal from being noticed.
@@ -136,8 +141,13 @@ impl NewEntry<'_> {
                 }
                 created => created,
             }?;
-            let mut written =
-                WrittenEntry { path, file: Some(file), lock: None, is_published: false };
+            let mut written = WrittenEntry {
+                path,
+                file: Some(file),
+                lock: None,
+                new_lock: None,
+                is_published: false,
+            };
             let file = written.file.as_mut().expect("it was set");
             let is_claim = !matches!(self.owner, Owner::None);
             if is_claim && sys::LOCKED_FILE_IS_READABLE && !lock_new(file)? {
@@ -147,10 +157,12 @@ impl NewEntry<'_> {
             if is_claim && !sys::LOCKED_FILE_IS_READABLE {
                 written.lock = match &self.owner {
                     Owner::Holds(lock) => Some(lock.clone()),
-                    _ => match lock_beside(&self.paths.claim_lock(self.name))? {
-                        Some(lock) => Some(Arc::new(ClaimLockFile(lock))),
-                        None => return Ok(None),
-                    },
+                    _ => {
+                        let path = self.paths.claim_lock(self.name);
+                        let Some((lock, is_new)) = lock_beside(&path)? else { return Ok(None) };
+                        written.new_lock = is_new.then_some(path);
+                        Some(Arc::new(ClaimLockFile(lock)))
+                    }
                 };
             }
             file.write_all(self.text.as_bytes())?;
@@ -187,12 +199,15 @@ fn lock_new(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Locks the file that carries the lock of a claim; `None` if another process holds it.
-fn lock_beside(path: &Path) -> io::Result<Option<File>> {
+/// Locks the file that carries the lock of a claim, and says whether it was not there before; `None` if
+/// another process holds it.
+fn lock_beside(path: &Path) -> io::Result<Option<(File, bool)>> {
     for _ in 0..MAX_SWEPT {
-        let opened = match sys::open_existing(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => sys::create_new(path, 0o666),
-            opened => opened,
+        let (opened, is_new) = match sys::open_existing(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                (sys::create_new(path, 0o666), true)
+            }
+            opened => (opened, false),
         };
         let file = match opened {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
@@ -202,7 +217,7 @@ fn lock_beside(path: &Path) -> io::Result<Option<File>> {
             return Ok(None);
         }
         if kernel_lock::is_at(&file, path)? {
-            return Ok(Some(file));
+            return Ok(Some((file, is_new)));
         }
     }
     Err(io::Error::other("other programs create and delete it all the time"))
@@ -214,6 +229,8 @@ pub(crate) struct WrittenEntry {
     pub(crate) path: PathBuf,
     file: Option<File>,
     lock: Option<Arc<ClaimLockFile>>,
+    /// The file that carries the lock, if it was created for this entry.
+    new_lock: Option<PathBuf>,
     is_published: bool,
 }
 
@@ -229,6 +246,9 @@ impl Drop for WrittenEntry {
     fn drop(&mut self) {
         if !self.is_published {
             let _ = sys::remove_if_there(&self.path);
+            if let Some(lock) = &self.new_lock {
+                let _ = sys::remove_if_there(lock);
+            }
         }
     }
 }

@@ -353,13 +353,12 @@ fn wait_for_lockfile_change(
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
     /// A hold that began with a takeover was not noted as the first one: the process listed its folder once
     /// more at the next, and a call that must not block was refused once more.
-    #[cfg(unix)]
     #[test]
     fn a_hold_that_took_over_is_the_first_one() {
         let dir = tempfile::tempdir().unwrap();

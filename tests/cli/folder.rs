@@ -59,9 +59,12 @@ fn the_status_says_what_tells_whether_watchers_live() {
     assert_eq!(status["path"], root.to_str().unwrap());
     assert_eq!(status["lockFiles"][0], root.join(".guard").to_str().unwrap());
     let facts = ["kind", "state", "guarantee", "claims"].map(|name| &status[name]);
-    assert_eq!(facts, ["registry", "free", "kernel-lock", "kernel-lock"]);
+    // Windows can't lock the folder, and there is no guard yet to try it on.
+    let locks = if cfg!(windows) { "unknown" } else { "kernel-lock" };
+    assert_eq!(facts, ["registry", "free", locks, locks]);
     let text = folder.run("status r/").stdout;
-    assert!(text.contains("watchers") && text.contains("as long as its process"), "{text}");
+    assert!(text.contains("watchers"), "{text}");
+    assert_eq!(text.contains("as long as its process"), !cfg!(windows), "{text}");
     let refused = folder.run("run r/ -- true");
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("use a registry file"), "{}", refused.stderr);

@@ -10,7 +10,7 @@ use argus_registry::{
 };
 
 use crate::support::processes::{again, claimant, this_test, Holder, PART};
-use crate::support::registries::{ids, patient, watcher};
+use crate::support::registries::{ids, of_process, patient, watcher};
 
 fn prune_dead(path: &std::path::Path) -> usize {
     let prune = PruneOptions { liveness: true, ..PruneOptions::default() };
@@ -133,6 +133,27 @@ fn waits_for_the_end_of_its_input() {
     if env::var(PART).is_ok_and(|part| part == "wait") {
         std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
     }
+}
+
+/// An update has added it, so no lock tells that the process lives, and its pid has to. A claim must not leave
+/// anything that looks like the lock of an ended process.
+#[test]
+fn an_entry_of_a_live_process_that_claimed_nothing_keeps_its_id_however_often_it_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("registry/");
+    let other = claimant(&dir.path().join("other/"));
+    let record = of_process(other.child.id(), watcher("app"));
+    update_registry(&path, &patient(), |registry| {
+        registry.set_watcher(record.clone());
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+    for id in ["app-2", "app-3", "app-4"] {
+        let claim = claim_watcher(&path, watcher("app"), &ClaimOptions::default(), &patient());
+        assert_eq!(claim.unwrap().id, id);
+    }
+    assert_eq!(is_alive(&path), Some(true));
+    other.end();
 }
 
 #[test]

@@ -24,7 +24,11 @@ pub(crate) struct Registry {
 impl Registry {
     fn new(name: &str, open: impl FnOnce(&Path) -> Arc<dyn RegistryStore>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let path = std::fs::canonicalize(dir.path()).unwrap().join(name);
+        let mut path = std::fs::canonicalize(dir.path()).unwrap().join(name.trim_end_matches('/'));
+        if name.ends_with('/') {
+            // With a slash in `join`, Windows would leave it out.
+            path.push("");
+        }
         Registry { store: open(&path), path, _dir: dir }
     }
 
