@@ -33,6 +33,8 @@ const reasons = {
 		'sys::unix::unsupported::tests::both_numbers_of_macos_are_known',
 	],
 	'pid namespaces, boots and the number of a machine are told by Linux': [
+		'registry::without_proc::an_entry_in_a_file_is_not_judged_and_keeps_its_id_and_a_killed_process_keeps_no_lock',
+		'registry::without_proc::an_entry_in_a_folder_is_judged_by_its_lock',
 		'registry::own_scope::tests::the_digest_of_a_machine_stays_what_earlier_versions_have_written',
 		'folder::claims::a_process_in_a_container_is_judged_from_outside_by_its_lock',
 		'registry::pid_namespaces::a_process_with_the_proc_of_another_namespace_judges_nothing',
@@ -58,6 +60,7 @@ const reasons = {
 	],
 	'a mount of a file or of a file system is one of Linux': [
 		'doctor::folders::a_file_that_is_a_mount_point_fails',
+		'doctor::folders::without_proc_the_doctor_says_that_it_needs_it',
 		'files::mounts::a_file_system_that_is_mounted_read_only_is_told_from_a_wrong_mode',
 		'files::mounts::a_file_that_is_a_mount_point_is_reported_as_that',
 		'files::mounts::an_immutable_file_or_folder_is_told_from_a_wrong_mode',

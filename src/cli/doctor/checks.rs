@@ -101,6 +101,14 @@ fn no_answer(name: &'static str, reason: NoAnswer) -> DoctorCheck {
                 "check the server of the network file system, or keep the file on a local disk",
             )
         }
+        NoAnswer::NotStarted(error) => {
+            let message = format!("could not be tried: this program can't start itself: {error}");
+            DoctorCheck::fail(name, message).next(if cfg!(target_os = "linux") {
+                "mount /proc, which tells where the program is, let this user start it, and run doctor again"
+            } else {
+                "let this user start the program, and run doctor again"
+            })
+        }
         NoAnswer::Ended(reason) => DoctorCheck::fail(name, format!("could not be tried: {reason}"))
             .next("run doctor again"),
     }

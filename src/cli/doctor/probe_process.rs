@@ -29,7 +29,9 @@ pub(super) struct ProbeProcess {
 pub(super) enum NoAnswer {
     /// The process did not answer in time.
     TimedOut,
-    /// The process could not be started, or has ended.
+    /// The process could not be started.
+    NotStarted(io::Error),
+    /// The process has ended.
     Ended(String),
 }
 
@@ -55,8 +57,7 @@ impl ProbeProcess {
             let requests = requests.expect("its standard input is a pipe");
             Ok(ProbeProcess { child, requests, answers })
         };
-        started()
-            .map_err(|error| NoAnswer::Ended(format!("a probe process can't be started: {error}")))
+        started().map_err(NoAnswer::NotStarted)
     }
 
     /// Sends one request, and waits for its answer.

@@ -255,3 +255,26 @@ fn a_file_that_is_a_mount_point_fails() {
     outcome.assert_next_steps();
     assert!(outcome.text.contains("mount its folder instead"), "{}", outcome.text);
 }
+
+/// It starts itself again for its probes, by a path that `/proc` tells.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_proc_the_doctor_says_that_it_needs_it() {
+    let folder = folder_with_registry();
+    let script = "mount -t tmpfs none /proc || exit 99; exec \"$2\" doctor \"$1\"";
+    let output = Command::new("unshare")
+        .args(["-m", "sh", "-c", script, "sh"])
+        .arg(registry(&folder))
+        .arg(PROGRAM)
+        .output();
+    let output = match output {
+        Ok(output) if matches!(output.status.code(), Some(0 | 2)) => output,
+        other => return eprintln!("SKIPPED: no mount namespace can be made here: {other:?}"),
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    let outcome = DoctorOutcome { code: output.status.code(), text };
+    outcome.assert_check("ok", "read", "");
+    outcome.assert_check("FAIL", "locks", "can't start itself");
+    outcome.assert_next_steps();
+    assert!(outcome.text.contains("mount /proc"), "{}", outcome.text);
+}

@@ -6,3 +6,5 @@ mod on_corrupt;
 mod pid_namespaces;
 mod prune;
 mod update;
+#[cfg(target_os = "linux")]
+mod without_proc;
