@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { unlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { basename, join, relative, sep } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -62,6 +63,46 @@ test('a nested update of one registry fails at once, at any depth, sync or async
 		return registry
 	})
 })
+
+/** Other ways to write the path of a file; letter case tells no names apart on Windows and macOS. */
+const spellingsOf = ({ dir, path }) => [
+	`${dir}${sep}.${sep}${basename(path)}`,
+	`${dir}${sep}${sep}${basename(path)}`,
+	relative(process.cwd(), path),
+	...(['win32', 'darwin'].includes(process.platform) ? [join(dir, 'REGISTRY.json')] : []),
+	...(process.platform === 'win32' ? [`${dir}/${basename(path)}`] : []),
+]
+
+for (const isThere of [false, true]) {
+	test(`all spellings of a registry that is ${isThere ? '' : 'not '}there are one: nested updates are refused, others queue`, async (t) => {
+		for (const index of spellingsOf(folder(t)).keys()) {
+			const at = folder(t)
+			const spelling = spellingsOf(at)[index]
+			if (isThere) await writeRegistry(at.path, EMPTY, UP_TO_A_MINUTE)
+			await updateRegistry(
+				at.path,
+				async (registry) => {
+					await assert.rejects(updateRegistry(spelling, same, UP_TO_A_MINUTE), reEntrant, spelling)
+					return registry
+				},
+				UP_TO_A_MINUTE,
+			)
+			const order = []
+			const first = updateRegistry(at.path, async (registry) => {
+				order.push('first begins')
+				await delay(5)
+				order.push('first ends')
+				return registry
+			})
+			const second = updateRegistry(spelling, (registry) => {
+				order.push('second')
+				return registry
+			})
+			await Promise.all([first, second])
+			assert.deepEqual(order, ['first begins', 'first ends', 'second'], spelling)
+		}
+	})
+}
 
 test('the error of a nested update says what to do instead, and not to wait for the update around it', async (t) => {
 	const at = folder(t)

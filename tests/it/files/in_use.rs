@@ -7,9 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use argus_registry::{
-    inspect_lock, read_registry, update_registry, CancelToken, Error, LockOptions, LockState,
-    RegistryLock, UpdateOptions,
+    announce_watcher, heartbeat_watcher, inspect_lock, read_registry, remove_watcher,
+    update_registry, CancelToken, Error, LockOptions, LockState, RegistryLock, UpdateOptions,
 };
+
+use crate::support::registries::watcher;
 
 /// As of a program that permits nothing while it has a file open, and one that permits reading: Python
 /// and many editors do.
@@ -105,6 +107,30 @@ fn readers_and_updates_wait_for_a_program_that_permits_no_reading() {
 }
 
 #[test]
+fn a_heartbeat_waits_for_a_program_that_has_the_registry_open_and_says_so_when_its_time_is_over() {
+    let (_dir, path) = registry();
+    let patient = UpdateOptions {
+        lock: LockOptions::within(Duration::from_secs(60)),
+        ..UpdateOptions::default()
+    };
+    announce_watcher(&path, watcher("app"), &patient).unwrap();
+    let other = use_for_a_while(&path, SHARE_READING);
+    assert!(heartbeat_watcher(&path, "app", &patient).unwrap());
+    assert!(other.is_finished());
+    let _used = open_with(&path, SHARE_READING);
+    let short = UpdateOptions {
+        lock: LockOptions::within(Duration::from_millis(300)),
+        ..UpdateOptions::default()
+    };
+    let before = fs::read(&path).unwrap();
+    let error = heartbeat_watcher(&path, "app", &short).unwrap_err();
+    assert!(error.to_string().contains("another program has it open"), "{error}");
+    let error = remove_watcher(&path, "app", &short).unwrap_err();
+    assert!(error.to_string().contains("another program has it open"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
 fn a_guard_that_stays_in_use_is_reported_as_such() {
     let (_dir, path) = registry();
     let _used = open_with(&path.with_extension("json.guard"), SHARE_NOTHING);
@@ -194,6 +220,27 @@ fn results_and_errors_have_no_verbatim_paths() {
     assert!(verbatim.to_string_lossy().starts_with(r"\\?\"));
     let of_verbatim = inspect_lock(verbatim.join("registry.json"), Duration::from_secs(10));
     assert_eq!(of_verbatim.unwrap().path, status.path);
+}
+
+#[test]
+fn errors_and_warnings_name_paths_as_their_caller_does() {
+    let (dir, path) = registry();
+    let is_plain =
+        |text: &str| text.contains(dir.path().to_str().unwrap()) && !text.contains(r"\\?\");
+    let (_, warnings) = read_registry(dir.path().join("missing.json")).unwrap();
+    assert!(is_plain(&warnings[0].to_string()), "{}", warnings[0]);
+    fs::write(&path, "{").unwrap();
+    let (_, warnings) = read_registry(&path).unwrap();
+    assert!(is_plain(&warnings[0].to_string()), "{}", warnings[0]);
+    let lock = RegistryLock::acquire(&path, &LockOptions::one_try()).unwrap();
+    let busy = thread::scope(|scope| {
+        scope.spawn(|| date(&path, 1, LockOptions::one_try()).unwrap_err().to_string()).join()
+    });
+    assert!(is_plain(&busy.unwrap()));
+    lock.release().unwrap();
+    let _used = open_with(&path.with_extension("json.guard"), SHARE_NOTHING);
+    let error = date(&path, 1, LockOptions::one_try()).unwrap_err().to_string();
+    assert!(is_plain(&error), "{error}");
 }
 
 /// The file that is not there yet has no spelling of its own.
