@@ -307,17 +307,22 @@ const remainingMs = (call) => Math.max(0, call.timeoutMs - elapsedMs(call))
  * @param {LockCall<unknown>} call
  * @returns {AcquireRequest}
  */
-const acquireRequest = (call) => ({
-	path: call.path,
-	timeoutMs: call.timeoutMs,
-	elapsedMs: elapsedMs(call),
-	staleMs: call.staleMs,
-	...(call.lockFile !== undefined && { lockFile: call.lockFile }),
-	...(call.newFileMode !== undefined && { newFileMode: call.newFileMode }),
-	...(call.mustExist && { mustExist: true }),
-	...(call.folder && { folder: true }),
-	...(call.exclusive && { exclusive: true }),
-})
+const acquireRequest = (call) => {
+	/** @type {AcquireRequest & { exclusive?: boolean }} */
+	const request = {
+		path: call.path,
+		timeoutMs: call.timeoutMs,
+		elapsedMs: elapsedMs(call),
+		staleMs: call.staleMs,
+	}
+	// Set one by one: with spreads in the literal it takes the engine longer than the rest of the request.
+	if (call.lockFile !== undefined) request.lockFile = call.lockFile
+	if (call.newFileMode !== undefined) request.newFileMode = call.newFileMode
+	if (call.mustExist) request.mustExist = true
+	if (call.folder) request.folder = true
+	if (call.exclusive) request.exclusive = true
+	return request
+}
 
 module.exports = {
 	MAX_TIMER_MS,

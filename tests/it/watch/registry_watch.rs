@@ -1,6 +1,7 @@
 //! Watching a registry, on real files and threads.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -19,7 +20,11 @@ const HANG_LIMIT: Duration = Duration::from_secs(60);
 fn replace(path: &Path, text: &str) {
     let temp = path.with_extension("other");
     files::put(&temp, text);
-    fs::rename(temp, path).unwrap();
+    while let Err(error) = fs::rename(&temp, path) {
+        // On some systems no file is replaced while the watch reads it.
+        assert!(cfg!(windows) && error.kind() == ErrorKind::PermissionDenied, "{error}");
+        thread::yield_now();
+    }
 }
 
 fn add(path: &Path, id: &str) {
