@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::path::{self, Component, Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::sys::{self, ListedKind};
@@ -150,16 +150,15 @@ impl FilePaths {
             );
             return Err(invalid(reason));
         }
-        let folder = folder.to_path_buf();
         let with = |ending: &str| {
-            let mut name = name.to_owned();
-            name.push(ending);
-            folder.join(name)
+            let mut path = target.clone().into_os_string();
+            path.push(ending);
+            PathBuf::from(path)
         };
         Ok(FilePaths {
             guard: with(".guard"),
             lockfile: with(".lock"),
-            folder,
+            folder: folder.to_path_buf(),
             target,
             given: None,
         })
@@ -228,11 +227,12 @@ pub(crate) fn is_folder(path: &Path) -> bool {
     last.is_some_and(|last| path::is_separator(char::from(*last))) || path.is_dir()
 }
 
-/// Whether a path is absolute and has no `.`, `..` or `//` in it.
+/// Whether a path of Unix is absolute and has no `.`, `..` or `//` in it.
 fn is_normalized(path: &Path) -> bool {
-    let normal: PathBuf = path.components().collect();
-    let has_parent = path.components().any(|part| part == Component::ParentDir);
-    path.is_absolute() && !has_parent && normal.as_os_str() == path.as_os_str()
+    let parts = path.as_os_str().as_encoded_bytes().strip_prefix(b"/");
+    parts.is_some_and(|parts| {
+        parts.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
+    })
 }
 
 /// Resolves the part of a folder's path that exists, so that two paths of a folder that is yet to

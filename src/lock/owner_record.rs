@@ -104,7 +104,8 @@ impl OwnerRecord {
             nonce: Cow::from(&self.nonce),
             since_ms: self.since_ms,
         };
-        let mut text = serde_json::to_vec(&fields).expect("a record of plain fields serialises");
+        let mut text = Vec::with_capacity(RECORD_SIZE);
+        serde_json::to_writer(&mut text, &fields).expect("a record of plain fields serialises");
         debug_assert!(text.starts_with(MAGIC));
         text.resize(RECORD_SIZE.max(text.len() + 1) - 1, b' ');
         text.push(b'\n');
