@@ -3,15 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import {
-	existsSync,
-	mkdirSync,
-	readFileSync,
-	renameSync,
-	rmSync,
-	symlinkSync,
-	writeFileSync,
-} from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { buildSync } from 'esbuild'
@@ -26,10 +18,10 @@ const bun = process.versions.bun ? process.execPath : installed('bun@1.4')
 const library = `const { updateRegistry } = require('argus-registry')
 exports.bump = (path) => updateRegistry(path, (registry) => ({ ...registry, updatedAt: 7 }))`
 
-const app = `import { existsSync, readFileSync } from 'node:fs'
+const app = `import { readFileSync } from 'node:fs'
 import { bump } from 'watcher-library'
 bump(process.argv[2]).then((registry) => {
-	const maps = existsSync('/proc/self/maps') ? readFileSync('/proc/self/maps', 'utf8') : ''
+	const maps = process.platform === 'linux' ? readFileSync('/proc/self/maps', 'utf8') : ''
 	const addons = [...new Set(maps.match(/\\/.*argus-registry.*\\.node$/gm))]
 	console.log(JSON.stringify({ registry, addons }))
 })`
@@ -107,7 +99,7 @@ for (const [name, { skip = false, bundle }] of Object.entries(bundlers)) {
 			const { registry, addons } = JSON.parse(stdout)
 			assert.equal(registry.updatedAt, 7)
 			assert.equal(at.json().updatedAt, 7)
-			if (existsSync('/proc/self/maps')) {
+			if (process.platform === 'linux') {
 				assert.equal(addons.length, 1)
 				assert.ok(addons[0].startsWith(dir), addons[0])
 			}
@@ -175,12 +167,12 @@ const layouts = {
 		const inStore = (name) => join(modules, '.bun', `${name}@0.1.0`, 'node_modules')
 		const library = join(inStore('watcher-library'), 'watcher-library')
 		mkdirSync(inStore('watcher-library'), { recursive: true })
-		symlinkSync(library, join(modules, 'watcher-library'))
+		symlinkSync(library, join(modules, 'watcher-library'), 'junction')
 		for (const owner of ['watcher-library', 'argus-registry']) {
 			mkdirSync(inStore(owner), { recursive: true })
 		}
 		const stored = join(inStore('argus-registry'), 'argus-registry')
-		symlinkSync(stored, join(inStore('watcher-library'), 'argus-registry'))
+		symlinkSync(stored, join(inStore('watcher-library'), 'argus-registry'), 'junction')
 		const addonPackage = `argus-registry-${addonFile.split('.')[1]}`
 		return {
 			library,

@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { chmodSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import {
 	announceWatcher,
@@ -169,10 +168,10 @@ const runWatcher = (text) => {
 
 test('a heartbeat that fails ends its watcher', (t) => {
 	const at = folder(t)
-	// A file in the place of the registry's folder: no renewal can succeed.
-	at.put('')
+	// A newer program's registry: no renewal can succeed.
+	at.put(print({ ...EMPTY, version: 2 }))
 	const watcher = `const watcher = ${JSON.stringify(record('app'))}`
-	const path = JSON.stringify(join(at.path, 'registry.json'))
+	const path = JSON.stringify(at.path)
 	const operations = JSON.stringify(new URL('../support/plain-operations.mjs', import.meta.url))
 	const before = runWatcher(`import { startRegistryHeartbeat } from ${operations}
 		${watcher}
@@ -195,7 +194,9 @@ test('a heartbeat that fails ends its watcher', (t) => {
 		}
 		const options = { intervalMs: 1, keepAlive: true, onError }
 		const heartbeat = registry.startRegistryHeartbeat(${path}, getWatcher, options)`)
-	assert.deepEqual(now, { status: 0, stdout: 'IO\nIO\nundefined\nIO\nIO\nstill here\n' })
+	const code = 'UNSUPPORTED_VERSION'
+	const stdout = `${code}\n${code}\nundefined\n${code}\n${code}\nstill here\n`
+	assert.deepEqual(now, { status: 0, stdout })
 })
 
 test('pruning needs write access, even if there is nothing to prune', {

@@ -259,23 +259,23 @@ test('every failure is reported, and the next renewal comes; a handler may stop 
 test('without a handler a failure is a warning, and a removal that fails is reported', async (t) => {
 	const at = folder(t)
 	const warned = once(process, 'warning')
-	// A file is in the place of its folder.
-	at.put('')
-	const inTheWay = `${at.path}/registry.json`
+	// A newer program's registry.
+	at.put(print({ ...EMPTY, version: 2 }))
 	const watcher = record('app')
-	const heartbeat = startRegistryHeartbeat(inTheWay, () => watcher, {
+	const heartbeat = startRegistryHeartbeat(at.path, () => watcher, {
 		intervalMs: 1,
 		keepAlive: true,
 	})
+	cleanUp(t, () => heartbeat.stop())
 	const [warning] = await warned
-	assert.deepEqual([warning.name, warning.code], ['RegistryWarning', 'IO'])
+	assert.deepEqual([warning.name, warning.code], ['RegistryWarning', 'UNSUPPORTED_VERSION'])
 	await heartbeat.stop()
 	const errors = []
 	const options = { intervalMs: 1_000, onError: (error) => errors.push(error) }
-	await startRegistryHeartbeat(inTheWay, () => watcher, options).stop({ remove: true })
+	await startRegistryHeartbeat(at.path, () => watcher, options).stop({ remove: true })
 	assert.deepEqual(
 		errors.map(({ code }) => code),
-		['IO'],
+		['UNSUPPORTED_VERSION'],
 	)
 })
 

@@ -43,6 +43,13 @@ const start = (t, path, script) => {
 const traps = (signal) =>
 	`trap 'kill -KILL $!; echo caught; exit 5' ${signal}; sleep 1000 & echo ready $PPID; wait`
 
+/** A command that runs a module's text. */
+const commandOf = (at, text) => {
+	const file = join(at.dir, 'command.mjs')
+	writeFileSync(file, text)
+	return commandFor(file)
+}
+
 test('arguments are passed on, and so are output and exit code', (t) => {
 	const at = folder(t)
 	const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -56,14 +63,23 @@ test('arguments are passed on, and so are output and exit code', (t) => {
 	const corrupt = run(['list', '--registry', at.path])
 	assert.equal(corrupt.ended, 2)
 	assert.match(corrupt.stderr, /next: /)
-	assert.equal(run(['run', at.path, '--', 'sh', '-c', 'exit 9']).ended, 9)
-	assert.equal(run(['run', at.path, '--', 'sh', '-c', 'kill -KILL $$']).ended, 137)
-	const alone = run(['run', at.path, '--', 'sh', '-c', 'echo "<$ARGUS_REGISTRY_LAUNCHER>"'])
+	const runs = (text) => run(['run', at.path, '--', ...commandOf(at, text)])
+	assert.equal(runs('process.exit(9)').ended, 9)
+	const alone = runs(`console.log('<' + (process.env.ARGUS_REGISTRY_LAUNCHER ?? '') + '>')`)
 	assert.equal(alone.stdout, '<>\n')
 })
 
+const skipWithoutSignals = skipIf(
+	process.platform === 'win32',
+	'on Windows a signal ends a process at once',
+)
+
+test('the exit code for a command that SIGKILL ends is 137', { skip: skipWithoutSignals }, (t) => {
+	assert.equal(run(['run', folder(t).path, '--', 'sh', '-c', 'kill -KILL $$']).ended, 137)
+})
+
 for (const signal of ['TERM', 'HUP', 'INT']) {
-	test(`SIG${signal} is passed on to the program`, async (t) => {
+	test(`SIG${signal} is passed on to the program`, { skip: skipWithoutSignals }, async (t) => {
 		const at = folder(t)
 		const running = start(t, at.path, traps(signal))
 		assert.match(await running.line(), /^ready/)
@@ -155,7 +171,9 @@ test('a store that shows the program’s packages only to argus-registry-cli', (
 	assert.equal(ended, 0, stderr)
 })
 
-test('a program that can’t be started: the error names a remedy, and the next one is tried', (t) => {
+test('a program that can’t be started: the error names a remedy, and the next one is tried', {
+	skip: skipIf(process.platform === 'win32', 'Windows has no modes'),
+}, (t) => {
 	const at = folder(t)
 	const modules = join(at.dir, 'node_modules')
 	const { dir } = installPackage(modules)

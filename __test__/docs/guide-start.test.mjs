@@ -51,7 +51,9 @@ const start = (t, path, ...args) => {
 	}
 }
 
-test(`8 of 8 watchers start under one id beside looping lists (${ROUNDS} rounds)`, async (t) => {
+test(`8 of 8 watchers start under one id beside looping lists (${ROUNDS} rounds)`, {
+	skip: skipIf(process.platform === 'win32', 'on Windows a signal ends a process at once'),
+}, async (t) => {
 	for (let round = 1; round <= ROUNDS; round += 1) {
 		const at = folder(t)
 		const list = start(t, at.path, 'list-loop')

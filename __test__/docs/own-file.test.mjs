@@ -17,7 +17,8 @@ const blocks = [
 const run = async (t, at, text) => {
 	const found = blocks.filter((code) => code.includes(text))
 	assert.equal(found.length, 1, text)
-	const code = found[0].replaceAll('/home/me/.argus', at.dir)
+	// In a text of JavaScript a backslash would have to be doubled.
+	const code = found[0].replaceAll('/home/me/.argus', at.dir.replaceAll('\\', '/'))
 	assert.equal(await start(t, at, 'program.mjs', code).end, 0)
 }
 

@@ -16,6 +16,7 @@ import { EMPTY, folder, lockTakenOnce, print } from '../support/folder.mjs'
 import { held } from '../support/locks.mjs'
 import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet, puppets } from '../support/processes.mjs'
+import { skipIf } from '../support/skip.mjs'
 import { set } from '../support/updaters.mjs'
 
 test('the errors of a busy lock and of a timeout name the holder and the remedy', async (t) => {
@@ -90,7 +91,11 @@ test('a sync update waits for its whole timeout, not only for its first slice', 
 	assert.equal(at.json().count, 1)
 })
 
-test('the lock of a holder that is frozen beyond staleMs is not taken over', async (t) => {
+const skipWithoutStop = skipIf(process.platform === 'win32', 'Windows has no SIGSTOP')
+
+test('the lock of a holder that is frozen beyond staleMs is not taken over', {
+	skip: skipWithoutStop,
+}, async (t) => {
 	const at = folder(t)
 	const holder = puppet(t)
 	holder.start('hold', { path: at.path, value: 'frozen', options: UP_TO_A_MINUTE })
@@ -112,7 +117,9 @@ test('the lock of a holder that is frozen beyond staleMs is not taken over', asy
 	assert.equal(at.json().thief, undefined)
 })
 
-test('a lock that old argus took over: the late commit is refused, the other process’s entry survives', async (t) => {
+test('a lock that old argus took over: the late commit is refused, the other process’s entry survives', {
+	skip: skipWithoutStop,
+}, async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	const [holder, old] = puppets(t, 2)

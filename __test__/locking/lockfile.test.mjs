@@ -10,6 +10,7 @@ import { EMPTY, folder, print } from '../support/folder.mjs'
 import { held, leaveOldLockfile } from '../support/locks.mjs'
 import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet, puppets } from '../support/processes.mjs'
+import { skipIf } from '../support/skip.mjs'
 import { set } from '../support/updaters.mjs'
 
 test('a fresh lockfile of old argus is waited for', async (t) => {
@@ -95,7 +96,11 @@ test('no step of the clock makes a live holder of this package look abandoned', 
 	assert.equal(at.json().held, true)
 })
 
-test('a lockfile that is a FIFO is judged by its age, without hanging', async (t) => {
+const skipWithoutFifos = skipIf(process.platform === 'win32', 'Windows has no such files')
+
+test('a lockfile that is a FIFO is judged by its age, without hanging', {
+	skip: skipWithoutFifos,
+}, async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	execFileSync('mkfifo', [at.lockfile])
@@ -109,7 +114,9 @@ test('a lockfile that is a FIFO is judged by its age, without hanging', async (t
 	assert.deepEqual(at.others(), [])
 })
 
-test('a lockfile dated in the future that can’t be dated now is abandoned', async (t) => {
+test('a lockfile dated in the future that can’t be dated now is abandoned', {
+	skip: skipWithoutFifos,
+}, async (t) => {
 	const at = folder(t)
 	at.put(print(EMPTY))
 	execFileSync('mkfifo', [at.lockfile])

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { Document, mirrorRegistry, tryLockExclusive } from '../../index.js'
 import { skipWithoutEtcd } from '../support/etcd.mjs'
 import { folder } from '../support/folder.mjs'
@@ -50,7 +51,7 @@ const saidIn = async (t, dir) => {
 	writeFileSync(file, `import * as argus from 'argus-registry'\n${CALLS}`)
 	const program = script(
 		t,
-		`process.chdir(${JSON.stringify(dir)}); await import(${JSON.stringify(file)})`,
+		`process.chdir(${JSON.stringify(dir)}); await import(${JSON.stringify(pathToFileURL(file))})`,
 		{
 			prelude: '',
 		},

