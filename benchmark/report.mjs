@@ -201,10 +201,11 @@ lost: updates that were acknowledged and are not there. Negative: reported as fa
 `
 
 export const targetRows = (rows) => [
-	['target', 'measured', 'verdict'],
-	...rows.map(({ target, measured, unit, verdict }) => [
+	['target', 'measured', 'us over floor', 'verdict'],
+	...rows.map(({ target, measured, unit, overFloorUs, verdict }) => [
 		target,
 		orDash(measured, (value) => `${value.toFixed(value < 100 ? 2 : 0)} ${unit}`),
+		rate(overFloorUs),
 		verdict,
 	]),
 ]

@@ -49,7 +49,8 @@ const ALONE_DURABLE = [
 const alone = (find) => {
 	const row = (name, place, bound) => {
 		const target = `${name}, one process, ${place}: at most ${bound} times the floor`
-		return limit(target, find('one-process', name, { place })?.timesFloor, bound, 'x')
+		const found = find('one-process', name, { place })
+		return { ...limit(target, found?.timesFloor, bound, 'x'), overFloorUs: found?.overFloorUs }
 	}
 	return [
 		...ALONE.map(([name, bound]) => row(name, 'disk', bound)),

@@ -35,7 +35,9 @@ const find = (data, part, wanted) =>
 const summaryRow = (data, base) => {
 	const on = (durable) => find(data, 'one-process', { base, durable, place: 'disk' })
 	const ten = find(data, 'processes', { base, durable: false, place: 'disk', processes: 10 })
-	const seen = (result) => [rate(result?.opsPerSecond), times(result?.timesFloor)]
+	const seen = (result) => [
+		...[rate(result?.opsPerSecond), times(result?.timesFloor), rate(result?.overFloorUs)],
+	]
 	const together =
 		base === 'floor'
 			? ['-', '-', '-']
@@ -50,8 +52,10 @@ ${table([
 		'updates per second',
 		'1 process',
 		'time/floor',
+		'us over it',
 		'1, durable',
 		'time/floor',
+		'us over it',
 		'10 processes',
 		'worst p99, ms',
 		'slowest/fastest',
