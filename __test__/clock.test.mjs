@@ -66,7 +66,11 @@ const use = `
 		/** For an update of this thread. */
 		queued: async (path) => {
 			let release
-			const held = registry.withRegistryLock(path, () => new Promise((resolve) => (release = resolve)), QUICK)
+			let held
+			await new Promise((entered) => {
+				const section = () => new Promise((resolve) => entered((release = resolve)))
+				held = registry.withRegistryLock(path, section, QUICK)
+			})
 			const error = await registry.updateRegistry(path, count, SHORT).catch((thrown) => thrown)
 			release()
 			await held

@@ -234,7 +234,8 @@ test('of a document and a registry call that come to a new file at once, one win
 		assert.equal(JSON.parse(readFileSync(path, 'utf8')).updatedAt, winner + 1)
 		noLitter(there, lock)
 	}
-	assert.ok(won.document > 0 && won.registry > 0, JSON.stringify(won))
+	// On Windows other threads take both locks, and the call that came first may still come second every time.
+	if (!isWindows) assert.ok(won.document > 0 && won.registry > 0, JSON.stringify(won))
 })
 
 test('of two processes that come to a new file by different locks, one wins and one is refused', async (t) => {
