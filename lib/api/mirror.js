@@ -93,6 +93,8 @@ const mirrorRegistry = (source, file, options = {}) => {
 
 	const stop = async () => {
 		stopListening()
+		// The mirror may begin to work at this moment.
+		setWorking(false)
 		unwrap(await resultOf(handle.stop()))
 		await listened
 	}

@@ -5,12 +5,12 @@ import { testFiles } from '../test-files.mjs'
 
 /** For a file that hangs, not for one that is slow. */
 const FILE_TIMEOUT_MS = 600_000
+const TEST_TIMEOUT_MS = 120_000
 
 const FLAGS = [
 	// Without this flag the timeout is that of no test; with the next one the tests run in the process that is started.
 	'--test',
 	'--experimental-test-isolation=none',
-	'--test-timeout=120000',
 	'--test-reporter=tap',
 	// Not for the processes that tests fork.
 	'--import=data:text/javascript,process.execArgv.length=0',
@@ -22,18 +22,21 @@ const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
  * How a platform runs a file.
  * - `start`: starts its Node with arguments, for at most so many milliseconds; returns how it ended, and what it printed;
  * - `leftOutOf`: of a file, the reason why it is left out as a whole (`all`), and the tests that are, each with its reason;
+ * - `slowness`: how many times as long as usual a file and a test may take;
  * - `endAll`: ends what a file has left running.
  * @typedef {{ start: (args: string[], timeout: number) => { status: number | null, output: string, timedOut: boolean },
  *   leftOutOf?: (file: string) => { all?: string, tests: { test: string, reason: string }[] },
- *   endAll?: () => void }} Runner
+ *   slowness?: number, endAll?: () => void }} Runner
  */
 
 /** @param {string} file @param {Runner} runner */
-const runFile = (file, { start, leftOutOf, endAll }) => {
+const runFile = (file, { start, leftOutOf, slowness = 1, endAll }) => {
 	const { all, tests } = leftOutOf?.(file) ?? { tests: [] }
 	if (all) return { passed: 0, failed: 0, leftOut: [{ test: file, reason: all }] }
 	const without = tests.map(({ test }) => `--test-skip-pattern=/^${escaped(test)}$/`)
-	const { status, output, timedOut } = start([...FLAGS, ...without, file], FILE_TIMEOUT_MS)
+	const limit = `--test-timeout=${TEST_TIMEOUT_MS * slowness}`
+	const args = [...FLAGS, limit, ...without, file]
+	const { status, output, timedOut } = start(args, FILE_TIMEOUT_MS * slowness)
 	endAll?.()
 	// A file that hangs prints no sums.
 	const results = [...output.matchAll(/^ *(not ok|ok) \d+ - (.*?)(?: # SKIP(.*))?$/gm)].map(
@@ -45,7 +48,7 @@ const runFile = (file, { start, leftOutOf, endAll }) => {
 	const isBroken = status !== 0 || count('ok') === 0
 	const failed = isBroken ? Math.max(1, count('not ok')) : 0
 	if (isBroken) console.log(output)
-	const how = timedOut ? `, not done after ${FILE_TIMEOUT_MS / 1000} s` : ''
+	const how = timedOut ? `, not done after ${(FILE_TIMEOUT_MS * slowness) / 1000} s` : ''
 	console.log(`${file}: ${passed} passed, ${failed} failed${how}`)
 	const leftOut = [
 		...tests.map(({ test, reason }) => ({ test: `${file}: ${test}`, reason })),

@@ -1,17 +1,6 @@
-// The tests that Wine can't pass, by what it lacks. A probe shows each lack when the tests run: once a Wine has it, the run
-// fails until the tests are taken off this list.
+// The tests that Wine can't pass, by what it lacks.
 
-/**
- * What Wine lacks.
- *
- * - `probe`: a module for Node under Wine, in an empty folder. It prints `lacks` or `has`.
- * - `rust`: names of Rust tests.
- * - `javaScript`: names of tests by file below `__test__/`, or `all` of the file.
- *
- * @typedef {{ lack: string, probe: string, rust?: string[], javaScript?: Record<string, string[] | 'all'> }} Lack
- */
-
-/** @type {Lack[]} */
+/** @type {import('./lacks.mjs').Lack[]} */
 export const lacks = [
 	{
 		lack: 'Wine replaces no file that a program has open',
@@ -235,25 +224,3 @@ export const lacks = [
 		},
 	},
 ]
-
-/** Why a Rust test is left out; undefined if it is run. @param {string} test */
-export const whyNotRust = (test) => lacks.find(({ rust = [] }) => rust.includes(test))?.lack
-
-/**
- * The tests of a JavaScript file that are left out, each with its reason; `all` if no test of the file is run.
- *
- * @param {string} file
- * @returns {{ all?: string, tests: { test: string, reason: string }[] }}
- */
-export const leftOutOf = (file) => {
-	const name = file.replace(/^__test__\//, '')
-	const entries = lacks.map(({ lack, javaScript = {} }) => ({
-		lack,
-		tests: javaScript[name] ?? [],
-	}))
-	const whole = entries.find(({ tests }) => tests === 'all')
-	if (whole) return { all: whole.lack, tests: [] }
-	return {
-		tests: entries.flatMap(({ lack, tests }) => tests.map((test) => ({ test, reason: lack }))),
-	}
-}

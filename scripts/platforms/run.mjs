@@ -1,12 +1,13 @@
 // Runs the tests as other platforms than this machine's, and prints a table.
 
 import { writeTable } from '../page.mjs'
+import * as arm64 from './linux-arm64.mjs'
 import * as musl from './linux-x64-musl.mjs'
 import { printReport, report } from './report.mjs'
 import * as windows from './windows-x64.mjs'
 
 /** Each platform installs what it needs, and returns the outcome of its suites. */
-const platforms = { 'linux-x64-musl': musl, 'windows-x64': windows }
+const platforms = { 'linux-x64-musl': musl, 'linux-arm64': arm64, 'windows-x64': windows }
 
 const usage = `npm run test:platforms -- [NAME ...] [--skip-missing] [--only FILE ...]
 

@@ -32,13 +32,15 @@ const lastResult = (output) => output.slice(Math.max(0, output.lastIndexOf('test
  * - `cargo`: the program that builds them for `target`, with the environment `env`;
  * - `whyNotBuilt`, `whyNotRun`: the reason why a test, by its name, is not built for the platform, or is not run;
  *   undefined if there is none;
+ * - `slowness`: how many times as long as usual a suite may take;
  * - `endAll`: ends what a suite has left running.
  * @typedef {{ cargo: string, target: string, env: NodeJS.ProcessEnv, whyNotBuilt?: (test: string) => string | undefined,
- *   whyNotRun?: (test: string) => string | undefined, endAll?: () => void }} Platform
+ *   whyNotRun?: (test: string) => string | undefined, slowness?: number, endAll?: () => void }} Platform
  */
 
 /** @param {string} suite @param {Platform} platform */
-const runSuite = (suite, { cargo, target, env, whyNotBuilt, whyNotRun, endAll }) => {
+const runSuite = (suite, platform) => {
+	const { cargo, target, env, whyNotBuilt, whyNotRun, slowness = 1, endAll } = platform
 	const startedAt = performance.now()
 	const choice = suites[suite]
 	const all = listed(run('cargo', ['test', ...FEATURES, ...choice, '--', '--list']).stdout)
@@ -58,7 +60,7 @@ const runSuite = (suite, { cargo, target, env, whyNotBuilt, whyNotRun, endAll })
 	const args = [...there, '--exact', '--test-threads=4', ...without]
 	const { status, stdout, stderr } = run(cargo, args, {
 		env,
-		timeout: TIMEOUT_MS,
+		timeout: TIMEOUT_MS * slowness,
 		killSignal: 'SIGKILL',
 	})
 	endAll?.()

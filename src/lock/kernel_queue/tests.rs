@@ -161,7 +161,14 @@ fn callers_that_give_up_leave_one_thread_and_no_lock() {
     let (holder, id) = open(&path);
     assert!(kernel_lock::attempt(&holder, LockMode::Exclusive).unwrap());
     let cancelled = CancelToken::new();
+    let first = {
+        let (path, token) = (path.clone(), cancelled.clone());
+        thread::spawn(move || wait(&path, None, &token))
+    };
+    until(|| waiting(id) == Some(0));
     cancelled.cancel();
+    assert!(matches!(first.join().unwrap(), Waited::Cancelled));
+    // The deadlines of these have mostly passed before a thread could have been started.
     for _ in 0..100 {
         let timeout = Some(Duration::from_micros(10));
         assert!(matches!(wait(&path, timeout, &CancelToken::new()), Waited::TimedOut));

@@ -216,6 +216,12 @@ mod tests {
     fn the_start_of_this_process_is_that_of_its_first_thread_whichever_thread_asks() {
         let own = process_state(std::process::id());
         assert_eq!(std::thread::spawn(|| process_state(std::process::id())).join().unwrap(), own);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_start_of_this_process_is_that_which_the_system_tells() {
+        let own = process_state(std::process::id());
         let stat = fs::read_to_string("/proc/self/stat").unwrap();
         assert_eq!(parse_stat(&stat), own);
     }

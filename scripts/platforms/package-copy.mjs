@@ -1,0 +1,41 @@
+// A copy of this package with the files of one platform alone, as they are released: tests take those that they find for
+// this machine's.
+
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { linkEtcdPackage } from '../build.mjs'
+import { bundle } from '../bundle.mjs'
+import { filesFolder, root } from '../release/paths.mjs'
+import { kinds, releaseTargets } from '../release/targets.mjs'
+
+const copyTree = (folder) => {
+	const builtFiles = releaseTargets.flatMap((other) =>
+		Object.keys(kinds).map((kind) => other[kind]),
+	)
+	mkdirSync(folder)
+	for (const name of readdirSync(root).filter((name) => !['.git', 'target'].includes(name))) {
+		cpSync(join(root, name), join(folder, name), {
+			recursive: true,
+			verbatimSymlinks: true,
+			filter: (path) => !builtFiles.includes(basename(path)),
+		})
+	}
+	linkEtcdPackage(folder)
+	// Programs in Rust that tests start.
+	symlinkSync(join(root, 'target'), join(folder, 'target'))
+}
+
+/** Builds the files of a release target, and puts them into a copy of this package in a new folder. */
+export const buildPackageCopy = async (release, folder) => {
+	await bundle()
+	const script = join(root, 'scripts', 'release', 'build.mjs')
+	const { status } = spawnSync(process.execPath, [script, release.platform], { stdio: 'inherit' })
+	if (status !== 0) throw new Error(`the files of ${release.platform} can't be built`)
+	copyTree(folder)
+	// Where the loaders look for the file of each kind.
+	const folders = { addon: folder, program: folder, etcdAddon: join(folder, 'etcd', 'npm') }
+	for (const kind of Object.keys(kinds)) {
+		copyFileSync(join(filesFolder, release[kind]), join(folders[kind], release[kind]))
+	}
+}
