@@ -1,7 +1,7 @@
 // A copy of this package with the files of one platform alone, as they are released: tests take those that they find for
 // this machine's.
 
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { linkEtcdPackage } from '../build.mjs'
@@ -22,8 +22,13 @@ const copyTree = (folder) => {
 		})
 	}
 	linkEtcdPackage(folder)
-	// Programs in Rust that tests start.
 	symlinkSync(join(root, 'target'), join(folder, 'target'))
+}
+
+/** Programs in Rust that tests start. They would be built within the time of the first of those tests. */
+const buildExamples = (folder) => {
+	const args = ['build', '--locked', '--quiet', '--features', 'cli,tokio', '--examples']
+	execFileSync('cargo', args, { cwd: folder, stdio: 'inherit' })
 }
 
 /** Builds the files of a release target, and puts them into a copy of this package in a new folder. */
@@ -33,6 +38,7 @@ export const buildPackageCopy = async (release, folder) => {
 	const { status } = spawnSync(process.execPath, [script, release.platform], { stdio: 'inherit' })
 	if (status !== 0) throw new Error(`the files of ${release.platform} can't be built`)
 	copyTree(folder)
+	buildExamples(folder)
 	// Where the loaders look for the file of each kind.
 	const folders = { addon: folder, program: folder, etcdAddon: join(folder, 'etcd', 'npm') }
 	for (const kind of Object.keys(kinds)) {
