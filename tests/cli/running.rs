@@ -42,7 +42,9 @@ impl Running {
 
     /// Writes a line to its standard input.
     pub(crate) fn send_line(&mut self, line: &str) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+        // In one piece: a program that got the line without its end could end before that is written.
+        let line = format!("{line}\n");
+        self.child.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
     }
 }
 
