@@ -118,7 +118,9 @@ const start = ([program, ...others], failure) => {
 			`npm install ${PROGRAM_PACKAGE}, without --omit=optional; in a checkout, npm run build`,
 		)
 	}
-	const env = { ...process.env, ARGUS_REGISTRY_LAUNCHER: String(process.pid) }
+	const env = { ...process.env }
+	// The program takes it from its own environment, so that its command does not see it; on Windows it has no use for it.
+	if (process.platform !== 'win32') env.ARGUS_REGISTRY_LAUNCHER = String(process.pid)
 	const started = spawn(program, process.argv.slice(2), { stdio: 'inherit', env })
 	child = started
 	// It is for another C library, or may not be executed.

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 #[cfg(unix)]
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use argus_registry::{
     try_lock_exclusive, update_registry, Error, LockOptions, OnWarning, RegistryLock, UpdateOptions,
@@ -54,6 +54,8 @@ impl HolderProcess {
         self.0.wait().unwrap();
     }
 }
+
+const HOUR: Duration = Duration::from_secs(3_600);
 
 #[test]
 fn the_files_of_a_dead_holder_are_deleted_and_those_of_a_live_one_are_not() {
@@ -125,14 +127,16 @@ fn an_old_lockfile_of_an_older_argus_is_deleted_and_kept_content_is_not() {
     let before = folder.names();
 
     // A fresh lockfile: a process of an older argus version may hold it.
+    let opened = fs::File::options().write(true).open(&lockfile).unwrap();
+    opened.set_modified(SystemTime::now()).unwrap();
     let outcome = examine(&folder, &["--fix"]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.text);
     outcome.assert_litter(&kept, "warn", "not to be deleted now");
     assert_eq!(outcome.lines("litter: ").len(), 1, "{}", outcome.text);
     assert_eq!(folder.names(), before);
 
-    let opened = fs::File::options().write(true).open(&lockfile).unwrap();
     opened.set_modified(std::time::UNIX_EPOCH).unwrap();
+    drop(opened);
     examine(&folder, &[]).assert_litter(&lockfile, "warn", "safe to delete");
     let outcome = examine(&folder, &["--fix"]);
     outcome.assert_litter(&lockfile, "ok", "deleted");
@@ -213,10 +217,9 @@ fn temp_files_of_a_document_are_deleted_when_they_are_old() {
     fix().assert_litter(&temp, "warn", "exceptions.lock");
     assert!(temp.exists());
     drop(held);
-    // Another program may lock the document by another lock file. The calls before can have taken longer than a
-    // temp file is young.
+    // Another program may lock the document by another lock file. The file stays young however slow the doctor is.
     let opened = fs::File::options().write(true).open(&temp).unwrap();
-    opened.set_modified(SystemTime::now()).unwrap();
+    opened.set_modified(SystemTime::now() + HOUR).unwrap();
     fix().assert_litter(&temp, "warn", "elsewhere");
     opened.set_modified(std::time::UNIX_EPOCH).unwrap();
     drop(opened);
