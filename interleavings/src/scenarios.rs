@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::lock::kernel_lock::{self, LockMode};
 use crate::lock::kernel_queue::{self, Waited};
-use crate::lock::wait::{ThreadPolicy, Wait, WaitPolicy};
+use crate::lock::wait::{Wait, WaitPolicy};
 use crate::sys::FileId;
 use crate::util::cancel::CancelToken;
 use crate::util::thread_pool::{Dispatch, ThreadPool};
@@ -108,7 +108,7 @@ fn contend(policies: &[WaitPolicy], cancelled: Option<usize>) {
             let wait = Wait {
                 deadline: None,
                 token: token.clone(),
-                policy: ThreadPolicy { waiting: *waiting },
+                policy: *waiting,
             };
             thread::spawn(move || take(&file, &inside, &wait))
         })

@@ -7,11 +7,7 @@ use crate::util::cancel::CancelToken;
 pub(crate) struct Wait {
     pub(crate) deadline: Option<Instant>,
     pub(crate) token: CancelToken,
-    pub(crate) policy: ThreadPolicy,
-}
-
-pub(crate) struct ThreadPolicy {
-    pub(crate) waiting: WaitPolicy,
+    pub(crate) policy: WaitPolicy,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
