@@ -189,33 +189,34 @@ test('a call that is under way keeps its process alive until it settles, and no 
 	assert.equal(at.json().waiter, true)
 })
 
-test('process.exit() in the middle of anything ends the process, and frees the lock', async (t) => {
-	const at = folder(t)
-	const path = JSON.stringify(at.path)
-	const middles = {
-		'while waiting for another process': {
-			held: true,
-			text: `registry.updateRegistry(${path}, (r) => r, { timeoutMs: 60000 }); setImmediate(() => process.exit(7))`,
-		},
-		'in the updater': { text: `registry.updateRegistry(${path}, () => process.exit(7))` },
-		'in the async updater': {
-			text: `registry.updateRegistry(${path}, async () => { await 1; process.exit(7) })`,
-		},
-		'in a sync updater': { text: `registry.updateRegistrySync(${path}, () => process.exit(7))` },
-		'during the commit': {
-			text: `registry.updateRegistry(${path}, (r) => { setImmediate(() => process.exit(7)); return { ...r, x: 1 } })`,
-		},
-		'with everything going on': {
-			text: `for (let i = 0; i < 50; i++) registry.updateRegistry(${path} + i, (r) => ({ ...r, x: i })); setTimeout(() => process.exit(7), 3)`,
-		},
-	}
-	for (const [what, { held, text }] of Object.entries(middles)) {
+/** What a process does when it exits, with the path of its registry. */
+const exits = {
+	'while waiting for another process': {
+		held: true,
+		text: 'registry.updateRegistry(path, (r) => r, { timeoutMs: 60000 }); setImmediate(() => process.exit(7))',
+	},
+	'in the updater': { text: 'registry.updateRegistry(path, () => process.exit(7))' },
+	'in the async updater': {
+		text: 'registry.updateRegistry(path, async () => { await 1; process.exit(7) })',
+	},
+	'in a sync updater': { text: 'registry.updateRegistrySync(path, () => process.exit(7))' },
+	'during the commit': {
+		text: 'registry.updateRegistry(path, (r) => { setImmediate(() => process.exit(7)); return { ...r, x: 1 } })',
+	},
+	'with everything going on': {
+		text: 'for (let i = 0; i < 50; i++) registry.updateRegistry(path + i, (r) => ({ ...r, x: i })); setTimeout(() => process.exit(7), 3)',
+	},
+}
+
+for (const [when, { held, text }] of Object.entries(exits)) {
+	test(`process.exit() ${when} ends the process, and frees the lock`, async (t) => {
+		const at = folder(t)
 		const holder = held ? await heldByPuppet(t, at) : undefined
-		assert.equal(await script(t, text).exited, 7, what)
+		assert.equal(await script(t, `const path = ${JSON.stringify(at.path)}; ${text}`).exited, 7)
 		await holder?.kill()
 		await nextUpdate(at, { timeoutMs: 0 })
-	}
-})
+	})
+}
 
 test('Ctrl-C ends a process that waits or holds, as it would without the addon', async (t) => {
 	const at = folder(t)

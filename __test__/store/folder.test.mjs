@@ -34,6 +34,7 @@ import {
 import { print, record } from '../support/folder.mjs'
 import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet } from '../support/processes.mjs'
+import { skipIf } from '../support/skip.mjs'
 import { inFolder } from '../support/stores.mjs'
 
 /** A watcher of another machine, as far as its record tells: nothing but the claim's lock says that it lives. */
@@ -69,7 +70,9 @@ test('a process that was killed is known dead at once, and its id is free', asyn
 	assert.deepEqual(await pruneDead(at), ['app-3 dead'])
 })
 
-test('a process that is frozen lives', { skip: process.platform === 'win32' }, async (t) => {
+test('a process that is frozen lives', {
+	skip: skipIf(process.platform === 'win32', 'Windows has no SIGSTOP'),
+}, async (t) => {
 	const at = inFolder(t)
 	const { other } = await claimant(t, at)
 	other.signal('SIGSTOP')
