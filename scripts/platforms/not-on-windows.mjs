@@ -29,6 +29,7 @@ const reasons = {
 		'sys::unix::processes::tests::a_zombie_counts_as_gone',
 		'sys::unix::processes::tests::holders_are_found_in_the_table_of_locks_and_waiting_processes_are_not',
 		'sys::unix::processes::tests::the_start_of_this_process_is_that_of_its_first_thread_whichever_thread_asks',
+		'sys::unix::processes::tests::the_start_of_this_process_is_that_which_the_system_tells',
 		'sys::unix::processes::tests::this_process_runs_and_a_reaped_one_is_gone',
 		'sys::unix::unsupported::tests::both_numbers_of_macos_are_known',
 	],
