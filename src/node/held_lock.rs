@@ -1,7 +1,8 @@
 //! A held lock, and what can be done while it is held.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
 
 use napi::bindgen_prelude::Either;
 use napi::Env;
@@ -47,6 +48,23 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Releases the lock of a thread that ends. If a commit is under way under it, another thread waits for the commit: when
+/// a process ends, Windows has ended the committing thread before this call, and the commit would never be over.
+fn release_abandoned(shared: SharedLock) {
+    let held = match shared.try_lock() {
+        Ok(mut held) => held.take(),
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),
+        Err(TryLockError::WouldBlock) => {
+            // Without a thread the process keeps the lock until it ends.
+            let waiting = thread::Builder::new().name("argus-registry".to_owned());
+            let committing = shared.clone();
+            let _ = waiting.spawn(move || drop(lock(&committing).take()));
+            return;
+        }
+    };
+    drop(held);
+}
+
 /// What to commit, and how.
 #[napi(object, object_to_js = false)]
 pub struct CommitRequest {
@@ -81,7 +99,7 @@ impl LockHandle {
     pub(super) fn new(held: Locked) -> Self {
         let shared = Arc::new(Mutex::new(Some(held)));
         let abandoned = shared.clone();
-        let at_thread_end = ThreadEndGuard::new(move || drop(lock(&abandoned).take()));
+        let at_thread_end = ThreadEndGuard::new(move || release_abandoned(abandoned));
         LockHandle { shared, _at_thread_end: at_thread_end }
     }
 
