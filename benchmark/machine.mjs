@@ -35,7 +35,7 @@ const fileSystem = (folder) =>
 /**
  * Lets ext4 put each folder that is made in this one into another group of blocks. Without a journal ext4 looks
  * past the inodes of all files that were deleted lately in the folder's group, so an update would take the longer,
- * the more updates were measured before it: up to 300 us on the machine of the published numbers.
+ * the more updates were measured before it.
  */
 const spreadFolders = (folder) => output('chattr', ['+T', folder])
 

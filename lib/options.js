@@ -315,7 +315,7 @@ const acquireRequest = (call) => {
 		elapsedMs: elapsedMs(call),
 		staleMs: call.staleMs,
 	}
-	// Set one by one: with spreads in the literal it takes the engine longer than the rest of the request.
+	// Set one by one: the engine caches no object that is made with spreads.
 	if (call.lockFile !== undefined) request.lockFile = call.lockFile
 	if (call.newFileMode !== undefined) request.newFileMode = call.newFileMode
 	if (call.mustExist) request.mustExist = true

@@ -50,19 +50,17 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Releases the lock of a thread that ends. If a commit is under way under it, another thread waits for the commit: when
 /// a process ends, Windows has ended the committing thread before this call, and the commit would never be over.
-fn release_abandoned(shared: SharedLock) {
-    let held = match shared.try_lock() {
-        Ok(mut held) => held.take(),
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),
+fn release_abandoned(shared: &SharedLock) {
+    match shared.try_lock() {
+        Ok(mut held) => drop(held.take()),
+        Err(TryLockError::Poisoned(poisoned)) => drop(poisoned.into_inner().take()),
         Err(TryLockError::WouldBlock) => {
-            // Without a thread the process keeps the lock until it ends.
-            let waiting = thread::Builder::new().name("argus-registry".to_owned());
             let committing = shared.clone();
+            let waiting = thread::Builder::new().name("argus-registry".to_owned());
+            // If the system refuses the thread, the process keeps the lock until it ends.
             let _ = waiting.spawn(move || drop(lock(&committing).take()));
-            return;
         }
-    };
-    drop(held);
+    }
 }
 
 /// What to commit, and how.
@@ -99,7 +97,7 @@ impl LockHandle {
     pub(super) fn new(held: Locked) -> Self {
         let shared = Arc::new(Mutex::new(Some(held)));
         let abandoned = shared.clone();
-        let at_thread_end = ThreadEndGuard::new(move || release_abandoned(abandoned));
+        let at_thread_end = ThreadEndGuard::new(move || release_abandoned(&abandoned));
         LockHandle { shared, _at_thread_end: at_thread_end }
     }
 

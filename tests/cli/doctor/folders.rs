@@ -234,23 +234,31 @@ fn a_guard_that_is_less_open_than_its_registry_is_shown_with_the_step_that_opens
     assert!(examine(&folder, &[]).lines("access: ").is_empty(), "{advised}");
 }
 
+/// What the doctor says of a registry in a mount namespace that a line of shell script has changed; `None`, with a
+/// printed reason, where none can be made. `$1` is the registry.
+#[cfg(target_os = "linux")]
+fn examine_with_mount(registry: &Path, mount: &str) -> Option<DoctorOutcome> {
+    let script = format!("{mount} || exit 99; exec \"$2\" doctor \"$1\"");
+    let mut unshare = Command::new("unshare");
+    unshare.args(["-m", "sh", "-c", &script, "sh"]).arg(registry).arg(PROGRAM);
+    let output = match unshare.output() {
+        Ok(output) if matches!(output.status.code(), Some(0 | 2)) => output,
+        other => {
+            eprintln!("SKIPPED: no mount namespace can be made here: {other:?}");
+            return None;
+        }
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    Some(DoctorOutcome { code: output.status.code(), text })
+}
+
 /// A single-file bind mount, as of a container, can be read and written in place, but not replaced.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_that_is_a_mount_point_fails() {
     let folder = folder_with_registry();
-    let script = "mount --bind \"$1\" \"$1\" || exit 99; exec \"$2\" doctor \"$1\"";
-    let output = Command::new("unshare")
-        .args(["-m", "sh", "-c", script, "sh"])
-        .arg(registry(&folder))
-        .arg(PROGRAM)
-        .output();
-    let output = match output {
-        Ok(output) if matches!(output.status.code(), Some(0 | 2)) => output,
-        other => return eprintln!("SKIPPED: no mount namespace can be made here: {other:?}"),
-    };
-    let text = String::from_utf8(output.stdout).unwrap();
-    let outcome = DoctorOutcome { code: output.status.code(), text };
+    let outcome = examine_with_mount(&registry(&folder), "mount --bind \"$1\" \"$1\"");
+    let Some(outcome) = outcome else { return };
     outcome.assert_check("FAIL", "mount", "mount point of its own");
     outcome.assert_next_steps();
     assert!(outcome.text.contains("mount its folder instead"), "{}", outcome.text);
@@ -261,18 +269,8 @@ fn a_file_that_is_a_mount_point_fails() {
 #[test]
 fn without_proc_the_doctor_says_that_it_needs_it() {
     let folder = folder_with_registry();
-    let script = "mount -t tmpfs none /proc || exit 99; exec \"$2\" doctor \"$1\"";
-    let output = Command::new("unshare")
-        .args(["-m", "sh", "-c", script, "sh"])
-        .arg(registry(&folder))
-        .arg(PROGRAM)
-        .output();
-    let output = match output {
-        Ok(output) if matches!(output.status.code(), Some(0 | 2)) => output,
-        other => return eprintln!("SKIPPED: no mount namespace can be made here: {other:?}"),
-    };
-    let text = String::from_utf8(output.stdout).unwrap();
-    let outcome = DoctorOutcome { code: output.status.code(), text };
+    let outcome = examine_with_mount(&registry(&folder), "mount -t tmpfs none /proc");
+    let Some(outcome) = outcome else { return };
     outcome.assert_check("ok", "read", "");
     outcome.assert_check("FAIL", "locks", "can't start itself");
     outcome.assert_next_steps();
