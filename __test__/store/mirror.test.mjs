@@ -146,6 +146,17 @@ test('a signal stops the mirror, and a failure is told once', async (t) => {
 	assert.equal(errors.length, 1)
 })
 
+/** The mirror's thread begins at the moment at which it is stopped: one of many such mirrors said that it worked. */
+test('a mirror whose signal is aborted already never says that it works', async (t) => {
+	const at = inFolder(t)
+	for (let mirror = 0; mirror < 100; mirror += 1) {
+		const file = `${fileOf(at)}.${mirror}`
+		const { working, stop } = mirrorRegistry(at.path, file, { signal: AbortSignal.abort() })
+		assert.equal(await working, false)
+		await stop()
+	}
+})
+
 test('bad arguments are refused at once', (t) => {
 	const at = inFolder(t)
 	const refused = (...args) => {
