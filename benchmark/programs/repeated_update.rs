@@ -1,5 +1,5 @@
 //! Updates a registry a number of times: `repeated_update OPERATION FOLDER TIMES`. Its instructions
-//! are counted by `scripts/instructions.mjs`, which takes the difference of two runs, so that what a
+//! are counted by `benchmark/instructions.mjs`, which takes the difference of two runs, so that what a
 //! process does once is not counted.
 
 use std::error::Error;

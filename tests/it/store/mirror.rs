@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -376,37 +377,47 @@ fn no_entry_is_lost_or_comes_back_while_mirrors_are_killed() {
         return run_mirror(&dir);
     }
     const ENTRIES: usize = 60;
+    const KILLS: u64 = 4;
     let dir = tempfile::tempdir().unwrap();
     let (folder, file) = (dir.path().join("registry/"), dir.path().join("registry.json"));
     let mut mirrors = Mirrors::new(dir.path(), this_test!());
+    let kills = AtomicU64::new(0);
+    // Until there were kills enough, too: on a slow machine a mirror takes long to take over.
+    let is_enough = |number| match number {
+        ..ENTRIES => false,
+        _ => number == 20 * ENTRIES || kills.load(Ordering::SeqCst) >= KILLS,
+    };
     let write = |path: &Path, side: &str| {
-        for number in 0..ENTRIES {
+        let mut number = 0;
+        while !is_enough(number) {
             announce_watcher(path, watcher(&format!("{side}{number}")), &patient()).unwrap();
             if number % 4 == 3 {
                 let removed = format!("{side}{}", number - 1);
                 assert!(remove_watcher(path, &*removed, &patient()).unwrap());
             }
+            number += 1;
             pause(20);
         }
+        (0..number)
+            .filter(|at| at % 4 != 2 || at + 1 == number)
+            .map(|at| format!("{side}{at}"))
+            .collect()
     };
     (0..2).for_each(|_| mirrors.start());
-    thread::scope(|scope| {
+    let all: Vec<Vec<String>> = thread::scope(|scope| {
         let writing =
             [scope.spawn(|| write(&folder, "new")), scope.spawn(|| write(&file, "older"))];
-        let mut kills = 0;
         while writing.iter().any(|thread| !thread.is_finished()) {
-            pause(kills * 17 % 90);
+            pause(kills.load(Ordering::SeqCst) * 17 % 90);
             mirrors.kill_working();
             mirrors.start();
-            kills += 1;
+            kills.fetch_add(1, Ordering::SeqCst);
         }
-        assert!(kills > 3, "{kills} mirrors were killed");
+        writing.map(|thread| thread.join().unwrap()).into()
     });
-    let all = ["new", "older"].into_iter().flat_map(|side| {
-        (0..ENTRIES).filter(|number| number % 4 != 2).map(move |number| format!("{side}{number}"))
-    });
-    let all: Vec<_> = all.collect();
-    let all: Vec<_> = all.iter().map(String::as_str).collect();
+    let kills = kills.into_inner();
+    assert!(kills >= KILLS, "{kills} mirrors were killed");
+    let all: Vec<_> = all.iter().flatten().map(String::as_str).collect();
     for path in [&folder, &file] {
         await_ids(path, &all);
     }
