@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { chosenTargets } from '../release/targets.mjs'
 import { installPythonTools, installRustTarget, pythonPrograms } from '../release/tools.mjs'
-import { runJavaScriptFiles } from './javascript-files.mjs'
+import { runJavaScriptFiles, SHORT_FILES } from './javascript-files.mjs'
 import { runProbes, whyNotRust } from './lacks.mjs'
 import { lacks, leftOutOf } from './not-by-qemu.mjs'
 import { buildPackageCopy } from './package-copy.mjs'
@@ -16,6 +16,8 @@ import { runRustSuites } from './rust-suites.mjs'
 const [release] = chosenTargets(['linux-arm64-gnu'])
 
 export const describe = 'qemu, with a Node for arm64'
+
+export const short = { suites: ['unit tests'], files: SHORT_FILES, kinds: ['addon'] }
 
 export const install = () => {
 	installPythonTools()
@@ -71,10 +73,10 @@ const runProbe = (source) => {
 	return start(['probe.mjs'], PROBE_TIMEOUT_MS, cwd).output
 }
 
-export const run = async ({ only }) => {
+export const run = async (choice) => {
 	const suites = [runProbes('what qemu lacks', lacks, runProbe)]
-	if (!only) suites.push(...runRustSuites(rust))
-	await buildPackageCopy(release, tree)
-	suites.push(runJavaScriptFiles({ start, leftOutOf, slowness: SLOWNESS }, only))
+	suites.push(...runRustSuites(rust, choice?.suites))
+	await buildPackageCopy(release, tree, choice?.kinds)
+	suites.push(runJavaScriptFiles({ start, leftOutOf, slowness: SLOWNESS }, choice?.files))
 	return suites
 }

@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path'
 import { copyMuslNode, installMuslNode } from '../release/musl.mjs'
 import { chosenTargets } from '../release/targets.mjs'
 import { installPythonTools, installRustTarget, pythonPrograms } from '../release/tools.mjs'
-import { runJavaScriptFiles } from './javascript-files.mjs'
+import { runJavaScriptFiles, SHORT_FILES } from './javascript-files.mjs'
 import { leftOutOf, whyNotStatic } from './not-by-musl.mjs'
 import { buildPackageCopy } from './package-copy.mjs'
 import { runRustSuites } from './rust-suites.mjs'
@@ -15,6 +15,8 @@ import { runRustSuites } from './rust-suites.mjs'
 const [release] = chosenTargets(['linux-x64-musl'])
 
 export const describe = 'a Node for musl, and static programs'
+
+export const short = { suites: ['unit tests', 'tests/it'], files: SHORT_FILES, kinds: ['addon'] }
 
 export const install = () => {
 	installPythonTools()
@@ -40,8 +42,8 @@ process.once('exit', () => rmSync(temp, { recursive: true, force: true }))
 const tree = join(temp, 'package')
 let node = ''
 
-const buildFiles = async () => {
-	await buildPackageCopy(release, tree)
+const buildFiles = async (choice) => {
+	await buildPackageCopy(release, tree, choice?.kinds)
 	node = copyMuslNode(join(temp, 'node'))
 }
 
@@ -56,9 +58,9 @@ const start = (args, timeout) => {
 	return { status, output: `${stdout}${stderr}`, timedOut: error?.code === 'ETIMEDOUT' }
 }
 
-export const run = async ({ only }) => {
-	const suites = only ? [] : runRustSuites(rust)
-	await buildFiles()
-	suites.push(runJavaScriptFiles({ start, leftOutOf }, only))
+export const run = async (choice) => {
+	const suites = runRustSuites(rust, choice?.suites)
+	await buildFiles(choice)
+	suites.push(runJavaScriptFiles({ start, leftOutOf }, choice?.files))
 	return suites
 }

@@ -7,7 +7,7 @@ import { basename, join } from 'node:path'
 import { linkEtcdPackage } from '../build.mjs'
 import { bundle } from '../bundle.mjs'
 import { filesFolder, root } from '../release/paths.mjs'
-import { kinds, releaseTargets } from '../release/targets.mjs'
+import { kindNames, kinds, releaseTargets } from '../release/targets.mjs'
 
 const copyTree = (folder) => {
 	const builtFiles = releaseTargets.flatMap((other) =>
@@ -31,17 +31,20 @@ const buildExamples = (folder) => {
 	execFileSync('cargo', args, { cwd: folder, stdio: 'inherit' })
 }
 
-/** Builds the files of a release target, and puts them into a copy of this package in a new folder. */
-export const buildPackageCopy = async (release, folder) => {
+/** Builds the files of a release target, or those of some kinds, and puts them into a copy of this package in a new folder. */
+export const buildPackageCopy = async (release, folder, chosenKinds = kindNames) => {
 	await bundle()
 	const script = join(root, 'scripts', 'release', 'build.mjs')
-	const { status } = spawnSync(process.execPath, [script, release.platform], { stdio: 'inherit' })
-	if (status !== 0) throw new Error(`the files of ${release.platform} can't be built`)
+	for (const kind of chosenKinds) {
+		const args = [script, release.platform, '--only', kind]
+		const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' })
+		if (status !== 0) throw new Error(`the ${kind} of ${release.platform} can't be built`)
+	}
 	copyTree(folder)
 	buildExamples(folder)
 	// Where the loaders look for the file of each kind.
 	const folders = { addon: folder, program: folder, etcdAddon: join(folder, 'etcd', 'npm') }
-	for (const kind of Object.keys(kinds)) {
+	for (const kind of chosenKinds) {
 		copyFileSync(join(filesFolder, release[kind]), join(folders[kind], release[kind]))
 	}
 }

@@ -9,16 +9,16 @@ import * as windows from './windows-x64.mjs'
 /** Each platform installs what it needs, and returns the outcome of its suites. */
 const platforms = { 'linux-x64-musl': musl, 'linux-arm64': arm64, 'windows-x64': windows }
 
-const usage = `npm run test:platforms -- [NAME ...] [--skip-missing] [--only FILE ...]
+const usage = `npm run test:platforms -- [NAME ...] [--skip-missing] [--short | --only FILE ...]
 
 Runs the tests as every platform, or as those that are named:
   ${Object.entries(platforms)
 		.map(([name, { describe }]) => `${name}: ${describe}`)
 		.join('\n  ')}
 What is needed is installed, by apt where this user may. A platform that can't be installed is a failure;
-with --skip-missing it is only reported. --only runs no Rust tests, and those JavaScript test files
-whose names contain one of the parts that follow. A whole run of a platform writes its tables into
-docs/platforms.md.`
+with --skip-missing it is only reported. --short runs some minutes' worth of tests, the choice of each
+platform. --only runs no Rust tests, and those JavaScript test files whose names contain one of the parts
+that follow. A whole run of a platform writes its tables into docs/platforms.md.`
 
 const parse = (args) => {
 	const at = args.indexOf('--only')
@@ -27,7 +27,7 @@ const parse = (args) => {
 	const unknown = [
 		...names.filter((name) => !(name in platforms)),
 		...words.filter(
-			(word) => word.startsWith('--') && !['--help', '--skip-missing'].includes(word),
+			(word) => word.startsWith('--') && !['--help', '--skip-missing', '--short'].includes(word),
 		),
 	]
 	if (unknown.length > 0) {
@@ -39,11 +39,18 @@ const parse = (args) => {
 		only,
 		help: words.includes('--help'),
 		skipMissing: words.includes('--skip-missing'),
+		short: words.includes('--short'),
 	}
 }
 
+/** What of a platform's tests is run; undefined for all of them. @type {(platform: string, how: { only?: string[], short: boolean }) => import('./rust-suites.mjs').Choice | undefined} */
+const choiceOf = (platform, { only, short }) => {
+	if (only) return { suites: [], files: only }
+	return short ? platforms[platform].short : undefined
+}
+
 const main = async () => {
-	const { names, only, help, skipMissing } = parse(process.argv.slice(2))
+	const { names, only, help, skipMissing, short } = parse(process.argv.slice(2))
 	if (help) return console.log(usage)
 	const suites = []
 	let missing = false
@@ -55,10 +62,12 @@ const main = async () => {
 			missing = true
 			continue
 		}
-		const own = (await platforms[name].run({ only })).map((suite) => ({ platform: name, ...suite }))
+		const choice = choiceOf(name, { only, short })
+		const ran = await platforms[name].run(choice)
+		const own = ran.map((suite) => ({ platform: name, ...suite }))
 		suites.push(...own)
 		// Part of the tests is no result of the platform.
-		if (!only) writeTable(`test:platforms ${name}`, report(own))
+		if (!choice) writeTable(`test:platforms ${name}`, report(own))
 	}
 	printReport(suites)
 	const ran = suites.every(({ passed, failed }) => passed > 0 && failed === 0)

