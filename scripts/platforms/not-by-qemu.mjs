@@ -57,6 +57,17 @@ export const lacks = [
 		},
 	},
 	{
+		lack: 'qemu answers /proc/self/exe where no /proc is mounted',
+		probe: `
+			const script = 'mount -t tmpfs none /proc && exec "$1" -e "$2"'
+			const link = 'console.log(require("node:fs").readlinkSync("/proc/self/exe"))'
+			const args = ['--mount', 'sh', '-c', script, 'sh', process.execPath, link]
+			const { stdout, stderr } = spawnSync('unshare', args, { encoding: 'utf8' })
+			const isMissing = stderr.includes('ENOENT')
+			console.log(stdout.trim() === process.execPath ? 'lacks' : isMissing ? 'has' : stderr)`,
+		rust: ['doctor::folders::without_proc_the_doctor_says_that_it_needs_it'],
+	},
+	{
 		// Node starts programs in another way, so that no probe can show it.
 		lack: 'qemu forks where posix_spawn shares memory: that a program can’t be started is not told',
 		rust: ['exit_codes::every_exit_code_of_every_command'],
