@@ -15,7 +15,9 @@ const nodePackage = `node-${isWindows ? 'win' : process.platform}-${process.arch
 const make = (kind, version) => {
 	const name = kind === 'node' ? nodePackage : kind
 	const label = version.split('.').slice(0, kind === 'bun' ? 2 : 1)
-	const dir = join(root, 'target', 'runtimes', `${name}@${version}`)
+	// By platform: a Windows program that Wine runs in this tree would take a Bun for Linux for its own.
+	const folder = `${kind}-${process.platform}-${process.arch}@${version}`
+	const dir = join(root, 'target', 'runtimes', folder)
 	const binaries = {
 		node: join(dir, 'node_modules', name, 'bin', `node${exe}`),
 		bun: join(dir, 'node_modules', 'bun', 'bin', 'bun.exe'),

@@ -74,12 +74,12 @@ const runFile = (file, { start, leftOutOf, slowness = 1, endAll }) => {
 	return { passed, failed, leftOut }
 }
 
-/** Runs all files of `__test__`, or those whose names contain one of `only`. @param {Runner} runner */
+/** Runs all files of `__test__` and the playground, or those whose names contain one of `only`. @param {Runner} runner */
 export const runJavaScriptFiles = (runner, only) => {
 	const startedAt = performance.now()
-	const files = testFiles('__test__').filter(
-		(file) => !only || only.some((part) => file.includes(part)),
-	)
+	const files = ['__test__', 'playground']
+		.flatMap(testFiles)
+		.filter((file) => !only || only.some((part) => file.includes(part)))
 	const results = files.map((file) => runFile(file, runner))
 	const sum = (what) => results.reduce((total, result) => total + result[what], 0)
 	return {

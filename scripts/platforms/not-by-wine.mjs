@@ -1,5 +1,7 @@
 // The tests that Wine can't pass, by what it lacks.
 
+import { nodeVersion } from '../release/wine.mjs'
+
 /** @type {import('./lacks.mjs').Lack[]} */
 export const lacks = [
 	{
@@ -30,6 +32,10 @@ export const lacks = [
 			'locking/concurrency.test.mjs': [
 				'processes of old argus mixed with processes of this package: no overlap, nothing lost',
 				'readers beside writers see whole registries, never an older one after a newer',
+			],
+			'playground/playground.test.mjs': [
+				`starting 10 watchers on Node ${nodeVersion} in a folder drops no entry, loses no update and takes no lock away`,
+				'without a lock the same run loses updates, and the account says so',
 			],
 			'store/changes.test.mjs': ['folder: a claim survives the updates of its process'],
 			'store/entries.test.mjs': [
