@@ -69,16 +69,14 @@ impl AlteredCalls {
         assert!(output.status.success() && said.contains("1 passed"), "{said}{errors}");
     }
 
-    /// Kills a holder in the middle of its updates, again and again, until one leaves its lockfile.
+    /// Kills a holder in the middle of its update.
     pub(crate) fn leave_a_dead_holders_lockfile(&self) {
-        let lockfile = self.path().with_extension("json.lock");
-        while !lockfile.exists() {
-            let mut victim = self.increment(&["60000", "--say"], &[]);
-            let mut said = [0; 8];
-            victim.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
-            victim.kill().unwrap();
-            victim.wait().unwrap();
-        }
+        let mut victim = self.increment(&["1", "--hold"], &[]);
+        let mut said = [0; 8];
+        victim.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        assert!(self.path().with_extension("json.lock").exists());
     }
 
     /// The names in the folder that are the registry's or of files beside it, sorted.
