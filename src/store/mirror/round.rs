@@ -99,8 +99,9 @@ impl<'a> WorkingMirror<'a> {
                 return Ok(Some(next));
             }
         }
+        // First: if it fails, the next round has to know what was copied.
+        self.write_ahead(&self.copied, &plan)?;
         let before = mem::take(&mut self.copied);
-        self.write_ahead(&before, &plan)?;
         // Of an entry that is not changed after all, what was known before stays known.
         let planned = plan.iter().filter_map(|planned| {
             before.get(&planned.id).map(|copied| (planned.id.clone(), *copied))

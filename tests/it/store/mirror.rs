@@ -130,6 +130,39 @@ fn the_entries_of_both_sides_keep_all_their_bytes() {
     assert_eq!(errors.try_iter().count(), 0);
 }
 
+/// What was copied was forgotten if it could not be written down which copies were about to be made: then the entry that
+/// was removed came back.
+#[test]
+fn a_state_that_can_not_be_written_for_a_while_brings_no_removed_entry_back() {
+    for (source, file) in sources() {
+        let (sender, errors) = mpsc::channel();
+        let on_error = OnError::new(move |error| _ = sender.send(error.to_string()));
+        let options = MirrorOptions { update: patient(), on_error };
+        announce_watcher(&file, older("older", std::process::id()), &patient()).unwrap();
+        let mirror = mirror_registry(source.path(), &file, options).unwrap();
+        await_ids(source.path(), &["older"]);
+        await_that("a whole round", || {
+            fs::read_to_string(file.with_extension("json.mirror.json"))
+                .is_ok_and(|state| !state.contains("\"isMade\":false"))
+        });
+        let in_the_way = file.with_extension("json.mirror.json.tmp");
+        fs::create_dir(&in_the_way).unwrap();
+        update_registry(&file, &patient(), |registry| {
+            registry.remove_watcher("older");
+            registry.set_watcher(older("another", std::process::id()));
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+        let error = errors.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert!(error.contains("mirror.json"), "{error}");
+        fs::remove_dir(&in_the_way).unwrap();
+        for path in [source.path(), &file] {
+            await_ids(path, &["another"]);
+        }
+        mirror.stop();
+    }
+}
+
 #[test]
 fn a_live_watchers_entry_comes_back_that_an_older_program_removes_and_a_dead_ones_does_not() {
     let dir = tempfile::tempdir().unwrap();
