@@ -287,6 +287,7 @@ impl FolderCall<'_> {
                 );
                 Err(self.paths.invalid(reason))
             }
+            FoundFile::Unreadable(error) => Err(self.paths.error("read an entry of", error)),
             FoundFile::Entry(_) | FoundFile::Missing => Ok(()),
         }
     }
@@ -298,8 +299,10 @@ impl FolderCall<'_> {
         }
         let name = EntryId::from(watcher.id()).file_name();
         for _ in 0..MAX_REPLACED {
-            let FoundFile::Entry(entry) = entry_file::read(self.paths, &name) else {
-                return Ok(false);
+            let entry = match entry_file::read(self.paths, &name) {
+                FoundFile::Entry(entry) => entry,
+                FoundFile::Unreadable(error) => return Err(fail(error)),
+                FoundFile::Damaged(_) | FoundFile::Missing => return Ok(false),
             };
             if !watcher.matches_entry(&entry.raw()) {
                 return Ok(false);
@@ -334,7 +337,13 @@ impl FolderCall<'_> {
         self.guarded(|| {
             let name = EntryId::from(record.id.as_str()).file_name();
             let found = entry_file::read(self.paths, &name);
-            let FoundFile::Entry(entry) = found else { return Ok(false) };
+            let entry = match found {
+                FoundFile::Entry(entry) => entry,
+                FoundFile::Unreadable(error) => {
+                    return Err(self.paths.error("renew an entry of", error))
+                }
+                FoundFile::Damaged(_) | FoundFile::Missing => return Ok(false),
+            };
             if !watcher.matches_entry(&entry.raw()) {
                 return Ok(false);
             }

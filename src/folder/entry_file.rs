@@ -1,6 +1,6 @@
 //! One entry's file: reading it, and whether the process that claimed it lives.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::time::SystemTime;
 
@@ -33,8 +33,10 @@ pub(crate) struct EntryFile {
 #[derive(Debug)]
 pub(crate) enum FoundFile {
     Entry(EntryFile),
-    /// It can't be read as an entry, for this reason.
+    /// What it holds is no entry, for this reason.
     Damaged(String),
+    /// The system does not let this process read it, now or at all.
+    Unreadable(io::Error),
     /// It is gone.
     Missing,
 }
@@ -51,12 +53,20 @@ pub(crate) fn read_with_stamp(paths: &FolderPaths, name: &str) -> (FoundFile, Op
     let (file, metadata) = match opened {
         Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return (FoundFile::Missing, None),
-        Err(error) => return (FoundFile::Damaged(error.to_string()), None),
+        Err(error) => {
+            // A link or a socket is none that could be opened.
+            let is_file = |metadata: Metadata| metadata.is_file();
+            let may_be_entry = fs::symlink_metadata(paths.entry(name)).map_or(true, is_file);
+            return match may_be_entry {
+                true => (FoundFile::Unreadable(error), None),
+                false => (FoundFile::Damaged(error.to_string()), None),
+            };
+        }
     };
     let found = match try_read(paths, name, &file, &metadata) {
         Ok(Ok(entry)) => FoundFile::Entry(entry),
         Ok(Err(reason)) => FoundFile::Damaged(reason),
-        Err(error) => FoundFile::Damaged(error.to_string()),
+        Err(error) => FoundFile::Unreadable(error),
     };
     (found, sys::stamp_of(&metadata))
 }

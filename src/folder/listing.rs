@@ -112,19 +112,20 @@ impl Listing {
                 continue;
             }
             let (found, stamp) = entry_file::read_with_stamp(paths, name);
-            match found {
+            let damage = match found {
                 FoundFile::Entry(entry) => {
                     if let Some(((cached, earlier), stamp)) = cache.zip(stamp) {
                         cached.add(earlier, &entry, stamp);
                     }
                     entries.push(entry);
+                    continue;
                 }
-                FoundFile::Damaged(reason) => {
-                    let path = paths.given.join(ENTRIES).join(name);
-                    warnings.push(Warning::DamagedEntry { path, reason });
-                }
-                FoundFile::Missing => {}
-            }
+                FoundFile::Damaged(reason) => reason,
+                FoundFile::Unreadable(error) => error.to_string(),
+                FoundFile::Missing => continue,
+            };
+            let path = paths.given.join(ENTRIES).join(name);
+            warnings.push(Warning::DamagedEntry { path, reason: damage });
         }
         let since = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let modified_ms = Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));

@@ -343,6 +343,9 @@ impl FolderCommit<'_> {
                 change.id.to_display(),
                 self.snapshot.paths.entry(&change.name).display()
             ))),
+            FoundFile::Unreadable(error) => {
+                Err(self.snapshot.paths.error("read an entry of", error))
+            }
             FoundFile::Entry(_) | FoundFile::Missing => {
                 Ok(Commit::IdTaken(change.id.to_display().to_string()))
             }

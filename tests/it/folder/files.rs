@@ -1,5 +1,7 @@
 //! The files of a registry in a folder: what is in them, and which of them are no entries.
 
+#[cfg(unix)]
+use std::env;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +15,8 @@ use argus_registry::{
 };
 
 use crate::support::files::{names_in, put, text};
+#[cfg(unix)]
+use crate::support::processes::{again, this_test, PART};
 use crate::support::processes::{dead_pid, pause};
 use crate::support::registries::{ids, of_process, patient, watcher};
 
@@ -131,6 +135,36 @@ fn a_damaged_entry_is_a_warning_and_its_file_is_kept_by_every_call() {
     for (name, content) in damaged {
         assert_eq!(text(&entries.join(name)), content);
     }
+}
+
+/// The heartbeat said that the entry was lost, and a watcher that was told so entered itself a second time.
+#[cfg(unix)]
+#[test]
+fn an_entry_that_can_not_be_read_now_is_an_error_of_its_heartbeat_and_is_not_lost() {
+    use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+    let Ok(path) = env::var(PART) else {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("registry/");
+        claim(&path, "other");
+        let output = again(&env::current_exe().unwrap(), this_test!(), &path).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    };
+    let path = Path::new(&path);
+    let mut changed = read_registry(path).unwrap().0.watcher("other").unwrap();
+    changed.port = 7;
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before }).unwrap();
+    let refused = [
+        heartbeat_watcher(path, "other", &patient()),
+        heartbeat_watcher(path, changed, &patient()),
+        remove_watcher(path, "other", &patient()),
+    ];
+    setrlimit(Resource::Nofile, before).unwrap();
+    for refused in refused {
+        assert_eq!(refused.unwrap_err().code(), "IO");
+    }
+    assert!(heartbeat_watcher(path, "other", &patient()).unwrap());
 }
 
 /// A file that is renamed while the folder is listed can get another place in it.
