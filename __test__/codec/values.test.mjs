@@ -221,6 +221,23 @@ test('a registry’s entries that JSON does not hold are refused, and long numbe
 /** Deeper than code without recursion could call itself; the engine's frames are larger on Windows. */
 const LEVELS = process.platform === 'win32' ? 1_500 : 3_000
 
+test('strings and numbers of many megabytes beside a number that no double is are updated', async (t) => {
+	const at = folder(t)
+	const size = 20_000_000
+	for (const [name, long] of Object.entries({
+		plain: JSON.stringify('x'.repeat(size)),
+		quotes: JSON.stringify('"'.repeat(size / 2)),
+		backslashes: JSON.stringify('\\'.repeat(size / 2)),
+		zeros: `1${'0'.repeat(300_000)}1e-300001`,
+	})) {
+		at.put(`{"long": ${long}, "number": 12345678901234567890, "count": 1}`)
+		await new Document(at.path, { lock: 'registry' }).update((value) => ({ ...value, count: 2 }))
+		const text = readFileSync(at.path, 'utf8')
+		assert.match(text.slice(-60), /"number": 12345678901234567890,\s+"count": 2\s+\}\s*$/, name)
+		assert.ok(text.includes(long), name)
+	}
+})
+
 test('a value that is nested as deeply as JavaScript can print it is written', async (t) => {
 	const at = folder(t)
 	let deep = { here: 1 }

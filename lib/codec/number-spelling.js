@@ -24,8 +24,11 @@ const exact = (token) => {
 	const [number = '', exponent = 0] = token.toLowerCase().split('e')
 	const [integer = '', fraction = ''] = number.replace('-', '').split('.')
 	const digits = (integer + fraction).replace(/^0+/, '')
-	const significant = digits.replace(/0+$/, '')
-	const zeros = digits.length - significant.length - fraction.length
+	// Not by a pattern, which would begin again at each zero.
+	let end = digits.length
+	while (digits[end - 1] === '0') end -= 1
+	const significant = digits.slice(0, end)
+	const zeros = digits.length - end - fraction.length
 	const sign = token.startsWith('-') ? '-' : ''
 	return `${sign}${significant}e${significant === '' ? 0 : Number(exponent) + zeros}`
 }
@@ -33,7 +36,46 @@ const exact = (token) => {
 /** What JavaScript prints of a number. @param {string} token */
 const printedAs = (token) => JSON.stringify(Number(token))
 
-const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|[[\]{},:]|true|false|null/g
+/** The beginning of a string, or any other token as a whole. */
+const TOKEN = /"|-?\d[\d.eE+-]*|[[\]{},:]|true|false|null/g
+
+/**
+ * The end of the string that begins at a place. Not by a pattern: the engine has too little memory to match a string of
+ * many megabytes as a whole.
+ *
+ * @param {string} text
+ * @param {number} at
+ */
+const endOfString = (text, at) => {
+	let end = at
+	let isEscaped = true
+	while (isEscaped) {
+		end = text.indexOf('"', end + 1)
+		if (end === -1) return text.length
+		let backslashes = 0
+		while (text[end - 1 - backslashes] === '\\') backslashes += 1
+		isEscaped = backslashes % 2 === 1
+	}
+	return end + 1
+}
+
+/**
+ * The tokens of a JSON text, each with where it stands.
+ *
+ * @param {string} text
+ */
+const tokensOf = function* (text) {
+	const pattern = new RegExp(TOKEN)
+	for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
+		const { 0: token, index: at } = match
+		if (token !== '"') {
+			yield { token, at }
+			continue
+		}
+		pattern.lastIndex = endOfString(text, at)
+		yield { token: text.slice(at, pattern.lastIndex), at }
+	}
+}
 
 /**
  * A list or an object that the text is within. `list`: the path of the outermost list around what is in it.
@@ -67,7 +109,7 @@ const eachNumber = (text, callback) => {
 	let frame
 	/** The last string, which is a key if a colon follows. */
 	let string = ''
-	for (const { 0: token, index: at } of text.matchAll(TOKEN)) {
+	for (const { token, at } of tokensOf(text)) {
 		const [first = ''] = token
 		const list = frame?.list
 		let print = token
