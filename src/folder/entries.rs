@@ -156,7 +156,7 @@ impl FolderCall<'_> {
             let is_there = fs::symlink_metadata(self.paths.entry(&name)).is_ok();
             if !is_there {
                 match self.try_publish(&record, &name, false)? {
-                    Published::Yes(files) => return Ok(self.claimed(record, files)),
+                    Published::Yes(files) => return self.claimed(record, files),
                     Published::NeedsGuard => {
                         needs_guard = true;
                         break;
@@ -179,7 +179,7 @@ impl FolderCall<'_> {
                 record.id = id;
                 let name = EntryId::from(record.id.as_str()).file_name();
                 if let Published::Yes(files) = self.try_publish(&record, &name, true)? {
-                    return Ok(self.claimed(record, files));
+                    return self.claimed(record, files);
                 }
                 let found = entry_file::read(self.paths, &name);
                 if matches!(found, FoundFile::Entry(entry) if may_replace(&entry)) {
@@ -191,9 +191,19 @@ impl FolderCall<'_> {
         })
     }
 
-    fn claimed(&self, record: WatcherRecord, files: PublishedFiles) -> EntryOutcome {
+    fn claimed(&self, record: WatcherRecord, files: PublishedFiles) -> Result<EntryOutcome> {
+        // First: a claim that fails holds nothing, so that the caller may try again and get this id.
+        self.make_durable()?;
         self.hold(&record, files);
-        EntryOutcome::Claimed(Box::new(record))
+        Ok(EntryOutcome::Claimed(Box::new(record)))
+    }
+
+    /// Makes what has changed durable, if the caller asks for it.
+    fn make_durable(&self) -> Result<()> {
+        match self.options.durable {
+            true => sync_entries(self.paths),
+            false => Ok(()),
+        }
     }
 
     fn taken(&self, id: &str) -> EntryOutcome {
@@ -209,7 +219,7 @@ impl FolderCall<'_> {
         match self.try_publish(record, &name, under_guard)? {
             Published::Yes(files) => {
                 self.hold(record, files);
-                Ok(true)
+                self.make_durable().map(|()| true)
             }
             Published::NameTaken | Published::NeedsGuard => Ok(false),
         }
@@ -239,7 +249,7 @@ impl FolderCall<'_> {
         };
         let files = self.new_entry(record, &name, owner, |new| new.replace())?;
         self.hold(record, files);
-        Ok(())
+        self.make_durable()
     }
 
     fn new_entry<T>(
@@ -371,10 +381,7 @@ impl FolderCall<'_> {
                 return Ok(false);
             }
             remove_entry(self.paths, &entry)?;
-            if self.options.durable {
-                sync_entries(self.paths)?;
-            }
-            Ok(true)
+            self.make_durable().map(|()| true)
         })
     }
 
@@ -399,10 +406,7 @@ impl FolderCall<'_> {
                     pruned.push(PrunedWatcher::new(entry.id.to_json(), entry.value, reason));
                 }
             }
-            if self.options.durable {
-                sync_entries(self.paths)?;
-            }
-            Ok(pruned)
+            self.make_durable().map(|()| pruned)
         })
     }
 }

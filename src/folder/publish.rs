@@ -42,7 +42,8 @@ pub(crate) enum Owner {
     Holds(Arc<ClaimLockFile>),
 }
 
-/// The files of a published entry.
+/// The files of a published entry. The caller keeps them, if this process holds the entry's claim, before it makes the
+/// entry's name durable: without them, the process would count as dead where that fails.
 pub(crate) struct PublishedFiles {
     /// `None` if this process holds no claim on it.
     pub(crate) file: Option<File>,
@@ -80,7 +81,7 @@ impl NewEntry<'_> {
                         let _ = sys::remove_if_there(&target);
                         return Err(fail(error));
                     }
-                    return self.finish(written).map(Published::Yes);
+                    return Ok(Published::Yes(written.into_files()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     return Ok(Published::NameTaken)
@@ -94,7 +95,7 @@ impl NewEntry<'_> {
                         return Ok(Published::NameTaken);
                     }
                     sys::rename(&written.path, &target).map_err(fail)?;
-                    return self.finish(written).map(Published::Yes);
+                    return Ok(Published::Yes(written.into_files()));
                 }
                 Err(error) => return Err(fail(error)),
             }
@@ -114,20 +115,12 @@ impl NewEntry<'_> {
                 continue;
             };
             match sys::rename(&written.path, &self.paths.entry(self.name)) {
-                Ok(()) => return self.finish(written),
+                Ok(()) => return Ok(written.into_files()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(fail(error)),
             }
         }
         Err(fail(io::Error::other("other programs delete its temp files all the time")))
-    }
-
-    fn finish(&self, mut written: WrittenEntry) -> Result<PublishedFiles> {
-        written.is_published = true;
-        if self.durable {
-            sync_entries(self.paths)?;
-        }
-        Ok(PublishedFiles { file: written.file.take(), lock: written.lock.take() })
     }
 
     /// Writes and locks the file; `None` if another process holds the lock of the claim.
@@ -235,7 +228,7 @@ pub(crate) struct WrittenEntry {
 }
 
 impl WrittenEntry {
-    /// The open files, for a caller that gives the entry its name itself.
+    /// The open files, of an entry that has its name, or gets it by the caller.
     pub(crate) fn into_files(mut self) -> PublishedFiles {
         self.is_published = true;
         PublishedFiles { file: self.file.take(), lock: self.lock.take() }

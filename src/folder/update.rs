@@ -233,6 +233,9 @@ impl FolderCommit<'_> {
             },
         };
         self.hold(change, files);
+        if self.durable {
+            sync_entries(&self.snapshot.paths)?;
+        }
         Ok(Commit::Done)
     }
 
@@ -286,10 +289,13 @@ impl FolderCommit<'_> {
         }
         // From here on the update is done: by this process, or by the next holder of the lock.
         let files: Vec<_> = written.into_iter().map(WrittenEntry::into_files).collect();
-        journal.apply(paths)?;
+        let applied = journal.apply(paths);
+        // Also of a file that has not replaced its entry yet, which the next holder has it do: without the lock on it
+        // this process would count as dead.
         for (change, files) in changes.iter().zip(files) {
             self.hold(change, files);
         }
+        applied?;
         journal.enter(Phase::Clean, &file)?;
         journal.clean(paths, self.durable)?;
         for entry in removed {

@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::time::Duration;
 
 use argus_registry::{
-    claim_watcher, heartbeat_watcher, read_registry, update_registry, ClaimOptions, Error,
-    UpdateOptions, WatcherRecord,
+    announce_watcher, claim_watcher, heartbeat_watcher, open_store, prune_stale_watchers,
+    read_registry, update_registry, ClaimOptions, Error, PruneOptions, UpdateOptions,
+    WatcherRecord,
 };
 
 use crate::support::altered_calls::AlteredCalls;
@@ -217,4 +219,38 @@ fn a_watcher_whose_id_another_claims_after_a_crash_is_told() {
         assert!(!is_taken || temps.count() == 0, "call {call:?}");
     });
     assert!(taken > 20, "{taken} taken");
+}
+
+/// Of an update that fails in the middle, and of a change that is not made durable, the watcher of this process has its new
+/// file, and its lock. Without that lock another process took it for dead.
+#[test]
+fn a_watcher_whose_change_fails_after_it_was_made_lives() {
+    let Ok(path) = env::var(PART) else {
+        for change in ["ENTRY_IS_NOT_MOVED_AT_FIRST", "FOLDER_IS_NOT_SYNCED_AFTER_RENAME"] {
+            AlteredCalls::new(&[change]).again(this_test!());
+        }
+        return;
+    };
+    let path = Path::new(&path).with_file_name("registry/");
+    let claims = ClaimOptions::default();
+    let me = claim_watcher(&path, watcher("me"), &claims, &patient()).unwrap();
+    announce_watcher(&path, WatcherRecord::new("stuck", "127.0.0.1", 1), &patient()).unwrap();
+    let change = |port, removed: &str| {
+        update_registry(&path, &durable(), |registry| {
+            let mut me = registry.watcher("me").unwrap();
+            me.port = port;
+            registry.set_watcher(me);
+            registry.remove_watcher(removed);
+            Ok::<_, Error>(())
+        })
+    };
+    let failed = change(2, "none").and_then(|()| change(3, "stuck")).unwrap_err();
+    assert!(["PERMISSION_DENIED", "IO"].contains(&failed.code()), "{failed}");
+    let prune = PruneOptions { ttl: Duration::MAX, liveness: true, now: None };
+    let pruned = prune_stale_watchers(&path, &prune, &patient()).unwrap();
+    assert!(pruned.is_empty(), "{pruned:?}");
+    assert!(heartbeat_watcher(&path, me.claim(), &patient()).unwrap());
+    let found = read_registry(&path).unwrap().0.watcher("me").unwrap();
+    assert_ne!(found.port, me.port);
+    assert_eq!(open_store(&path).is_alive("me", &found), Some(true));
 }

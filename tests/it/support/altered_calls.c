@@ -207,6 +207,38 @@ int statx(int dir, const char *path, int flags, unsigned mask, struct statx *fou
 }
 #endif
 #endif
+#ifdef ENTRY_IS_NOT_MOVED_AT_FIRST
+/* An entry that another program has made immutable, for a moment. */
+int rename(const char *p1, const char *p2) {
+    static int times = 0;
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    if (strstr(p1, "/stuck.json") && times++ == 0) {
+        errno = EPERM;
+        return -1;
+    }
+    return real(p1, p2);
+}
+#endif
+#ifdef FOLDER_IS_NOT_SYNCED_AFTER_RENAME
+/* A disk that fails for a moment, just after the first rename of an entry. */
+static int is_renamed = 0;
+int rename(const char *p1, const char *p2) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    int result = real(p1, p2);
+    if (strstr(p2, "/me.json")) is_renamed = 1;
+    return result;
+}
+int fsync(int fd) {
+    int (*real)(int) = dlsym(RTLD_NEXT, "fsync");
+    struct stat found;
+    if (is_renamed && fstat(fd, &found) == 0 && S_ISDIR(found.st_mode)) {
+        is_renamed = 0;
+        errno = EIO;
+        return -1;
+    }
+    return real(fd);
+}
+#endif
 #ifdef FOLDERS_CANNOT_BE_OPENED
 /* A process that has as many open files as it may have when it opens a folder. */
 int open64(const char *path, int flags, ...) {
