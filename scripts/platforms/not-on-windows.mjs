@@ -108,6 +108,9 @@ const reasons = {
 		'registry::update::the_files_that_updates_replace_are_closed_by_another_thread_and_never_are_many',
 		'run::run_waits_for_the_lock_as_long_as_its_option_says',
 	],
+	'a limit of open files that a process sets itself is one of POSIX': [
+		'folder::files::an_entry_that_can_not_be_read_now_is_an_error_of_its_heartbeat_and_is_not_lost',
+	],
 	'calls are altered by a library that LD_PRELOAD loads': preloaded,
 	'a file that is locked or open keeps its name on Windows when it is deleted': [
 		'lock::loss::a_lock_that_is_lost_after_a_write_under_it_is_an_error_that_says_that_it_was_written',

@@ -261,7 +261,8 @@ impl FolderCall<'_> {
     ) -> Result<T> {
         let text = entry_text::print(&record.clone().into_json());
         let (paths, date, durable) = (self.paths, Some(record.updated_at), self.options.durable);
-        publish(&NewEntry { paths, name, text: &text, date, owner, durable })
+        let keeps_renewals = false;
+        publish(&NewEntry { paths, name, text: &text, date, owner, keeps_renewals, durable })
     }
 
     /// A process holds the lock for its own watchers alone: another process may outlive it.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::files::new_file;
 use crate::folder::layout::FolderPaths;
-use crate::folder::publish::sync_entries;
+use crate::folder::publish::{replace_entry, sync_entries};
 use crate::sys;
 
 /// The version of the journal that this crate writes and reads.
@@ -39,9 +39,13 @@ pub(crate) enum Phase {
 
 /// A file under the name of a temp file, and the name of the entry that it is to be or was.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Step {
     pub(crate) temp: String,
     pub(crate) entry: String,
+    /// Of a file that replaces another: whether heartbeats count that come to that one until then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) keeps_renewals: bool,
 }
 
 /// What an update does with the files of the entries.
@@ -116,12 +120,14 @@ impl Journal {
             paths.error("finish an update (which the next call under its lock does) of", error)
         };
         for step in &self.replaced {
-            rename_if_there(paths, &step.temp, &step.entry).map_err(fail)?;
+            let (temp, entry) = (paths.entries.join(&step.temp), paths.entry(&step.entry));
+            if_there(replace_entry(&temp, &entry, step.keeps_renewals)).map_err(fail)?;
         }
         for step in &self.removed {
             // If it has been renamed, the name may be that of another entry by now.
             if sys::id_at(&paths.entries.join(&step.temp)).map_err(fail)?.is_none() {
-                rename_if_there(paths, &step.entry, &step.temp).map_err(fail)?;
+                let (entry, aside) = (paths.entry(&step.entry), paths.entries.join(&step.temp));
+                if_there(sys::rename(&entry, &aside)).map_err(fail)?;
             }
         }
         Ok(())
@@ -149,8 +155,9 @@ impl Journal {
     }
 }
 
-fn rename_if_there(paths: &FolderPaths, from: &str, to: &str) -> io::Result<()> {
-    match sys::rename(&paths.entries.join(from), &paths.entries.join(to)) {
+/// The outcome of renaming a file, which succeeds if the file was renamed already.
+fn if_there(renamed: io::Result<()>) -> io::Result<()> {
+    match renamed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         renamed => renamed,
     }

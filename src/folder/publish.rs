@@ -2,7 +2,7 @@
 //! must be free, or replaces the file that has it. So an entry appears complete or not at all, and with its
 //! claim's lock from its first moment.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub(crate) struct NewEntry<'a> {
     /// When the watcher renewed the entry, in milliseconds since 1970: the date that its file gets.
     pub(crate) date: Option<u64>,
     pub(crate) owner: Owner,
+    /// Whether heartbeats count that come to the replaced entry until it is replaced.
+    pub(crate) keeps_renewals: bool,
     pub(crate) durable: bool,
 }
 
@@ -114,7 +116,8 @@ impl NewEntry<'_> {
                 sys::remove_name(&lock, &self.paths.new_temp()).map_err(fail)?;
                 continue;
             };
-            match sys::rename(&written.path, &self.paths.entry(self.name)) {
+            let target = self.paths.entry(self.name);
+            match replace_entry(&written.path, &target, self.keeps_renewals) {
                 Ok(()) => return Ok(written.into_files()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(fail(error)),
@@ -175,6 +178,40 @@ impl NewEntry<'_> {
             return Ok(Some(written));
         }
         Err(io::Error::other("other programs lock its temp files all the time"))
+    }
+}
+
+/// Gives a written file the name of the entry that it replaces. With `keeps_renewals` it gets the date of that entry's
+/// file if that is the later one: a heartbeat, which takes no lock of the folder, has been acknowledged.
+pub(crate) fn replace_entry(written: &Path, entry: &Path, keeps_renewals: bool) -> io::Result<()> {
+    let mut old = match keeps_renewals {
+        true => sys::open_read_only(entry).ok(),
+        false => None,
+    };
+    if let Some(old) = &old {
+        date_like(written, old)?;
+    }
+    if !sys::OPEN_FILES_CAN_BE_REPLACED {
+        old = None;
+    }
+    sys::rename(written, entry)?;
+    match old {
+        // From here on, a heartbeat of the old file finds it replaced, and looks for the new one.
+        Some(old) => date_like(entry, &old),
+        None => Ok(()),
+    }
+}
+
+/// Dates a file with the date of another one if that is later.
+fn date_like(path: &Path, other: &File) -> io::Result<()> {
+    let date = other.metadata()?.modified()?;
+    if fs::metadata(path)?.modified()? >= date {
+        return Ok(());
+    }
+    match sys::open_existing(path).and_then(|file| sys::set_modified(&file, date)) {
+        // This process finishes the update of another user's, whose files it may rename only.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        dated => dated,
     }
 }
 

@@ -72,6 +72,8 @@ struct Change<'a> {
     value: &'a str,
     old: Option<&'a EntryFile>,
     owner: Owner,
+    /// Whether heartbeats count that come until it is changed.
+    keeps_renewals: bool,
 }
 
 impl FolderSnapshot {
@@ -155,7 +157,8 @@ impl FolderSnapshot {
                 Some(old) => self.owner(&id, old, value)?,
                 None => Owner::None,
             };
-            changes.push(Change { id, name, value, old, owner });
+            let keeps_renewals = old.is_some_and(|old| keeps_renewals(&id, old, value));
+            changes.push(Change { id, name, value, old, owner, keeps_renewals });
         }
         let mut removed: Vec<_> = remaining.into_values().collect();
         removed.sort_by(|one, other| one.name.cmp(&other.name));
@@ -201,6 +204,12 @@ impl FolderSnapshot {
     }
 }
 
+/// Whether an update leaves a watcher its entry, and sets no earlier date: then heartbeats count that come while it runs.
+fn keeps_renewals(id: &EntryId, old: &EntryFile, value: &str) -> bool {
+    let (old, new, id) = (old.raw(), RawEntry(value), id.to_display());
+    old.claim(&id) == new.claim(&id) && old.date() <= new.date()
+}
+
 /// Whether two values have one text in the layout of an entry's file.
 fn is_same(one: &str, other: &str) -> bool {
     one == other || entry_text::print(one) == entry_text::print(other)
@@ -220,8 +229,9 @@ impl FolderCommit<'_> {
     ) -> T {
         let text = entry_text::print(change.value);
         let (paths, date) = (&self.snapshot.paths, RawEntry(change.value).date());
-        let owner = change.owner.clone();
-        publish(&NewEntry { paths, name: &change.name, text: &text, date, owner, durable })
+        let (owner, keeps_renewals) = (change.owner.clone(), change.keeps_renewals);
+        let name = &change.name;
+        publish(&NewEntry { paths, name, text: &text, date, owner, keeps_renewals, durable })
     }
 
     fn one_change(&self, change: &Change<'_>) -> Result<Commit> {
@@ -255,7 +265,8 @@ impl FolderCommit<'_> {
         }
         let step = |(change, file): (&Change<'_>, &WrittenEntry)| {
             let temp = file.path.file_name().and_then(|name| name.to_str());
-            Step { temp: temp.unwrap_or_default().to_owned(), entry: change.name.clone() }
+            let (temp, entry) = (temp.unwrap_or_default().to_owned(), change.name.clone());
+            Step { temp, entry, keeps_renewals: change.keeps_renewals }
         };
         let pairs = || changes.iter().zip(&written);
         let added: Vec<_> = pairs().filter(|(change, _)| change.old.is_none()).map(step).collect();
@@ -263,6 +274,7 @@ impl FolderCommit<'_> {
         let aside = |entry: &&EntryFile| Step {
             temp: format!(".{}.tmp", paths::nonce()),
             entry: entry.name.clone(),
+            keeps_renewals: false,
         };
         let removed_steps = removed.iter().map(aside).collect();
         let mut journal = Journal::new(added, replaced, removed_steps);

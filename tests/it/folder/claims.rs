@@ -83,6 +83,40 @@ fn a_process_in_a_container_is_judged_from_outside_by_its_lock() {
     assert_eq!(prune_dead(&path), 1);
 }
 
+/// The changed entry got the date that it had when the update began, and the watcher was pruned.
+#[test]
+fn heartbeats_that_come_while_an_update_runs_count() {
+    for others in [&[][..], &["other", "third"]] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("registry/");
+        let mut record = watcher("app");
+        record.updated_at -= 60_000;
+        let claimed =
+            claim_watcher(&path, record.clone(), &ClaimOptions::default(), &patient()).unwrap();
+        let update = |date: Option<u64>| {
+            update_registry(&path, &patient(), |registry| {
+                let mut app = registry.watcher("app").unwrap();
+                app.port += 1;
+                app.updated_at = date.unwrap_or(app.updated_at);
+                registry.set_watcher(app);
+                others.iter().for_each(|id| registry.set_watcher(watcher(id)));
+                let beat = || heartbeat_watcher(&path, claimed.claim(), &patient()).unwrap();
+                assert!(std::thread::scope(|scope| scope.spawn(beat).join().unwrap()));
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+            let app = read_registry(&path).unwrap().0.watcher("app").unwrap();
+            (app.port, app.updated_at)
+        };
+        let (port, date) = update(None);
+        assert_eq!(port, record.port + 1);
+        assert!(date > record.updated_at + 50_000, "{date}");
+        // An earlier date is one that the updater has chosen.
+        assert_eq!(update(Some(5)), (record.port + 2, 5));
+        assert!(heartbeat_watcher(&path, claimed.claim(), &patient()).unwrap());
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_frozen_process_lives() {
