@@ -6,7 +6,7 @@ mod hint;
 pub(crate) mod shell;
 pub(crate) mod update_error;
 
-pub(crate) use explained::explain;
+pub(crate) use explained::{explain, refused_by_sticky_folder};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -79,6 +79,7 @@ const reasons = {
 		'document::permissions::modes_are_kept_and_new_files_have_the_mode_that_was_asked_for',
 		'lock::users::a_refused_update_in_a_sticky_folder_leaves_no_trace',
 		'lock::users::a_registry_that_was_opened_to_its_group_later_names_the_step_that_opens_its_guard',
+		'lock::users::an_update_of_several_entries_that_a_sticky_folder_refuses_changes_none',
 		'lock::users::in_the_folder_of_a_group_new_files_are_the_groups',
 		'lock::users::the_acl_and_the_attributes_of_a_replaced_file_stay',
 		'lock::users::the_owner_of_a_file_with_an_acl_keeps_its_access_when_another_user_replaces_it',

@@ -32,6 +32,15 @@ pub(crate) fn explain(source: io::Error, reason: impl Into<String>) -> io::Error
     io::Error::new(source.kind(), Explained { source, reason: reason.into() })
 }
 
+/// The error of a user who may not replace or remove another user's file, because of the folder's mode.
+pub(crate) fn refused_by_sticky_folder() -> io::Error {
+    explain(
+        io::ErrorKind::PermissionDenied.into(),
+        "its folder is sticky (mode +t), so that only the owner of the file or of the folder may; run this as \
+         that user",
+    )
+}
+
 /// Whether the error has its cause, and the next step, in its text.
 pub(super) fn is_explained(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Explained>())

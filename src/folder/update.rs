@@ -1,13 +1,14 @@
 //! Updating the entries of a folder: each entry in one step, all of them or none.
 
 use std::collections::HashMap;
+use std::fs;
 use std::io;
 
 use crate::content::entry_text;
 use crate::content::raw_object::to_raw;
 use crate::content::record::{RawEntry, WatcherClaim, WatcherRecord};
 use crate::content::registry_v1::RegistryV1;
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use crate::files::paths;
 use crate::files::shared_file::WriteLock;
 use crate::folder::entries::{of_another_process, remove_entry};
@@ -16,7 +17,7 @@ use crate::folder::guarded::under_guard;
 use crate::folder::held::{self, HeldEntry};
 use crate::folder::id::{EntryId, NamedId};
 use crate::folder::journal::{Journal, JournalFile, Phase, Step};
-use crate::folder::layout::FolderPaths;
+use crate::folder::layout::{FolderPaths, ENTRIES};
 use crate::folder::listing::Listing;
 use crate::folder::publish::{
     sync_entries, NewEntry, Owner, Published, PublishedFiles, WrittenEntry,
@@ -210,6 +211,20 @@ fn keeps_renewals(id: &EntryId, old: &EntryFile, value: &str) -> bool {
     old.claim(&id) == new.claim(&id) && old.date() <= new.date()
 }
 
+/// Fails if this user may not replace an entry because the folder is sticky. Asked before an update of several entries
+/// begins: one that can't go on in its middle has to be finished by a user who may.
+fn must_be_replaceable(paths: &FolderPaths, entry: &EntryFile) -> Result<()> {
+    let found = (fs::metadata(&paths.entries), fs::symlink_metadata(paths.entry(&entry.name)));
+    match found {
+        (Ok(folder), Ok(file)) if !sys::may_remove(&folder, &file) => {
+            let path = paths.given.join(ENTRIES).join(&entry.name);
+            let source = error::refused_by_sticky_folder();
+            Err(Error::PermissionDenied { path, operation: "replace", source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether two values have one text in the layout of an entry's file.
 fn is_same(one: &str, other: &str) -> bool {
     one == other || entry_text::print(one) == entry_text::print(other)
@@ -256,6 +271,10 @@ impl FolderCommit<'_> {
         removed: &[&EntryFile],
     ) -> Result<Commit> {
         let paths = &self.snapshot.paths;
+        let replaced = changes.iter().filter_map(|change| change.old);
+        replaced
+            .chain(removed.iter().copied())
+            .try_for_each(|entry| must_be_replaceable(paths, entry))?;
         let fail = |error| paths.error("write the new entries of", error);
         let mut written = Vec::new();
         for change in changes {

@@ -274,11 +274,7 @@ fn must_be_replaceable(paths: &FilePaths, folder: &Metadata) -> Result<()> {
         Ok(registry) if !sys::may_remove(folder, &registry) => Err(Error::PermissionDenied {
             path: paths.target.clone(),
             operation: "replace",
-            source: error::explain(
-                io::ErrorKind::PermissionDenied.into(),
-                "its folder is sticky (mode +t), so that only the owner of the file or of the folder \
-                 may; run this as that user",
-            ),
+            source: error::refused_by_sticky_folder(),
         }),
         _ => Ok(()),
     }

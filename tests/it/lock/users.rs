@@ -5,7 +5,9 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::path::Path;
 
-use argus_registry::{update_registry, Document, Error, LockOptions, ProbeFolder};
+use argus_registry::{
+    announce_watcher, update_registry, Document, Error, LockOptions, ProbeFolder, WatcherRecord,
+};
 
 use crate::support::files::{names_in, put};
 use crate::support::processes::{this_test, PART};
@@ -29,6 +31,16 @@ fn take_part() -> bool {
                 *number += 1;
                 Ok(())
             })
+        }
+        "several" => update_registry(path, &one_try(), |registry| {
+            registry.remove_watcher("bobs");
+            for id in ["new1", "new2"] {
+                registry.set_watcher(WatcherRecord::new(id, "127.0.0.1", 1));
+            }
+            Ok::<_, Error>(())
+        }),
+        "announce" => {
+            announce_watcher(path, WatcherRecord::new("bobs", "127.0.0.1", 1), &one_try())
         }
         "read" => argus_registry::read_registry(path).map(drop),
         "probe" => ProbeFolder::create(path.parent().unwrap()).map(|probe| {
@@ -75,6 +87,28 @@ fn a_refused_update_in_a_sticky_folder_leaves_no_trace() {
     chown(&path, Some(BOB), Some(BOB)).unwrap();
     assert!(users.run(BOB, "update", &path).contains("done"));
     assert_eq!(names(), before);
+}
+
+/// Some entries were changed, others not, and no user could finish the update: each may not rename the other's files.
+#[test]
+fn an_update_of_several_entries_that_a_sticky_folder_refuses_changes_none() {
+    if take_part() {
+        return;
+    }
+    let Some(users) = Users::of_test(this_test!()) else { return };
+    let path = users.folder("registry", 0, 0, 0o777);
+    let entries = path.join("watchers");
+    fs::create_dir(&entries).unwrap();
+    set_mode(&entries, 0o1777);
+    assert!(users.run(BOB, "announce", &path).contains("done"));
+    let before = (names_in(&path), names_in(&entries));
+    let refused = users.run(ALICE, "several", &path);
+    assert!(refused.contains("PERMISSION_DENIED") && refused.contains("bobs.json"), "{refused}");
+    assert!(refused.contains("sticky"), "{refused}");
+    assert_eq!(names_in(&entries), before.1);
+    assert!(!names_in(&path).iter().any(|name| name.contains("journal")), "{:?}", names_in(&path));
+    assert!(users.run(BOB, "several", &path).contains("done"));
+    assert_eq!(names_in(&entries), ["new1.json", "new2.json"]);
 }
 
 /// What root made in a user's folder was root's: the user's own updates were refused from then on.
