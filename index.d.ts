@@ -24,8 +24,8 @@
  * A call that is under way keeps the process alive, as any file operation does: while it waits for
  * a lock, at most for its `timeoutMs` (with `Infinity`, for ever), and as long as the disk takes.
  * To end earlier, abort its `signal` or call `process.exit()`. A call of a watch's `next` keeps the
- * process alive until it settles; a heartbeat does so with `keepAlive`. Nothing else keeps a
- * process alive: not the loaded package, not a held lock whose updater never settles, not a watch
+ * process alive until it settles; a heartbeat does so with `keepAlive`, and a mirror until it is
+ * stopped. Nothing else keeps a process alive: not the loaded package, not a held lock whose updater never settles, not a watch
  * without a call of `next`.
  *
  * Each function of a caller runs in the async context (`AsyncLocalStorage`, `domain`) of the call that

@@ -240,12 +240,14 @@ const rehearseMusl = (registry, work, code) => {
 	return runtimeRow('Node for musl', muslNodeVersion, program, project, code)
 }
 
-/** Runs a command of Windows, with nothing of this machine's configuration but the rehearsal's registry. */
+/** Runs a command of Windows, with the rehearsal's registry, and without what `npm run` tells of this user's npm. */
 const runByWine = (command, cwd, { HOME, npm_config_registry }) => {
 	const npm_config_cache = join(HOME, 'npm-cache-of-windows')
 	const [program, ...args] = command
+	const isNpms = (name) => name.toLowerCase().startsWith('npm_')
+	const base = Object.fromEntries(Object.entries(process.env).filter(([name]) => !isNpms(name)))
 	const env = { npm_config_registry, npm_config_cache }
-	const { status, output } = wine(program, args, { cwd, env, timeout: 300_000 })
+	const { status, output } = wine(program, args, { cwd, base, env, timeout: 300_000 })
 	return { isRight: status === 0, stdout: output, output }
 }
 

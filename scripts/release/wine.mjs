@@ -72,7 +72,7 @@ const installPackages = () => {
 }
 
 /** Runs a Windows program; its output goes through a file, because Node under Wine can't write into a pipe of Linux. */
-export const wine = (program, args, { cwd = root, env = {}, timeout } = {}) => {
+export const wine = (program, args, { cwd = root, base = process.env, env = {}, timeout } = {}) => {
 	const path = join(temp, 'output')
 	const output = openSync(path, 'w')
 	let ended
@@ -80,7 +80,7 @@ export const wine = (program, args, { cwd = root, env = {}, timeout } = {}) => {
 		ended = spawnSync('wine', [program, ...args], {
 			cwd,
 			stdio: ['ignore', output, output],
-			env: { ...environment, ...env },
+			env: { ...base, ...wineEnvironment, ...env },
 			timeout,
 			killSignal: 'SIGKILL',
 		})
