@@ -7,13 +7,11 @@ import { testFiles } from '../test-files.mjs'
 const FILE_TIMEOUT_MS = 600_000
 const TEST_TIMEOUT_MS = 120_000
 
-/** Files of the short choice: locks, updates and entries, of files and in folders, and the loader. They need the addon alone. */
+/** Files of the short choice: the loader, updates, locks, and registries in folders. They need the addon alone. */
 export const SHORT_FILES = [
 	'addon/loaded-whole',
-	'api/entries.test',
 	'api/update',
 	'locking/guard',
-	'locking/holding',
 	'locking/lockfile',
 	'store/folder',
 ]

@@ -16,7 +16,7 @@ const [release] = chosenTargets(['linux-x64-musl'])
 
 export const describe = 'a Node for musl, and static programs'
 
-export const short = { suites: ['unit tests', 'tests/it'], files: SHORT_FILES, kinds: ['addon'] }
+export const short = { suites: ['unit tests'], files: SHORT_FILES, kinds: ['addon'] }
 
 export const install = () => {
 	installPythonTools()

@@ -73,7 +73,7 @@ const buildFiles = async (kinds) => {
 }
 
 export const run = async (choice) => {
-	const suites = [runProbes('what Wine lacks', lacks, runProbe)]
+	const suites = choice === short ? [] : [runProbes('what Wine lacks', lacks, runProbe)]
 	suites.push(...runRustSuites(rust, choice?.suites))
 	await buildFiles(choice?.kinds)
 	suites.push(runJavaScriptFiles(javaScript, choice?.files))
