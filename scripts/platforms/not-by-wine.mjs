@@ -20,6 +20,7 @@ export const lacks = [
 		rust: [
 			'document::processes::load_then_save_loses_updates',
 			'folder::claims::an_entry_that_another_process_removed_or_replaced_is_lost_and_not_restored',
+			'folder::claims::heartbeats_that_come_while_an_update_runs_count',
 			'folder::files::a_change_is_read_however_soon_it_comes_and_whatever_the_files_times_are',
 			'folder::files::entries_that_are_there_throughout_are_always_read_while_others_come_and_go',
 			'store::changes::folder::a_claim_survives_the_updates_of_its_process',
