@@ -31,7 +31,7 @@ const buildExamples = (folder) => {
 	execFileSync('cargo', args, { cwd: folder, stdio: 'inherit' })
 }
 
-/** Builds the files of a release target, or those of some kinds, and puts them into a copy of this package in a new folder. */
+/** Builds the files of a release target, or some kinds of them, and puts them into a copy of this package in a new folder. */
 export const buildPackageCopy = async (release, folder, chosenKinds = kindNames) => {
 	await bundle()
 	const script = join(root, 'scripts', 'release', 'build.mjs')

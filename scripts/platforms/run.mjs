@@ -43,7 +43,11 @@ const parse = (args) => {
 	}
 }
 
-/** What of a platform's tests is run; undefined for all of them. @type {(platform: string, how: { only?: string[], short: boolean }) => import('./rust-suites.mjs').Choice | undefined} */
+/**
+ * What of a platform's tests is run; undefined for all of them.
+ *
+ * @type {(platform: string, how: { only?: string[], short: boolean }) => import('./rust-suites.mjs').Choice | undefined}
+ */
 const choiceOf = (platform, { only, short }) => {
 	if (only) return { suites: [], files: only }
 	return short ? platforms[platform].short : undefined

@@ -183,8 +183,8 @@ impl FolderCall<'_> {
                 }
                 let found = entry_file::read(self.paths, &name);
                 if matches!(found, FoundFile::Entry(entry) if may_replace(&entry)) {
-                    self.replace(&record)?;
-                    return Ok(EntryOutcome::Claimed(Box::new(record)));
+                    let files = self.replaced(&record)?;
+                    return self.claimed(record, files);
                 }
             }
             Ok(self.taken(&requested))
@@ -239,17 +239,22 @@ impl FolderCall<'_> {
         Ok(published)
     }
 
-    /// Replaces the entry of a record's id. The caller holds the guard.
+    /// Replaces the entry of a record's id, and holds it. The caller holds the guard.
     fn replace(&self, record: &WatcherRecord) -> Result<()> {
+        let files = self.replaced(record)?;
+        self.hold(record, files);
+        self.make_durable()
+    }
+
+    /// Replaces the entry of a record's id; returns the files of the new one. The caller holds the guard.
+    fn replaced(&self, record: &WatcherRecord) -> Result<PublishedFiles> {
         let name = EntryId::from(record.id.as_str()).file_name();
         let held = held::in_folder(self.paths).get(&record.id);
         let owner = match (self.owner_of(record), held.and_then(|held| held.lock.clone())) {
             (Owner::ThisProcess, Some(lock)) => Owner::Holds(lock),
             (owner, _) => owner,
         };
-        let files = self.new_entry(record, &name, owner, |new| new.replace())?;
-        self.hold(record, files);
-        self.make_durable()
+        self.new_entry(record, &name, owner, |new| new.replace())
     }
 
     fn new_entry<T>(

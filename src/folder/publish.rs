@@ -2,7 +2,7 @@
 //! must be free, or replaces the file that has it. So an entry appears complete or not at all, and with its
 //! claim's lock from its first moment.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -184,34 +184,48 @@ impl NewEntry<'_> {
 /// Gives a written file the name of the entry that it replaces. With `keeps_renewals` it gets the date of that entry's
 /// file if that is the later one: a heartbeat, which takes no lock of the folder, has been acknowledged.
 pub(crate) fn replace_entry(written: &Path, entry: &Path, keeps_renewals: bool) -> io::Result<()> {
-    let mut old = match keeps_renewals {
-        true => sys::open_read_only(entry).ok(),
+    let mut files = match keeps_renewals {
+        true => open_both(written, entry)?,
         false => None,
     };
-    if let Some(old) = &old {
-        date_like(written, old)?;
+    if let Some((new, old)) = &files {
+        keep_later_date(new, old)?;
     }
     if !sys::OPEN_FILES_CAN_BE_REPLACED {
-        old = None;
+        files = None;
     }
     sys::rename(written, entry)?;
-    match old {
-        // From here on, a heartbeat of the old file finds it replaced, and looks for the new one.
-        Some(old) => date_like(entry, &old),
-        None => Ok(()),
+    if let Some((new, old)) = &files {
+        // From here on, a heartbeat of the old file finds it replaced, and looks for the new one. A failure is none of the
+        // caller's: the entry is replaced, and its watcher has to keep the lock on it.
+        let _ = keep_later_date(new, old);
+    }
+    Ok(())
+}
+
+/// Opens a written file, and that of the entry that it is to replace. `None` if either is not there, or is another
+/// user's: a process that finishes the update of another user's may only rename its files.
+fn open_both(written: &Path, entry: &Path) -> io::Result<Option<(File, File)>> {
+    let both = sys::open_existing(written).and_then(|new| Ok((new, sys::open_read_only(entry)?)));
+    match both {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            Ok(None)
+        }
+        both => both.map(Some),
     }
 }
 
-/// Dates a file with the date of another one if that is later.
-fn date_like(path: &Path, other: &File) -> io::Result<()> {
-    let date = other.metadata()?.modified()?;
-    if fs::metadata(path)?.modified()? >= date {
-        return Ok(());
-    }
-    match sys::open_existing(path).and_then(|file| sys::set_modified(&file, date)) {
-        // This process finishes the update of another user's, whose files it may rename only.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        dated => dated,
+/// Dates a new file with the date of the old one if that is later.
+fn keep_later_date(new: &File, old: &File) -> io::Result<()> {
+    let date = old.metadata()?.modified()?;
+    match new.metadata()?.modified()? < date {
+        true => sys::set_modified(new, date),
+        false => Ok(()),
     }
 }
 

@@ -14,8 +14,8 @@ use argus_registry::{
 
 use crate::support::altered_calls::AlteredCalls;
 use crate::support::files::names_in;
-use crate::support::processes::{again, this_test, PART};
-use crate::support::registries::{patient, watcher};
+use crate::support::processes::{again, dead_pid, this_test, PART};
+use crate::support::registries::{of_process, patient, watcher};
 
 /// More calls than any of these processes makes.
 const MAX_CALLS: u32 = 500;
@@ -253,4 +253,46 @@ fn a_watcher_whose_change_fails_after_it_was_made_lives() {
     let found = read_registry(&path).unwrap().0.watcher("me").unwrap();
     assert_ne!(found.port, me.port);
     assert_eq!(open_store(&path).is_alive("me", &found), Some(true));
+}
+
+/// Until the name of an entry leads to its new file, heartbeats date the old one.
+#[test]
+fn a_heartbeat_that_comes_just_before_an_entry_is_replaced_counts() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["ENTRY_IS_RENEWED_BEFORE_RENAME"]).again(this_test!());
+    };
+    let path = Path::new(&path).with_file_name("registry/");
+    let mut me = watcher("me");
+    me.updated_at -= 60_000;
+    claim_watcher(&path, me.clone(), &ClaimOptions::default(), &patient()).unwrap();
+    for (number, other) in [(1, None), (2, Some("other"))] {
+        update_registry(&path, &patient(), |registry| {
+            let mut found = registry.watcher("me").unwrap();
+            found.port += 1;
+            registry.set_watcher(found);
+            other.iter().for_each(|id| registry.set_watcher(watcher(id)));
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+        let found = read_registry(&path).unwrap().0.watcher("me").unwrap();
+        assert_eq!(found.port, me.port + number);
+        assert!(found.updated_at > me.updated_at + 50_000, "{found:?}");
+        // For the next update, as old as before.
+        let file =
+            std::fs::File::options().write(true).open(path.join("watchers/me.json")).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + Duration::from_millis(me.updated_at)).unwrap();
+    }
+}
+
+/// A claim that fails holds nothing: the next one gets the id, and not one with a suffix beside an entry of its own process.
+#[test]
+fn a_claim_that_is_not_made_durable_is_claimed_again_under_its_id() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["FOLDER_IS_NOT_SYNCED_AFTER_RENAME"]).again(this_test!());
+    };
+    let path = Path::new(&path).with_file_name("registry/");
+    announce_watcher(&path, of_process(dead_pid(), watcher("me")), &patient()).unwrap();
+    let claim = || claim_watcher(&path, watcher("me"), &ClaimOptions::default(), &durable());
+    assert_eq!(claim().unwrap_err().code(), "IO");
+    assert_eq!(claim().unwrap().id, "me");
 }
