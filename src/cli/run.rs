@@ -148,8 +148,8 @@ fn lock_identity(target: &LockTarget) -> Result<PathBuf, CommandError> {
 
 /// Refuses a lock that an outer `run` holds: it is released only after this process has ended.
 fn refuse_nested_lock(path: &Path, variable: &str, locks: &OsStr) -> Result<(), CommandError> {
-    let is_held = locks == path.as_os_str() || env::split_paths(locks).any(|lock| lock == path);
-    if !is_held {
+    let listed = PathBuf::from(listed(path));
+    if !env::split_paths(locks).any(|lock| lock == listed) {
         return Ok(());
     }
     let message = format!(
@@ -163,11 +163,31 @@ fn refuse_nested_lock(path: &Path, variable: &str, locks: &OsStr) -> Result<(), 
     )))
 }
 
-/// The list with one more path. A path with a separator in it, which no list can hold, replaces the
-/// list.
+/// The list with one more path.
 fn append(path: &Path, locks: &OsStr) -> OsString {
     let others = env::split_paths(locks).filter(|other| !other.as_os_str().is_empty());
-    env::join_paths(others.chain([path.to_path_buf()])).unwrap_or_else(|_| path.into())
+    env::join_paths(others.chain([PathBuf::from(listed(path))])).expect("it has no separator")
+}
+
+/// A path as it is in the list: as it is, but for what the list separates paths by and quotes them with.
+/// Every path of etcd has a colon.
+fn listed(path: &Path) -> String {
+    let mut listed = String::new();
+    let escape = |bytes: &[u8], listed: &mut String| {
+        bytes.iter().for_each(|byte| listed.push_str(&format!("%{byte:02x}")));
+    };
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '%' | '"' => escape(&[character as u8], &mut listed),
+                ':' if cfg!(unix) => escape(b":", &mut listed),
+                ';' if cfg!(windows) => escape(b";", &mut listed),
+                _ => listed.push(character),
+            }
+        }
+        escape(chunk.invalid(), &mut listed);
+    }
+    listed
 }
 
 fn execute(words: &[OsString], variable: &str, locks: &OsStr) -> Result<ExitStatus, CommandError> {

@@ -87,6 +87,23 @@ fn a_nested_run_of_one_file_fails_at_once() {
 }
 
 #[test]
+fn a_nested_run_knows_the_outer_one_beside_a_path_with_a_separator() {
+    let folder = Folder::new();
+    // What the list separates paths by, and the path that is written as that one is in the list.
+    let [odd, other] =
+        if cfg!(windows) { ["a;b.json", "a%3bb.json"] } else { ["a:b.json", "a%3ab.json"] };
+    let run = |path: &str| format!("{PROGRAM} run --wait 60 {path} --");
+    for path in ["r.json", odd] {
+        let between = [odd, "r.json"].into_iter().find(|between| *between != path).unwrap();
+        let outcome = folder.run(&format!("run {path} -- {} {} true", run(between), run(path)));
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(outcome.stderr.contains("wait for itself"), "{outcome:?}");
+    }
+    let outcome = folder.run(&format!("run {odd} -- {} true", run(other)));
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+}
+
+#[test]
 fn a_lock_file_that_the_command_deletes_is_reported() {
     let folder = Folder::new();
     for (arguments, lock) in [("run r.json", "r.json.lock"), ("run e.toml", "e.lock")] {
