@@ -15,7 +15,7 @@ use crate::content::stale_entry::{
     may_be_replaced, prune_reason, CallingProcess, PruneReason, WatcherState,
 };
 use crate::error::Result;
-use crate::folder::entry_file::{self, claim_lock, ClaimLock, EntryFile, FoundFile};
+use crate::folder::entry_file::{self, claim_lock, is_for_now, ClaimLock, EntryFile, FoundFile};
 use crate::folder::guarded::under_guard;
 use crate::folder::held::{self, is_same_but_for_date, HeldEntry};
 use crate::folder::id::EntryId;
@@ -133,7 +133,8 @@ impl FolderCall<'_> {
             if self.publish(&record, true)? {
                 return Ok(());
             }
-            self.must_not_be_damaged(&record.id)?;
+            let name = EntryId::from(record.id.as_str()).file_name();
+            self.must_not_be_damaged(&record.id, entry_file::read(self.paths, &name))?;
             self.replace(&record)
         })
     }
@@ -231,12 +232,16 @@ impl FolderCall<'_> {
         name: &str,
         under_guard: bool,
     ) -> Result<Published> {
-        let published =
-            self.new_entry(record, name, self.owner_of(record), |new| new.publish(under_guard))?;
-        if !under_guard && matches!(published, Published::Yes(_)) {
-            journal::end_removed(self.paths, name)?;
-        }
-        Ok(published)
+        self.new_entry(record, name, self.owner_of(record), |new| {
+            let published = new.publish(under_guard)?;
+            if let (false, Published::Yes(files)) = (under_guard, &published) {
+                if let Err(error) = journal::end_removed(self.paths, name) {
+                    new.take_back(files.id)?;
+                    return Err(error);
+                }
+            }
+            Ok(published)
+        })
     }
 
     /// Replaces the entry of a record's id, and holds it. The caller holds the guard.
@@ -284,18 +289,17 @@ impl FolderCall<'_> {
         if let Some(replaced) = held.get(&record.id) {
             held.forget(&replaced);
         }
-        if let PublishedFiles { file: Some(file), lock } = files {
+        if let PublishedFiles { file: Some(file), lock, .. } = files {
             let path = self.paths.entry(&EntryId::from(record.id.as_str()).file_name());
             let (claim, json) = (record.claim(), record.to_json());
             held.hold(self.paths, HeldEntry { claim, json, path, file, lock });
         }
     }
 
-    fn must_not_be_damaged(&self, id: &str) -> Result<()> {
-        let name = EntryId::from(id).file_name();
-        match entry_file::read(self.paths, &name) {
+    fn must_not_be_damaged(&self, id: &str, found: FoundFile) -> Result<()> {
+        match found {
             FoundFile::Damaged(reason) => {
-                let file = self.paths.entry(&name);
+                let file = self.paths.entry(&EntryId::from(id).file_name());
                 let reason = format!(
                     "the entry '{id}' is damaged ({reason}), and a damaged entry is never replaced or \
                      deleted; repair {} or move it away",
@@ -374,14 +378,14 @@ impl FolderCall<'_> {
 
     fn remove(&self, watcher: &WatcherRef) -> Result<bool> {
         let name = EntryId::from(watcher.id()).file_name();
-        let is_missing = || fs::symlink_metadata(self.paths.entry(&name)).is_err();
-        if is_missing() {
+        let found = sys::id_at(&self.paths.entry(&name));
+        if found.map_err(|error| self.paths.error("look for an entry of", error))?.is_none() {
             return Ok(false);
         }
         self.guarded(|| {
             let found = entry_file::read(self.paths, &name);
             let FoundFile::Entry(entry) = found else {
-                return self.must_not_be_damaged(watcher.id()).map(|()| false);
+                return self.must_not_be_damaged(watcher.id(), found).map(|()| false);
             };
             if !watcher.matches_entry(&entry.raw()) {
                 return Ok(false);
@@ -406,7 +410,13 @@ impl FolderCall<'_> {
             let check = LivenessCheck::default();
             let mut pruned = Vec::new();
             for name in names.entries.keys() {
-                let FoundFile::Entry(entry) = entry_file::read(self.paths, name) else { continue };
+                let entry = match entry_file::read(self.paths, name) {
+                    FoundFile::Entry(entry) => entry,
+                    FoundFile::Unreadable(error) if is_for_now(&error) => {
+                        return Err(self.paths.error("read an entry of", error))
+                    }
+                    _ => continue,
+                };
                 if let Some(reason) = reason(&entry, &check) {
                     remove_entry(self.paths, &entry)?;
                     pruned.push(PrunedWatcher::new(entry.id.to_json(), entry.value, reason));

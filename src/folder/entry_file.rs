@@ -41,6 +41,12 @@ pub(crate) enum FoundFile {
     Missing,
 }
 
+/// Whether a file can't be read now, and may be read later: a call that has to know all entries fails. A file that this
+/// user may not read at all is like a damaged one, which no call has to know.
+pub(crate) fn is_for_now(error: &io::Error) -> bool {
+    error.kind() != io::ErrorKind::PermissionDenied
+}
+
 /// Reads the entry in the file of this name.
 pub(crate) fn read(paths: &FolderPaths, name: &str) -> FoundFile {
     read_with_stamp(paths, name).0

@@ -22,11 +22,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::files::new_file;
 use crate::folder::layout::FolderPaths;
+use crate::folder::names;
 use crate::folder::publish::{replace_entry, sync_entries};
 use crate::sys;
 
 /// The version of the journal that this crate writes and reads.
 const VERSION: u32 = 1;
+
+/// How an error names what is left of an update that can't be undone any more.
+pub(crate) const FINISH: &str = "finish an update (which the next call under its lock does) of";
 
 /// How far an update has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,11 +78,14 @@ impl Journal {
         Journal { argus_registry_update, phase: Phase::Prepare, added, replaced, removed }
     }
 
+    fn text(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a journal serialises")
+    }
+
     /// Makes this the folder's journal, in this phase.
-    pub(crate) fn enter(&mut self, phase: Phase, file: &JournalFile<'_>) -> Result<()> {
+    pub(crate) fn enter(&mut self, phase: Phase, file: &JournalFile<'_>) -> io::Result<()> {
         self.phase = phase;
-        let fail = |error| file.paths.error("write the journal of an update of", error);
-        let text = serde_json::to_vec(self).expect("a journal serialises");
+        let text = self.text();
         let temp = file.paths.lock.temp(file.nonce);
         let written = || -> io::Result<()> {
             sys::remove_if_there(&temp)?;
@@ -88,16 +95,23 @@ impl Journal {
             if file.durable {
                 sys::sync_opened(&new)?;
             }
-            sys::rename(&temp, &file.paths.journal)?;
+            names::rename(&temp, &file.paths.journal)?;
             if file.durable {
                 sys::sync_folder(&file.paths.root)?;
             }
             Ok(())
         };
-        written().map_err(|error| {
-            let _ = sys::remove_if_there(&temp);
-            fail(error)
-        })
+        written().inspect_err(|_| _ = sys::remove_if_there(&temp))
+    }
+
+    /// Whether this is the folder's journal, though entering it has failed.
+    pub(crate) fn is_entered(&self, paths: &FolderPaths) -> Result<bool> {
+        let found = read_file(paths).map_err(|error| {
+            let operation =
+                "tell whether it has begun (which the next call under its lock does) an update of";
+            paths.error(operation, error)
+        })?;
+        Ok(found == Some(self.text()))
     }
 
     /// Takes away the names that added entries have got, and all temp files.
@@ -110,15 +124,13 @@ impl Journal {
                 sys::remove_if_there(&entry).map_err(fail)?;
             }
         }
-        self.remove_temps(paths, self.added.iter().chain(&self.replaced))?;
-        remove(paths)
+        remove_temps(paths, self.added.iter().chain(&self.replaced)).map_err(fail)?;
+        sys::remove_if_there(&paths.journal).map_err(fail)
     }
 
     /// Replaces and renames what the update replaces and removes.
     pub(crate) fn apply(&self, paths: &FolderPaths) -> Result<()> {
-        let fail = |error| {
-            paths.error("finish an update (which the next call under its lock does) of", error)
-        };
+        let fail = |error| paths.error(FINISH, error);
         for step in &self.replaced {
             let (temp, entry) = (paths.entries.join(&step.temp), paths.entry(&step.entry));
             if_there(replace_entry(&temp, &entry, step.keeps_renewals)).map_err(fail)?;
@@ -127,7 +139,7 @@ impl Journal {
             // If it has been renamed, the name may be that of another entry by now.
             if sys::id_at(&paths.entries.join(&step.temp)).map_err(fail)?.is_none() {
                 let (entry, aside) = (paths.entry(&step.entry), paths.entries.join(&step.temp));
-                if_there(sys::rename(&entry, &aside)).map_err(fail)?;
+                if_there(names::rename(&entry, &aside)).map_err(fail)?;
             }
         }
         Ok(())
@@ -135,24 +147,21 @@ impl Journal {
 
     /// Removes the second names of added entries, the entries that were removed, and the journal.
     pub(crate) fn clean(&self, paths: &FolderPaths, durable: bool) -> Result<()> {
-        self.remove_temps(paths, self.added.iter().chain(&self.removed))?;
+        let fail = |error| paths.error(FINISH, error);
+        remove_temps(paths, self.added.iter().chain(&self.removed)).map_err(fail)?;
         if durable {
             sync_entries(paths)?;
         }
-        remove(paths)
+        // Its removal need not survive a power failure: what it says can be done again.
+        sys::remove_if_there(&paths.journal).map_err(fail)
     }
+}
 
-    fn remove_temps<'a>(
-        &self,
-        paths: &FolderPaths,
-        steps: impl Iterator<Item = &'a Step>,
-    ) -> Result<()> {
-        for step in steps {
-            sys::remove_if_there(&paths.entries.join(&step.temp))
-                .map_err(|error| paths.error("remove a temp file of", error))?;
-        }
-        Ok(())
-    }
+fn remove_temps<'a>(
+    paths: &FolderPaths,
+    mut steps: impl Iterator<Item = &'a Step>,
+) -> io::Result<()> {
+    steps.try_for_each(|step| sys::remove_if_there(&paths.entries.join(&step.temp)))
 }
 
 /// The outcome of renaming a file, which succeeds if the file was renamed already.
@@ -163,17 +172,15 @@ fn if_there(renamed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Removes the journal. Its removal need not survive a power failure: what it says can be done again.
-fn remove(paths: &FolderPaths) -> Result<()> {
-    let removed = sys::remove_if_there(&paths.journal);
-    removed.map_err(|error| paths.error("remove the journal of an update of", error))
-}
-
 /// The bytes of the folder's journal; `None` if no update is under way.
 fn read(paths: &FolderPaths) -> Result<Option<Vec<u8>>> {
+    read_file(paths).map_err(|error| fail_to_read(paths, error))
+}
+
+fn read_file(paths: &FolderPaths) -> io::Result<Option<Vec<u8>>> {
     match fs::read(&paths.journal) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some).map_err(|error| fail_to_read(paths, error)),
+        read => read.map(Some),
     }
 }
 
@@ -234,7 +241,8 @@ pub(crate) fn recover(paths: &FolderPaths) -> Result<()> {
             // Otherwise a crash in the middle of cleaning would remove a later entry in place of one
             // that is gone.
             let nonce = crate::files::paths::nonce();
-            journal.enter(Phase::Clean, &JournalFile { paths, nonce: &nonce, durable: true })?;
+            let file = JournalFile { paths, nonce: &nonce, durable: true };
+            journal.enter(Phase::Clean, &file).map_err(|error| paths.error(FINISH, error))?;
             journal.clean(paths, true)
         }
         Phase::Clean => journal.clean(paths, true),

@@ -121,6 +121,9 @@ impl Listing {
                     continue;
                 }
                 FoundFile::Damaged(reason) => reason,
+                FoundFile::Unreadable(error) if entry_file::is_for_now(&error) => {
+                    return Err(paths.error("read an entry of", error))
+                }
                 FoundFile::Unreadable(error) => error.to_string(),
                 FoundFile::Missing => continue,
             };

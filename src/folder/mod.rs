@@ -17,6 +17,7 @@ mod journal;
 pub(crate) mod layout;
 pub(crate) mod listing;
 mod listing_cache;
+mod names;
 mod publish;
 pub(crate) mod temps;
 pub(crate) mod update;

@@ -12,8 +12,10 @@ use crate::error::Result;
 use crate::files::new_file;
 use crate::folder::held::ClaimLockFile;
 use crate::folder::layout::FolderPaths;
+use crate::folder::names;
 use crate::lock::kernel_lock;
 use crate::sys;
+use crate::sys::FileId;
 
 /// How often a temp file is written again that another process has taken for litter: it was found before
 /// it was locked.
@@ -47,6 +49,7 @@ pub(crate) enum Owner {
 /// The files of a published entry. The caller keeps them, if this process holds the entry's claim, before it makes the
 /// entry's name durable: without them, the process would count as dead where that fails.
 pub(crate) struct PublishedFiles {
+    pub(crate) id: FileId,
     /// `None` if this process holds no claim on it.
     pub(crate) file: Option<File>,
     pub(crate) lock: Option<Arc<ClaimLockFile>>,
@@ -76,11 +79,11 @@ impl NewEntry<'_> {
             let Some(written) = self.write().map_err(fail)? else {
                 return Ok(Published::NameTaken);
             };
-            match sys::hard_link(&written.path, &target) {
+            match names::link(&written.path, &target) {
                 Ok(()) => {
                     // A further name would keep the entry's removal from being noticed.
                     if let Err(error) = sys::remove_if_there(&written.path) {
-                        let _ = sys::remove_if_there(&target);
+                        self.take_back(written.id)?;
                         return Err(fail(error));
                     }
                     return Ok(Published::Yes(written.into_files()));
@@ -96,13 +99,21 @@ impl NewEntry<'_> {
                     if sys::id_at(&target).map_err(fail)?.is_some() {
                         return Ok(Published::NameTaken);
                     }
-                    sys::rename(&written.path, &target).map_err(fail)?;
+                    names::rename(&written.path, &target).map_err(fail)?;
                     return Ok(Published::Yes(written.into_files()));
                 }
                 Err(error) => return Err(fail(error)),
             }
         }
         Err(fail(io::Error::other("other programs delete its temp files all the time")))
+    }
+
+    /// Takes the name back from an entry that was published, where the call fails all the same.
+    pub(crate) fn take_back(&self, file: FileId) -> Result<()> {
+        let taken = names::take_back(file, &self.paths.entry(self.name));
+        taken.map_err(|error| {
+            self.paths.error("take back the entry (though it has changed) of a watcher in", error)
+        })
     }
 
     /// Publishes the entry under its name, and replaces the entry that has it. The caller holds the
@@ -137,18 +148,16 @@ impl NewEntry<'_> {
                 }
                 created => created,
             }?;
-            let mut written = WrittenEntry {
-                path,
-                file: Some(file),
-                lock: None,
-                new_lock: None,
-                is_published: false,
-            };
+            let mut written = WrittenEntry::new(path, file)?;
             let file = written.file.as_mut().expect("it was set");
             let is_claim = !matches!(self.owner, Owner::None);
-            if is_claim && sys::LOCKED_FILE_IS_READABLE && !lock_new(file)? {
-                // Another process judges whether it is litter, and may be about to delete it.
-                continue;
+            let mut is_locked = false;
+            if is_claim && sys::LOCKED_FILE_IS_READABLE {
+                is_locked = match lock_new(file)? {
+                    // Another process judges whether it is litter, and may be about to delete it.
+                    NewLock::Taken => continue,
+                    lock => lock == NewLock::Held,
+                };
             }
             if is_claim && !sys::LOCKED_FILE_IS_READABLE {
                 written.lock = match &self.owner {
@@ -162,7 +171,8 @@ impl NewEntry<'_> {
                 };
             }
             file.write_all(self.text.as_bytes())?;
-            if is_claim {
+            // With the mark and without the lock its process would count as dead.
+            if is_locked {
                 sys::mark(file)?;
             }
             if let Some(date) = self.date {
@@ -194,7 +204,7 @@ pub(crate) fn replace_entry(written: &Path, entry: &Path, keeps_renewals: bool) 
     if !sys::OPEN_FILES_CAN_BE_REPLACED {
         files = None;
     }
-    sys::rename(written, entry)?;
+    names::rename(written, entry)?;
     if let Some((new, old)) = &files {
         // From here on, a heartbeat of the old file finds it replaced, and looks for the new one. A failure is none of the
         // caller's: the entry is replaced, and its watcher has to keep the lock on it.
@@ -229,17 +239,32 @@ fn keep_later_date(new: &File, old: &File) -> io::Result<()> {
     }
 }
 
+/// How an error names what a sync was to do.
+pub(crate) const NOT_DURABLE: &str = "make durable (though it has changed)";
+
 /// Makes the names of the entries durable.
 pub(crate) fn sync_entries(paths: &FolderPaths) -> Result<()> {
     let synced = sys::sync_folder(&paths.entries);
-    synced.map_err(|error| paths.error("make durable (though it has changed)", error))
+    synced.map_err(|error| paths.error(NOT_DURABLE, error))
 }
 
-/// Locks a file that this process has just created. Where there are no kernel locks, it goes on without.
-fn lock_new(file: &File) -> io::Result<bool> {
+/// Whether this process has locked a file that it has just created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NewLock {
+    Held,
+    /// Another process has locked it.
+    Taken,
+    /// There are no kernel locks, now or at all: the entry's process is known by its pid.
+    Unsupported,
+}
+
+/// Locks a file that this process has just created.
+fn lock_new(file: &File) -> io::Result<NewLock> {
     match kernel_lock::attempt(file, kernel_lock::LockMode::Exclusive) {
-        Err(error) if sys::locks_unsupported(&error) => Ok(true),
-        attempted => attempted,
+        Ok(true) => Ok(NewLock::Held),
+        Ok(false) => Ok(NewLock::Taken),
+        Err(error) if sys::locks_unsupported(&error) => Ok(NewLock::Unsupported),
+        Err(error) => Err(error),
     }
 }
 
@@ -257,7 +282,7 @@ fn lock_beside(path: &Path) -> io::Result<Option<(File, bool)>> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
             opened => opened?,
         };
-        if !lock_new(&file)? {
+        if lock_new(&file)? == NewLock::Taken {
             return Ok(None);
         }
         if kernel_lock::is_at(&file, path)? {
@@ -271,6 +296,7 @@ fn lock_beside(path: &Path) -> io::Result<Option<(File, bool)>> {
 /// entry was published.
 pub(crate) struct WrittenEntry {
     pub(crate) path: PathBuf,
+    id: FileId,
     file: Option<File>,
     lock: Option<Arc<ClaimLockFile>>,
     /// The file that carries the lock, if it was created for this entry.
@@ -279,10 +305,23 @@ pub(crate) struct WrittenEntry {
 }
 
 impl WrittenEntry {
+    fn new(path: PathBuf, file: File) -> io::Result<Self> {
+        let id = file.metadata().and_then(|metadata| sys::id_of(&file, &metadata));
+        let id = id.inspect_err(|_| _ = sys::remove_if_there(&path))?;
+        Ok(WrittenEntry {
+            path,
+            id,
+            file: Some(file),
+            lock: None,
+            new_lock: None,
+            is_published: false,
+        })
+    }
+
     /// The open files, of an entry that has its name, or gets it by the caller.
     pub(crate) fn into_files(mut self) -> PublishedFiles {
         self.is_published = true;
-        PublishedFiles { file: self.file.take(), lock: self.lock.take() }
+        PublishedFiles { id: self.id, file: self.file.take(), lock: self.lock.take() }
     }
 }
 

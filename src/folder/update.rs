@@ -16,11 +16,12 @@ use crate::folder::entry_file::{self, claim_lock, ClaimLock, EntryFile, FoundFil
 use crate::folder::guarded::under_guard;
 use crate::folder::held::{self, HeldEntry};
 use crate::folder::id::{EntryId, NamedId};
-use crate::folder::journal::{Journal, JournalFile, Phase, Step};
+use crate::folder::journal::{self, Journal, JournalFile, Phase, Step};
 use crate::folder::layout::{FolderPaths, ENTRIES};
 use crate::folder::listing::Listing;
+use crate::folder::names;
 use crate::folder::publish::{
-    sync_entries, NewEntry, Owner, Published, PublishedFiles, WrittenEntry,
+    sync_entries, NewEntry, Owner, Published, PublishedFiles, WrittenEntry, NOT_DURABLE,
 };
 use crate::lock::registry_lock::RegistryLock;
 use crate::lock::wait::WaitPolicy;
@@ -296,10 +297,17 @@ impl FolderCommit<'_> {
             keeps_renewals: false,
         };
         let removed_steps = removed.iter().map(aside).collect();
+        let fail_to_begin = |error| paths.error("write the journal of an update of", error);
         let mut journal = Journal::new(added, replaced, removed_steps);
         let file = JournalFile { paths, nonce: WriteLock::nonce(lock), durable: self.durable };
+        // From here on the journal decides what becomes of the files: to undo an update takes the temp files, by which the
+        // added entries are known.
+        let files: Vec<_> = written.into_iter().map(WrittenEntry::into_files).collect();
         if !journal.added.is_empty() {
-            journal.enter(Phase::Prepare, &file)?;
+            if let Err(error) = journal.enter(Phase::Prepare, &file) {
+                journal.undo(paths)?;
+                return Err(fail_to_begin(error));
+            }
             match self.link_added(&mut journal) {
                 Ok(None) => {}
                 Ok(Some(taken)) => {
@@ -314,12 +322,16 @@ impl FolderCommit<'_> {
                 }
             }
         }
+        let mut not_durable = Ok(());
         if let Err(error) = journal.enter(Phase::Commit, &file) {
-            journal.undo(paths)?;
-            return Err(error);
+            // Where another process may read that the update is to be finished, it can't be undone.
+            if !journal.is_entered(paths)? {
+                journal.undo(paths)?;
+                return Err(fail_to_begin(error));
+            }
+            not_durable = Err(paths.error(NOT_DURABLE, error));
         }
         // From here on the update is done: by this process, or by the next holder of the lock.
-        let files: Vec<_> = written.into_iter().map(WrittenEntry::into_files).collect();
         let applied = journal.apply(paths);
         // Also of a file that has not replaced its entry yet, which the next holder has it do: without the lock on it
         // this process would count as dead.
@@ -327,7 +339,8 @@ impl FolderCommit<'_> {
             self.hold(change, files);
         }
         applied?;
-        journal.enter(Phase::Clean, &file)?;
+        let fail_to_finish = |error| paths.error(journal::FINISH, error);
+        journal.enter(Phase::Clean, &file).map_err(fail_to_finish)?;
         journal.clean(paths, self.durable)?;
         for entry in removed {
             // Drops the claim, if it is this process's.
@@ -337,11 +350,10 @@ impl FolderCommit<'_> {
             }
             if !sys::LOCKED_FILE_IS_READABLE {
                 let lock = paths.claim_lock(&entry.name);
-                sys::remove_name(&lock, &paths.new_temp())
-                    .map_err(|error| paths.error("remove an entry of", error))?;
+                sys::remove_name(&lock, &paths.new_temp()).map_err(fail_to_finish)?;
             }
         }
-        Ok(Commit::Done)
+        not_durable.map(|()| Commit::Done)
     }
 
     /// Gives the added entries their names; returns the first name that is taken. Where the file system has
@@ -351,7 +363,7 @@ impl FolderCommit<'_> {
         let fail = |error| paths.error("add an entry to", error);
         for step in &journal.added {
             let entry = paths.entry(&step.entry);
-            match sys::hard_link(&paths.entries.join(&step.temp), &entry) {
+            match names::link(&paths.entries.join(&step.temp), &entry) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     return Ok(Some(step.entry.clone()))
@@ -399,7 +411,7 @@ impl FolderCommit<'_> {
         held.forget(&own);
         let record: Option<WatcherRecord> = RawEntry(change.value).record();
         let claim = RawEntry(change.value).claim(&id);
-        if let (PublishedFiles { file: Some(file), lock }, Some(claim)) = (files, claim) {
+        if let (PublishedFiles { file: Some(file), lock, .. }, Some(claim)) = (files, claim) {
             let json = record.map_or_else(|| change.value.to_owned(), |r| r.to_json());
             let path = paths.entry(&change.name);
             held.hold(paths, HeldEntry { claim, json, path, file, lock });

@@ -74,6 +74,9 @@ pub(crate) fn hard_link(original: &Path, link: &Path) -> io::Result<()> {
 pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     match retry_while_busy(path, || fs::remove_file(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // On a network file system a removal that the server has made can be reported as failed: its answer
+        // was lost.
+        Err(_) if matches!(id_at(path), Ok(None)) => Ok(()),
         other => other,
     }
 }

@@ -4,6 +4,7 @@ mod case;
 mod check;
 mod exceptions;
 mod fault;
+mod folder;
 mod operation;
 mod report;
 #[path = "../support/tracer/mod.rs"]
@@ -88,6 +89,7 @@ fn run(arguments: &Arguments) -> Result<Report, String> {
     };
     let jobs: Vec<_> = OPERATIONS
         .iter()
+        .chain(folder::OPERATIONS)
         .filter(chosen)
         .flat_map(|operation| faults.iter().map(move |fault| (operation, *fault)))
         .filter(|(_, fault)| arguments.fault.as_ref().is_none_or(|name| *name == fault.to_string()))
@@ -96,6 +98,9 @@ fn run(arguments: &Arguments) -> Result<Report, String> {
             !arguments.short || operation.program != Program::Node || fault.kills()
         })
         .collect();
+    if jobs.is_empty() {
+        return Err("no operation and fault have these names (--only, --fault)".to_owned());
+    }
     let report = Mutex::new(Report::default());
     let next = AtomicUsize::new(0);
     let workers = std::thread::available_parallelism().map_or(2, usize::from);

@@ -107,6 +107,7 @@ struct Injector<'a> {
     folder: PathBuf,
     is_over: bool,
     checks: &'a RefCell<Checks>,
+    case: &'a Case<'a>,
 }
 
 impl Injector<'_> {
@@ -163,7 +164,7 @@ impl Observer for Injector<'_> {
         if matches!(self.fault, Fault::FromThenOn(_)) || !self.operation.without.is_empty() {
             return "";
         }
-        self.checks.borrow_mut().while_it_lives()
+        self.checks.borrow_mut().while_it_lives(self.case)
     }
 }
 
@@ -191,6 +192,7 @@ impl Case<'_> {
             folder: inner.clone(),
             is_over: false,
             checks: &checks,
+            case: self,
         };
         let ended = traced.run(&mut injector, HANGS_AFTER);
         let Injector { hit, calls, .. } = injector;
@@ -240,8 +242,8 @@ impl Case<'_> {
         Traced::start(&mut command, says_outcome)
     }
 
-    /// Another process makes an update where the same calls are missing.
-    pub(crate) fn next_process(&self, path: &Path) -> std::io::Result<Ended> {
+    /// Another process does something where the same calls are missing.
+    pub(crate) fn next_process(&self, operation: &str, path: &Path) -> std::io::Result<Ended> {
         struct Missing(&'static Operation);
         impl Observer for Missing {
             fn entry(&mut self, call: &Call) -> Action {
@@ -250,7 +252,7 @@ impl Case<'_> {
             }
         }
         let mut command = Command::new(&self.programs.rust);
-        command.arg("next").arg(path);
+        command.arg(operation).arg(path);
         Traced::start(&mut command, true)?.run(&mut Missing(self.operation), HANGS_AFTER)
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::case::Case;
 use super::fault::Fault;
+use super::folder;
 use super::operation::{has_acknowledged, Kind, Operation, Program};
 use super::tracer::Ended;
 
@@ -55,6 +56,14 @@ impl Answer {
     }
 }
 
+/// How an error says that what was asked for is there all the same, or may be.
+const IS_TOLD: [&str; 4] = [
+    "though it already has its new content",
+    "though it has changed",
+    "is not known",
+    "which the next call under its lock does",
+];
+
 pub(crate) struct Checks {
     operation: &'static Operation,
     path: PathBuf,
@@ -67,7 +76,10 @@ pub(crate) struct Checks {
     pub(crate) violations: Vec<String>,
 }
 
-fn read(path: &Path) -> Result<Option<String>, String> {
+fn read(kind: Kind, path: &Path) -> Result<Option<String>, String> {
+    if kind == Kind::Folder {
+        return folder::content(path);
+    }
     match fs::read(path) {
         Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| error.to_string()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -89,7 +101,7 @@ impl Checks {
         Checks {
             operation,
             path: path.to_path_buf(),
-            before: read(path).unwrap(),
+            before: read(operation.kind, path).unwrap(),
             kept,
             after: None,
             was_asked_for_more: false,
@@ -112,8 +124,14 @@ impl Checks {
     }
 
     /// The file is old or new. Notes which.
-    fn look(&mut self) {
-        let after = match read(&self.path) {
+    fn look(&mut self, case: &Case) {
+        let read = || read(self.operation.kind, &self.path);
+        let mut found = read();
+        // Of a folder, a reader may see a part of an update: each entry is whole.
+        if self.operation.kind == Kind::Folder && found.is_ok() {
+            found = self.settle(case).and_then(|()| read());
+        }
+        let after = match found {
             Ok(after) => after,
             Err(error) => return self.violations.push(format!("torn: {error}")),
         };
@@ -135,14 +153,30 @@ impl Checks {
         self.after = Some(after);
     }
 
+    /// Has the update of a folder finished that the operation may have left in its middle.
+    fn settle(&self, case: &Case) -> Result<(), String> {
+        if self.operation.without.is_empty() {
+            return folder::settle(&self.path).map_err(|error| error.to_string());
+        }
+        let ended = case.next_process("settle", &self.path).map_err(|error| error.to_string())?;
+        match ended.lines.first().map(String::as_str) {
+            Some("ok") => Ok(()),
+            said => Err(format!("it can't be settled: {said:?} {}", ended.errors)),
+        }
+    }
+
     fn kept_copies(&self) -> usize {
         let names = names_in(self.path.parent().unwrap());
         names.iter().filter(|name| name.contains(".corrupt-")).count()
     }
 
     /// What is checked while the process that failed is there. Returns what it is to do next.
-    pub(crate) fn while_it_lives(&mut self) -> &'static str {
-        self.look();
+    pub(crate) fn while_it_lives(&mut self, case: &Case) -> &'static str {
+        self.look(case);
+        if self.operation.kind == Kind::Folder {
+            let is_alive = folder::own_is_alive(&self.path);
+            self.require(is_alive != Some(false), || "it counts as dead, and lives".to_owned());
+        }
         self.next_update();
         self.was_asked_for_more = true;
         match self.operation.kind {
@@ -150,6 +184,7 @@ impl Checks {
             Kind::Document => "again document\n",
             Kind::Toml => "again toml\n",
             Kind::DocumentUnderRegistryLock => "again registry-lock\n",
+            Kind::Folder => "again folder\n",
         }
     }
 
@@ -172,8 +207,12 @@ impl Checks {
         if !may_be_killed && !ended.hung {
             self.require(*answer != Answer::None, || format!("it says nothing: {ended:?}"));
         }
+        if self.operation.kind == Kind::Folder && !ended.hung {
+            let is_alive = folder::own_is_alive(&self.path);
+            self.require(is_alive != Some(true), || "it counts as alive, and is dead".to_owned());
+        }
         if self.after.is_none() {
-            self.look();
+            self.look(case);
             if self.operation.without.is_empty() {
                 self.next_update();
             } else {
@@ -204,8 +243,7 @@ impl Checks {
                 let is_old = has_acknowledged(after.as_deref(), message)
                     .unwrap_or_else(|| after == self.before);
                 // An error that says so.
-                let is_told = message.contains("though it already has its new content")
-                    || message.contains("is not known");
+                let is_told = IS_TOLD.iter().any(|told| message.contains(told));
                 self.require(is_old || is_told, || {
                     format!("failed, and is there: {code} {message}")
                 });
@@ -220,7 +258,7 @@ impl Checks {
             self.violations.push(format!("the next update fails: {} {error}", error.code()));
             return;
         }
-        if self.operation.kind != Kind::Registry {
+        if !matches!(self.operation.kind, Kind::Registry | Kind::Folder) {
             return;
         }
         match read_registry(&self.path) {
@@ -246,7 +284,7 @@ impl Checks {
         };
         debug_assert!(folder.is_absolute());
         match self.operation.kind {
-            Kind::Registry => {
+            Kind::Registry | Kind::Folder => {
                 let options = UpdateOptions {
                     lock: at_once,
                     durable: false,
@@ -272,7 +310,7 @@ impl Checks {
     }
 
     fn next_update_without_calls(&mut self, case: &Case) {
-        match case.next_process(&self.path) {
+        match case.next_process("next", &self.path) {
             Ok(ended) => {
                 let said = ended.lines.first().cloned().unwrap_or_default();
                 self.require(said == "ok", || {
@@ -284,14 +322,24 @@ impl Checks {
     }
 
     fn look_for_litter(&mut self) {
-        // What a killed doctor leaves, the next one removes: by this call.
-        if let Program::Cli(_) = self.operation.program {
-            if let Err(error) = clear_litter(&self.path, Duration::from_secs(10)) {
+        // What a killed doctor leaves, the next one removes: by this call. So is what may be another process's entry on
+        // its way into a folder, when it is old enough.
+        let is_of_folder = self.operation.kind == Kind::Folder;
+        let is_left_for = match self.operation.program {
+            _ if is_of_folder => Some(Duration::ZERO),
+            Program::Cli(_) => Some(Duration::from_secs(10)),
+            _ => None,
+        };
+        if let Some(stale_after) = is_left_for {
+            if let Err(error) = clear_litter(&self.path, stale_after) {
                 self.violations.push(format!("litter can't be cleared: {error}"));
             }
         }
         let mut left = names_in(self.path.parent().unwrap());
-        left.remove(self.operation.kind.file_name());
+        left.remove(self.operation.kind.file_name().trim_end_matches('/'));
+        if is_of_folder {
+            left.extend(folder::litter(&self.path));
+        }
         for name in self.operation.kind.lock_names() {
             left.remove(*name);
         }

@@ -1,8 +1,10 @@
 //! What is expected to be otherwise, by name and with its reason. Each is counted, and one that no case
 //! meets is reported by a full run: it is no exception any more.
 
+use nix::errno::Errno;
+
 use super::fault::Fault;
-use super::operation::Operation;
+use super::operation::{Kind, Operation};
 
 /// An expected exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +62,36 @@ pub(crate) const EXCEPTIONS: &[(Exception, Applies)] = &[
         |_, fault, _, _, violation| {
             violation.starts_with("litter: {\".argus-registry-probe-")
                 && (fault.kills() || matches!(fault, Fault::FromThenOn(_)))
+        },
+    ),
+    (
+        Exception {
+            name: "an entry that the user may not read",
+            reason: "like a damaged entry it is in no registry that is read, and no call on others is refused \
+                     for it: a warning names it",
+        },
+        |operation, fault, call, target, violation| {
+            let is_of_an_entry = ["openat", "statx"].contains(&call) && target.ends_with(".json");
+            operation.kind == Kind::Folder
+                && match fault {
+                    Fault::Once(Errno::EACCES) => is_of_an_entry,
+                    Fault::FromThenOn(Errno::EACCES) => true,
+                    _ => false,
+                }
+                && ["and not there", "nor new", "pruned []"].iter().any(|text| violation.contains(text))
+        },
+    ),
+    (
+        Exception {
+            name: "a heartbeat that has dated its entry",
+            reason: "it can't tell whether the entry was lost, and says that it has failed; that the watcher \
+                     lived is true all the same",
+        },
+        |operation, _, call, _, violation| {
+            operation.name.contains("heartbeat")
+                && operation.kind == Kind::Folder
+                && call == "fstat"
+                && violation.contains("renew an entry of")
         },
     ),
 ];

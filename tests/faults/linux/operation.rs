@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Document,
     Toml,
     DocumentUnderRegistryLock,
+    /// A registry in a folder.
+    Folder,
 }
 
 impl Kind {
@@ -33,6 +35,8 @@ impl Kind {
             Kind::Registry => "registry.json",
             Kind::Document | Kind::DocumentUnderRegistryLock => "document.json",
             Kind::Toml => "document.toml",
+            // With the separator that makes it a folder's path where there is none yet.
+            Kind::Folder => "registry/",
         }
     }
 
@@ -42,6 +46,7 @@ impl Kind {
             Kind::Registry => &["registry.json.guard"],
             Kind::DocumentUnderRegistryLock => &["document.json.guard"],
             Kind::Document | Kind::Toml => &["document.lock"],
+            Kind::Folder => &[],
         }
     }
 }
@@ -63,12 +68,12 @@ pub(crate) struct Operation {
     pub(crate) is_short: bool,
 }
 
-const NO_KERNEL_LOCKS: &[(&str, Errno)] = &[("flock", Errno::ENOLCK)];
-const NO_HARD_LINKS: &[(&str, Errno)] = &[("linkat", Errno::EPERM)];
+pub(crate) const NO_KERNEL_LOCKS: &[(&str, Errno)] = &[("flock", Errno::ENOLCK)];
+pub(crate) const NO_HARD_LINKS: &[(&str, Errno)] = &[("linkat", Errno::EPERM)];
 
-fn nothing(_: &Path) {}
+pub(crate) fn nothing(_: &Path) {}
 
-fn registry(path: &Path) {
+pub(crate) fn registry(path: &Path) {
     let options = UpdateOptions { durable: false, ..UpdateOptions::default() };
     update_registry(path, &options, |registry| {
         registry.set_watcher(WatcherRecord::new("old", "127.0.0.1", 9001));
@@ -179,12 +184,12 @@ fn toml(path: &Path) {
     fs::write(path, "# A comment.\ncount = 1\n").unwrap();
 }
 
-fn watchers(text: Option<&str>) -> serde_json::Value {
+pub(crate) fn watchers(text: Option<&str>) -> serde_json::Value {
     let parsed = text.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
     parsed.map_or(serde_json::Value::Null, |value| value["watchers"].clone())
 }
 
-fn has(text: Option<&str>, id: &str) -> bool {
+pub(crate) fn has(text: Option<&str>, id: &str) -> bool {
     watchers(text).get(id).is_some()
 }
 
@@ -207,12 +212,12 @@ pub(crate) fn has_acknowledged(after: Option<&str>, failure: &str) -> Option<boo
     Some(BATCH.iter().all(|id| has(after, id) == acknowledged.contains(id)))
 }
 
-fn is_renewed(before: Option<&str>, after: Option<&str>) -> bool {
+pub(crate) fn is_renewed(before: Option<&str>, after: Option<&str>) -> bool {
     let date = |text| watchers(text)["old"]["updatedAt"].as_u64();
     date(after) > date(before)
 }
 
-fn is_unchanged(before: Option<&str>, after: Option<&str>) -> bool {
+pub(crate) fn is_unchanged(before: Option<&str>, after: Option<&str>) -> bool {
     before == after
 }
 

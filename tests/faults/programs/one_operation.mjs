@@ -17,6 +17,14 @@ const enter = (id) => (registry) => {
 	registry.watchers[id] = watcher(id)
 	return registry
 }
+const changeSeveral = (registry) => {
+	enter('new')(registry)
+	enter('new-2')(registry)
+	if (registry.watchers.changed) registry.watchers.changed.port = 9333
+	delete registry.watchers.removed
+	delete registry.watchers['removed-too']
+	return registry
+}
 const document = new argus.Document(path, { empty: () => ({ count: 0 }) })
 const countUp = (value) => {
 	value.count += 1
@@ -51,6 +59,7 @@ const updateAll = async (ids) => {
 
 const operations = {
 	updateRegistry: () => argus.updateRegistry(path, enter('new'), options),
+	'updateRegistry-several': () => argus.updateRegistry(path, changeSeveral, options),
 	'updateRegistry-warm': () => argus.updateRegistry(path, enter('new'), options),
 	'updateRegistry-fast': () => argus.updateRegistry(path, enter('new'), fast),
 	'updateRegistry-async-updater': () =>
@@ -112,6 +121,6 @@ say('ready')
 readLine()
 await report(operations[name])
 const order = readLine()
-if (order === 'again registry\n')
+if (order === 'again registry\n' || order === 'again folder\n')
 	await report(() => argus.updateRegistry(path, enter('again'), fast))
 if (order === 'again document\n') await report(() => document.update(countUp, options))
