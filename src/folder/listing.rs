@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::time::SystemTime;
 
 use crate::content::registry_v1::RegistryV1;
@@ -46,38 +47,40 @@ pub(crate) fn names(paths: &FolderPaths) -> Result<Option<(Names, SystemTime)>> 
 }
 
 fn scan(paths: &FolderPaths, with_stamps: bool) -> Result<Option<(Names, SystemTime)>> {
-    let fail = |error| paths.error("list the entries of", error);
-    let mut names = Names::default();
-    let mut before = match fs::metadata(&paths.entries) {
+    match try_scan(&paths.entries, with_stamps) {
+        // At any of its calls: another program may delete or move the folder meanwhile.
         Err(error)
             if error.kind() == io::ErrorKind::NotFound
                 && !sys::is_in_deleted_folder(&paths.given) =>
         {
-            return Ok(None)
+            Ok(None)
         }
-        found => found.and_then(|found| found.modified()).map_err(fail)?,
-    };
+        scanned => scanned.map(Some).map_err(|error| paths.error("list the entries of", error)),
+    }
+}
+
+fn try_scan(entries: &Path, with_stamps: bool) -> io::Result<(Names, SystemTime)> {
+    let mut names = Names::default();
+    let modified = || fs::metadata(entries)?.modified();
+    let mut before = modified()?;
     for _ in 0..MAX_LISTINGS {
         names.temps.clear();
-        for entry in fs::read_dir(&paths.entries).map_err(fail)? {
-            let entry = entry.map_err(fail)?;
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
+        for listed in sys::names_in(entries)? {
+            let Some(name) = listed.name.to_str() else { continue };
             if FolderPaths::is_temp(name) {
                 names.temps.push(name.to_owned());
             } else if name.ends_with(id::ENDING) && !name.starts_with('.') {
-                let stamp = || sys::stamp_of(&entry.metadata().ok()?);
+                let stamp = || sys::stamp_of(&fs::symlink_metadata(entries.join(name)).ok()?);
                 let stamp = if with_stamps { stamp() } else { None };
                 names.entries.insert(name.to_owned(), stamp);
             }
         }
-        let after =
-            fs::metadata(&paths.entries).and_then(|found| found.modified()).map_err(fail)?;
+        let after = modified()?;
         if std::mem::replace(&mut before, after) == after {
             break;
         }
     }
-    Ok(Some((names, before)))
+    Ok((names, before))
 }
 
 impl Listing {

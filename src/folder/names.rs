@@ -41,7 +41,7 @@ fn unless_done(error: io::Error, is_done: io::Result<bool>) -> io::Result<()> {
         Ok(false) => Err(error),
         // The error of a look that tells nothing.
         Err(look) => {
-            let text = format!("{error}; whether it was done all the same is not known ({look})");
+            let text = format!("{error}; whether it was done is not known ({look})");
             Err(io::Error::new(error.kind(), text))
         }
     }

@@ -108,7 +108,7 @@ impl NewEntry<'_> {
         Err(fail(io::Error::other("other programs delete its temp files all the time")))
     }
 
-    /// Takes the name back from an entry that was published, where the call fails all the same.
+    /// Takes the name back from an entry that was published, where the call fails nevertheless.
     pub(crate) fn take_back(&self, file: FileId) -> Result<()> {
         let taken = names::take_back(file, &self.paths.entry(self.name));
         taken.map_err(|error| {

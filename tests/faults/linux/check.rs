@@ -56,7 +56,7 @@ impl Answer {
     }
 }
 
-/// How an error says that what was asked for is there all the same, or may be.
+/// How an error says that what was asked for is there nevertheless, or may be.
 const IS_TOLD: [&str; 4] = [
     "though it already has its new content",
     "though it has changed",

@@ -85,7 +85,7 @@ pub(crate) const EXCEPTIONS: &[(Exception, Applies)] = &[
         Exception {
             name: "a heartbeat that has dated its entry",
             reason: "it can't tell whether the entry was lost, and says that it has failed; that the watcher \
-                     lived is true all the same",
+                     lived is true",
         },
         |operation, _, call, _, violation| {
             operation.name.contains("heartbeat")

@@ -153,8 +153,6 @@ pub(crate) fn errors_of(call: &Call) -> &'static [Errno] {
             &[EIO, ENOSPC, EDQUOT, EINTR, ESTALE]
         }
         "fsync" | "fdatasync" => &[EIO, ENOSPC, EDQUOT, EINTR, ESTALE],
-        // Closing a folder writes nothing. Rust ends a process in which it fails.
-        "close" if call.descriptor(call.arguments[0]).is_dir() => &[EINTR],
         "close" => &[EIO, ENOSPC, EDQUOT, EINTR],
         "flock" => &[EIO, ENOLCK, EINTR, ESTALE],
         "rename" | "renameat" | "renameat2" | "link" | "linkat" | "symlink" | "symlinkat"
