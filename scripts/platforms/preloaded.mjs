@@ -36,6 +36,7 @@ export const preloaded = [
 	'folder::crashes::a_watcher_whose_id_another_claims_after_a_crash_is_told',
 	'folder::crashes::a_claim_that_is_not_made_durable_is_claimed_again_under_its_id',
 	'folder::crashes::a_heartbeat_that_comes_just_before_an_entry_is_replaced_counts',
+	'folder::crashes::a_heartbeat_that_comes_when_an_entry_was_judged_keeps_it',
 	'folder::crashes::a_watcher_whose_change_fails_after_it_was_made_lives',
 	'folder::crashes::an_update_is_finished_or_undone_after_a_crash_at_any_step',
 	'folder::file_systems::a_change_is_read_where_times_move_in_ticks',

@@ -4,6 +4,7 @@
 //! an entry decides under the folder's guard, so that what it has judged is still so.
 
 use std::fs;
+use std::io;
 use std::time::SystemTime;
 
 use crate::content::entry_operation::{
@@ -183,9 +184,11 @@ impl FolderCall<'_> {
                     return self.claimed(record, files);
                 }
                 let found = entry_file::read(self.paths, &name);
-                if matches!(found, FoundFile::Entry(entry) if may_replace(&entry)) {
-                    let files = self.replaced(&record)?;
-                    return self.claimed(record, files);
+                let FoundFile::Entry(entry) = found else { continue };
+                if may_replace(&entry) {
+                    if let Some(files) = self.replaced(&record, Some(&entry))? {
+                        return self.claimed(record, files);
+                    }
                 }
             }
             Ok(self.taken(&requested))
@@ -246,20 +249,26 @@ impl FolderCall<'_> {
 
     /// Replaces the entry of a record's id, and holds it. The caller holds the guard.
     fn replace(&self, record: &WatcherRecord) -> Result<()> {
-        let files = self.replaced(record)?;
-        self.hold(record, files);
+        if let Some(files) = self.replaced(record, None)? {
+            self.hold(record, files);
+        }
         self.make_durable()
     }
 
-    /// Replaces the entry of a record's id; returns the files of the new one. The caller holds the guard.
-    fn replaced(&self, record: &WatcherRecord) -> Result<PublishedFiles> {
+    /// Replaces the entry of a record's id; returns the files of the new one, or `None` if the replaced one was judged, and
+    /// was renewed since. The caller holds the guard.
+    fn replaced(
+        &self,
+        record: &WatcherRecord,
+        judged: Option<&EntryFile>,
+    ) -> Result<Option<PublishedFiles>> {
         let name = EntryId::from(record.id.as_str()).file_name();
         let held = held::in_folder(self.paths).get(&record.id);
         let owner = match (self.owner_of(record), held.and_then(|held| held.lock.clone())) {
             (Owner::ThisProcess, Some(lock)) => Owner::Holds(lock),
             (owner, _) => owner,
         };
-        self.new_entry(record, &name, owner, |new| new.replace())
+        self.new_entry(record, &name, owner, |new| new.replace(judged))
     }
 
     fn new_entry<T>(
@@ -336,7 +345,7 @@ impl FolderCall<'_> {
             }
             let path = self.paths.entry(&name);
             let file = match sys::open_existing(&path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
                 opened => opened.map_err(fail)?,
             };
             let metadata = file.metadata().map_err(fail)?;
@@ -410,15 +419,21 @@ impl FolderCall<'_> {
             let check = LivenessCheck::default();
             let mut pruned = Vec::new();
             for name in names.entries.keys() {
+                let fail = |error| {
+                    let operation = match pruned.is_empty() {
+                        true => "prune",
+                        false => "prune the rest of (though it has changed)",
+                    };
+                    self.paths.error(operation, error)
+                };
                 let entry = match entry_file::read(self.paths, name) {
                     FoundFile::Entry(entry) => entry,
-                    FoundFile::Unreadable(error) if is_for_now(&error) => {
-                        return Err(self.paths.error("read an entry of", error))
-                    }
+                    FoundFile::Unreadable(error) if is_for_now(&error) => return Err(fail(error)),
                     _ => continue,
                 };
-                if let Some(reason) = reason(&entry, &check) {
-                    remove_entry(self.paths, &entry)?;
+                let Some(reason) = reason(&entry, &check) else { continue };
+                if !entry.is_renewed(self.paths).map_err(fail)? {
+                    unlink_entry(self.paths, &entry).map_err(fail)?;
                     pruned.push(PrunedWatcher::new(entry.id.to_json(), entry.value, reason));
                 }
             }
@@ -438,10 +453,13 @@ pub(crate) fn of_another_process(id: &str) -> String {
 
 /// Removes an entry that was judged under the guard, which the caller holds.
 pub(crate) fn remove_entry(paths: &FolderPaths, entry: &EntryFile) -> Result<()> {
-    let fail = |error| paths.error("remove an entry of", error);
-    sys::remove_name(&paths.entry(&entry.name), &paths.new_temp()).map_err(fail)?;
+    unlink_entry(paths, entry).map_err(|error| paths.error("remove an entry of", error))
+}
+
+fn unlink_entry(paths: &FolderPaths, entry: &EntryFile) -> io::Result<()> {
+    sys::remove_name(&paths.entry(&entry.name), &paths.new_temp())?;
     if !sys::LOCKED_FILE_IS_READABLE {
-        sys::remove_name(&paths.claim_lock(&entry.name), &paths.new_temp()).map_err(fail)?;
+        sys::remove_name(&paths.claim_lock(&entry.name), &paths.new_temp())?;
     }
     let held = held::in_folder(paths);
     if let Some(own) = held.of_file(&entry.id.to_display(), entry.file) {

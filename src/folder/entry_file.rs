@@ -25,6 +25,8 @@ pub(crate) struct EntryFile {
     /// The entry, with the later of its own date and the file's.
     pub(crate) value: Box<RawValue>,
     pub(crate) file: FileId,
+    /// The file's date.
+    modified: SystemTime,
     /// Whether a process that claimed the entry has published the file, and locked it.
     is_claimed: bool,
 }
@@ -107,7 +109,8 @@ fn try_read(
         false => paths.claim_lock(name).exists(),
     };
     let file = sys::id_of(file, metadata)?;
-    Ok(Ok(EntryFile { id, name: name.to_owned(), value, file, is_claimed }))
+    let modified = metadata.modified()?;
+    Ok(Ok(EntryFile { id, name: name.to_owned(), value, file, modified, is_claimed }))
 }
 
 fn modified_ms(metadata: &Metadata) -> u64 {
@@ -145,6 +148,15 @@ pub(crate) fn claim_lock(paths: &FolderPaths, name: &str) -> ClaimLock {
 impl EntryFile {
     pub(crate) fn raw(&self) -> RawEntry<'_> {
         RawEntry(self.value.get())
+    }
+
+    /// Whether the entry was renewed since it was read, or has gone. Asked just before an entry is removed that was judged
+    /// as too old: a heartbeat takes no lock of the folder, and says that it has renewed the entry.
+    pub(crate) fn is_renewed(&self, paths: &FolderPaths) -> io::Result<bool> {
+        match fs::symlink_metadata(paths.entry(&self.name)).and_then(|found| found.modified()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            modified => Ok(modified? != self.modified),
+        }
     }
 
     /// What is known of the entry's process.

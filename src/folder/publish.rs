@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::Result;
 use crate::files::new_file;
+use crate::folder::entry_file::EntryFile;
 use crate::folder::held::ClaimLockFile;
 use crate::folder::layout::FolderPaths;
 use crate::folder::names;
@@ -116,9 +117,9 @@ impl NewEntry<'_> {
         })
     }
 
-    /// Publishes the entry under its name, and replaces the entry that has it. The caller holds the
-    /// folder's guard.
-    pub(crate) fn replace(&self) -> Result<PublishedFiles> {
+    /// Publishes the entry under its name, and replaces the entry that has it; `None` if that one was judged as too old,
+    /// and was renewed while the new one was written. The caller holds the folder's guard.
+    pub(crate) fn replace(&self, judged: Option<&EntryFile>) -> Result<Option<PublishedFiles>> {
         let fail = |error| self.paths.error("replace an entry of", error);
         for _ in 0..MAX_SWEPT {
             let Some(written) = self.write().map_err(fail)? else {
@@ -127,9 +128,14 @@ impl NewEntry<'_> {
                 sys::remove_name(&lock, &self.paths.new_temp()).map_err(fail)?;
                 continue;
             };
+            if let Some(judged) = judged {
+                if judged.is_renewed(self.paths).map_err(fail)? {
+                    return Ok(None);
+                }
+            }
             let target = self.paths.entry(self.name);
             match replace_entry(&written.path, &target, self.keeps_renewals) {
-                Ok(()) => return Ok(written.into_files()),
+                Ok(()) => return Ok(Some(written.into_files())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(fail(error)),
             }

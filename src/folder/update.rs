@@ -252,13 +252,15 @@ impl FolderCommit<'_> {
 
     fn one_change(&self, change: &Change<'_>) -> Result<Commit> {
         let files = match change.old {
-            Some(_) => self.new_entry(change, self.durable, |new| new.replace())?,
+            Some(_) => self.new_entry(change, self.durable, |new| new.replace(None))?,
             None => match self.new_entry(change, self.durable, |new| new.publish(true))? {
-                Published::Yes(files) => files,
+                Published::Yes(files) => Some(files),
                 Published::NameTaken | Published::NeedsGuard => return self.id_taken(change),
             },
         };
-        self.hold(change, files);
+        if let Some(files) = files {
+            self.hold(change, files);
+        }
         if self.durable {
             sync_entries(&self.snapshot.paths)?;
         }

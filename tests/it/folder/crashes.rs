@@ -284,6 +284,32 @@ fn a_heartbeat_that_comes_just_before_an_entry_is_replaced_counts() {
     }
 }
 
+/// An entry that was judged as too old, or as that of a dead process, is no such entry any more when it was renewed.
+#[test]
+fn a_heartbeat_that_comes_when_an_entry_was_judged_keeps_it() {
+    let Ok(path) = env::var(PART) else {
+        for call in ["prune", "claim"] {
+            let mut altered = AlteredCalls::new(&["ENTRY_IS_RENEWED_AFTER_SECOND_READ"]);
+            altered.set_variable("CALL", call);
+            altered.again(this_test!());
+        }
+        return;
+    };
+    let path = Path::new(&path).with_file_name("registry/");
+    let mut me = of_process(dead_pid(), watcher("me"));
+    me.updated_at -= 600_000;
+    announce_watcher(&path, me, &patient()).unwrap();
+    if env::var("CALL").unwrap() == "prune" {
+        let pruned = || prune_stale_watchers(&path, &PruneOptions::default(), &patient()).unwrap();
+        assert_eq!(pruned().len(), 0);
+        assert!(read_registry(&path).unwrap().0.watcher("me").is_some());
+    } else {
+        let claim = || claim_watcher(&path, watcher("me"), &ClaimOptions::default(), &patient());
+        assert_eq!(claim().unwrap().id, "me-2");
+        assert_eq!(claim().unwrap().id, "me");
+    }
+}
+
 /// A claim that fails holds nothing: the next one gets the id, and not one with a suffix beside an entry of its own process.
 #[test]
 fn a_claim_that_is_not_made_durable_is_claimed_again_under_its_id() {

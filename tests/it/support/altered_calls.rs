@@ -23,6 +23,8 @@ const SOURCE: &str = include_str!("altered_calls.c");
 pub(crate) struct AlteredCalls {
     dir: TempDir,
     library: PathBuf,
+    /// Environment variables of the test that is run again.
+    variables: Vec<(&'static str, &'static str)>,
 }
 
 impl AlteredCalls {
@@ -30,7 +32,7 @@ impl AlteredCalls {
     pub(crate) fn new(changes: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let library = shim::compile(SOURCE, changes, dir.path());
-        AlteredCalls { dir, library }
+        AlteredCalls { dir, library, variables: Vec::new() }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -59,9 +61,14 @@ impl AlteredCalls {
         command.env("LD_PRELOAD", &self.library);
     }
 
+    pub(crate) fn set_variable(&mut self, name: &'static str, value: &'static str) {
+        self.variables.push((name, value));
+    }
+
     /// Runs a test of this program again, in a process with the altered calls.
     pub(crate) fn again(&self, test: &str) {
         let mut command = processes::again(&env::current_exe().unwrap(), test, self.path());
+        command.envs(self.variables.iter().copied());
         self.load_into(&mut command);
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
