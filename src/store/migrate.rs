@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::files::paths::{is_folder, FilePaths};
 use crate::registry::update::UpdateOptions;
 use crate::store::mirror::state::MirrorPaths;
+use crate::store::other_store::is_other;
 use crate::store::registry_store::{update_store, RegistryStore};
 use crate::sys;
 use crate::warning::Warning;
@@ -65,9 +66,7 @@ pub fn migrate(
     to: &dyn RegistryStore,
     options: &UpdateOptions,
 ) -> Result<Migration> {
-    let real = |store: &dyn RegistryStore| sys::canonicalize(store.path()).ok();
-    let is_one = from.path() == to.path();
-    if is_one || real(from).is_some_and(|path| real(to) == Some(path)) {
+    if is_one_registry(from, to, options)? {
         let reason = format!("it is the registry {} itself", to.path().display());
         return Err(Error::InvalidValue { path: from.path().to_path_buf(), reason });
     }
@@ -96,6 +95,29 @@ pub fn migrate(
         }
     }
     Ok(migration)
+}
+
+/// Whether two paths lead to one registry: its entries would be found in it, and then removed from it.
+fn is_one_registry(
+    from: &dyn RegistryStore,
+    to: &dyn RegistryStore,
+    options: &UpdateOptions,
+) -> Result<bool> {
+    if from.path() == to.path() {
+        return Ok(true);
+    }
+    if [from, to].into_iter().any(|store| !is_other(store.path())) {
+        let real = |store: &dyn RegistryStore| sys::canonicalize(store.path()).ok();
+        return Ok(real(from).is_some_and(|path| real(to) == Some(path)));
+    }
+    // A registry on servers has as many paths as they have names. If it is one, its lock is held under both.
+    let stale_after = options.lock.stale_after;
+    let mut holders = Ok(None);
+    from.hold_lock(&options.lock, &mut || {
+        let holder = |store: &dyn RegistryStore| Ok(store.inspect_lock(stale_after)?.holder);
+        holders = holder(from).and_then(|own| Ok(Some((own, holder(to)?))));
+    })?;
+    Ok(holders?.is_some_and(|(own, other)| own.is_some() && own == other))
 }
 
 /// Refuses a file that a mirror keeps in step with a store: its entries are in both, and those that are

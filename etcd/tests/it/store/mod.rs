@@ -11,10 +11,27 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-use argus_registry::RegistryStore;
+use argus_registry::{migrate as migrate_entries, open_store, RegistryStore};
 use tempfile::TempDir;
 
+use crate::support::registries::{patient, watcher};
 use crate::support::servers::shared;
+
+/// One registry, whose entries would be taken for those that were moved, and removed.
+#[test]
+fn a_registry_is_not_moved_to_itself_under_another_name_of_its_server() {
+    argus_registry_etcd::register();
+    let path = shared().path("/named-twice");
+    let other = path.replace("127.0.0.1", "localhost");
+    assert_ne!(path, other);
+    let store = open_store(&path);
+    store.announce(watcher("app"), &patient()).unwrap();
+    for [from, to] in [[&path, &other], [&other, &path]] {
+        let refused = migrate_entries(&*open_store(from), &*open_store(to), &patient());
+        assert_eq!(refused.unwrap_err().code(), "INVALID_VALUE");
+    }
+    assert!(store.read().unwrap().0.watcher("app").is_some());
+}
 
 /// A registry that is not there yet.
 pub(crate) struct Registry {
@@ -36,7 +53,7 @@ impl Registry {
     fn on_disk(name: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = std::fs::canonicalize(dir.path()).unwrap().join(name);
-        Registry { store: Arc::from(argus_registry::open_store(&path)), path, _dir: Some(dir) }
+        Registry { store: Arc::from(open_store(&path)), path, _dir: Some(dir) }
     }
 
     /// A pair for each store and this one between which entries are moved.
