@@ -13,6 +13,9 @@
 //! has got another name, under which it stays until every removal is done. If that update dies, and a watcher
 //! claims the id meanwhile, the claim replaces the file under that name by an empty one: a heartbeat tells that
 //! its entry is gone by the number of its file's names.
+//!
+//! What a phase builds on is made durable before the journal names the phase: the journal and the entries are in two
+//! folders, whose changes need not reach the disk in order.
 
 use std::fs;
 use std::io;
@@ -23,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::files::new_file;
 use crate::folder::layout::FolderPaths;
 use crate::folder::names;
-use crate::folder::publish::{replace_entry, sync_entries};
+use crate::folder::publish::replace_entry;
 use crate::sys;
 
 /// The version of the journal that this crate writes and reads.
@@ -124,8 +127,11 @@ impl Journal {
                 sys::remove_if_there(&entry).map_err(fail)?;
             }
         }
+        // Otherwise a power failure could bring an added entry back, and not the temp file by which it is known, or not the
+        // journal.
+        if_there(sys::sync_folder(&paths.entries)).map_err(fail)?;
         remove_temps(paths, self.added.iter().chain(&self.replaced)).map_err(fail)?;
-        sys::remove_if_there(&paths.journal).map_err(fail)
+        remove(paths).map_err(fail)
     }
 
     /// Replaces and renames what the update replaces and removes.
@@ -136,25 +142,36 @@ impl Journal {
             if_there(replace_entry(&temp, &entry, step.keeps_renewals)).map_err(fail)?;
         }
         for step in &self.removed {
-            // If it has been renamed, the name may be that of another entry by now.
-            if sys::id_at(&paths.entries.join(&step.temp)).map_err(fail)?.is_none() {
-                let (entry, aside) = (paths.entry(&step.entry), paths.entries.join(&step.temp));
-                if_there(names::rename(&entry, &aside)).map_err(fail)?;
+            let (entry, aside) = (paths.entry(&step.entry), paths.entries.join(&step.temp));
+            let renamed = sys::id_at(&aside).map_err(fail)?;
+            match sys::id_at(&entry).map_err(fail)? {
+                // A power failure may have left both names.
+                found if found.is_some() && found == renamed => {
+                    sys::remove_if_there(&entry).map_err(fail)?;
+                }
+                Some(_) if renamed.is_none() => {
+                    if_there(names::rename(&entry, &aside)).map_err(fail)?;
+                }
+                // It has been renamed: the name is free, or that of another entry by now.
+                _ => {}
             }
         }
         Ok(())
     }
 
     /// Removes the second names of added entries, the entries that were removed, and the journal.
-    pub(crate) fn clean(&self, paths: &FolderPaths, durable: bool) -> Result<()> {
+    pub(crate) fn clean(&self, paths: &FolderPaths) -> Result<()> {
         let fail = |error| paths.error(FINISH, error);
-        remove_temps(paths, self.added.iter().chain(&self.removed)).map_err(fail)?;
-        if durable {
-            sync_entries(paths)?;
-        }
-        // Its removal need not survive a power failure: what it says can be done again.
-        sys::remove_if_there(&paths.journal).map_err(fail)
+        // Those of replaced entries, too, which have been renamed: a power failure may have left both names.
+        let all = self.added.iter().chain(&self.replaced).chain(&self.removed);
+        remove_temps(paths, all).map_err(fail)?;
+        remove(paths).map_err(fail)
     }
+}
+
+/// Removes the journal. Its removal need not survive a power failure: what it says can be done again.
+fn remove(paths: &FolderPaths) -> io::Result<()> {
+    sys::remove_if_there(&paths.journal)
 }
 
 fn remove_temps<'a>(
@@ -164,11 +181,11 @@ fn remove_temps<'a>(
     steps.try_for_each(|step| sys::remove_if_there(&paths.entries.join(&step.temp)))
 }
 
-/// The outcome of renaming a file, which succeeds if the file was renamed already.
-fn if_there(renamed: io::Result<()>) -> io::Result<()> {
-    match renamed {
+/// The outcome of a step that may have been done already, or whose file or folder has gone since.
+fn if_there(done: io::Result<()>) -> io::Result<()> {
+    match done {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        renamed => renamed,
+        done => done,
     }
 }
 
@@ -238,13 +255,15 @@ pub(crate) fn recover(paths: &FolderPaths) -> Result<()> {
         Phase::Prepare => journal.undo(paths),
         Phase::Commit => {
             journal.apply(paths)?;
+            let synced = if_there(sys::sync_folder(&paths.entries));
+            synced.map_err(|error| paths.error(FINISH, error))?;
             // Otherwise a crash in the middle of cleaning would remove a later entry in place of one
             // that is gone.
             let nonce = crate::files::paths::nonce();
             let file = JournalFile { paths, nonce: &nonce, durable: true };
             journal.enter(Phase::Clean, &file).map_err(|error| paths.error(FINISH, error))?;
-            journal.clean(paths, true)
+            journal.clean(paths)
         }
-        Phase::Clean => journal.clean(paths, true),
+        Phase::Clean => journal.clean(paths),
     }
 }

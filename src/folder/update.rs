@@ -305,8 +305,12 @@ impl FolderCommit<'_> {
         // From here on the journal decides what becomes of the files: to undo an update takes the temp files, by which the
         // added entries are known.
         let files: Vec<_> = written.into_iter().map(WrittenEntry::into_files).collect();
+        let sync = || match self.durable {
+            true => sys::sync_folder(&paths.entries),
+            false => Ok(()),
+        };
         if !journal.added.is_empty() {
-            if let Err(error) = journal.enter(Phase::Prepare, &file) {
+            if let Err(error) = sync().and_then(|()| journal.enter(Phase::Prepare, &file)) {
                 journal.undo(paths)?;
                 return Err(fail_to_begin(error));
             }
@@ -323,6 +327,10 @@ impl FolderCommit<'_> {
                     return Err(error);
                 }
             }
+        }
+        if let Err(error) = sync() {
+            journal.undo(paths)?;
+            return Err(fail_to_begin(error));
         }
         let mut not_durable = Ok(());
         if let Err(error) = journal.enter(Phase::Commit, &file) {
@@ -341,9 +349,10 @@ impl FolderCommit<'_> {
             self.hold(change, files);
         }
         applied?;
+        sync().map_err(|error| paths.error(NOT_DURABLE, error))?;
         let fail_to_finish = |error| paths.error(journal::FINISH, error);
         journal.enter(Phase::Clean, &file).map_err(fail_to_finish)?;
-        journal.clean(paths, self.durable)?;
+        journal.clean(paths)?;
         for entry in removed {
             // Drops the claim, if it is this process's.
             let held = held::in_folder(paths);

@@ -1,6 +1,7 @@
 //! The program on Linux, whose calls on x64 the tracer knows.
 
 mod check;
+mod folder;
 mod recorder;
 mod states;
 #[allow(dead_code, reason = "tests/faults/ uses the rest of it")]
@@ -24,26 +25,43 @@ struct Scenario {
     operation: &'static str,
     prepared: &'static str,
     prepare: fn(&Path),
+    /// What the registry is called; a folder with a separator at its end.
+    name: &'static str,
+}
+
+const fn of_file(operation: &'static str, prepared: &'static str, prepare: fn(&Path)) -> Scenario {
+    Scenario { operation, prepared, prepare, name: "registry.json" }
+}
+
+const fn of_folder(
+    operation: &'static str,
+    prepared: &'static str,
+    prepare: fn(&Path),
+) -> Scenario {
+    Scenario { operation, prepared, prepare, name: "registry/" }
 }
 
 const SCENARIOS: &[Scenario] = &[
-    Scenario { operation: "update", prepared: "a registry", prepare: check::registry },
-    Scenario { operation: "update", prepared: "nothing", prepare: |_| {} },
-    Scenario { operation: "update", prepared: "corrupt content", prepare: check::corrupt },
-    Scenario {
-        operation: "update",
-        prepared: "a dead holder's lockfile",
-        prepare: check::with_lockfile,
-    },
-    Scenario { operation: "update", prepared: "an unused guard", prepare: check::unused_guard },
-    Scenario { operation: "update-warm", prepared: "a registry", prepare: check::registry },
-    Scenario { operation: "update-fast-first", prepared: "a registry", prepare: check::registry },
-    Scenario { operation: "announce", prepared: "a registry", prepare: check::registry },
+    of_file("update", "a registry", check::registry),
+    of_file("update", "nothing", |_| {}),
+    of_file("update", "corrupt content", check::corrupt),
+    of_file("update", "a dead holder's lockfile", check::with_lockfile),
+    of_file("update", "an unused guard", check::unused_guard),
+    of_file("update-warm", "a registry", check::registry),
+    of_file("update-fast-first", "a registry", check::registry),
+    of_file("announce", "a registry", check::registry),
+    of_folder("update", "a folder", check::registry),
+    of_folder("announce", "a folder", check::registry),
+    of_folder("remove", "a folder", check::registry),
+    of_folder("update-several", "a folder", folder::with_several_entries),
+    of_folder(folder::SETTLE, "an update that began", |path| folder::with_update(path, "prepare")),
+    of_folder(folder::SETTLE, "one to be finished", |path| folder::with_update(path, "commit")),
 ];
 
 fn record(scenario: &Scenario) -> std::io::Result<Recording> {
     let folder = check::folder();
-    let path = folder.path().canonicalize()?.join("registry.json");
+    let root = folder.path().canonicalize()?;
+    let path = root.join(scenario.name);
     (scenario.prepare)(&path);
     let own = env::current_exe()?;
     let built = own.parent().and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default();
@@ -51,7 +69,7 @@ fn record(scenario: &Scenario) -> std::io::Result<Recording> {
     let mut command = Command::new(program);
     command.arg(scenario.operation).arg(&path);
     let traced = Traced::start(&mut command, true)?;
-    let mut recorder = Recorder::new(path.parent().unwrap());
+    let mut recorder = Recorder::new(&root);
     let ended = traced.run(&mut recorder, Duration::from_secs(20))?;
     if ended.lines != ["ok"] {
         return Err(std::io::Error::other(format!("{ended:?}")));
@@ -68,11 +86,15 @@ struct Found {
 }
 
 fn judge(scenario: &Scenario, recording: &Recording, file_system: FileSystem, found: &mut Found) {
-    let Scenario { operation, prepared, .. } = scenario;
+    let Scenario { operation, prepared, name, .. } = scenario;
     let states = states::after_a_crash(recording, file_system);
     found.states += states.len();
     for state in &states {
-        for violation in check::check(recording, state) {
+        let violations = match name.ends_with('/') {
+            true => folder::check(operation, recording, state),
+            false => check::check(recording, state),
+        };
+        for violation in violations {
             match check::expected(operation, state, &violation) {
                 Some(reason) => *found.expected.entry(reason).or_default() += 1,
                 None => found.violations.push(format!(
@@ -88,7 +110,7 @@ fn judge(scenario: &Scenario, recording: &Recording, file_system: FileSystem, fo
 fn find_left_out_syncs(scenario: &Scenario, recording: &Recording) -> Vec<String> {
     let mutations: [(&str, fn(&Event) -> bool); 2] = [
         ("the file's", |event| matches!(event, Event::SyncFile { .. })),
-        ("the folder's", |event| *event == Event::SyncFolder),
+        ("the folder's", |event| matches!(event, Event::SyncFolder { .. })),
     ];
     let mut missed = Vec::new();
     for (which, left_out) in mutations {

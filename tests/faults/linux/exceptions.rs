@@ -78,7 +78,7 @@ pub(crate) const EXCEPTIONS: &[(Exception, Applies)] = &[
                     Fault::FromThenOn(Errno::EACCES) => true,
                     _ => false,
                 }
-                && ["and not there", "nor new", "pruned []"].iter().any(|text| violation.contains(text))
+                && ["and not there", "nor new", "pruned []", "pruned 0"].iter().any(|text| violation.contains(text))
         },
     ),
     (

@@ -22,7 +22,7 @@ const LOCKFILE: &str = "registry.json.lock";
 const OTHER_BOOT: &str = "00000000-1111-4222-8333-444444444444";
 const RECORD_BYTES: usize = 1024;
 
-fn options() -> UpdateOptions {
+pub(crate) fn options() -> UpdateOptions {
     UpdateOptions {
         // No process has the lock after a boot.
         lock: LockOptions::one_try(),
@@ -32,7 +32,7 @@ fn options() -> UpdateOptions {
     }
 }
 
-fn enter(path: &Path, id: &str) -> Result<(), Error> {
+pub(crate) fn enter(path: &Path, id: &str) -> Result<(), Error> {
     update_registry(path, &options(), |registry| {
         registry.set_watcher(WatcherRecord::new(id, "127.0.0.1", 9222));
         Ok(())
@@ -66,10 +66,11 @@ pub(crate) fn folder() -> TempDir {
 
 /// Puts the files of a state into a folder. The records in them name the files by their new inodes, and
 /// another boot.
-fn materialize(state: &State, folder: &Path) {
+pub(crate) fn materialize(state: &State, folder: &Path) {
     let mut made: BTreeMap<Inode, PathBuf> = BTreeMap::new();
     for (name, inode) in &state.files.names {
         let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         match made.get(inode) {
             Some(first) => fs::hard_link(first, &path).unwrap(),
             None => {

@@ -1,4 +1,4 @@
-//! What a process did to the files of one folder, in order, from its system calls.
+//! What a process did to the files of one folder and those below it, in order, from its system calls.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -12,7 +12,8 @@ use super::tracer::{Action, Call, Observer};
 
 pub(crate) type Inode = u64;
 
-/// The files of a folder: names, and what the inodes have that they stand for.
+/// The files of a folder, and of the folders in it: their paths from there, and what the inodes have that
+/// these stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Files {
     pub(crate) names: BTreeMap<String, Inode>,
@@ -42,7 +43,10 @@ pub(crate) enum Event {
     SyncFile {
         inode: Inode,
     },
-    SyncFolder,
+    /// By its path; empty for the folder that is recorded.
+    SyncFolder {
+        folder: String,
+    },
     /// The caller was told that the operation is done.
     Acknowledged,
 }
@@ -101,9 +105,18 @@ impl Files {
         let mut files = Files::default();
         for entry in fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
-            let inode = entry.metadata().unwrap().ino();
-            files.names.insert(entry.file_name().into_string().unwrap(), inode);
-            files.data.insert(inode, fs::read(entry.path()).unwrap());
+            let (name, metadata) =
+                (entry.file_name().into_string().unwrap(), entry.metadata().unwrap());
+            if metadata.is_dir() {
+                let inside = Files::in_folder(&entry.path());
+                let names =
+                    inside.names.into_iter().map(|(path, inode)| (format!("{name}/{path}"), inode));
+                files.names.extend(names);
+                files.data.extend(inside.data);
+                continue;
+            }
+            files.names.insert(name, metadata.ino());
+            files.data.insert(metadata.ino(), fs::read(entry.path()).unwrap());
         }
         files
     }
@@ -125,7 +138,7 @@ impl Files {
                 data.resize(data.len().max(offset + bytes.len()), 0);
                 data[*offset..offset + bytes.len()].copy_from_slice(bytes);
             }
-            Event::SyncFile { .. } | Event::SyncFolder | Event::Acknowledged => {}
+            Event::SyncFile { .. } | Event::SyncFolder { .. } | Event::Acknowledged => {}
         }
     }
 
@@ -157,7 +170,9 @@ impl Recorder {
 
     fn name(&self, path: &Path) -> Option<String> {
         let name = path.strip_prefix(&self.folder).ok()?;
-        (name != Path::new("")).then(|| name.to_str().unwrap().to_owned())
+        // A path may have a separator twice.
+        let parts: Vec<_> = name.iter().map(|part| part.to_str().unwrap()).collect();
+        (!parts.is_empty()).then(|| parts.join("/"))
     }
 
     fn push(&mut self, event: Event) {
@@ -177,9 +192,10 @@ impl Recorder {
             "openat" | "open" => {
                 let name = self.name(&call.target())?;
                 let path = format!("/proc/{}/fd/{result}", call.thread);
-                let inode = fs::metadata(path).ok()?.ino();
+                let opened = fs::metadata(path).ok()?;
+                let inode = opened.ino();
                 // One that was there before is no change.
-                let is_new = !self.now.names.contains_key(&name);
+                let is_new = !opened.is_dir() && !self.now.names.contains_key(&name);
                 is_new.then_some(Event::Name { name, inode })
             }
             "write" | "pwrite64" => {
@@ -205,7 +221,11 @@ impl Recorder {
             "unlink" => Some(Event::Remove { name: self.name(&call.path(0))? }),
             "unlinkat" => Some(Event::Remove { name: self.name(&call.path(1))? }),
             "fsync" | "fdatasync" => match call.descriptor(call.arguments[0]) {
-                folder if folder == self.folder => Some(Event::SyncFolder),
+                synced if synced.is_dir() => {
+                    let folder =
+                        synced.strip_prefix(&self.folder).ok()?.to_str().unwrap().to_owned();
+                    Some(Event::SyncFolder { folder })
+                }
                 _ => Some(Event::SyncFile { inode: self.inode(call, call.arguments[0])? }),
             },
             "ftruncate" | "truncate" | "fallocate" | "copy_file_range" | "writev" | "pwritev"

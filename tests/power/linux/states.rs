@@ -148,16 +148,21 @@ fn name_changes(
             _ => {}
         }
     }
-    let synced_before = synced_up_to(events, file_system);
-    changes.into_iter().partition(|change| change.index < synced_before)
+    changes.into_iter().partition(|change| {
+        let folder = change.name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        change.index < synced_up_to(events, folder, file_system)
+    })
 }
 
-/// The changes of names before this event are on the disk.
-fn synced_up_to(events: &[Event], file_system: FileSystem) -> usize {
+/// The changes of names in a folder before this event are on the disk. POSIX promises it of the folder that is synced;
+/// file systems with one journal for all names do so of all folders.
+fn synced_up_to(events: &[Event], of: &str, file_system: FileSystem) -> usize {
     let mut synced = 0;
     for (index, event) in events.iter().enumerate() {
         match event {
-            Event::SyncFolder => synced = index,
+            Event::SyncFolder { folder } if folder == of || file_system != FileSystem::Posix => {
+                synced = index;
+            }
             Event::SyncFile { inode } if file_system != FileSystem::Posix => {
                 let touches = |event: &Event| match event {
                     Event::Name { inode: named, .. } => named == inode,
@@ -173,9 +178,17 @@ fn synced_up_to(events: &[Event], file_system: FileSystem) -> usize {
     synced
 }
 
+/// No file system loses a file that it renames: the old name goes when the new one is there.
 fn subsets(changes: &[NameChange]) -> Vec<Vec<NameChange>> {
     let is_in = |set: u32, index: &usize| set & (1 << index) != 0;
+    let loses_a_file = |set: u32| {
+        (1..changes.len()).any(|index| {
+            let (to, from) = (&changes[index - 1], &changes[index]);
+            to.index == from.index && is_in(set, &index) && !is_in(set, &(index - 1))
+        })
+    };
     (0..1_u32 << changes.len())
+        .filter(|set| !loses_a_file(*set))
         .map(|set| {
             let chosen = (0..changes.len()).filter(|index| is_in(set, index));
             chosen.map(|index| changes[index].clone()).collect()
