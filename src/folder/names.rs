@@ -10,7 +10,10 @@ use crate::sys;
 /// Gives a file that no other process uses yet a second name. Fails if another file has that name.
 pub(crate) fn link(file: &Path, name: &Path) -> io::Result<()> {
     sys::hard_link(file, name).or_else(|error| {
-        let is_done = || Ok(sys::id_at(file)?.is_some() && sys::id_at(file)? == sys::id_at(name)?);
+        let is_done = || {
+            let id = sys::id_at(file)?;
+            Ok(id.is_some() && id == sys::id_at(name)?)
+        };
         unless_done(error, is_done())
     })
 }
