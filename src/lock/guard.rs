@@ -123,14 +123,15 @@ impl Guard {
     /// The first one goes to the disk (fsync): a guard that lost its bytes in a power failure would
     /// be hard to tell from another program's file. A failure of that is not the caller's: the bytes
     /// that are lost then leave a part of a record, which is a guard, too.
-    pub(crate) fn write(&self, record: &OwnerRecord) -> io::Result<()> {
+    pub(crate) fn write(&self, record: &OwnerRecord) -> io::Result<Vec<u8>> {
         stopping_point::before("guard::write");
-        sys::write_start(&self.file, &record.encode())?;
+        let written = record.encode();
+        sys::write_start(&self.file, &written)?;
         if first_use::is_unused_guard(&self.metadata) {
             stopping_point::before("guard::write::sync");
             let _ = sys::sync_opened(&self.file);
         }
-        Ok(())
+        Ok(written)
     }
 
     /// Whether the locked file still has the guard's name. Fails if it is another program's file, or if

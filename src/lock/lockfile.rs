@@ -41,6 +41,8 @@ pub(crate) struct Lockfile {
     file: Arc<File>,
     id: FileId,
     record: OwnerRecord,
+    /// The record as it was written.
+    written: Vec<u8>,
 }
 
 /// The outcome of one try to create the lockfile.
@@ -94,7 +96,8 @@ impl Lockfile {
         stale_after: Duration,
     ) -> Result<CreateOutcome> {
         // This also sets the guard's mtime by the file system's clock, by which ages are measured.
-        guard.write(&record).map_err(|error| Error::from_io(&paths.guard, "write to", error))?;
+        let written = guard.write(&record);
+        let written = written.map_err(|error| Error::from_io(&paths.guard, "write to", error))?;
         let io_error = |operation, error| Error::from_io(&paths.lockfile, operation, error);
         if !sys::LOCKED_FILE_IS_READABLE {
             return Self::create_separately(paths, Some(guard), record, stale_after);
@@ -112,7 +115,7 @@ impl Lockfile {
         };
         let look = || {
             stopping_point::before("lockfile::create_by_link::look");
-            sys::id_at(&paths.lockfile).map_err(|error| io_error("look at", error))
+            look_at(&paths.lockfile)
         };
         let found = match linked {
             Ok(()) => look()?,
@@ -123,13 +126,15 @@ impl Lockfile {
                 _ if sys::links_unsupported(error) => {
                     return Self::create_separately(paths, Some(guard), record, stale_after)
                 }
-                _ => None,
+                // On network file systems a link that was made can be reported as failed.
+                _ => look()?,
             },
         };
         if found == Some(guard.id) {
             let path = paths.lockfile.clone();
             let aside = paths.temp(&record.nonce);
-            let lockfile = Lockfile { path, aside, file: guard.file.clone(), id: guard.id, record };
+            let (file, id) = (guard.file.clone(), guard.id);
+            let lockfile = Lockfile { path, aside, file, id, record, written };
             return Ok(CreateOutcome::Created { lockfile, took_over: linked.is_err() });
         }
         match linked {
@@ -235,21 +240,31 @@ impl Lockfile {
         let id = file.metadata().and_then(|metadata| sys::id_of(&file, &metadata));
         let (path, id) = (paths.lockfile.clone(), id.map_err(io_error)?);
         let aside = paths.temp(&record.nonce);
-        let lockfile = Lockfile { path, aside, file: Arc::new(file), id, record };
+        let (file, written) = (Arc::new(file), expected);
+        let lockfile = Lockfile { path, aside, file, id, record, written };
         Ok(CreateOutcome::Created { lockfile, took_over: false })
     }
 
-    /// Whether the lockfile's name still leads to the file that this process created: the fence
+    /// Whether the lockfile's name still leads to the file that this process created, with its record in it: the fence
     /// before every write.
     pub(crate) fn is_in_place(&self) -> Result<bool> {
-        let found = sys::id_at(&self.path);
-        Ok(found.map_err(|error| Error::from_io(&self.path, "look at", error))? == Some(self.id))
+        if look_at(&self.path)? != Some(self.id) {
+            return Ok(false);
+        }
+        // The lockfile of the next holder is this file, too, where it is the guard. It has the lock if a network file system
+        // has taken the kernel lock from this process, as after a long sleep of the machine.
+        let found = sys::read_start(&self.file, self.written.len());
+        Ok(found.map_err(|error| Error::from_io(&self.path, "read", error))? == self.written)
     }
 
     /// Renews the lockfile's mtime. It does so by writing, which every user who may write the
     /// registry may do; only a file's owner may set the time by a call.
     pub(crate) fn refresh(&self) -> io::Result<()> {
-        sys::write_start(&self.file, &self.record.encode())
+        // Not over the record of the next holder.
+        match self.is_in_place() {
+            Ok(false) => Ok(()),
+            _ => sys::write_start(&self.file, &self.written),
+        }
     }
 
     /// Removes the lockfile if its name still leads to the file that this process created; returns
@@ -265,8 +280,20 @@ impl Lockfile {
         Ok(true)
     }
 
+    /// Whether this process created it, and not the parent of a forked one.
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.record.pid == std::process::id()
+    }
+
     /// The random name of this acquisition of the lock.
     pub(crate) fn nonce(&self) -> &str {
         &self.record.nonce
     }
+}
+
+/// The identity of a lockfile. Asked again after a failure: a lockfile that stays because one answer was lost keeps older
+/// argus versions waiting for ten seconds.
+fn look_at(path: &Path) -> Result<Option<FileId>> {
+    let found = sys::id_at(path).or_else(|_| sys::id_at(path));
+    found.map_err(|error| Error::from_io(path, "look at", error))
 }

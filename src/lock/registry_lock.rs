@@ -231,6 +231,11 @@ impl RegistryLock {
         let Some(refreshed) = self.lockfile.take() else {
             return self.unlock_guard().map(|()| false);
         };
+        if !refreshed.lockfile().is_of_this_process() {
+            // Not unlocked either: the parent's descriptor would be, too.
+            self.guard = None;
+            return Ok(false);
+        }
         let removed = refreshed.lockfile().remove();
         let unlocked = self.unlock_guard();
         let is_lost = matches!(removed, Ok(false)) && self.loss.is_due();

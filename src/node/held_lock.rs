@@ -247,10 +247,13 @@ fn commit_file(
         lock_lost = held.lock.release().unwrap_or(false);
         keep_loss(shared, &committed, lock_lost);
     } else {
-        // The next commit replaces what this one has written. If that can't be read, the next commit
-        // only does not know the mode to keep, and the next read says why.
-        if text.is_some() {
-            held.content = shared_file::read(&held.lock.paths().target).ok().flatten();
+        // The next commit replaces what this one has written. If that can't be read, its mode, owner and
+        // attributes are those of the file that it has replaced.
+        if let Some(text) = text {
+            match shared_file::read(&held.lock.paths().target) {
+                Ok(found) => held.content = found,
+                Err(_) => held.content = held.content.map(|old| old.replaced_by(text)),
+            }
         }
         *shared = Some(Locked::File(held));
     }

@@ -42,6 +42,7 @@ use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
@@ -162,11 +163,20 @@ pub(crate) fn now_ms() -> u64 {
 
 /// When this process started, in the unit of [`process_state`]; `None` if the system does not tell.
 pub(crate) fn own_start() -> Option<u64> {
-    static START: OnceLock<Option<u64>> = OnceLock::new();
-    *START.get_or_init(|| match process_state(std::process::id()) {
-        ProcessState::Running { started } => started,
-        ProcessState::Gone => None,
-    })
+    /// The process that `START` is of: one that was forked, such as a daemon, has started later.
+    static PID: AtomicU32 = AtomicU32::new(0);
+    static START: AtomicU64 = AtomicU64::new(0);
+    const NOT_TOLD: u64 = u64::MAX;
+    let pid = std::process::id();
+    if PID.load(Ordering::Acquire) != pid {
+        let started = match process_state(pid) {
+            ProcessState::Running { started } => started,
+            ProcessState::Gone => None,
+        };
+        START.store(started.unwrap_or(NOT_TOLD), Ordering::Release);
+        PID.store(pid, Ordering::Release);
+    }
+    Some(START.load(Ordering::Acquire)).filter(|started| *started != NOT_TOLD)
 }
 
 /// Random bytes that other programs can't guess.

@@ -128,8 +128,13 @@ fn parse_stat(stat: &str) -> ProcessState {
     let after_name = stat.rfind(')').map_or("", |end| &stat[end + 1..]);
     let mut fields = after_name.split_ascii_whitespace();
     match fields.next() {
-        // A zombie has closed its files, so it holds no lock.
-        Some("Z" | "X") => ProcessState::Gone,
+        // A zombie has closed its files, so it holds no lock. But a process whose first thread has ended lives by its other
+        // threads: their number is field 20.
+        Some("Z") if fields.nth(16).is_none_or(|threads| threads == "1" || threads == "0") => {
+            ProcessState::Gone
+        }
+        Some("Z") => ProcessState::Running { started: fields.nth(1).and_then(|f| f.parse().ok()) },
+        Some("X") => ProcessState::Gone,
         // The start time is field 22 of the line; the state, which was read last, is field 3.
         _ => ProcessState::Running { started: fields.nth(18).and_then(|field| field.parse().ok()) },
     }

@@ -32,6 +32,18 @@ fn a_lock_that_is_lost_while_the_new_content_is_written_replaces_nothing() {
     assert_eq!(fs::metadata(lockfile).unwrap().len(), 0, "the older argus's is there");
 }
 
+/// The lockfile of every holder is the guard: only the record in it tells them apart.
+#[test]
+fn a_kernel_lock_that_was_lost_to_another_process_replaces_nothing() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["LOCK_LOST_AND_TAKEN_AT_FSYNC"]).again(this_test!());
+    };
+    assert_eq!(touch(path.as_ref()).unwrap_err().code(), "LOCK_LOST");
+    assert!(!Path::new(&path).exists());
+    let lockfile = fs::read_to_string(Path::new(&path).with_extension("json.lock")).unwrap();
+    assert!(lockfile.contains(&"f".repeat(32)), "the other process's lockfile is there");
+}
+
 #[test]
 fn a_lockfile_of_an_older_argus_that_was_moved_aside_by_mistake_is_put_back() {
     let Ok(path) = env::var(PART) else {

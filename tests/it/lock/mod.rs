@@ -1,4 +1,6 @@
 #[cfg(target_os = "linux")]
+mod forks_and_threads;
+#[cfg(target_os = "linux")]
 mod guard;
 #[cfg(target_os = "linux")]
 mod lockfile;

@@ -11,8 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/file.h>
+#include <pthread.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #ifdef NO_KERNEL_LOCKS
 int flock(int fd, int operation) { errno = ENOLCK; return -1; }
@@ -239,6 +242,56 @@ ssize_t pread64(int fd, void *bytes, size_t length, off_t from) {
     path[read < 0 ? 0 : read] = 0;
     if (strstr(path, "/me.json") && ++times == 2 && utimensat(AT_FDCWD, path, NULL, 0)) abort();
     return result;
+}
+#endif
+#ifdef FORKED_AFTER_RENAME
+/* The process is forked between its commit and its release. The child goes on and ends; then the parent does. */
+int rename(const char *p1, const char *p2) {
+    int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+    int result = real(p1, p2), status;
+    char lockfile[4096];
+    snprintf(lockfile, sizeof lockfile, "%s.lock", p2);
+    pid_t child = fork();
+    if (child == 0) return result;
+    if (waitpid(child, &status, 0) != child || status != 0) abort();
+    if (access(lockfile, F_OK)) abort();
+    return result;
+}
+#endif
+#ifdef FIRST_THREAD_ENDS
+/* A program whose first thread ends where it would sleep, and whose other thread goes on. */
+static void *go_on(void *unused) {
+    pause();
+    return unused;
+}
+static int end_first_thread(void) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, go_on, NULL);
+    pthread_exit(NULL);
+}
+int nanosleep(const struct timespec *wanted, struct timespec *left) { return end_first_thread(); }
+int clock_nanosleep(clockid_t clock, int flags, const struct timespec *wanted, struct timespec *left) {
+    return end_first_thread();
+}
+#endif
+#ifdef LOCK_LOST_AND_TAKEN_AT_FSYNC
+/* A network file system takes the kernel lock away while the new content goes to the disk, and another process gets the
+   lock: its record is in the guard, whose second name the lockfile is. */
+int fsync(int fd) {
+    int (*real)(int) = dlsym(RTLD_NEXT, "fsync");
+    char guard_name[4096], record[1024];
+    snprintf(guard_name, sizeof guard_name, "%s.guard", getenv("ARGUS_REGISTRY_TEST_PART"));
+    struct stat synced, guard;
+    if (fstat(fd, &synced) == 0 && stat(guard_name, &guard) == 0 && synced.st_ino == guard.st_ino)
+        return real(fd);
+    int file = open(guard_name, O_RDWR);
+    ssize_t length = pread(file, record, sizeof record, 0);
+    char *nonce = memmem(record, length < 0 ? 0 : length, "\"nonce\":\"", 9);
+    if (!nonce) abort();
+    memset(nonce + 9, 'f', 32);
+    if (pwrite(file, record, length, 0) != length) abort();
+    close(file);
+    return real(fd);
 }
 #endif
 #ifdef FOLDER_IS_NOT_SYNCED_AFTER_RENAME
