@@ -137,7 +137,6 @@ impl OpenUpdate {
     pub async fn commit(&mut self, text: &str) -> Result<()> {
         let update = &mut self.update;
         let new = parse(update, text)?;
-        update.extend();
         if update.commit(&new).await? == Commit::Refused {
             *self.refusals = self.refusals.saturating_add(1);
             return Err(update.contention());

@@ -9,6 +9,7 @@ mod limits;
 mod locks;
 mod outages;
 mod transactions;
+mod updates;
 
 use argus_registry::{update_store, Error, RegistryStore, UpdateOptions};
 
