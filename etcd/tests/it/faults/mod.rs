@@ -10,6 +10,7 @@ mod locks;
 mod outages;
 mod transactions;
 mod updates;
+mod watches;
 
 use argus_registry::{update_store, Error, RegistryStore, UpdateOptions};
 
