@@ -782,6 +782,9 @@ export interface PrunedWatcher {
  * remove it takes no lock, writes nothing, and needs no write access; like any call it runs after
  * the earlier ones of its thread. An entry without a date never expires.
  *
+ * In etcd it removes a hundred entries at a time. If it can't go on after the first hundred, it resolves with what it
+ * has removed, also when its timeout is over or its signal was aborted.
+ *
  * @returns What was removed, in the order of the file.
  * @throws {RegistryError} As {@link updateRegistry}.
  */
