@@ -30,9 +30,8 @@ pub(crate) struct Client {
     pub(crate) options: EtcdOptions,
     pub(crate) markers: Markers,
     held: Mutex<HashMap<String, HeldEntry>>,
-    /// The updates of this process wait here for one another: each other's writes would make them run again. How many
-    /// in a row were refused.
-    updates: Arc<tokio::sync::Mutex<u32>>,
+    /// The updates of this process wait here for one another: each other's writes would make them run again.
+    updates: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Client {
@@ -56,12 +55,12 @@ impl Client {
     }
 
     /// The turn of an update, if no other one of this process is under way.
-    pub(crate) fn try_turn(&self) -> Option<OwnedMutexGuard<u32>> {
+    pub(crate) fn try_turn(&self) -> Option<OwnedMutexGuard<()>> {
         self.updates.clone().try_lock_owned().ok()
     }
 
     /// Waits until no other update of this process is under way.
-    pub(crate) async fn turn(&self, mut call: Call) -> Result<OwnedMutexGuard<u32>> {
+    pub(crate) async fn turn(&self, mut call: Call) -> Result<OwnedMutexGuard<()>> {
         loop {
             if let Some(turn) = self.try_turn() {
                 return Ok(turn);
