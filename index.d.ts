@@ -423,7 +423,8 @@ export interface HeldRegistryLock {
  * @returns What `fn` returned.
  * @throws {RegistryError} As {@link updateRegistry}; `LOCK_LOST` also if an older version of argus took
  * the lock away before `fn` was done, or a program has emitted `exit` itself, which gives up the lock.
- * What `fn` has written by then was written: the message says so. So was what it has written before `ABORTED`.
+ * What `fn` has written by then was written: the message says so. So was what it has written before `ABORTED`. In etcd
+ * `OUTCOME_UNKNOWN` also if `fn` has run, and no server tells whether the lock was held until then.
  */
 export function withRegistryLock<T>(
 	path: string | URL,

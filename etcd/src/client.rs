@@ -115,11 +115,20 @@ impl Client {
 
     /// Makes a transaction that may be made more than once.
     pub(crate) async fn look(&self, txn: TxnRequest, until: Instant) -> Result<TxnResponse> {
+        self.try_look(txn, until).await.map_err(|error| error.into_error(&self.cluster))
+    }
+
+    /// Like [`Self::look`]. A refusal is as the server has sent it.
+    pub(crate) async fn try_look(
+        &self,
+        txn: TxnRequest,
+        until: Instant,
+    ) -> Result<TxnResponse, AskError> {
         let asked = self.cluster.ask(until, |service: Service| {
             let (mut client, txn) = (kv(service), txn.clone());
             async move { client.txn(txn).await }
         });
-        asked.await.map_err(|error: AskError| error.into_error(&self.cluster))
+        asked.await
     }
 
     /// The key of an entry; `None` if it is not there.

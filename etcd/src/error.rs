@@ -104,6 +104,14 @@ pub(crate) fn is_auth_off(status: &Status) -> bool {
     status.message().contains("authentication is not enabled")
 }
 
+/// What an error says, as a part of another message. That nothing was written is left to that message.
+pub(crate) fn reason_of(error: Error) -> String {
+    match error {
+        Error::Unavailable { reason, .. } => reason,
+        other => other.to_string().replace("; ", ", "),
+    }
+}
+
 /// The error of a request that was refused.
 pub(crate) fn refused(path: &Path, status: &Status) -> Error {
     let (path, reason) = (path.to_path_buf(), message(status));
