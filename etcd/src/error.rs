@@ -43,6 +43,12 @@ impl Trouble {
     /// The trouble of making a connection.
     pub(crate) fn of_connecting(error: &tonic::transport::Error) -> Self {
         let reason = cause(error);
+        // A proxy that has no server behind it at the moment. Nothing was said of trust.
+        if is_at_end(error) {
+            let reason =
+                format!("the connection was closed during the handshake of TLS ({reason})");
+            return Trouble::NotSent(reason);
+        }
         let is_tls =
             ["certificate", "handshake", "TLS", "tls", "fatal alert", "InvalidContentType"];
         match is_tls.iter().any(|word| reason.contains(word)) {
@@ -67,6 +73,13 @@ fn cause(error: &dyn std::error::Error) -> String {
         Some(source) => cause(source),
         None => error.to_string(),
     }
+}
+
+/// Whether the cause of an error is that a connection was closed before all was read.
+fn is_at_end(error: &(dyn std::error::Error + 'static)) -> bool {
+    let own = error.downcast_ref::<io::Error>();
+    own.is_some_and(|own| own.kind() == io::ErrorKind::UnexpectedEof)
+        || error.source().is_some_and(is_at_end)
 }
 
 /// What the server's alert about the client's certificate says, if it has sent one.
