@@ -27,6 +27,12 @@ impl Trouble {
         if let Some(reason) = alert(&status) {
             return Trouble::Untrusted(reason);
         }
+        // Servers that are behind with their work: they have not begun it. Other exhausted resources are limits.
+        if status.code() == Code::ResourceExhausted
+            && status.message().contains("too many requests")
+        {
+            return Trouble::NotSent(message(&status));
+        }
         match status.code() {
             // etcd answers that it does not know either: no leader, a leader that has changed, a time that was over.
             Code::Unavailable
@@ -165,4 +171,22 @@ pub(crate) fn untrusted(path: &Path, reason: String) -> Error {
     };
     let source = io::Error::new(io::ErrorKind::PermissionDenied, format!("{reason}: {advice}"));
     Error::PermissionDenied { path: path.to_path_buf(), operation: "connect to", source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It told the caller to make the change smaller.
+    #[test]
+    fn servers_that_are_behind_with_their_work_are_asked_again() {
+        let busy = Status::resource_exhausted("etcdserver: too many requests");
+        assert!(matches!(Trouble::of(busy), Trouble::NotSent(_)));
+        for message in ["etcdserver: mvcc: database space exceeded", "message larger than max"] {
+            let Trouble::Refused(status) = Trouble::of(Status::resource_exhausted(message)) else {
+                panic!("{message} does not go away by waiting");
+            };
+            assert_eq!(refused(Path::new("etcd://h:1/p"), &status).code(), "STORE_LIMIT");
+        }
+    }
 }
