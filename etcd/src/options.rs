@@ -26,7 +26,8 @@ pub struct EtcdOptions {
     pub lease: Duration,
     /// How long one server has time to answer before the next one is asked. Default 400 ms.
     pub answer_within: Duration,
-    /// How long a call that takes no timeout may take in all, such as reading. Default 2 s.
+    /// How long a call that takes no timeout may take in all, such as reading; and how long a commit has at least,
+    /// however long its updater took. Default 2 s.
     pub read_within: Duration,
     /// Talk to the servers by TLS.
     pub tls: Option<TlsOptions>,
