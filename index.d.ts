@@ -423,7 +423,8 @@ export interface HeldRegistryLock {
  * @returns What `fn` returned.
  * @throws {RegistryError} As {@link updateRegistry}; `LOCK_LOST` also if an older version of argus took
  * the lock away before `fn` was done, or a program has emitted `exit` itself, which gives up the lock.
- * What `fn` has written by then was written: the message says so. So was what it has written before `ABORTED`.
+ * What `fn` has written by then was written: the message says so. So was what it has written before `ABORTED`. In etcd
+ * `OUTCOME_UNKNOWN` also if `fn` has run, and no server tells whether the lock was held until then.
  */
 export function withRegistryLock<T>(
 	path: string | URL,
@@ -781,6 +782,9 @@ export interface PrunedWatcher {
  * Removes entries by age and, with `liveness`, by whether their process lives. With nothing to
  * remove it takes no lock, writes nothing, and needs no write access; like any call it runs after
  * the earlier ones of its thread. An entry without a date never expires.
+ *
+ * In etcd it removes a hundred entries at a time. If it can't go on after the first hundred, it resolves with what it
+ * has removed, also when its timeout is over or its signal was aborted.
  *
  * @returns What was removed, in the order of the file.
  * @throws {RegistryError} As {@link updateRegistry}.

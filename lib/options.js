@@ -44,6 +44,7 @@
  * - `mustExist`: whether a missing file is an error.
  * - `folder`: whether the registry is a folder.
  * - `exclusive`: whether an update in etcd, which needs no lock, has the registry's lock nevertheless.
+ * - `refusals`: how often the update was refused in etcd, because another process had changed what it read.
  *
  * @template T
  * @typedef {WatchCall<T> & {
@@ -58,6 +59,7 @@
  *   mustExist?: boolean,
  *   folder?: boolean,
  *   exclusive?: boolean,
+ *   refusals?: number,
  * }} LockCall
  */
 
@@ -308,7 +310,7 @@ const remainingMs = (call) => Math.max(0, call.timeoutMs - elapsedMs(call))
  * @returns {AcquireRequest}
  */
 const acquireRequest = (call) => {
-	/** @type {AcquireRequest & { exclusive?: boolean }} */
+	/** @type {AcquireRequest & { exclusive?: boolean, refusals?: number }} */
 	const request = {
 		path: call.path,
 		timeoutMs: call.timeoutMs,
@@ -321,6 +323,7 @@ const acquireRequest = (call) => {
 	if (call.mustExist) request.mustExist = true
 	if (call.folder) request.folder = true
 	if (call.exclusive) request.exclusive = true
+	if (call.refusals !== undefined) request.refusals = call.refusals
 	return request
 }
 

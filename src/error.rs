@@ -163,7 +163,8 @@ pub enum Error {
     },
     /// The connection to the registry's store broke after the change was sent, and whether it was made could
     /// not be found out within the time of the call. It was made at most once, as a whole, or not at all;
-    /// it may also be made later.
+    /// it may also be made later. Of a function under the registry's lock: it has run, what it has written is
+    /// written, and whether the lock was held until its end is not known.
     OutcomeUnknown {
         /// The registry.
         path: PathBuf,

@@ -103,6 +103,27 @@ faults(
 	},
 )
 
+// It was `UNAVAILABLE`, whose message says that nothing was written.
+faults('a lock whose release no server answers has kept what was written under it', async (t) => {
+	const server = await etcdServers(t, 1)
+	const path = server.path('/unreleased')
+	await configureEtcd(path, { readWithinMs: 1_500 })
+	const held = withRegistryLock(
+		path,
+		async (lock) => {
+			await lock.write({ version: 1, updatedAt: 1, watchers: {}, count: 1 })
+			process.kill(server.servers[0].pid, 'SIGKILL')
+		},
+		UP_TO_A_MINUTE,
+	)
+	await assert.rejects(held, {
+		name: 'RegistryError',
+		code: 'OUTCOME_UNKNOWN',
+		path,
+		message: /what it has written is written/,
+	})
+})
+
 /** Makes an authority `NAME-ca.pem`, and a certificate `NAME.pem` for 127.0.0.1 that it has signed. */
 const certificates = (dir, name) => {
 	const openssl = (args) => execFileSync('openssl', args.split(' '), { cwd: dir, stdio: 'ignore' })

@@ -113,6 +113,32 @@ inEtcd(
 	},
 )
 
+// It failed at once, as if it had waited: for its time left no room for the pause of the update before.
+inEtcd('an update of little time is tried after one that was refused', async (path) => {
+	await set(path, 'a', 1)
+	const refused = updateRegistry(
+		path,
+		async (registry) => {
+			assert.equal(await inWorker(path, { ...record('a', { pid: 0 }), port: 5 }), 'done')
+			registry.watchers.a.port += 1
+			return registry
+		},
+		{ timeoutMs: 300 },
+	)
+	await assert.rejects(refused, { code: 'LOCK_TIMEOUT', path })
+	for (let tries = 0; ; tries++) {
+		try {
+			await updateRegistry(path, (registry) => ({ ...registry, count: 1 }), { timeoutMs: 90 })
+			break
+		} catch (error) {
+			// A server on a busy machine may need longer for its answer.
+			assert.equal(error.code, 'UNAVAILABLE')
+			assert.ok(tries < 50, 'no answer within 90 ms')
+		}
+	}
+	assert.equal((await readRegistry(path)).registry.count, 1)
+})
+
 inEtcd('an update writes the entries that it has changed and no others', async (path) => {
 	await announceWatcher(path, record('a', { pid: 0, more: { list: [1, 2] } }), UP_TO_A_MINUTE)
 	await set(path, 'b', 1)

@@ -18,6 +18,8 @@ export interface AcquireRequest {
 	elapsedMs: number
 	/** Whether the registry's lock is asked for. An update needs none. */
 	exclusive?: boolean
+	/** How often this call has made an update that was refused. */
+	refusals?: number
 }
 
 /** The reading of an update, or a wait for the registry's lock. */

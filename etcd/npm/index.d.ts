@@ -27,7 +27,10 @@ export interface EtcdOptions {
 	leaseMs?: number
 	/** How long one server has time to answer before the next one is asked, in milliseconds. Default 400. */
 	answerWithinMs?: number
-	/** How long a call without a timeout may take in all, such as reading, in milliseconds. Default 2 000. */
+	/**
+	 * How long a call without a timeout may take in all, such as reading; and how long a commit has at least, however
+	 * long its updater took. In milliseconds, default 2 000.
+	 */
 	readWithinMs?: number
 }
 

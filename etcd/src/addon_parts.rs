@@ -94,30 +94,30 @@ pub async fn apply(
 #[derive(Debug)]
 pub struct OpenUpdate {
     update: Update,
-    /// How many updates in a row were refused.
-    refusals: OwnedMutexGuard<u32>,
+    _turn: OwnedMutexGuard<()>,
 }
 
 impl OpenUpdate {
-    /// Reads the registry. After an update that was refused, it pauses before.
+    /// Reads the registry. `refusals` is how often this call has begun before and was refused: then it pauses first. Not
+    /// those of other calls: a call that has not tried yet would fail for want of time for its pause.
     ///
     /// # Errors
     ///
     /// Those of [`update_registry`](argus_registry::update_registry), and [`Error::Unavailable`].
-    pub async fn begin(store: EtcdStore, options: LockOptions) -> Result<Self> {
+    pub async fn begin(store: EtcdStore, options: LockOptions, refusals: u32) -> Result<Self> {
         let mut call = Call::new(&options);
-        let refusals = store.client.turn(call.clone()).await?;
-        if *refusals > 0 && !call.is_one_try() {
-            call.after_tries(*refusals - 1);
+        let turn = store.client.turn(call.clone()).await?;
+        if refusals > 0 && !call.is_one_try() {
+            call.after_tries(refusals - 1);
             call.pause(store.client.path()).await?;
         }
         // After a refusal by the servers, a rest of the call's time in which none answers is no outage.
         let left = call.until.saturating_duration_since(Instant::now());
-        let is_rest = *refusals > 0 && left < store.client.options.answer_within;
+        let is_rest = refusals > 0 && left < store.client.options.answer_within;
         let contention = call.contention(store.client.path());
         match Update::begin(store.client, call, LockRule::Free).await {
             Err(Error::Unavailable { .. }) if is_rest => Err(contention),
-            begun => begun.map(|update| OpenUpdate { update, refusals }),
+            begun => begun.map(|update| OpenUpdate { update, _turn: turn }),
         }
     }
 
@@ -137,12 +137,9 @@ impl OpenUpdate {
     pub async fn commit(&mut self, text: &str) -> Result<()> {
         let update = &mut self.update;
         let new = parse(update, text)?;
-        update.extend();
         if update.commit(&new).await? == Commit::Refused {
-            *self.refusals = self.refusals.saturating_add(1);
             return Err(update.contention());
         }
-        *self.refusals = 0;
         update.go_on()
     }
 }

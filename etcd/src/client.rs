@@ -30,9 +30,8 @@ pub(crate) struct Client {
     pub(crate) options: EtcdOptions,
     pub(crate) markers: Markers,
     held: Mutex<HashMap<String, HeldEntry>>,
-    /// The updates of this process wait here for one another: each other's writes would make them run again. How many
-    /// in a row were refused.
-    updates: Arc<tokio::sync::Mutex<u32>>,
+    /// The updates of this process wait here for one another: each other's writes would make them run again.
+    updates: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Client {
@@ -56,12 +55,12 @@ impl Client {
     }
 
     /// The turn of an update, if no other one of this process is under way.
-    pub(crate) fn try_turn(&self) -> Option<OwnedMutexGuard<u32>> {
+    pub(crate) fn try_turn(&self) -> Option<OwnedMutexGuard<()>> {
         self.updates.clone().try_lock_owned().ok()
     }
 
     /// Waits until no other update of this process is under way.
-    pub(crate) async fn turn(&self, mut call: Call) -> Result<OwnedMutexGuard<u32>> {
+    pub(crate) async fn turn(&self, mut call: Call) -> Result<OwnedMutexGuard<()>> {
         loop {
             if let Some(turn) = self.try_turn() {
                 return Ok(turn);
@@ -116,11 +115,20 @@ impl Client {
 
     /// Makes a transaction that may be made more than once.
     pub(crate) async fn look(&self, txn: TxnRequest, until: Instant) -> Result<TxnResponse> {
+        self.try_look(txn, until).await.map_err(|error| error.into_error(&self.cluster))
+    }
+
+    /// Like [`Self::look`]. A refusal is as the server has sent it.
+    pub(crate) async fn try_look(
+        &self,
+        txn: TxnRequest,
+        until: Instant,
+    ) -> Result<TxnResponse, AskError> {
         let asked = self.cluster.ask(until, |service: Service| {
             let (mut client, txn) = (kv(service), txn.clone());
             async move { client.txn(txn).await }
         });
-        asked.await.map_err(|error: AskError| error.into_error(&self.cluster))
+        asked.await
     }
 
     /// The key of an entry; `None` if it is not there.

@@ -206,7 +206,7 @@ impl Cluster {
         match &answer {
             Ok(_) => {}
             Err(Trouble::Refused(status)) if error::is_token_old(status) && self.user.is_some() => {
-                *lock(&self.token) = Token::default();
+                self.forget_token();
                 // It was refused, so it is not done: the next try has a new token.
                 return Err(Trouble::NotSent("the user's token has expired".to_owned()));
             }
@@ -244,6 +244,11 @@ impl Cluster {
         *lock(&self.servers[current % self.servers.len()].channel) = None;
         let order = Ordering::Relaxed;
         let _ = self.current.compare_exchange(current, current.wrapping_add(1), order, order);
+    }
+
+    /// Asks for the user's token anew when one is needed.
+    pub(crate) fn forget_token(&self) {
+        *lock(&self.token) = Token::default();
     }
 
     async fn token(&self, channel: &Channel, end: tokio::time::Instant) -> Result<Token, Trouble> {

@@ -27,6 +27,12 @@ impl Trouble {
         if let Some(reason) = alert(&status) {
             return Trouble::Untrusted(reason);
         }
+        // Servers that are behind with their work: they have not begun it. Other exhausted resources are limits.
+        if status.code() == Code::ResourceExhausted
+            && status.message().contains("too many requests")
+        {
+            return Trouble::NotSent(message(&status));
+        }
         match status.code() {
             // etcd answers that it does not know either: no leader, a leader that has changed, a time that was over.
             Code::Unavailable
@@ -43,6 +49,12 @@ impl Trouble {
     /// The trouble of making a connection.
     pub(crate) fn of_connecting(error: &tonic::transport::Error) -> Self {
         let reason = cause(error);
+        // A proxy that has no server behind it at the moment. Nothing was said of trust.
+        if is_at_end(error) {
+            let reason =
+                format!("the connection was closed during the handshake of TLS ({reason})");
+            return Trouble::NotSent(reason);
+        }
         let is_tls =
             ["certificate", "handshake", "TLS", "tls", "fatal alert", "InvalidContentType"];
         match is_tls.iter().any(|word| reason.contains(word)) {
@@ -67,6 +79,13 @@ fn cause(error: &dyn std::error::Error) -> String {
         Some(source) => cause(source),
         None => error.to_string(),
     }
+}
+
+/// Whether the cause of an error is that a connection was closed before all was read.
+fn is_at_end(error: &(dyn std::error::Error + 'static)) -> bool {
+    let own = error.downcast_ref::<io::Error>();
+    own.is_some_and(|own| own.kind() == io::ErrorKind::UnexpectedEof)
+        || error.source().is_some_and(is_at_end)
 }
 
 /// What the server's alert about the client's certificate says, if it has sent one.
@@ -102,6 +121,14 @@ pub(crate) fn is_token_old(status: &Status) -> bool {
 
 pub(crate) fn is_auth_off(status: &Status) -> bool {
     status.message().contains("authentication is not enabled")
+}
+
+/// What an error says, as a part of another message. That nothing was written is left to that message.
+pub(crate) fn reason_of(error: Error) -> String {
+    match error {
+        Error::Unavailable { reason, .. } => reason,
+        other => other.to_string().replace("; ", ", "),
+    }
 }
 
 /// The error of a request that was refused.
@@ -144,4 +171,22 @@ pub(crate) fn untrusted(path: &Path, reason: String) -> Error {
     };
     let source = io::Error::new(io::ErrorKind::PermissionDenied, format!("{reason}: {advice}"));
     Error::PermissionDenied { path: path.to_path_buf(), operation: "connect to", source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It told the caller to make the change smaller.
+    #[test]
+    fn servers_that_are_behind_with_their_work_are_asked_again() {
+        let busy = Status::resource_exhausted("etcdserver: too many requests");
+        assert!(matches!(Trouble::of(busy), Trouble::NotSent(_)));
+        for message in ["etcdserver: mvcc: database space exceeded", "message larger than max"] {
+            let Trouble::Refused(status) = Trouble::of(Status::resource_exhausted(message)) else {
+                panic!("{message} does not go away by waiting");
+            };
+            assert_eq!(refused(Path::new("etcd://h:1/p"), &status).code(), "STORE_LIMIT");
+        }
+    }
 }

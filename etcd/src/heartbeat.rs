@@ -11,6 +11,7 @@ use argus_registry::{Error, Result};
 
 use crate::call::Call;
 use crate::client::Client;
+use crate::error::reason_of;
 use crate::outcome::{Change, Committed};
 use crate::rpc::{self, KeyValue};
 use crate::runtime;
@@ -73,7 +74,7 @@ impl Client {
                     {
                         self.hold(claim, kv.clone());
                     }
-                    if renewed.map_err(|error| self.not_known_to_be_renewed(&error))? {
+                    if renewed.map_err(|error| self.not_known_to_be_renewed(error))? {
                         return Ok(true);
                     }
                     // The entry was put with it a moment before it was over.
@@ -114,8 +115,8 @@ impl Client {
         }
     }
 
-    fn not_known_to_be_renewed(&self, error: &Error) -> Error {
-        let reason = error.to_string().replace("; ", ", ");
+    fn not_known_to_be_renewed(&self, error: Error) -> Error {
+        let reason = reason_of(error);
         Error::OutcomeUnknown {
             path: self.path().to_path_buf(),
             reason: format!(

@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 
 use crate::call::Call;
 use crate::client::Client;
+use crate::connection::AskError;
+use crate::error::{is_lease_missing, reason_of};
 use crate::outcome::LockRule;
 use crate::rpc::{self, TxnRequest};
 use crate::runtime;
@@ -123,7 +125,7 @@ impl EtcdLock {
         Error::LockLost { path, written: self.written.get() }
     }
 
-    /// Releases the lock. Fails if it was lost before.
+    /// Releases the lock. Fails if it was lost before, or if no server tells.
     pub(crate) fn release(self) -> Result<()> {
         runtime::wait(self.released())
     }
@@ -133,7 +135,16 @@ impl EtcdLock {
         let until = Instant::now() + client.options.read_within;
         let found = client.read_first(rpc::key_request(&key), until).await;
         client.cluster.revoke_lease(self.lease, until).await;
-        match found?.is_some_and(|kv| kv.create_revision == self.created) {
+        // Not the error itself: it says that nothing was written, and the caller would do its work again.
+        let found = found.map_err(|error| Error::OutcomeUnknown {
+            path: client.path().to_path_buf(),
+            reason: format!(
+                "what ran under the lock has run, and what it has written is written, but whether the lock was held \
+                 until its end could not be asked: {}",
+                reason_of(error)
+            ),
+        })?;
+        match found.is_some_and(|kv| kv.create_revision == self.created) {
             true => Ok(()),
             false => Err(self.lost()),
         }
@@ -167,14 +178,20 @@ impl Drop for EtcdLock {
 impl Client {
     /// The lease of the lock that was acquired, and the revision at which its key was created.
     async fn acquire(&self, mut call: Call) -> Result<(i64, i64)> {
-        let granting = self.cluster.grant_lease(LOCK_LEASE, call.until);
-        let lease = call.unless_cancelled(self.path(), granting).await?;
-        let acquired = self.wait_for_turn(lease, &mut call).await;
-        if acquired.is_err() {
-            let until = Instant::now() + self.options.answer_within;
-            self.cluster.revoke_lease(lease, until).await;
+        loop {
+            let granting = self.cluster.grant_lease(LOCK_LEASE, call.until);
+            let lease = call.unless_cancelled(self.path(), granting).await?;
+            match self.wait_for_turn(lease, &mut call).await {
+                Ok(Some(created)) => return Ok((lease, created)),
+                // This process was stopped for longer than its lease. It has lost its place, and queues again.
+                Ok(None) => {}
+                Err(error) => {
+                    let until = Instant::now() + self.options.answer_within;
+                    self.cluster.revoke_lease(lease, until).await;
+                    return Err(error);
+                }
+            }
         }
-        acquired.map(|created| (lease, created))
     }
 
     /// What is known of the lock.
@@ -183,7 +200,8 @@ impl Client {
         Ok(parts::lock_status(self.path(), first.map(|kv| holder(&kv.value))))
     }
 
-    async fn wait_for_turn(&self, lease: i64, call: &mut Call) -> Result<i64> {
+    /// The revision at which the key was created that has the lock now; `None` if its lease is over.
+    async fn wait_for_turn(&self, lease: i64, call: &mut Call) -> Result<Option<i64>> {
         let key = self.keys.lock(lease);
         let mut renewed = Instant::now();
         loop {
@@ -194,10 +212,17 @@ impl Client {
                 success: vec![rpc::put(key.clone(), own_name(), lease), first.clone()],
                 failure: vec![first],
             };
-            let answer = call.unless_cancelled(self.path(), self.look(txn, call.until)).await?;
+            let looking = async {
+                match self.try_look(txn, call.until).await {
+                    Err(AskError::Refused(status)) if is_lease_missing(&status) => Ok(None),
+                    answer => answer.map(Some).map_err(|error| error.into_error(&self.cluster)),
+                }
+            };
+            let answer = call.unless_cancelled(self.path(), looking).await?;
+            let Some(answer) = answer else { return Ok(None) };
             let found = rpc::found(answer).into_iter().flat_map(|range| range.kvs).next();
             if let Some(first) = found.filter(|first| first.key == key) {
-                return Ok(first.create_revision);
+                return Ok(Some(first.create_revision));
             }
             call.pause(self.path()).await?;
             if renewed.elapsed() > Duration::from_secs(LOCK_LEASE as u64 / 3) {

@@ -26,7 +26,8 @@ pub struct EtcdOptions {
     pub lease: Duration,
     /// How long one server has time to answer before the next one is asked. Default 400 ms.
     pub answer_within: Duration,
-    /// How long a call that takes no timeout may take in all, such as reading. Default 2 s.
+    /// How long a call that takes no timeout may take in all, such as reading; and how long a commit has at least,
+    /// however long its updater took. Default 2 s.
     pub read_within: Duration,
     /// Talk to the servers by TLS.
     pub tls: Option<TlsOptions>,
@@ -101,7 +102,7 @@ impl EtcdOptions {
     }
 
     /// The registry at `etcd://host:port[,host:port]/prefix`; else the defaults. The prefix of the keys is
-    /// `/prefix`.
+    /// `/prefix`, without further `/` before or after it.
     ///
     /// ```
     /// use argus_registry_etcd::EtcdOptions;
@@ -130,7 +131,8 @@ impl EtcdOptions {
         if hosts.contains('@') {
             return invalid("user and password are not taken from the path; give them as options");
         }
-        if prefix.trim_matches('/').is_empty() {
+        let prefix = prefix.trim_matches('/');
+        if prefix.is_empty() {
             return invalid("it has no prefix; give one, such as etcd://host:2379/prefix");
         }
         if rest.contains(['?', '#']) {
@@ -208,6 +210,11 @@ mod tests {
         let options = EtcdOptions::of_path("etcd://h:1,[::1]:2/a/b").unwrap();
         assert_eq!((options.endpoints.len(), &*options.prefix), (2, "/a/b"));
         assert_eq!(options.path(), Path::new("etcd://h:1,[::1]:2/a/b"));
+        // Its keys were others than those of the spelling with which errors and JavaScript name it.
+        for path in ["etcd://h:1//p", "etcd://h:1/p/", "etcd://h:1///p//"] {
+            let options = EtcdOptions::of_path(path).unwrap();
+            assert_eq!((&*options.prefix, options.path()), ("/p", "etcd://h:1/p".into()));
+        }
     }
 
     #[test]

@@ -349,10 +349,8 @@ impl Client {
             path: self.path().to_path_buf(),
             reason: format!("{lost}, and then {why}"),
         };
-        let answer = self.look(txn, until).await.map_err(|error| match error {
-            Error::Unavailable { reason, .. } => unknown(reason),
-            other => unknown(other.to_string().replace("; ", ", ")),
-        })?;
+        let answer = self.look(txn, until).await;
+        let answer = answer.map_err(|error| unknown(error::reason_of(error)))?;
         if answer.succeeded {
             marker.revision = rpc::revision(answer.header.as_ref());
             return Ok(Outcome::NeverMade);

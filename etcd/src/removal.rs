@@ -121,17 +121,32 @@ impl Client {
         mut call: Call,
     ) -> Result<Vec<PrunedWatcher>> {
         let mut pruned = Vec::new();
+        match self.prune_into(&mut pruned, prune, &mut call).await {
+            // The error would say that nothing was removed, and the caller would never learn which entries were. The
+            // rest is left for a later call, which has the error if it fails before anything is removed.
+            Err(error) if pruned.is_empty() => Err(error),
+            _ => Ok(pruned),
+        }
+    }
+
+    /// Prunes until there is nothing left to prune. `pruned` has what was removed also if that fails.
+    async fn prune_into(
+        &self,
+        pruned: &mut Vec<PrunedWatcher>,
+        prune: &PruneOptions,
+        call: &mut Call,
+    ) -> Result<()> {
         loop {
             let snapshot = call.unless_cancelled(self.path(), self.snapshot(call.until)).await?;
             snapshot.check_version(self.path())?;
             let stale = self.stale(&snapshot, prune);
             if stale.is_empty() {
-                return Ok(pruned);
+                return Ok(());
             }
             for stale in stale.chunks(MAX_REMOVED) {
                 let kvs: Vec<_> = stale.iter().map(|(kv, _)| kv).collect();
-                let committed = match self.commit(&self.removal(&kvs), &call).await {
-                    Err(Error::StoreLimit { .. }) => self.delete_only(&kvs, &call).await?,
+                let committed = match self.commit(&self.removal(&kvs), call).await {
+                    Err(Error::StoreLimit { .. }) => self.delete_only(&kvs, call).await?,
                     committed => committed?,
                 };
                 match committed {

@@ -19,6 +19,8 @@ const PAGE: i64 = 1000;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
     pub(crate) revision: i64,
+    /// The servers' number of their cluster.
+    pub(crate) cluster: u64,
     pub(crate) meta: Option<KeyValue>,
     pub(crate) version: Option<KeyValue>,
     pub(crate) removals: Option<KeyValue>,
@@ -57,6 +59,7 @@ impl Client {
             };
             if snapshot.revision == 0 {
                 snapshot.revision = rpc::revision(page.header.as_ref());
+                snapshot.cluster = page.header.as_ref().map_or(0, |header| header.cluster_id);
             }
             // The key that follows the last one.
             range.start =

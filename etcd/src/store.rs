@@ -78,7 +78,9 @@ impl EtcdStore {
     ///
     /// [`Error::LockTimeout`]; [`Error::ReEntrant`] from inside an update of this registry on this thread;
     /// the errors of `body`; [`Error::LockLost`] if the lock's lease was over before `body` returned, as when the
-    /// process was frozen: its `written` says whether `body` has written before. [`Error::Unavailable`].
+    /// process was frozen: its `written` says whether `body` has written before. [`Error::Unavailable`] if `body` was
+    /// not called; [`Error::OutcomeUnknown`] if it has returned, and no server tells whether the lock was held until
+    /// then: what it has written is written.
     pub fn with_lock<T, E: From<Error>>(
         &self,
         options: &LockOptions,
@@ -86,8 +88,12 @@ impl EtcdStore {
     ) -> Result<T, E> {
         let _under_way = UnderWay::enter(self.client.path())?;
         let lock = EtcdLock::acquire(&self.client, options)?;
-        let value = body(&lock)?;
-        lock.release()?;
+        let value = body(&lock);
+        // Also after an error: a program that ends with it at once would leave the lock to its lease, and no process
+        // could change the registry meanwhile.
+        let released = lock.release();
+        let value = value?;
+        released?;
         Ok(value)
     }
 

@@ -178,11 +178,6 @@ impl Update {
         self.client.path()
     }
 
-    /// Gives the commit the time of a read: that of the call may be over by the time that the updater has taken.
-    pub(crate) fn extend(&mut self) {
-        self.call.extend(self.client.options.read_within);
-    }
-
     /// The error of a refusal, for a caller that does not try again.
     pub(crate) fn contention(&self) -> Error {
         self.call.contention(self.path())
@@ -194,11 +189,17 @@ impl Update {
     }
 
     /// Writes what differs between `new` and what was read. An update may commit once after each reading.
+    ///
+    /// The commit has the time of a read at least: that of the call may be over by the time that the updater has
+    /// taken, and each such update would fail although the servers answer. A further try has no more time than the
+    /// call, or an update that is refused each time would never end.
     pub(crate) async fn commit(&mut self, new: &RegistryV1) -> Result<Commit> {
         let client = &self.client;
         let change = client.plan(&self.snapshot, &self.found, new, self.lock.clone())?;
         let Some(change) = change else { return Ok(Commit::Done { has_written: false }) };
-        match client.commit(&change, &self.call).await? {
+        let mut call = self.call.clone();
+        call.extend(client.options.read_within);
+        match client.commit(&change, &call).await? {
             Committed::Done(revision, _) => {
                 let writes = change.alternatives.into_iter().flat_map(|made| made.writes);
                 self.committed = Some((writes.collect(), revision));

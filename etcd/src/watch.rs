@@ -1,7 +1,8 @@
 //! Watching the registry: it is read at a revision, and its keys are watched from the next one on.
 //!
 //! A watch that breaks goes on at another server, from the revision after the last one that it has seen. If etcd
-//! has compacted that, the registry is read anew. So the last state is always delivered.
+//! has compacted that, has refused the watch, or has data of another past, the registry is read anew. So the last
+//! state is always delivered, or the error with which it can't be read.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,7 @@ use argus_registry::{CancelToken, Error, RegistryWatch, Warning};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
 
 use crate::client::Client;
 use crate::error::Trouble;
@@ -32,6 +34,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(50);
 struct Live {
     keys: BTreeMap<Vec<u8>, KeyValue>,
     revision: i64,
+    cluster: u64,
     /// Whether it has changed since the thread has looked.
     is_new: bool,
     failed: Option<Error>,
@@ -60,8 +63,10 @@ impl Drop for EndOnDrop {
 
 /// Why a stream of changes has ended.
 enum Broken {
-    Compacted,
+    /// The connection. The watch goes on where it was.
     Lost,
+    /// The watch. The registry is to be read anew.
+    Over,
 }
 
 pub(crate) fn watch(client: &Arc<Client>) -> RegistryWatch {
@@ -114,6 +119,7 @@ fn snapshot_of(client: &Client, live: &Live) -> Snapshot {
     entries.sort_by_key(|kv| (kv.create_revision, kv.key.clone()));
     Snapshot {
         revision: live.revision,
+        cluster: live.cluster,
         meta: live.keys.get(&meta).cloned(),
         version: live.keys.get(&version).cloned(),
         removals: None,
@@ -129,7 +135,7 @@ async fn follow(client: Arc<Client>, shared: Arc<Shared>) {
             Ok(snapshot) => {
                 is_first = false;
                 let mut live = shared.lock();
-                live.revision = snapshot.revision;
+                (live.revision, live.cluster) = (snapshot.revision, snapshot.cluster);
                 let others = [snapshot.meta, snapshot.version].into_iter().flatten();
                 let kvs = snapshot.entries.into_iter().chain(others);
                 live.keys = kvs.map(|kv| (kv.key.clone(), kv)).collect();
@@ -147,15 +153,24 @@ async fn follow(client: Arc<Client>, shared: Arc<Shared>) {
             }
         }
         shared.token.wake();
-        while let Broken::Lost = stream(&client, &shared).await {
+        loop {
+            let broken = stream(&client, &shared).await;
             tokio::time::sleep(RETRY_PAUSE).await;
+            if let Broken::Over = broken {
+                break;
+            }
         }
     }
 }
 
 /// Applies the changes that one server sends, until it sends no more.
 async fn stream(client: &Client, shared: &Shared) -> Broken {
-    let Ok((service, server)) = client.cluster.connect().await else { return Broken::Lost };
+    let (service, server) = match client.cluster.connect().await {
+        Ok(connected) => connected,
+        // Such as of the user's password: reading tells the error.
+        Err(Trouble::Refused(_) | Trouble::Untrusted(_)) => return Broken::Over,
+        Err(_) => return Broken::Lost,
+    };
     let range = client.keys.content();
     let create = RequestUnion::CreateRequest(WatchCreateRequest {
         key: range.start,
@@ -168,29 +183,32 @@ async fn stream(client: &Client, shared: &Shared) -> Broken {
     let _ = send(create);
     let mut watching = WatchClient::new(service).max_decoding_message_size(64 << 20);
     let opened = tokio::time::timeout(SILENCE, watching.watch(ReceiverStream::new(receiver))).await;
-    let Ok(Ok(answers)) = opened else {
-        client.cluster.skip(server);
-        return Broken::Lost;
+    let mut answers = match opened {
+        Ok(Ok(answers)) => answers.into_inner(),
+        Ok(Err(status)) => return failed(client, server, status),
+        Err(_) => {
+            client.cluster.skip(server);
+            return Broken::Lost;
+        }
     };
-    let mut answers = answers.into_inner();
     let mut has_asked = false;
     loop {
         match tokio::time::timeout(SILENCE, answers.message()).await {
             Ok(Ok(Some(answer))) if answer.canceled => {
-                let was_compacted = answer.compact_revision > 0;
-                return if was_compacted { Broken::Compacted } else { Broken::Lost };
+                // Without a compaction it was refused. A token that is not valid any more is refused for ever, and
+                // only reading tells why a valid one is.
+                if answer.compact_revision == 0 {
+                    client.cluster.forget_token();
+                }
+                return Broken::Over;
             }
+            Ok(Ok(Some(answer))) if has_other_past(&shared.lock(), &answer) => return Broken::Over,
             Ok(Ok(Some(answer))) => {
                 has_asked = false;
                 apply(client, shared, answer);
             }
             Ok(Ok(None)) => return Broken::Lost,
-            Ok(Err(status)) => {
-                if let Trouble::NoAnswer(_) = Trouble::of(status) {
-                    client.cluster.skip(server);
-                }
-                return Broken::Lost;
-            }
+            Ok(Err(status)) => return failed(client, server, status),
             Err(_) if has_asked => {
                 client.cluster.skip(server);
                 return Broken::Lost;
@@ -201,6 +219,32 @@ async fn stream(client: &Client, shared: &Shared) -> Broken {
             }
         }
     }
+}
+
+/// After a stream that has ended with a failure.
+fn failed(client: &Client, server: usize, status: Status) -> Broken {
+    match Trouble::of(status) {
+        Trouble::Refused(_) => {
+            client.cluster.forget_token();
+            Broken::Over
+        }
+        _ => {
+            client.cluster.skip(server);
+            Broken::Lost
+        }
+    }
+}
+
+/// Whether the servers have not made the changes that were read: they have lost their data, or have that of a backup.
+/// A watch from a revision that they have not reached tells nothing until they reach it. A server that is only behind
+/// the others is not told apart, and what is read anew is then what was read before. etcd's proxy tells no cluster.
+fn has_other_past(live: &Live, answer: &WatchResponse) -> bool {
+    let header = answer.header.as_ref();
+    answer.events.is_empty()
+        && header.is_some_and(|header| {
+            let is_other = ![0, live.cluster].contains(&header.cluster_id) && live.cluster != 0;
+            header.revision < live.revision || is_other
+        })
 }
 
 fn apply(client: &Client, shared: &Shared, answer: WatchResponse) {

@@ -243,18 +243,19 @@ const reportReplaced = (call, reason, kept) => {
 /**
  * Whether a call that failed lost its lock, and has time to run its updater again. So may an update of a
  * folder that has added an entry whose id a watcher has claimed meanwhile, which takes no lock; and one in etcd
- * that found at its commit that another process has changed what it read.
+ * that found at its commit that another process has changed what it read. Those are counted: the next try pauses
+ * before it begins, the longer the more there were.
  *
  * @param {LockCall<unknown>} call
  * @param {unknown} error
  */
-const mayRunAgain = (call, error) =>
-	error instanceof RegistryError &&
-	(error.code === 'LOCK_LOST' ||
-		(error.code === 'ID_TAKEN' && call.folder === true) ||
-		(error.code === 'LOCK_TIMEOUT' && call.addon !== native)) &&
-	error.path === call.path &&
-	remainingMs(call) > 0
+const mayRunAgain = (call, error) => {
+	if (!(error instanceof RegistryError) || error.path !== call.path) return false
+	const isRefused = error.code === 'LOCK_TIMEOUT' && call.addon !== native
+	if (isRefused) call.refusals = (call.refusals ?? 0) + 1
+	const isTaken = error.code === 'ID_TAKEN' && call.folder === true
+	return (error.code === 'LOCK_LOST' || isTaken || isRefused) && remainingMs(call) > 0
+}
 
 /**
  * A text to commit for calls that have changed it; without a text, the content is only made durable.

@@ -20,6 +20,8 @@ mod shell;
 #[cfg(unix)]
 mod signals;
 mod status;
+#[cfg(unix)]
+mod wait_signals;
 #[cfg(windows)]
 mod windows_command;
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use argus_registry::{
-    canonicalize, inspect_lock, lock_exclusive, lock_shared, open_store, Error, KernelLock,
-    LockOptions, RegistryLock, RegistryStore,
+    canonicalize, inspect_lock, lock_exclusive, lock_shared, open_store, CancelToken, Error,
+    KernelLock, LockOptions, RegistryLock, RegistryStore,
 };
 
 use crate::cli::args::{RegistryArgs, RunArgs};
@@ -17,6 +17,8 @@ use crate::cli::lock_target::{is_etcd, lock_file_error, usage_error, LockTarget}
 use crate::cli::output;
 #[cfg(unix)]
 use crate::cli::signals::SignalForwarder;
+#[cfg(unix)]
+use crate::cli::wait_signals::SignalsWhileWaiting;
 #[cfg(windows)]
 use crate::cli::windows_command;
 
@@ -52,13 +54,13 @@ pub(crate) fn run(args: RunArgs, registry: &RegistryArgs) -> Result<Exit, Comman
         refuse_nested_lock(&path, variable, &env::var_os(variable).unwrap_or_default())?;
     }
     let options = LockOptions { timeout: Some(args.wait), ..LockOptions::default() };
-    let execute = |variable: &str| {
+    let execute = |may_start: &dyn Fn() -> bool| {
         let locks = append(&path, &env::var_os(variable).unwrap_or_default());
-        execute(&args.command, variable, &locks)
+        execute(&args.command, variable, &locks, may_start)
     };
     if let LockTarget::Registry(registry) = &target {
         if is_etcd(registry) {
-            return run_on_store(&*open_store(registry), &options, || execute(variable));
+            return run_on_store(&*open_store(registry), &options, execute);
         }
     }
     let lock = match &target {
@@ -70,8 +72,8 @@ pub(crate) fn run(args: RunArgs, registry: &RegistryArgs) -> Result<Exit, Comman
             CommandLock::LockFile(acquire(lock_file, &options).map_err(lock_file_error)?)
         }
     };
-    // Until here a signal ends this process, and no lock stays behind.
-    let exit = exit_of(execute(variable)?);
+    // Until here a signal ends this process, and no lock stays behind: the kernel releases it.
+    let exit = exit_of(execute(&|| true)?);
     if lock.is_still_held() {
         lock.release();
         return Ok(exit);
@@ -84,14 +86,28 @@ pub(crate) fn run(args: RunArgs, registry: &RegistryArgs) -> Result<Exit, Comman
     )
 }
 
-/// Runs the command while a store holds its lock.
+/// Runs the command while a store holds its lock. `execute` is given what tells whether the command may start.
 fn run_on_store(
     store: &dyn RegistryStore,
     options: &LockOptions,
-    execute: impl Fn() -> Result<ExitStatus, CommandError>,
+    execute: impl Fn(&dyn Fn() -> bool) -> Result<ExitStatus, CommandError>,
 ) -> Result<Exit, CommandError> {
+    let token = CancelToken::new();
+    #[cfg(unix)]
+    let waiting = SignalsWhileWaiting::new(token.clone()).map_err(|error| no_signals(&error))?;
+    let may_start = || {
+        #[cfg(unix)]
+        return waiting.end();
+        #[cfg(not(unix))]
+        true
+    };
+    let options = LockOptions { cancel: Some(token), ..options.clone() };
     let mut executed = None;
-    let held = store.hold_lock(options, &mut || executed = Some(execute()));
+    let held = store.hold_lock(&options, &mut || executed = Some(execute(&may_start)));
+    #[cfg(unix)]
+    if !matches!(executed, Some(Ok(_))) {
+        waiting.obey();
+    }
     let Some(status) = executed else {
         held?;
         return Err(CommandError::new(Exit::Registry, "the lock was held, and no command was run"));
@@ -110,7 +126,12 @@ fn run_on_store(
             output::notice(error);
             Ok(exit)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            // The error alone could read as if the command had not been run.
+            let message =
+                format!("the command has ended with 0, and its lock could not be released: {error}");
+            Err(CommandError::new(Exit::Registry, message))
+        }
     }
 }
 
@@ -190,7 +211,12 @@ fn listed(path: &Path) -> String {
     listed
 }
 
-fn execute(words: &[OsString], variable: &str, locks: &OsStr) -> Result<ExitStatus, CommandError> {
+fn execute(
+    words: &[OsString],
+    variable: &str,
+    locks: &OsStr,
+    may_start: &dyn Fn() -> bool,
+) -> Result<ExitStatus, CommandError> {
     let [program, arguments @ ..] = words else {
         return Err(usage_error("there is no command to run"));
     };
@@ -201,15 +227,15 @@ fn execute(words: &[OsString], variable: &str, locks: &OsStr) -> Result<ExitStat
     // Before the command starts: a signal between its start and this call would end only this
     // program, and the command would go on without its lock.
     #[cfg(unix)]
-    let signals = SignalForwarder::new().map_err(|error| {
-        CommandError::new(Exit::Registry, format!("cannot catch signals: {error}"))
-            .next("nothing was run; run it again")
-    })?;
+    let signals = SignalForwarder::new().map_err(|error| no_signals(&error))?;
     #[cfg(windows)]
     windows_command::outlive_ctrl_c().map_err(|error| {
         CommandError::new(Exit::Registry, format!("cannot catch Ctrl-C: {error}"))
             .next("nothing was run; run it again")
     })?;
+    if !may_start() {
+        return Err(CommandError::new(Exit::Registry, "a signal came, and nothing was run"));
+    }
     let child = command.spawn().map_err(|error| not_run(program, &error))?;
     #[cfg(unix)]
     let ended = signals.forward_to(child);
@@ -222,6 +248,12 @@ fn execute(words: &[OsString], variable: &str, locks: &OsStr) -> Result<ExitStat
         let message = format!("cannot wait for {}: {error}", program.to_string_lossy());
         CommandError::new(Exit::Registry, message).next("find out whether it still runs")
     })
+}
+
+#[cfg(unix)]
+fn no_signals(error: &io::Error) -> CommandError {
+    CommandError::new(Exit::Registry, format!("cannot catch signals: {error}"))
+        .next("nothing was run; run it again")
 }
 
 /// The error of a command that can't be started, with the exit code that shells use for it.

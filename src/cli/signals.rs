@@ -24,18 +24,20 @@ use crate::cli::exit::{CommandError, Exit};
 
 const FORWARDED_SIGNALS: [i32; 6] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2];
 
+/// The signals that are forwarded. The command inherits which signals this process ignores (`nohup`, a shell's
+/// background job). A signal that is caught here would have its default action there, and end it.
+pub(super) fn forwarded() -> impl Iterator<Item = i32> {
+    let ignored = ignored();
+    FORWARDED_SIGNALS.into_iter().filter(move |signal| ignored & (1 << (signal - 1)) == 0)
+}
+
 /// Catches signals from its creation on, to forward them to a command.
 pub(crate) struct SignalForwarder(SignalsInfo<Exfiltrator>);
 
 impl SignalForwarder {
     pub(crate) fn new() -> io::Result<Self> {
-        let ignored = ignored();
-        let is_ignored = |signal: &i32| ignored & (1 << (signal - 1)) != 0;
-        // The command inherits which signals this process ignores (`nohup`, a shell's background
-        // job). A signal that is caught here would have its default action there, and end it.
-        let caught = FORWARDED_SIGNALS.into_iter().filter(|signal| !is_ignored(signal));
         // SIGCHLD is caught because a process that ignores it can't wait for a child.
-        SignalsInfo::new(caught.chain([SIGCHLD])).map(SignalForwarder)
+        SignalsInfo::new(forwarded().chain([SIGCHLD])).map(SignalForwarder)
     }
 
     /// Forwards signals until the child has ended, and returns how it ended.

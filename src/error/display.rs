@@ -148,8 +148,8 @@ impl fmt::Display for Error {
             }
             Error::OutcomeUnknown { reason, .. } => write!(
                 f,
-                "whether the change of {path} was made is not known: {reason}; read the registry before the \
-                 change is made again"
+                "the outcome of a call on {path} is not known: {reason}; read the registry before you make it \
+                 again"
             ),
             Error::StoreLimit { reason, .. } => {
                 write!(f, "the store of {path} refused the change: {reason}")

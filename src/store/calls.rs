@@ -277,7 +277,8 @@ pub fn remove_watcher(
 /// lock, writes nothing, and needs no write access.
 ///
 /// In a folder, the kernel tells which claims are of dead processes, on whichever host or in whichever
-/// container they ran.
+/// container they ran. In etcd a hundred entries are removed at a time: if that can't go on after the first hundred,
+/// the result is what was removed, also when the call's time is over or it was cancelled.
 ///
 /// # Errors
 ///

@@ -135,7 +135,7 @@ pub trait RegistryStore: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// Those of [`with_registry_lock`](crate::with_registry_lock). `body` was called then only if the error is
-    /// [`Error::LockLost`].
+    /// [`Error::LockLost`], or [`Error::OutcomeUnknown`] if whether the lock was held until its end is not known.
     fn hold_lock(&self, options: &LockOptions, body: &mut dyn FnMut()) -> Result<()>;
 
     /// Watches the registry; see [`watch_registry`](crate::watch_registry).

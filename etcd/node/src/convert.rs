@@ -115,6 +115,8 @@ pub struct AcquireRequest {
     pub elapsed_ms: f64,
     /// Whether the registry's lock is asked for. An update needs none.
     pub exclusive: Option<bool>,
+    /// How often this call has made an update that was refused.
+    pub refusals: Option<u32>,
 }
 
 impl AcquireRequest {

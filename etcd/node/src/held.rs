@@ -25,9 +25,10 @@ impl Held {
         store: Result<EtcdStore>,
         is_exclusive: bool,
         options: LockOptions,
+        refusals: u32,
     ) -> Result<Held> {
         Ok(match is_exclusive {
-            false => Held::Update(Box::new(OpenUpdate::begin(store?, options).await?)),
+            false => Held::Update(Box::new(OpenUpdate::begin(store?, options, refusals).await?)),
             true => Held::Lock(Box::new(OpenLock::acquire(store?, options).await?)),
         })
     }
@@ -80,9 +81,10 @@ impl Acquisition {
     pub fn start<'env>(&self, env: &'env Env) -> napi::Result<Background<'env, AddonResult<()>>> {
         let (options, state) = (self.request.options(self.token.clone()), self.state.clone());
         let is_exclusive = self.request.exclusive == Some(true);
+        let refusals = self.request.refusals.unwrap_or(0);
         let store = store(&self.request.path);
         in_background(env, async move {
-            let begun = Held::begin(store, is_exclusive, options).await;
+            let begun = Held::begin(store, is_exclusive, options, refusals).await;
             let mut state = lock(&state);
             // What comes too late is dropped here, which releases it.
             if matches!(*state, AcquisitionState::Waiting) {
@@ -131,7 +133,9 @@ impl Drop for Acquisition {
 pub fn acquire_sync(request: AcquireRequest) -> AddonResult<LockHandle> {
     let is_exclusive = request.exclusive == Some(true);
     let options = request.options(CancelToken::new());
-    addon_result(wait(Held::begin(store(&request.path), is_exclusive, options)), LockHandle::new)
+    let begun =
+        Held::begin(store(&request.path), is_exclusive, options, request.refusals.unwrap_or(0));
+    addon_result(wait(begun), LockHandle::new)
 }
 
 /// What to commit, and how. The servers make every change durable, and no bytes are kept.

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -11,7 +12,7 @@ use serde_json::{json, Value};
 
 use crate::support::processes::dead_pid;
 use crate::support::registries::{of_process, patient, watcher};
-use crate::support::servers::{shared, until};
+use crate::support::servers::{shared, until, Servers};
 
 /// `argus-registry`, which has no client of etcd itself.
 fn program(arguments: &[&str]) -> Command {
@@ -110,6 +111,44 @@ fn a_command_that_has_outlived_its_lock_is_told_of() {
     .concat();
     let (code, _, stderr) = run(&words);
     assert!(code == Some(2) && stderr.contains("was taken away"), "{stderr}");
+}
+
+/// It said that nothing was written, and nothing of the command.
+#[test]
+fn a_command_whose_lock_no_server_tells_of_has_run() {
+    let servers = Servers::start(1);
+    let kill = format!("kill -9 {}", servers.servers[0].pid());
+    let path = servers.path("/program-unknown");
+    let (code, _, stderr) = run(&["run", &path, "--wait", "20", "--", "sh", "-c", &kill]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("has ended with 0") && !stderr.contains("nothing was"), "{stderr}");
+    assert!(stderr.contains(&path), "{stderr}");
+}
+
+/// Its key stayed for ten seconds, in which no process could change the registry.
+#[test]
+fn a_signal_to_a_run_that_waits_for_the_lock_leaves_no_key() {
+    let (path, store) = (shared().path("/program-waits"), shared().store("/program-waits"));
+    let keys = || {
+        let keys = shared().ctl(&["get", "/program-waits/lock/", "--prefix", "--keys-only"]);
+        keys.lines().filter(|key| !key.is_empty()).count()
+    };
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        store
+            .with_lock(&patient().lock, |_| {
+                let run = ["run", &path, "--wait", "60", "--", "true"];
+                let waiting = program(&run).stderr(Stdio::piped()).spawn().unwrap();
+                until("it waits", || keys() == 2);
+                kill_process(Pid::from_child(&waiting), signal).unwrap();
+                let ended = waiting.wait_with_output().unwrap();
+                assert_eq!(keys(), 1, "{signal:?}");
+                assert_eq!(ended.status.signal(), Some(signal.as_raw()), "{ended:?}");
+                assert!(ended.stderr.is_empty(), "{ended:?}");
+                Ok::<_, argus_registry::Error>(())
+            })
+            .unwrap();
+    }
+    assert_eq!(keys(), 0);
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! Certificates and users: what is refused, and by which side.
 
+use std::io::Read;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use argus_registry::{ClaimOptions, RegistryStore};
 use argus_registry_etcd::{ClientCertificate, EtcdOptions, EtcdStore, Password, TlsOptions, User};
 
 use super::{count, count_up};
-use crate::support::registries::{patient, watcher};
+use crate::support::registries::{options, patient, watcher};
 use crate::support::servers::{until, Servers};
 
 fn openssl(dir: &Path, arguments: &str) {
@@ -76,6 +79,29 @@ fn a_wrong_certificate_is_told_from_a_server_that_does_not_answer() {
     let missing = store("no-ca.pem", None).unwrap_err();
     assert_eq!((missing.code(), missing.path()), ("NOT_FOUND", &*file("no-ca.pem")));
     assert_eq!(count(&good), 1);
+}
+
+/// It counted as a refused certificate, and was not tried again.
+#[test]
+fn a_proxy_that_has_no_server_behind_it_is_no_refused_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    certificates(dir.path(), "one");
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = proxy.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for client in proxy.incoming() {
+            // It has read something when it closes the connection, as a proxy has.
+            let _ = client.and_then(|mut client| client.read(&mut [0; 4096]));
+        }
+    });
+    let tls =
+        TlsOptions { ca_file: dir.path().join("one-ca.pem"), client: None, server_name: None };
+    let of_proxy = EtcdOptions { tls: Some(tls), ..EtcdOptions::new([endpoint], "/tls") };
+    let store = EtcdStore::open(of_proxy).unwrap();
+    let (started, timeout) = (Instant::now(), Duration::from_millis(500));
+    let failed = count_up(&store, &options(timeout)).unwrap_err();
+    assert_eq!(failed.code(), "UNAVAILABLE", "{failed}");
+    assert!(started.elapsed() >= timeout, "it was not tried again");
 }
 
 #[test]

@@ -61,7 +61,11 @@ fn answers_that_are_lost_at_random_change_no_outcome() {
 
 #[test]
 fn an_outcome_that_can_t_be_asked_in_time_is_unknown() {
-    let (proxy, store) = behind_proxy("/unknown");
+    let (proxy, _) = behind_proxy("/unknown");
+    let mut quick_reads = EtcdOptions::new([&proxy.endpoint], "/unknown");
+    quick_reads.read_within = Duration::from_millis(1500);
+    let store = EtcdStore::open(quick_reads).unwrap();
+    store.announce(watcher("second"), &patient()).unwrap();
     let quick = options(Duration::from_millis(1500));
     let failed = update_store(&store, &quick, |found| {
         found.set_watcher(watcher("app"));

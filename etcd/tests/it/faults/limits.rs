@@ -41,6 +41,27 @@ fn an_update_of_more_entries_than_etcd_takes_is_refused_and_a_large_registry_is_
     assert_eq!(store.prune(&later, &patient()).unwrap().len(), 1101);
 }
 
+/// It failed, as if nothing had been removed.
+#[test]
+fn a_prune_that_can_t_go_on_tells_what_it_has_removed() {
+    let store = shared().store("/prune-part");
+    add(&store, 0..100).unwrap();
+    // One transaction can't compare and delete a hundred of them: their keys are too long.
+    for number in 0..100 {
+        store.announce(watcher(&format!("{number}{}", "x".repeat(9_000))), &patient()).unwrap();
+    }
+    let later = PruneOptions {
+        now: Some(std::time::SystemTime::now() + std::time::Duration::from_secs(3600)),
+        ..PruneOptions::default()
+    };
+    let pruned = store.prune(&later, &patient()).unwrap();
+    assert_eq!(pruned.len(), 100);
+    let left = store.read().unwrap().0;
+    assert_eq!(left.len(), 100);
+    assert!(left.watcher("app0").is_none());
+    assert_eq!(store.prune(&later, &patient()).unwrap_err().code(), "STORE_LIMIT");
+}
+
 #[test]
 fn a_record_that_is_too_large_is_refused_and_leaves_no_trace() {
     let store = shared().store("/wide");

@@ -9,6 +9,8 @@ mod limits;
 mod locks;
 mod outages;
 mod transactions;
+mod updates;
+mod watches;
 
 use argus_registry::{update_store, Error, RegistryStore, UpdateOptions};
 

@@ -31,7 +31,7 @@ pub(crate) struct Server {
 
 pub(crate) struct Servers {
     pub(crate) servers: Vec<Server>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// Ports that no process uses. They stay reserved until all are chosen.
@@ -67,7 +67,7 @@ impl Servers {
             let arguments = command.get_args().map(OsStr::to_owned).collect();
             Server::start(endpoint, log, arguments)
         };
-        let servers = Servers { servers: (0..count).map(start).collect(), _dir: dir };
+        let servers = Servers { servers: (0..count).map(start).collect(), dir };
         if !is_tls {
             servers.wait_until_healthy();
         }
@@ -83,6 +83,11 @@ impl Servers {
         for server in &self.servers {
             server.wait_until_healthy();
         }
+    }
+
+    /// The folder of a server's data.
+    pub(crate) fn data(&self, index: usize) -> PathBuf {
+        self.dir.path().join(format!("s{index}"))
     }
 
     pub(crate) fn endpoints(&self) -> Vec<String> {
@@ -166,7 +171,12 @@ impl Server {
 
     fn wait_until_healthy(&self) {
         let store = EtcdStore::open(EtcdOptions::new([&self.endpoint], "/health")).unwrap();
-        until("the server is healthy", || store.read().is_ok());
+        // One that asks for a user answers, too.
+        let has_answered = || match store.read() {
+            Ok(_) => true,
+            Err(error) => error.code() == "PERMISSION_DENIED",
+        };
+        until("the server is healthy", has_answered);
     }
 
     /// Starts a server again that was killed, with its data, and waits until it is healthy.
@@ -174,6 +184,18 @@ impl Server {
         let (endpoint, log) = (self.endpoint.clone(), self.log.clone());
         *self = Server::start(endpoint, log, self.arguments.clone());
         self.wait_until_healthy();
+    }
+
+    #[cfg(feature = "cli")]
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Kills the server, and waits until it has ended.
+    pub(crate) fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        drop(self.input.take());
+        self.shell.wait().unwrap();
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) {
