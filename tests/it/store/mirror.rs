@@ -1,6 +1,7 @@
 //! A registry file that is kept in step with a store, for programs that know only the file.
 
 mod losses;
+mod panics;
 
 use std::collections::{HashMap, HashSet};
 use std::env;
