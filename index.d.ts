@@ -845,8 +845,8 @@ export function startRegistryHeartbeat(
 export interface MirrorOptions extends UpdateOptions {
 	/**
 	 * Called for each failure, once until it is another one, and with `ID_TAKEN` for an id that different watchers
-	 * have on the two sides. The mirror goes on nevertheless. What it throws becomes a warning. Default:
-	 * `process.emitWarning`.
+	 * have on the two sides. The mirror goes on nevertheless. If a defect of this package ends it, `INTERNAL` says so.
+	 * What it throws becomes a warning. Default: `process.emitWarning`.
 	 */
 	onError?: (error: unknown) => void | Promise<void>
 	/** Stops the mirror, like {@link RegistryMirror.stop}. */

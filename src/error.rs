@@ -197,6 +197,14 @@ pub enum Error {
         /// The registry or, for a document that waited for it, the lock file.
         path: PathBuf,
     },
+    /// A defect of this crate: a started heartbeat or a mirror has panicked. It goes on nevertheless. A call that
+    /// panics has no result, and is none of these.
+    Internal {
+        /// The registry or, for a mirror, its file.
+        path: PathBuf,
+        /// The message of the panic. The place of it is printed on standard error.
+        reason: String,
+    },
     /// Any other failure of the operating system, such as a full disk.
     Io {
         /// The file.
@@ -248,6 +256,7 @@ impl Error {
             Error::UnsupportedFileSystem { .. } => "UNSUPPORTED_FILE_SYSTEM",
             Error::ReEntrant { .. } => "RE_ENTRANT",
             Error::Aborted { .. } => "ABORTED",
+            Error::Internal { .. } => "INTERNAL",
             Error::Io { .. } => "IO",
         }
     }
@@ -284,6 +293,7 @@ impl Error {
             | Error::UnsupportedFileSystem { path, .. }
             | Error::ReEntrant { path }
             | Error::Aborted { path }
+            | Error::Internal { path, .. }
             | Error::Io { path, .. } => path,
         }
     }
@@ -325,6 +335,7 @@ impl Error {
             | Error::UnsupportedFileSystem { path, .. }
             | Error::ReEntrant { path }
             | Error::Aborted { path }
+            | Error::Internal { path, .. }
             | Error::Io { path, .. } => *path = map(path),
         }
         self
@@ -407,6 +418,7 @@ impl From<Error> for io::Error {
             | Error::Unavailable { .. }
             | Error::OutcomeUnknown { .. }
             | Error::StoreLimit { .. }
+            | Error::Internal { .. }
             | Error::ReEntrant { .. } => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

@@ -132,3 +132,29 @@ test('every export of the addon catches panics', () => {
 	})
 	assert.deepEqual(without, [])
 })
+
+/** It ended the mirror's thread without a report. */
+test('a panic of a mirror is told to its onError, and the mirror goes on', { skip }, (t) => {
+	const at = folder(t)
+	const { errors, working } = run(
+		`import { writeFileSync } from 'node:fs'
+		import { setTimeout as delay } from 'node:timers/promises'
+		const source = ${JSON.stringify(join(at.dir, 'panic-at-read.json'))}
+		const file = ${JSON.stringify(join(at.dir, 'mirror.json'))}
+		// A missing file is not read.
+		writeFileSync(source, '{}')
+		const errors = []
+		const onError = ({ name, code, message }) => errors.push({ name, code, message })
+		const mirror = registry.mirrorRegistry(source, file, { onError })
+		while (errors.length === 0) await delay(5)
+		// For more than one further try.
+		await delay(2_500)
+		await mirror.stop()
+		console.log(JSON.stringify({ errors, working: await mirror.working }))`,
+		{ env: { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: addon } },
+	)
+	assert.equal(working, false)
+	assert.equal(errors.length, 1)
+	assert.deepEqual([errors[0].name, errors[0].code], ['RegistryError', 'INTERNAL'])
+	assert.match(errors[0].message, /asked to panic at read/)
+})

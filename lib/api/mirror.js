@@ -5,6 +5,7 @@
 /** @import { MirrorEvent } from '../addon/addon.d.ts' */
 
 const { resultOf } = require('../addon/background.js')
+const { startTimer } = require('../clock.js')
 const { registryCodec } = require('../codec/registry-codec.js')
 const { currentContext, runIn } = require('../context.js')
 const {
@@ -25,6 +26,9 @@ const {
 	optionalFunction,
 	prepareRead,
 } = require('../options.js')
+
+/** How long a mirror's events wait if they could not be taken: no thread was to be had for that. */
+const RETRY_MS = 1_000
 
 const MIRROR_OPTIONS = [...UPDATE_OPTIONS, 'onError']
 
@@ -80,18 +84,42 @@ const mirrorRegistry = (source, file, options = {}) => {
 		if (warning) deliverWarning(call, warning)
 	}
 
+	let isStopped = false
+	/** Stops a pause of `listen`. */
+	let wake = () => {}
+
+	const pause = () =>
+		new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
+			const stopTimer = startTimer(RETRY_MS, () => resolve())
+			wake = () => {
+				stopTimer()
+				resolve()
+			}
+		})
+
 	const listen = async () => {
 		for (;;) {
-			const event = unwrap(await resultOf(handle.next()))
-			if (!event) return
-			tell(event)
+			try {
+				const event = unwrap(await resultOf(handle.next()))
+				if (!event) break
+				tell(event)
+			} catch (error) {
+				// The mirror works on: without this, none of its later failures would be told.
+				report(error)
+				if (isStopped) break
+				await pause()
+			}
 		}
+		setWorking(false)
+		if (isStopped) return
+		const message = `a defect of argus-registry: the mirror ${call.path} has ended by itself; please report it`
+		report(new RegistryError('INTERNAL', message, { path: call.path }))
 	}
 	const listened = listen()
-		.catch(report)
-		.then(() => setWorking(false))
 
 	const stop = async () => {
+		isStopped = true
+		wake()
 		stopListening()
 		// The mirror may begin to work at this moment.
 		setWorking(false)

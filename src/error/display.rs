@@ -165,6 +165,9 @@ impl fmt::Display for Error {
                  the value that the running update was given, or start this update after it"
             ),
             Error::Aborted { .. } => write!(f, "the update of {path} was aborted by its caller"),
+            Error::Internal { reason, .. } => {
+                write!(f, "a defect of argus-registry, with {path}: {reason}; please report it")
+            }
             Error::Io { operation, source, .. } => {
                 write!(f, "cannot {operation} {path}: {source}")
             }
@@ -248,7 +251,8 @@ mod tests {
             Error::StoreLimit { .. } => Error::UnsupportedFileSystem { path: path(), source },
             Error::UnsupportedFileSystem { .. } => Error::ReEntrant { path: path() },
             Error::ReEntrant { .. } => Error::Aborted { path: path() },
-            Error::Aborted { .. } => Error::Io { path: path(), operation, source },
+            Error::Aborted { .. } => Error::Internal { path: path(), reason: "a panic".to_owned() },
+            Error::Internal { .. } => Error::Io { path: path(), operation, source },
             Error::Io { .. } => return None,
         })
     }

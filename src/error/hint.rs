@@ -59,7 +59,8 @@ impl Error {
             | Error::OutcomeUnknown { .. }
             | Error::StoreLimit { .. }
             | Error::ReEntrant { .. }
-            | Error::Aborted { .. } => return None,
+            | Error::Aborted { .. }
+            | Error::Internal { .. } => return None,
         })
     }
 }

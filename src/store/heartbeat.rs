@@ -11,6 +11,7 @@ use crate::registry::update::UpdateOptions;
 use crate::store::registry_store::RegistryStore;
 use crate::sys;
 use crate::util::cancel::CancelToken;
+use crate::util::panics;
 use crate::warning::to_standard_error;
 
 /// The largest part of the interval by which a pause is shortened, at random. Without it, watchers that
@@ -81,7 +82,8 @@ pub struct Heartbeat {
 ///
 /// A beat never restores an entry that was removed, and never takes over one that now belongs to
 /// another watcher. Such a beat fails with [`Error::EntryLost`], and [`HeartbeatOptions::on_error`] may
-/// announce the watcher again. A panic of `get_watcher` or `on_error` ends the heartbeat.
+/// announce the watcher again. A panic of `get_watcher` or `on_error` ends the heartbeat; one of the store is
+/// reported as [`Error::Internal`].
 ///
 /// [`start_registry_heartbeat`](crate::start_registry_heartbeat) does this with a path.
 ///
@@ -105,7 +107,13 @@ pub fn start_heartbeat(
         if token.is_cancelled() {
             return get_watcher().claim();
         }
-        if let Err(error) = beat(&*renewed, get_watcher(), &options.update) {
+        let watcher = get_watcher();
+        // A panic of the store would end this thread unseen, and the watcher's entry would go stale.
+        let beat = panics::catch(|| beat(&*renewed, watcher, &options.update));
+        let beat = beat.unwrap_or_else(|reason| {
+            Err(Error::Internal { path: renewed.path().to_path_buf(), reason })
+        });
+        if let Err(error) = beat {
             options.on_error.call(&error);
         }
     };

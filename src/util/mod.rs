@@ -10,6 +10,7 @@ pub(crate) mod cancel;
 pub(crate) mod deferred_drop;
 pub(crate) mod inline_budget;
 pub(crate) mod panic_test;
+pub(crate) mod panics;
 pub(crate) mod stable_hash;
 pub(crate) mod stopping_point;
 pub(crate) mod thread_end;

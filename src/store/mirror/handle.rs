@@ -1,5 +1,6 @@
 //! Starting and stopping a mirror.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -92,7 +93,8 @@ pub fn mirror_registry(
 ///   renewed, or its fields are changed, so is its entry.
 /// - If different watchers have one id on the two sides, each side keeps its own, and `on_error` gets
 ///   [`Error::IdTaken`]. The one that remains is copied once the other is gone.
-/// - Nothing is removed because a whole side is missing, or because an entry of a folder is damaged.
+/// - Nothing is removed because a whole side is missing, or because an entry of a folder is damaged. A store that
+///   was there before is not made anew.
 /// - Dates reach the file every two seconds, and all else at once.
 ///
 /// One mirror works on a file at a time, by a kernel lock on `<file>.mirror`; further ones wait, and one of
@@ -102,7 +104,7 @@ pub fn mirror_registry(
 ///
 /// [`Error::InvalidValue`] if `file` is a folder, or is the store itself; those of the file's path;
 /// [`Error::Io`] if the system refuses a thread. All later ones are reported to
-/// [`MirrorOptions::on_error`].
+/// [`MirrorOptions::on_error`], a panic of this crate as [`Error::Internal`].
 pub fn start_mirror(
     store: Arc<dyn RegistryStore>,
     file: impl AsRef<Path>,
@@ -159,6 +161,7 @@ pub(crate) fn start(
         update,
         shared: shared.clone(),
         report: Box::new(report),
+        is_reporting: Cell::new(false),
     };
     let thread = thread::Builder::new()
         .name("argus-mirror".into())

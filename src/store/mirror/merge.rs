@@ -1,6 +1,8 @@
 //! What a mirror does about one id, decided from the entry in the store, the entry in the file, and what it
 //! has copied before.
 
+use std::cmp::Ordering;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -35,7 +37,7 @@ impl MirroredEntry {
         RawEntry(self.value.get()).claim("")
     }
 
-    fn is_of_same_watcher(&self, other: &MirroredEntry) -> bool {
+    pub(super) fn is_of_same_watcher(&self, other: &MirroredEntry) -> bool {
         self.claim().is_some() && self.claim() == other.claim()
     }
 }
@@ -56,6 +58,15 @@ pub(super) struct Copied {
     pub(super) date: u64,
     /// False while the copy is being made: it may be there or not.
     pub(super) is_made: bool,
+    pub(super) was_missing: WasMissing,
+}
+
+/// Which sides were missing as a whole since both had an entry. A side that is there again, and lacks the entry,
+/// has not removed it: another program may have made that side anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct WasMissing {
+    pub(super) store: bool,
+    pub(super) file: bool,
 }
 
 /// What is known of the two sides as a whole.
@@ -63,6 +74,9 @@ pub(super) struct Copied {
 pub(super) struct Sides {
     /// Whether the store exists. A folder that is not mounted has removed no entry.
     pub(super) store_exists: bool,
+    /// Whether the store is missing that was there before. It is not made anew: of the entries that it got then, the
+    /// one that comes back has none, as if they were removed from it.
+    pub(super) store_is_gone: bool,
     /// Whether all entries of the store could be read. One that is damaged was not removed.
     pub(super) store_is_whole: bool,
     /// Whether the file exists and holds a registry.
@@ -98,7 +112,7 @@ impl Merged {
         Merged::new(Change::Copy, Change::Keep, Some(Copied::of(entry, origin)))
     }
 
-    fn to_file(entry: &MirroredEntry, origin: Origin) -> Self {
+    pub(super) fn to_file(entry: &MirroredEntry, origin: Origin) -> Self {
         Merged::new(Change::Keep, Change::Copy, Some(Copied::of(entry, origin)))
     }
 
@@ -109,7 +123,8 @@ impl Merged {
 
 impl Copied {
     fn of(entry: &MirroredEntry, origin: Origin) -> Self {
-        Copied { origin, content: entry.content, date: entry.date, is_made: true }
+        let (content, date) = (entry.content, entry.date);
+        Copied { origin, content, date, is_made: true, was_missing: WasMissing::default() }
     }
 
     /// Whether an entry is the one that was copied, and was not renewed since.
@@ -130,7 +145,11 @@ pub(super) fn merge(
     is_dead: &dyn Fn() -> bool,
 ) -> Merged {
     match (store, file) {
-        (None, None) => Merged::new(Change::Keep, Change::Keep, None),
+        (None, None) => {
+            // A side that comes back may still have an entry that was removed meanwhile.
+            let is_missing = !sides.store_exists || !sides.file_exists;
+            Merged::new(Change::Keep, Change::Keep, copied.copied().filter(|_| is_missing))
+        }
         (Some(store), None) => only_in_store(copied, store, sides, is_dead),
         (None, Some(file)) => only_in_file(copied, file, sides),
         (Some(store), Some(file)) if store.content == file.content => same(copied, store, file),
@@ -141,12 +160,19 @@ pub(super) fn merge(
 fn same(copied: Option<&Copied>, store: &MirroredEntry, file: &MirroredEntry) -> Merged {
     let guess = if file.date > store.date { Origin::File } else { Origin::Store };
     let origin = copied.map_or(guess, |copied| copied.origin);
-    match store.date.cmp(&file.date) {
-        std::cmp::Ordering::Less => Merged::to_store(file, origin),
-        std::cmp::Ordering::Equal => {
-            Merged::new(Change::Keep, Change::Keep, Some(Copied::of(store, origin)))
+    // The clock of the entry's watcher was set back, and the copy is as it was made. Without this, the date of the
+    // copy would replace that of the watcher until the clock has passed it.
+    let was_set_back = |copy: &MirroredEntry| copied.is_some_and(|copied| copied.date == copy.date);
+    let is_from_store = match store.date.cmp(&file.date) {
+        Ordering::Equal => {
+            return Merged::new(Change::Keep, Change::Keep, Some(Copied::of(store, origin)))
         }
-        std::cmp::Ordering::Greater => Merged::to_file(store, origin),
+        Ordering::Less => origin == Origin::Store && was_set_back(file),
+        Ordering::Greater => !(origin == Origin::File && was_set_back(store)),
+    };
+    match is_from_store {
+        true => Merged::to_file(store, origin),
+        false => Merged::to_store(file, origin),
     }
 }
 
@@ -172,7 +198,10 @@ fn differing(
             Origin::Store => Merged::to_file(store, Origin::Store),
             Origin::File if is_same_watcher => Merged::to_file(store, Origin::File),
             // The id of an older program's watcher was taken in the store.
-            Origin::File if copied.is_last_of(file) => Merged::to_file(store, Origin::Store),
+            // Not if the store was missing, and has lost the entry with all others: its watcher may live.
+            Origin::File if copied.is_last_of(file) && !copied.was_missing.store => {
+                Merged::to_file(store, Origin::Store)
+            }
             Origin::File => Merged::conflict(),
         },
         // The one that was renewed last counts.
@@ -194,7 +223,7 @@ fn only_in_store(
     is_dead: &dyn Fn() -> bool,
 ) -> Merged {
     let Some(copied) = copied else { return Merged::to_file(store, Origin::Store) };
-    if !sides.file_exists {
+    if !sides.file_exists || copied.was_missing.file {
         return Merged::to_file(store, copied.origin);
     }
     let is_removed = match copied.origin {
@@ -210,15 +239,22 @@ fn only_in_store(
 }
 
 fn only_in_file(copied: Option<&Copied>, file: &MirroredEntry, sides: Sides) -> Merged {
+    if sides.store_is_gone {
+        return Merged::new(Change::Keep, Change::Keep, copied.copied());
+    }
     let Some(copied) = copied else { return Merged::to_store(file, Origin::File) };
-    let may_have_been_removed = match copied.origin {
-        Origin::Store if sides.store_exists && sides.store_is_whole => true,
-        Origin::Store => return Merged::new(Change::Keep, Change::Keep, Some(*copied)),
-        Origin::File => copied.is_made && sides.store_exists && sides.store_is_whole,
-    };
-    match may_have_been_removed && copied.is_last_of(file) {
-        true => Merged::new(Change::Keep, Change::Remove, None),
-        false => Merged::to_store(file, Origin::File),
+    let store_tells = sides.store_exists && sides.store_is_whole;
+    let is_last = copied.is_last_of(file);
+    match copied.origin {
+        Origin::Store if !store_tells || (copied.was_missing.store && is_last) => {
+            // Not copied back into the store: the watcher could not claim its own id there.
+            Merged::new(Change::Keep, Change::Keep, Some(*copied))
+        }
+        Origin::Store if is_last => Merged::new(Change::Keep, Change::Remove, None),
+        Origin::File if copied.is_made && store_tells && !copied.was_missing.store && is_last => {
+            Merged::new(Change::Keep, Change::Remove, None)
+        }
+        _ => Merged::to_store(file, Origin::File),
     }
 }
 

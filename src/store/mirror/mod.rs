@@ -14,6 +14,7 @@ pub(crate) mod handle;
 mod merge;
 #[cfg(feature = "watch")]
 pub(crate) mod phase;
+mod planned;
 mod round;
 pub(super) mod state;
 #[cfg(feature = "watch")]

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::time::{Duration, Instant};
 
-use super::merge::{merge, Change, Content, Copied, Merged, MirroredEntry, Origin, Sides};
+use super::merge::{merge, Change, Copied, Merged, MirroredEntry, Origin, Sides};
+use super::planned::{change_side, is_refusal, Planned, Reported, Side};
 use super::state::{CopiedEntries, MirrorPaths};
 use crate::content::record::RawEntry;
 use crate::content::registry_v1::RegistryV1;
@@ -12,8 +13,7 @@ use crate::error::{Error, Result};
 use crate::folder::id::EntryId;
 use crate::registry::update::UpdateOptions;
 use crate::store::file_store::FileStore;
-use crate::store::registry_store::{update_store, RegistryStore};
-use crate::sys;
+use crate::store::registry_store::RegistryStore;
 use crate::warning::Warning;
 
 /// The least time between two updates of the file that only renew entries.
@@ -32,6 +32,8 @@ pub(super) struct WorkingMirror<'a> {
     paths: &'a MirrorPaths,
     options: &'a UpdateOptions,
     copied: CopiedEntries,
+    /// Whether the state lacks that a side is missing.
+    has_unwritten: bool,
     /// What the last round has read.
     in_store: Entries,
     in_file: Entries,
@@ -39,30 +41,6 @@ pub(super) struct WorkingMirror<'a> {
     reported: HashSet<Reported>,
     /// When the file was last updated.
     updated: Option<Instant>,
-}
-
-/// An entry that can't be copied, with what both sides have.
-type Reported = (EntryId, Option<Content>, Option<Content>);
-
-/// What is to become of an id.
-struct Planned {
-    id: EntryId,
-    store: Option<MirroredEntry>,
-    file: Option<MirroredEntry>,
-    merged: Merged,
-}
-
-impl Planned {
-    fn reported(&self) -> Reported {
-        let content = |entry: &Option<MirroredEntry>| entry.as_ref().map(|entry| entry.content);
-        (self.id.clone(), content(&self.store), content(&self.file))
-    }
-
-    /// Whether only the date of the file's entry changes.
-    fn is_renewal(&self) -> bool {
-        let content = |entry: &Option<MirroredEntry>| entry.as_ref().map(|entry| entry.content);
-        matches!(self.merged.in_file, Change::Copy) && content(&self.store) == content(&self.file)
-    }
 }
 
 impl<'a> WorkingMirror<'a> {
@@ -81,6 +59,7 @@ impl<'a> WorkingMirror<'a> {
             paths,
             options,
             copied,
+            has_unwritten: false,
             in_store,
             in_file,
             reported,
@@ -92,6 +71,7 @@ impl<'a> WorkingMirror<'a> {
     /// `None` if none is. Calls `report` for each entry that can't be copied.
     pub(super) fn run(&mut self, report: &dyn Fn(Error)) -> Result<Option<Instant>> {
         let sides = self.read()?;
+        self.note_missing(sides)?;
         let (plan, unchanged) = self.plan(sides, report);
         let next = self.updated.map(|updated| updated + RENEWAL_INTERVAL);
         if let Some(next) = next.filter(|next| *next > Instant::now()) {
@@ -128,7 +108,25 @@ impl<'a> WorkingMirror<'a> {
         };
         self.in_store = entries_of(&store, mem::take(&mut self.in_store));
         self.in_file = entries_of(&file, mem::take(&mut self.in_file));
-        Ok(Sides { store_exists, store_is_whole, file_exists: warnings.is_empty() })
+        let store_is_gone = !store_exists && self.copied.values().any(|copied| copied.is_made);
+        let file_exists = warnings.is_empty();
+        Ok(Sides { store_exists, store_is_gone, store_is_whole, file_exists })
+    }
+
+    /// Writes down that a side is missing. If another program makes it anew, with its own entry alone, all others
+    /// would else count as removed from it.
+    fn note_missing(&mut self, sides: Sides) -> Result<()> {
+        for was_missing in self.copied.values_mut().map(|copied| &mut copied.was_missing) {
+            let before = *was_missing;
+            was_missing.store |= !sides.store_exists;
+            was_missing.file |= !sides.file_exists;
+            self.has_unwritten |= *was_missing != before;
+        }
+        if self.has_unwritten {
+            self.paths.write(self.store.path(), &self.copied)?;
+            self.has_unwritten = false;
+        }
+        Ok(())
     }
 
     /// What has to be changed, and what both sides have in common of all other entries.
@@ -149,14 +147,19 @@ impl<'a> WorkingMirror<'a> {
             let planned =
                 Planned { id: id.clone(), store: store.cloned(), file: file.cloned(), merged };
             let key = planned.reported();
-            if is_conflict {
-                if !self.reported.contains(&key) {
-                    report(self.id_taken(&planned));
-                }
+            let was_reported = self.reported.contains(&key);
+            // The store has refused it, and would again. Not so the claimed entry of a watcher, whose claim may have
+            // ended since; and what is copied into the file is no matter of the store.
+            let is_refused = was_reported
+                && matches!(planned.merged.in_store, Change::Copy)
+                && !planned.is_of_one_watcher();
+            if is_conflict && !was_reported {
+                report(self.id_taken(&planned));
+            }
+            if is_conflict || was_reported {
                 reported.insert(key);
-            } else if self.reported.contains(&key) && !is_unchanged {
-                // The store has refused it, and would again.
-                reported.insert(key);
+            }
+            if is_refused {
                 unchanged.extend(copied.map(|copied| (id.clone(), *copied)));
             } else if is_unchanged {
                 unchanged.extend(common.map(|copied| (id.clone(), copied)));
@@ -186,7 +189,10 @@ impl<'a> WorkingMirror<'a> {
             let Some(copied) = planned.merged.copied else { continue };
             let is_new = planned.store.is_none() || planned.file.is_none();
             if is_new {
-                ahead.insert(planned.id.clone(), Copied { is_made: false, ..copied });
+                let before = before.get(&planned.id);
+                let was_missing = before.map(|before| before.was_missing).unwrap_or_default();
+                let being_made = Copied { is_made: false, was_missing, ..copied };
+                ahead.insert(planned.id.clone(), being_made);
             } else if copied.origin == Origin::Store && planned.is_renewal() {
                 ahead.insert(planned.id.clone(), copied);
             }
@@ -209,6 +215,7 @@ impl<'a> WorkingMirror<'a> {
             self.updated = Some(Instant::now());
             self.note(&in_file, &done);
         }
+        let mut taken_back = Vec::new();
         for chunk in changed_in(|merged| &merged.in_store).chunks(MAX_CHANGES_PER_UPDATE) {
             match change_side(self.store, self.options, chunk, Side::Store) {
                 Ok(done) => self.note(chunk, &done),
@@ -219,8 +226,10 @@ impl<'a> WorkingMirror<'a> {
                         match change_side(self.store, self.options, one, Side::Store) {
                             Ok(done) => self.note(one, &done),
                             Err(error) if is_refusal(&error) => {
-                                self.reported.insert(planned.reported());
-                                report(error);
+                                taken_back.extend(planned.taken_back(&error));
+                                if self.reported.insert(planned.reported()) {
+                                    report(error);
+                                }
                             }
                             Err(error) => return Err(error),
                         }
@@ -229,6 +238,26 @@ impl<'a> WorkingMirror<'a> {
                 Err(error) => return Err(error),
             }
         }
+        self.take_back(&taken_back)
+    }
+
+    /// Gives the file the store's entries of watchers whose changed copies the store has refused: another process
+    /// holds their claims, and renews them there. With a date or fields of its own, the copy would never get a
+    /// date of its watcher again, and older programs would prune a watcher that lives.
+    fn take_back(&mut self, taken_back: &[Planned]) -> Result<()> {
+        if taken_back.is_empty() {
+            return Ok(());
+        }
+        // As in `write_ahead`: if this process dies then, the copy must not seem to be renewed.
+        let mut ahead = self.copied.clone();
+        ahead.extend(taken_back.iter().filter_map(|planned| {
+            planned.merged.copied.map(|copied| (planned.id.clone(), copied))
+        }));
+        self.paths.write(self.store.path(), &ahead)?;
+        let taken_back: Vec<_> = taken_back.iter().collect();
+        let done = change_side(self.file, self.options, &taken_back, Side::File)?;
+        self.updated = Some(Instant::now());
+        self.note(&taken_back, &done);
         Ok(())
     }
 
@@ -241,55 +270,6 @@ impl<'a> WorkingMirror<'a> {
             }
         }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Side {
-    Store,
-    File,
-}
-
-/// Changes entries of one side; returns the ids of those that were as the plan has them, and are changed.
-fn change_side(
-    store: &dyn RegistryStore,
-    options: &UpdateOptions,
-    plan: &[&Planned],
-    side: Side,
-) -> Result<HashSet<EntryId>> {
-    update_store(store, options, |registry| {
-        let current: HashMap<_, _> =
-            registry.raw_entries().map(|(key, value)| (EntryId::of_json(key), value)).collect();
-        let (mut set, mut removed, mut done) = (Vec::new(), HashSet::new(), HashSet::new());
-        for planned in plan {
-            let (change, own, other) = match side {
-                Side::Store => (&planned.merged.in_store, &planned.store, &planned.file),
-                Side::File => (&planned.merged.in_file, &planned.file, &planned.store),
-            };
-            let found = current.get(&planned.id).copied();
-            if found != own.as_ref().map(|own| own.value.get()) {
-                continue;
-            }
-            match (change, other) {
-                (Change::Copy, Some(other)) => {
-                    set.push((planned.id.to_json(), other.value.clone()))
-                }
-                (Change::Remove, _) => _ = removed.insert(planned.id.clone()),
-                _ => continue,
-            }
-            done.insert(planned.id.clone());
-        }
-        if !done.is_empty() {
-            registry.set_raw_entries(set);
-            registry.retain_entries(|key, _| !removed.contains(&EntryId::of_json(key)));
-            registry.set_updated_at(sys::now_ms());
-        }
-        Ok::<_, Error>(done)
-    })
-}
-
-/// Whether a store can't have an entry as it is, now or later.
-fn is_refusal(error: &Error) -> bool {
-    matches!(error, Error::Unsupported { .. } | Error::InvalidValue { .. })
 }
 
 fn is_dead(store: &dyn RegistryStore, id: &EntryId, entry: &MirroredEntry) -> bool {

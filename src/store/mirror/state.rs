@@ -15,7 +15,7 @@ use std::path::{self, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::merge::{Content, Copied, Origin};
+use super::merge::{Content, Copied, Origin, WasMissing};
 use crate::error::{Error, Result};
 use crate::files::new_file;
 use crate::files::paths::FilePaths;
@@ -57,6 +57,8 @@ struct StateEntry {
     content: Content,
     date: u64,
     is_made: bool,
+    #[serde(default)]
+    was_missing: WasMissing,
 }
 
 impl MirrorPaths {
@@ -118,8 +120,9 @@ impl MirrorPaths {
             return Err(Error::InvalidValue { path: self.state.clone(), reason });
         }
         let entries = state.entries.into_iter().map(|entry| {
-            let StateEntry { id, origin, content, date, is_made } = entry;
-            (EntryId::of_json(id.get()), Copied { origin, content, date, is_made })
+            let StateEntry { id, origin, content, date, is_made, was_missing } = entry;
+            let copied = Copied { origin, content, date, is_made, was_missing };
+            (EntryId::of_json(id.get()), copied)
         });
         Ok(entries.collect())
     }
@@ -128,8 +131,8 @@ impl MirrorPaths {
     /// none.
     pub(super) fn write(&self, source: &Path, copied: &CopiedEntries) -> Result<()> {
         let entries = copied.iter().map(|(id, copied)| {
-            let Copied { origin, content, date, is_made } = *copied;
-            StateEntry { id: id.to_json(), origin, content, date, is_made }
+            let Copied { origin, content, date, is_made, was_missing } = *copied;
+            StateEntry { id: id.to_json(), origin, content, date, is_made, was_missing }
         });
         let source = identity_of(source);
         let state = State { argus_registry_mirror: VERSION, source, entries: entries.collect() };

@@ -1,5 +1,6 @@
 //! The mirror's thread: it waits for the lock, and then for changes of either side.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -14,6 +15,7 @@ use crate::registry::update::UpdateOptions;
 use crate::store::file_store::FileStore;
 use crate::store::registry_store::RegistryStore;
 use crate::util::cancel::CancelToken;
+use crate::util::panics;
 
 /// How long a mirror waits after a failure before it tries again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -37,6 +39,8 @@ pub(super) struct Worker {
     pub(super) update: UpdateOptions,
     pub(super) shared: Arc<Shared>,
     pub(super) report: Box<dyn Fn(Error) + Send>,
+    /// Whether `report` is being called. It is a function of the caller, whose panic ends the mirror.
+    pub(super) is_reporting: Cell<bool>,
 }
 
 /// The watches of the two sides, as long as this mirror works.
@@ -44,6 +48,8 @@ pub(super) struct Worker {
 struct Watches {
     has_changed: AtomicBool,
     ended: CancelToken,
+    /// The message of a panic of one of the two.
+    panic: Mutex<Option<String>>,
     /// The tokens of the two watches, once they have begun.
     tokens: Mutex<[Option<CancelToken>; 2]>,
 }
@@ -63,7 +69,13 @@ impl Worker {
         let token = &self.shared.stopped;
         let mut failure = None;
         while !token.is_cancelled() {
-            let worked = self.paths.lock(token).and_then(|lock| self.work(&lock));
+            let work = || self.paths.lock(token).and_then(|lock| self.work(&lock));
+            // A panic would end this thread unseen, and the file would stay as it is from then on.
+            let worked = match panics::catch(work) {
+                Ok(worked) => worked,
+                Err(_) if self.is_reporting.get() => return,
+                Err(panic) => Err(self.internal(panic)),
+            };
             self.shared.enter(Phase::Waiting);
             match worked {
                 Ok(()) => failure = None,
@@ -76,8 +88,14 @@ impl Worker {
         }
     }
 
+    fn internal(&self, panic: String) -> Error {
+        Error::Internal { path: self.file.path().to_path_buf(), reason: panic }
+    }
+
     fn report(&self, error: Error) {
+        self.is_reporting.set(true);
         (self.report)(error);
+        self.is_reporting.set(false);
         self.shared.stopped.wake();
     }
 
@@ -97,7 +115,7 @@ impl Worker {
         thread::scope(|scope| {
             for (number, side) in [&*self.store, &self.file].into_iter().enumerate() {
                 let watches = &watches;
-                scope.spawn(move || watches.watch(number, side, token));
+                scope.spawn(move || watches.watch_until_panic(number, side, token));
             }
             // Also if a function of the caller panics: the scope waits for its threads.
             let _ended = EndOfWatches(&watches);
@@ -115,6 +133,9 @@ impl Worker {
         let mut failure = None;
         while !token.is_cancelled() && lock.is_in_place()? {
             watches.has_changed.store(false, Ordering::SeqCst);
+            if let Some(panic) = watches.panic() {
+                return Err(self.internal(panic));
+            }
             let started = Instant::now();
             let due = match mirror.run(&|error| self.report(error)) {
                 Ok(due) => {
@@ -151,6 +172,20 @@ impl Drop for EndOfWatches<'_> {
 }
 
 impl Watches {
+    fn panic(&self) -> Option<String> {
+        self.panic.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Like [`watch`](Self::watch). A panic ends the work of the mirror: without this watch, it would learn of changes
+    /// ten seconds late.
+    fn watch_until_panic(&self, number: usize, side: &dyn RegistryStore, mirror: &CancelToken) {
+        if let Err(panic) = panics::catch(|| self.watch(number, side, mirror)) {
+            *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+            self.has_changed.store(true, Ordering::SeqCst);
+            mirror.wake();
+        }
+    }
+
     /// Wakes the mirror for each change of a side, until the mirror ends. If the side can't be watched, the
     /// mirror looks at it by itself.
     fn watch(&self, number: usize, side: &dyn RegistryStore, mirror: &CancelToken) {

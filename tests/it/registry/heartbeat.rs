@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use argus_registry::{
-    announce_watcher, read_registry, remove_watcher, start_registry_heartbeat, with_registry_lock,
-    Error, Heartbeat, HeartbeatOptions, LockOptions, OnError, UpdateOptions,
+    announce_watcher, read_registry, remove_watcher, start_heartbeat, start_registry_heartbeat,
+    with_registry_lock, Error, Heartbeat, HeartbeatOptions, LockOptions, OnError, UpdateOptions,
 };
 
 use crate::support::files::registry_path;
@@ -162,4 +162,32 @@ fn a_heartbeat_may_be_stopped_by_its_own_error_handler() {
     give.send(beating).unwrap();
     assert!(!stopped.recv().unwrap());
     assert_eq!(stopped.recv(), Err(mpsc::RecvError), "no beat comes after it");
+}
+
+/// It ended the heartbeat's thread without a report, and the entry went stale.
+#[cfg(feature = "watch")]
+#[test]
+fn a_panic_of_the_store_is_reported_and_the_next_beat_follows() {
+    use crate::support::panicking_store::PanickingStore;
+
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(PanickingStore::new(&dir.path().join("registry/")));
+    let record = watcher("app");
+    announce_watcher(argus_registry::RegistryStore::path(&*store), record.clone(), &patient())
+        .unwrap();
+    let (tell, errors) = mpsc::channel();
+    let heartbeat = HeartbeatOptions {
+        interval: Duration::from_millis(2),
+        update: patient(),
+        on_error: OnError::new(move |error| _ = tell.send(format!("{} {error}", error.code()))),
+    };
+    store.heartbeats_panic.store(true, Ordering::SeqCst);
+    let beating = start_heartbeat(store.clone(), move || record.clone(), heartbeat).unwrap();
+    for _ in 0..2 {
+        let error = errors.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert!(error.starts_with("INTERNAL "), "{error}");
+        assert!(error.contains("told to panic in heartbeat"), "{error}");
+    }
+    store.heartbeats_panic.store(false, Ordering::SeqCst);
+    assert!(beating.stop_and_remove().unwrap());
 }

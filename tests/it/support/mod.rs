@@ -2,6 +2,8 @@
 
 pub(crate) mod counter;
 pub(crate) mod files;
+#[cfg(feature = "watch")]
+pub(crate) mod panicking_store;
 pub(crate) mod processes;
 pub(crate) mod registries;
 

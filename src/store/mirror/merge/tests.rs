@@ -7,7 +7,8 @@ fn entry(started_at: u64, port: u16, date: u64) -> MirroredEntry {
     MirroredEntry::new(&text)
 }
 
-const BOTH: Sides = Sides { store_exists: true, store_is_whole: true, file_exists: true };
+const BOTH: Sides =
+    Sides { store_exists: true, store_is_gone: false, store_is_whole: true, file_exists: true };
 
 fn copied(entry: &MirroredEntry, origin: Origin) -> Copied {
     Copied::of(entry, origin)
@@ -166,4 +167,60 @@ fn a_copy_that_was_perhaps_not_made_is_made_again() {
     assert_eq!(of(Origin::Store, Some(&old), Some(&other)), "Keep Keep None conflict");
     assert_eq!(of(Origin::File, Some(&other), None), "Keep Copy (Store)");
     assert_eq!(of(Origin::Store, None, Some(&other)), "Copy Keep (File)");
+}
+
+/// The later date counted, and that of the copy was the later one until the clock had passed it.
+#[test]
+fn a_date_that_is_set_back_on_its_own_side_reaches_the_other() {
+    let (set_back, old, renewed) = (entry(1, 1, 3), entry(1, 1, 5), entry(1, 1, 6));
+    let of = |origin, store, file| {
+        outcome(Some(copied(&old, origin)), Some(store), Some(file), BOTH, false)
+    };
+    assert_eq!(of(Origin::Store, &set_back, &old), "Keep Copy (Store)");
+    assert_eq!(of(Origin::File, &old, &set_back), "Copy Keep (File)");
+    // The copy is not as it was made.
+    assert_eq!(of(Origin::Store, &set_back, &renewed), "Copy Keep (Store)");
+    assert_eq!(of(Origin::File, &renewed, &set_back), "Keep Copy (File)");
+    // Nor is it the watcher's own clock.
+    assert_eq!(of(Origin::Store, &old, &set_back), "Keep Copy (Store)");
+    assert_eq!(of(Origin::File, &set_back, &old), "Copy Keep (File)");
+}
+
+#[test]
+fn a_store_that_is_gone_gets_no_entry_and_loses_none() {
+    let old = entry(1, 1, 5);
+    let gone = Sides { store_exists: false, store_is_gone: true, ..BOTH };
+    for origin in [Origin::Store, Origin::File] {
+        let base = Some(copied(&old, origin));
+        let kept = format!("Keep Keep ({origin:?})");
+        assert_eq!(outcome(base, None, Some(&old), gone, true), kept);
+        // Removed from the file meanwhile, which is remembered until the store is there again.
+        assert_eq!(outcome(base, None, None, gone, true), kept);
+    }
+    assert_eq!(outcome(None, None, Some(&old), gone, true), "Keep Keep None");
+}
+
+#[test]
+fn a_side_that_was_missing_has_removed_nothing_when_it_is_there_again() {
+    let (old, other) = (entry(1, 1, 5), entry(2, 1, 5));
+    let of = |origin, was_missing, store, file| {
+        let base = Copied { was_missing, ..copied(&old, origin) };
+        outcome(Some(base), store, file, BOTH, true)
+    };
+    let in_store = WasMissing { store: true, file: false };
+    let in_file = WasMissing { store: false, file: true };
+    assert_eq!(of(Origin::Store, in_store, None, Some(&old)), "Keep Keep (Store)");
+    assert_eq!(of(Origin::File, in_store, None, Some(&old)), "Copy Keep (File)");
+    assert_eq!(of(Origin::Store, in_file, Some(&old), None), "Keep Copy (Store)");
+    assert_eq!(of(Origin::File, in_file, Some(&old), None), "Keep Copy (File)");
+    // The other side was there, and tells of removals.
+    assert_eq!(of(Origin::Store, in_file, None, Some(&old)), "Keep Remove None");
+    assert_eq!(of(Origin::File, in_file, None, Some(&old)), "Keep Remove None");
+    assert_eq!(of(Origin::Store, in_store, Some(&old), None), "Remove Keep None");
+    assert_eq!(of(Origin::File, in_store, Some(&old), None), "Remove Keep None");
+    // A watcher has taken the id in the store, which had lost all.
+    assert_eq!(of(Origin::Store, in_store, Some(&other), Some(&old)), "Keep Copy (Store)");
+    assert_eq!(of(Origin::File, in_store, Some(&other), Some(&old)), "Keep Keep None conflict");
+    // Both are there.
+    assert_eq!(of(Origin::Store, in_store, Some(&old), Some(&old)), "Keep Keep (Store)");
 }
