@@ -25,6 +25,7 @@ export const preloaded = [
 	'files::atomic_write::a_folder_is_created_durably',
 	'files::atomic_write::a_folder_that_cannot_be_closed_fails_no_update',
 	'files::atomic_write::a_folder_that_cannot_be_opened_fails_a_durable_update_before_anything_is_written',
+	'files::atomic_write::the_new_content_of_a_groups_registry_is_not_open_to_another_group_at_first',
 	'files::atomic_write::the_new_content_of_a_private_registry_is_private_from_the_beginning',
 	'files::shared_file::a_link_that_is_made_and_reports_that_it_existed_is_a_link',
 	'files::shared_file::a_rename_that_takes_effect_and_reports_an_error_is_a_commit_and_corrupt_bytes_stay_kept',

@@ -126,7 +126,7 @@ impl<'a> TempFile<'a> {
     fn create(replacement: &Replacement<'a>) -> io::Result<Self> {
         let path = replacement.temp;
         let file = match replacement.like {
-            Some(like) => sys::create_new(path, sys::permission_bits(like)),
+            Some(like) => sys::create_new(path, sys::first_permission_bits(like)),
             None => new_file::create(path, replacement.new_file_mode),
         };
         Ok(TempFile { file: file?, path, renamed: false })

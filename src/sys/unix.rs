@@ -244,6 +244,13 @@ pub(crate) fn permission_bits(metadata: &Metadata) -> u32 {
     metadata.permissions().mode() & 0o666
 }
 
+/// The permission bits that a new file has until it gets the owner, group and mode of `like`. Its group is
+/// not the right one yet, and may do no more than all other users: a member could open it meanwhile.
+pub(crate) fn first_permission_bits(like: &Metadata) -> u32 {
+    let mode = permission_bits(like);
+    (mode & !0o070) | (mode & 0o070 & ((mode & 0o007) << 3))
+}
+
 /// Gives a file the access rights of `like`: only users who may read or write `like` may do so with
 /// the file. `acl` is the access control list of `like`. The file's owner may always read and write it,
 /// even where `like` is read-only.

@@ -154,7 +154,7 @@ pub(crate) fn is_marked(_metadata: &Metadata) -> bool {
 }
 
 /// On Windows a file's permissions come from its folder.
-pub(crate) fn permission_bits(_metadata: &Metadata) -> u32 {
+pub(crate) fn first_permission_bits(_like: &Metadata) -> u32 {
     0o666
 }
 

@@ -127,6 +127,25 @@ fn a_folder_is_created_durably() {
 }
 
 /// If the mode were set after the content was written, every user could open the file in between.
+/// Until it has its own, its group is that of the process that writes it.
+#[test]
+fn the_new_content_of_a_groups_registry_is_not_open_to_another_group_at_first() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["RECORDS_CALLS"]).again(this_test!());
+    };
+    for (mode, is_set_later) in [(0o640, true), (0o660, true), (0o644, false)] {
+        put(path.as_ref(), r#"{"version":1,"updatedAt":0,"watchers":{}}"#);
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let recorded = format!("{path}.calls");
+        put(recorded.as_ref(), "");
+        touch(path.as_ref()).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+        let calls = fs::read_to_string(&recorded).unwrap();
+        let is_set = |line: &str| line.starts_with("chmod ") && line.ends_with(".tmp");
+        assert_eq!(calls.lines().any(is_set), is_set_later, "{mode:o} {calls}");
+    }
+}
+
 #[test]
 fn the_new_content_of_a_private_registry_is_private_from_the_beginning() {
     let Ok(path) = env::var(PART) else {
