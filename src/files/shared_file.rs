@@ -56,7 +56,6 @@ pub(crate) struct FileContent {
 impl FileContent {
     /// The content of the file that has replaced this one, with its mode, owner and attributes, which it has
     /// taken over.
-    #[cfg(feature = "node")]
     pub(crate) fn replaced_by(self, text: &str) -> Self {
         FileContent { bytes: text.as_bytes().to_vec(), ..self }
     }

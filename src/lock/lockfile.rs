@@ -46,6 +46,7 @@ pub(crate) struct Lockfile {
 }
 
 /// The outcome of one try to create the lockfile.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(crate) enum CreateOutcome {
     /// It was created. `took_over`: a lockfile that a dead holder left was in its place.
     Created { lockfile: Lockfile, took_over: bool },
