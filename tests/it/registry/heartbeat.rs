@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use argus_registry::{
-    announce_watcher, read_registry, remove_watcher, start_heartbeat, start_registry_heartbeat,
-    with_registry_lock, Error, Heartbeat, HeartbeatOptions, LockOptions, OnError, UpdateOptions,
+    announce_watcher, read_registry, remove_watcher, start_registry_heartbeat, with_registry_lock,
+    Error, Heartbeat, HeartbeatOptions, LockOptions, OnError, UpdateOptions,
 };
 
 use crate::support::files::registry_path;
@@ -168,6 +168,8 @@ fn a_heartbeat_may_be_stopped_by_its_own_error_handler() {
 #[cfg(feature = "watch")]
 #[test]
 fn a_panic_of_the_store_is_reported_and_the_next_beat_follows() {
+    use argus_registry::start_heartbeat;
+
     use crate::support::panicking_store::PanickingStore;
 
     let dir = tempfile::tempdir().unwrap();
