@@ -69,6 +69,14 @@ pub trait Format {
         Ok(after.to_vec())
     }
 
+    /// Whether two printed texts are of equal values. [`Document::update`](crate::Document::update) asks it
+    /// of the value of a rewritten text and the new value: a type with a `HashMap` or a `HashSet` prints
+    /// equal values in different orders. Both were printed by this format. The default implementation
+    /// compares the bytes.
+    fn equals(&self, one: &[u8], other: &[u8]) -> bool {
+        one == other
+    }
+
     /// The schema version in the bytes, as text; `None` if the bytes contain none. The default
     /// implementation reads the top-level member `version`, which is possible in self-describing
     /// formats such as JSON and TOML.
@@ -102,6 +110,10 @@ impl Format for Json {
         let (mark, old) = split_mark(old);
         Ok([mark, &json_rewrite::rewrite(old, before, after)?].concat())
     }
+
+    fn equals(&self, one: &[u8], other: &[u8]) -> bool {
+        json_rewrite::equals(one, other).unwrap_or(false)
+    }
 }
 
 /// Splits a text into its byte order mark, if it has one, and the rest.
@@ -133,6 +145,13 @@ impl Format for Toml {
         let text = |bytes| str::from_utf8(bytes);
         let rewritten = toml_rewrite::rewrite(text(old)?, text(before)?, text(after)?)?;
         Ok([mark, rewritten.as_bytes()].concat())
+    }
+
+    fn equals(&self, one: &[u8], other: &[u8]) -> bool {
+        match (str::from_utf8(one), str::from_utf8(other)) {
+            (Ok(one), Ok(other)) => toml_rewrite::equals(one, other).unwrap_or(false),
+            _ => false,
+        }
     }
 }
 

@@ -20,6 +20,16 @@ pub(super) fn rewrite(old: &[u8], before: &[u8], after: &[u8]) -> Result<Vec<u8>
     Ok(serde_json::to_vec_pretty(&merge(old, &before, after))?)
 }
 
+/// Whether two printed texts are of equal values, in whatever order members are, and elements of lists that
+/// have scalars only, as the lists of a `HashSet` are.
+pub(super) fn equals(one: &[u8], other: &[u8]) -> Result<bool, FormatError> {
+    let parse = |text| OrderedJson::parse(serde_json::from_slice(text)?, 0);
+    let (mut one, mut other) = (parse(one)?, parse(other)?);
+    one.sort_scalars();
+    other.sort_scalars();
+    Ok(one.equals(&other))
+}
+
 /// How deep values are taken apart. What is deeper is one piece, whose text stays or is replaced. Without a
 /// bound, a member that the type ignores could be nested so deeply that this thread's stack overflows,
 /// which ends the process.
@@ -64,6 +74,27 @@ impl<'a> OrderedJson<'a> {
             }
             (OrderedJson::Scalar(one), OrderedJson::Scalar(two)) => one.get() == two.get(),
             _ => false,
+        }
+    }
+
+    /// Sorts the lists that have scalars only.
+    fn sort_scalars(&mut self) {
+        match self {
+            OrderedJson::Object(members) => {
+                members.iter_mut().for_each(|(_, value)| value.sort_scalars());
+            }
+            OrderedJson::List(elements) if elements.iter().all(|one| one.scalar().is_some()) => {
+                elements.sort_by(|one, other| one.scalar().cmp(&other.scalar()));
+            }
+            OrderedJson::List(elements) => elements.iter_mut().for_each(Self::sort_scalars),
+            OrderedJson::Scalar(_) => {}
+        }
+    }
+
+    fn scalar(&self) -> Option<&str> {
+        match self {
+            OrderedJson::Scalar(raw) => Some(raw.get()),
+            OrderedJson::Object(_) | OrderedJson::List(_) => None,
         }
     }
 

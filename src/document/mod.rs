@@ -15,3 +15,4 @@ mod match_elements;
 pub(crate) mod operations;
 #[cfg(feature = "toml")]
 mod toml_rewrite;
+mod written_text;

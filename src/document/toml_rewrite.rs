@@ -22,9 +22,41 @@ pub(super) fn rewrite(old: &str, before: &str, after: &str) -> Result<String, Fo
     Ok(if has_crlf { text.replace('\n', "\r\n") } else { text })
 }
 
+/// Whether two printed texts are of equal values, in whatever order entries are, and elements of lists that
+/// have scalars only, as the lists of a `HashSet` are.
+pub(super) fn equals(one: &str, other: &str) -> Result<bool, FormatError> {
+    let (mut one, mut other) = (one.parse::<DocumentMut>()?, other.parse::<DocumentMut>()?);
+    sort_scalars(one.as_item_mut());
+    sort_scalars(other.as_item_mut());
+    Ok(items_equal(one.as_item(), other.as_item()))
+}
+
+/// Sorts the lists that have scalars only.
+fn sort_scalars(item: &mut Item) {
+    if let Some(table) = item.as_table_like_mut() {
+        return table.iter_mut().for_each(|(_, item)| sort_scalars(item));
+    }
+    match item {
+        Item::ArrayOfTables(tables) => {
+            tables.iter_mut().flat_map(Table::iter_mut).for_each(|(_, item)| sort_scalars(item));
+        }
+        Item::Value(Value::Array(elements)) => {
+            let is_scalar = |value: &Value| !value.is_array() && !value.is_inline_table();
+            if elements.iter().all(is_scalar) {
+                elements.sort_by_key(scalar_text);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn scalar_text(value: &Value) -> String {
+    value.to_string().trim().to_owned()
+}
+
 /// Whether two items are equal, in whatever order their entries are. Both were printed by one printer, so
 /// that equal values have one spelling.
-fn equals(one: &Item, other: &Item) -> bool {
+fn items_equal(one: &Item, other: &Item) -> bool {
     if let (Some(one), Some(other)) = (one.as_table_like(), other.as_table_like()) {
         return table_equals(one, other);
     }
@@ -40,13 +72,15 @@ fn equals(one: &Item, other: &Item) -> bool {
 
 fn table_equals(one: &dyn TableLike, other: &dyn TableLike) -> bool {
     one.len() == other.len()
-        && one.iter().all(|(key, item)| other.get(key).is_some_and(|other| equals(item, other)))
+        && one
+            .iter()
+            .all(|(key, item)| other.get(key).is_some_and(|other| items_equal(item, other)))
 }
 
 /// How many entries two tables have in common.
 fn common_entries(one: &dyn TableLike, other: &dyn TableLike) -> usize {
     let is_common =
-        |(key, item): &(&str, &Item)| other.get(key).is_some_and(|other| equals(item, other));
+        |(key, item): &(&str, &Item)| other.get(key).is_some_and(|other| items_equal(item, other));
     one.iter().filter(is_common).count()
 }
 
@@ -57,7 +91,7 @@ fn value_equals(one: &Value, other: &Value) -> bool {
             one.len() == other.len()
                 && one.iter().zip(other).all(|(one, other)| value_equals(one, other))
         }
-        _ => one.to_string().trim() == other.to_string().trim(),
+        _ => scalar_text(one) == scalar_text(other),
     }
 }
 
@@ -71,14 +105,14 @@ fn merge_tables(old: &mut dyn TableLike, before: &dyn TableLike, after: &dyn Tab
             (Some(old), Some(before)) => merge_items(old, before, after),
             (Some(old), None) => replace(old, after),
             // An entry that the old text lacks and that has not changed is a default of the type.
-            (None, Some(before)) if equals(before, after) => {}
+            (None, Some(before)) if items_equal(before, after) => {}
             (None, _) => _ = old.insert(key, without_positions(after.clone())),
         }
     }
 }
 
 fn merge_items(old: &mut Item, before: &Item, after: &Item) {
-    if equals(before, after) {
+    if items_equal(before, after) {
         return;
     }
     if let (Some(old), Some(before), Some(after)) =

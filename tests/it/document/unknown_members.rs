@@ -1,0 +1,111 @@
+//! Updates that lost the members that the type does not know, or gave them to another element of a list.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use argus_registry::{Document, Error, Format, Json, LockOptions};
+use serde::{de::DeserializeOwned, Deserialize, Serialize};
+
+use crate::support::files::{document_path, put, text};
+
+/// The text that an update makes of `old`.
+fn updated<T: Serialize + DeserializeOwned, F: Format>(
+    format: F,
+    old: &str,
+    change: impl Fn(&mut T),
+) -> String {
+    let (_dir, path) = document_path();
+    put(&path, old);
+    let document = Document::<T, F>::new(&path, format).durable(false);
+    let changed = document.update(&LockOptions::default(), |value| {
+        change(value);
+        Ok::<_, Error>(())
+    });
+    changed.unwrap();
+    text(&path)
+}
+
+fn without_spaces(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+/// Each parsed `HashMap` has its members in another order. The rewritten text seemed to have another value
+/// than the new one, and the value's own text was written.
+#[test]
+fn a_type_with_hash_maps_and_sets_keeps_unknown_members() {
+    #[derive(Serialize, Deserialize)]
+    struct Hashed {
+        n: u32,
+        m: HashMap<String, u32>,
+        s: HashSet<String>,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Flat {
+        n: u32,
+        list: Vec<Known>,
+        #[serde(flatten)]
+        rest: HashMap<String, serde_json::Value>,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Known {
+        a: u32,
+    }
+    let old = r#"{"note":"unknown","n":0,"m":{"a":1,"b":2,"c":3,"d":4},"s":["p","q","r","t"]}"#;
+    let flat = r#"{"p":1,"n":0,"q":2,"list":[{"note":"unknown","a":1}],"r":3,"s":4}"#;
+    for _ in 0..10 {
+        let counted = updated(Json, old, |value: &mut Hashed| value.n += 1);
+        assert_eq!(without_spaces(&counted), old.replace("\"n\":0", "\"n\":1"));
+        let more = updated(Json, old, |value: &mut Hashed| {
+            value.m.insert("e".to_owned(), 5);
+            value.s.insert("u".to_owned());
+        });
+        assert!(more.contains("unknown") && more.contains("\"e\": 5"), "{more}");
+        let counted = updated(Json, flat, |value: &mut Flat| value.n += 1);
+        assert_eq!(without_spaces(&counted), flat.replace("\"n\":0", "\"n\":1"));
+    }
+}
+
+/// A new order of a list is a change, also of a list of names.
+#[test]
+fn a_list_that_was_put_in_another_order_is_written_in_that_order() {
+    let reverse = |names: &mut Vec<String>| names.reverse();
+    assert_eq!(without_spaces(&updated(Json, r#"["a","b"]"#, reverse)), r#"["b","a"]"#);
+}
+
+#[cfg(feature = "toml")]
+mod toml {
+    use argus_registry::Toml;
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Exceptions {
+        version: u32,
+        exceptions: Vec<Exception>,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Exception {
+        id: String,
+        #[serde(default)]
+        days: u32,
+    }
+
+    fn push(value: &mut Exceptions) {
+        value.exceptions.push(Exception { id: "b".to_owned(), days: 1 });
+    }
+
+    #[test]
+    fn a_type_with_hash_maps_keeps_comments() {
+        #[derive(Serialize, Deserialize)]
+        struct Hashed {
+            n: u32,
+            m: HashMap<String, u32>,
+            s: HashSet<String>,
+        }
+        let old = "n = 0 # note\ns = ['p','q','r','t']\n[m]\na = 1 # one\nb = 2\nc = 3\nd = 4\n";
+        for _ in 0..10 {
+            let counted = updated(Toml, old, |value: &mut Hashed| value.n += 1);
+            assert_eq!(counted, old.replace("n = 0", "n = 1"));
+        }
+    }
+}
