@@ -16,7 +16,12 @@ pub(super) fn rewrite(old: &str, before: &str, after: &str) -> Result<String, Fo
         true => old.replace("\r\n", "\n").parse()?,
         false => old.parse()?,
     };
-    let (before, after) = (before.parse::<DocumentMut>()?, after.parse::<DocumentMut>()?);
+    let (mut before, mut after) = (before.parse::<DocumentMut>()?, after.parse::<DocumentMut>()?);
+    if has_crlf {
+        // A line end inside a new string would become CRLF with the others: another value.
+        put_strings_in_one_line(before.as_item_mut());
+        put_strings_in_one_line(after.as_item_mut());
+    }
     merge_tables(document.as_table_mut(), before.as_table(), after.as_table());
     let text = document.to_string();
     Ok(if has_crlf { text.replace('\n', "\r\n") } else { text })
@@ -33,21 +38,52 @@ pub(super) fn equals(one: &str, other: &str) -> Result<bool, FormatError> {
 
 /// Sorts the lists that have scalars only.
 fn sort_scalars(item: &mut Item) {
-    if let Some(table) = item.as_table_like_mut() {
-        return table.iter_mut().for_each(|(_, item)| sort_scalars(item));
-    }
-    match item {
-        Item::ArrayOfTables(tables) => {
-            tables.iter_mut().flat_map(Table::iter_mut).for_each(|(_, item)| sort_scalars(item));
+    each_value(item, &|value| {
+        let is_scalar = |value: &Value| !value.is_array() && !value.is_inline_table();
+        if let Some(elements) = value.as_array_mut().filter(|list| list.iter().all(is_scalar)) {
+            elements.sort_by_key(scalar_text);
         }
-        Item::Value(Value::Array(elements)) => {
-            let is_scalar = |value: &Value| !value.is_array() && !value.is_inline_table();
-            if elements.iter().all(is_scalar) {
-                elements.sort_by_key(scalar_text);
+    });
+}
+
+fn put_strings_in_one_line(item: &mut Item) {
+    each_value(item, &|value| {
+        let Value::String(string) = &*value else { return };
+        if string.display_repr().contains('\n') {
+            // A string of JSON is one of TOML, except that TOML has no DEL in strings.
+            let json = serde_json::Value::from(string.value().as_str()).to_string();
+            if let Ok(mut in_one_line) = json.replace('\u{7f}', "\\u007f").parse::<Value>() {
+                *in_one_line.decor_mut() = mem::take(value.decor_mut());
+                *value = in_one_line;
             }
         }
+    });
+}
+
+/// Calls `change` with each value in an item.
+fn each_value(item: &mut Item, change: &impl Fn(&mut Value)) {
+    match item {
+        Item::Table(table) => {
+            table.iter_mut().for_each(|(_, item)| each_value(item, change));
+        }
+        Item::ArrayOfTables(tables) => {
+            let items = tables.iter_mut().flat_map(Table::iter_mut);
+            items.for_each(|(_, item)| each_value(item, change));
+        }
+        Item::Value(value) => each_part(value, change),
+        Item::None => {}
+    }
+}
+
+fn each_part(value: &mut Value, change: &impl Fn(&mut Value)) {
+    match value {
+        Value::InlineTable(table) => {
+            table.iter_mut().for_each(|(_, part)| each_part(part, change));
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(|part| each_part(part, change)),
         _ => {}
     }
+    change(value);
 }
 
 fn scalar_text(value: &Value) -> String {
@@ -115,6 +151,12 @@ fn merge_items(old: &mut Item, before: &Item, after: &Item) {
     if items_equal(before, after) {
         return;
     }
+    if old.is_value() && !after.is_value() {
+        // What is printed as tables stays in the line in which the text has it. As tables it would have
+        // the line's decor in its heads, and lose the unknown entries of its elements.
+        let inline = |item: &Item| item.clone().into_value().map_or(Item::None, Item::Value);
+        return merge_items(old, &inline(before), &inline(after));
+    }
     if let (Some(old), Some(before), Some(after)) =
         (old.as_table_like_mut(), before.as_table_like(), after.as_table_like())
     {
@@ -146,8 +188,10 @@ fn merge_arrays(old: &mut Array, before: &Array, after: &Array) {
         };
     let is_equal = |one: &&Value, other: &&Value| value_equals(one, other);
     let matched = match_elements(&before, &after, is_equal, common);
-    let space = old.get(0).map(space_before).unwrap_or_default();
-    let merged = after.into_iter().zip(matched).map(|(element, index)| {
+    let space = old.get(0).map_or_else(|| " ".to_owned(), space_before);
+    let was_empty = old.is_empty();
+    let elements = after.into_iter().zip(matched).enumerate();
+    let merged = elements.map(|(place, (element, index))| {
         let found = index.and_then(|index| Some((Item::Value(old.get(index)?.clone()), index)));
         match found {
             Some((mut item, index)) => {
@@ -155,6 +199,7 @@ fn merge_arrays(old: &mut Array, before: &Array, after: &Array) {
                 merge_items(&mut item, &Item::Value(before), &Item::Value(after));
                 item.into_value().unwrap_or_else(|_| element.clone())
             }
+            None if was_empty && place == 0 => element.clone().decorated("", ""),
             None => element.clone().decorated(space.as_str(), ""),
         }
     });

@@ -94,6 +94,47 @@ mod toml {
         value.exceptions.push(Exception { id: "b".to_owned(), days: 1 });
     }
 
+    /// The list became tables, whose heads had the line before the list's name inside their brackets.
+    #[test]
+    fn the_first_element_of_an_inline_list_leaves_the_rest_of_the_text() {
+        let old = "version = 1\n\n# None yet.\nexceptions = []\n\n[settings] # ours\nkeep = true\n";
+        let pushed = updated(Toml, old, push);
+        let list = "exceptions = [{ id = \"b\", days = 1 }]";
+        assert_eq!(pushed, old.replace("exceptions = []", list));
+    }
+
+    #[test]
+    fn the_elements_of_an_inline_list_keep_unknown_entries() {
+        let old = "version = 1\n\nexceptions = [\n  # first\n  { id = 'a', by = \"alice\" },\n]\n";
+        let pushed = updated(Toml, old, push);
+        let list = "exceptions = [\n  # first\n  { id = 'a', by = \"alice\" },\n";
+        let pushed_list = format!("{list}  {{ id = \"b\", days = 1 }},\n]\n");
+        assert_eq!(pushed, format!("version = 1\n\n{pushed_list}"));
+        let changed = updated(Toml, old, |value: &mut Exceptions| value.exceptions[0].days = 2);
+        assert_eq!(changed, old.replace("\"alice\" }", "\"alice\" , days = 2 }"));
+    }
+
+    /// The line ends inside the string became CRLF, too: another value.
+    #[test]
+    fn a_text_with_crlf_takes_a_string_of_several_lines() {
+        #[derive(Serialize, Deserialize)]
+        struct Reason {
+            reason: String,
+            lists: Option<Vec<BTreeMap<String, Vec<String>>>>,
+        }
+        let old = "# note\r\nreason = \"x\" # why\r\nother = '''1\r\n2'''\r\n";
+        let lines = "l1\n\"l2\"\r\n\u{7f}\n";
+        let set = |value: &mut Reason| value.reason = lines.to_owned();
+        let new = "\"l1\\n\\\"l2\\\"\\r\\n\\u007f\\n\"";
+        assert_eq!(updated(Toml, old, set), old.replace("\"x\"", new));
+        let nested = updated(Toml, old, |value: &mut Reason| {
+            let list = vec![lines.to_owned(), "b".to_owned()];
+            value.lists = Some(vec![BTreeMap::from([("k".to_owned(), list)])]);
+        });
+        assert!(nested.contains(new) && nested.contains("# why\r\n"), "{nested:?}");
+        assert!(!nested.replace("\r\n", "").contains('\n'), "{nested:?}");
+    }
+
     #[test]
     fn a_type_with_hash_maps_keeps_comments() {
         #[derive(Serialize, Deserialize)]
