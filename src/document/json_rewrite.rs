@@ -1,10 +1,10 @@
 //! Rewriting a JSON text so that what a document's type does not know stays: unknown members, the order of
 //! members, and the spelling of numbers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -47,7 +47,11 @@ impl<'a> OrderedJson<'a> {
     fn parse(raw: &'a RawValue, depth: u32) -> Result<Self, FormatError> {
         match raw.get().as_bytes().first() {
             Some(b'{') if depth < MAX_DEPTH => {
-                let RawMembers(members) = serde_json::from_str(raw.get())?;
+                let Ok(RawMembers(members)) = serde_json::from_str(raw.get()) else {
+                    // A name that is no text, such as JavaScript's "\ud800", in an object that the type
+                    // ignores. As an error, it would cost all that the type does not know.
+                    return Ok(OrderedJson::Scalar(raw));
+                };
                 let parsed = members
                     .into_iter()
                     .map(|(name, value)| Ok((name, OrderedJson::parse(value, depth + 1)?)));
@@ -115,7 +119,7 @@ fn common_members(one: &Members<'_>, two: &Members<'_>) -> usize {
     one.iter().filter(is_common).count()
 }
 
-/// Where each member is.
+/// Where each member is. Of several with one name, the last one counts, as for serde's maps.
 fn index<'m>(members: &'m Members<'_>) -> HashMap<&'m str, usize> {
     members.iter().enumerate().map(|(at, (name, _))| (name.as_str(), at)).collect()
 }
@@ -156,7 +160,13 @@ fn merge_members<'a>(old: Members<'a>, before: &Members<'a>, after: Members<'a>)
         after.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
     let mut after: Vec<_> = after.into_iter().map(Some).collect();
     let mut merged = Vec::new();
-    for (name, old) in old {
+    let last: HashMap<String, usize> =
+        old.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
+    for (at, (name, old)) in old.into_iter().enumerate() {
+        let is_known = known(&name).is_some() || after_by_name.contains_key(&name);
+        if is_known && last[&name] != at {
+            continue;
+        }
         let next = after_by_name.get(&name).and_then(|at| after[*at].take());
         match (known(&name), next) {
             (Some(before), Some((_, after))) => merged.push((name, merge(old, before, after))),
@@ -189,12 +199,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawMembers<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members: Self::Value = Vec::new();
-                let mut names = HashSet::new();
-                while let Some((name, value)) = map.next_entry::<String, _>()? {
-                    if !names.insert(name.clone()) {
-                        return Err(de::Error::custom("a member occurs twice"));
-                    }
-                    members.push((name, value));
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
                 }
                 Ok(members)
             }

@@ -71,6 +71,24 @@ fn a_list_that_was_put_in_another_order_is_written_in_that_order() {
     assert_eq!(without_spaces(&updated(Json, r#"["a","b"]"#, reverse)), r#"["b","a"]"#);
 }
 
+/// JavaScript writes and reads such an object, so another program may have left it there.
+#[test]
+fn an_unknown_object_that_cannot_be_taken_apart_stays() {
+    #[derive(Serialize, Deserialize)]
+    struct Counter {
+        n: u32,
+    }
+    for unknown in [r#""js":{"\ud800":1}"#, r#""js":[{"a":1,"a":2}]"#, r#""js":1,"js":2"#] {
+        let old = format!("{{{unknown},\"n\":0}}");
+        let counted = updated(Json, &old, |value: &mut Counter| value.n += 1);
+        assert_eq!(without_spaces(&counted), old.replace("\"n\":0", "\"n\":1"));
+    }
+    // Of a name that occurs twice in a map, serde takes the last value.
+    let add = |value: &mut BTreeMap<String, u32>| _ = value.insert("c".to_owned(), 4);
+    let added = updated(Json, r#"{"a":1,"b":2,"a":3}"#, add);
+    assert_eq!(without_spaces(&added), r#"{"b":2,"a":3,"c":4}"#);
+}
+
 #[cfg(feature = "toml")]
 mod toml {
     use argus_registry::Toml;
