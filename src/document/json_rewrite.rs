@@ -9,7 +9,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::document::match_elements::match_elements;
+use crate::document::match_elements::{self, match_elements};
 use crate::error::FormatError;
 
 /// `old`, with what differs between `before` and `after`. `before` is the printed form of the value in
@@ -102,12 +102,22 @@ impl<'a> OrderedJson<'a> {
         }
     }
 
-    /// How many members two objects have in common.
-    fn common_members(&self, other: &OrderedJson<'_>) -> usize {
-        match (self, other) {
-            (OrderedJson::Object(one), OrderedJson::Object(two)) => common_members(one, two),
-            _ => 0,
-        }
+    /// How [alike](match_elements::likeness) two elements of a list are.
+    fn likeness(&self, other: &OrderedJson<'_>) -> usize {
+        let (OrderedJson::Object(one), OrderedJson::Object(other)) = (self, other) else {
+            return 0;
+        };
+        let (ones, others) = (index(one), index(other));
+        let names = one.iter().map(|(name, _)| name.as_str());
+        match_elements::likeness(names, one.len().max(other.len()), |name| {
+            let (one, other) = (&one[*ones.get(name)?].1, &other[*others.get(name)?].1);
+            // A null is none: it identifies nothing.
+            (!one.is_null() && !other.is_null()).then(|| one.equals(other))
+        })
+    }
+
+    fn is_null(&self) -> bool {
+        self.scalar() == Some("null")
     }
 }
 
@@ -140,7 +150,7 @@ fn merge<'a>(
             if old.len() == before.len() =>
         {
             let matched =
-                match_elements(before, &after, OrderedJson::equals, OrderedJson::common_members);
+                match_elements(before, &after, OrderedJson::equals, OrderedJson::likeness);
             let elements = after.into_iter().zip(matched).map(|(element, index)| match index {
                 Some(index) => merge(old[index].clone(), &before[index], element),
                 None => element,

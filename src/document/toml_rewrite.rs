@@ -5,7 +5,7 @@ use std::mem;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value};
 
-use crate::document::match_elements::match_elements;
+use crate::document::match_elements::{self, match_elements};
 use crate::error::FormatError;
 
 /// `old`, with what differs between `before` and `after`. `before` is the printed form of the value in
@@ -113,11 +113,12 @@ fn table_equals(one: &dyn TableLike, other: &dyn TableLike) -> bool {
             .all(|(key, item)| other.get(key).is_some_and(|other| items_equal(item, other)))
 }
 
-/// How many entries two tables have in common.
-fn common_entries(one: &dyn TableLike, other: &dyn TableLike) -> usize {
-    let is_common =
-        |(key, item): &(&str, &Item)| other.get(key).is_some_and(|other| items_equal(item, other));
-    one.iter().filter(is_common).count()
+/// How [alike](match_elements::likeness) two elements of a list are.
+fn likeness(one: &dyn TableLike, other: &dyn TableLike) -> usize {
+    let names = one.iter().map(|(name, _)| name);
+    match_elements::likeness(names, one.len().max(other.len()), |name| {
+        Some(items_equal(one.get(name)?, other.get(name)?))
+    })
 }
 
 fn value_equals(one: &Value, other: &Value) -> bool {
@@ -181,13 +182,13 @@ fn merge_items(old: &mut Item, before: &Item, after: &Item) {
 
 fn merge_arrays(old: &mut Array, before: &Array, after: &Array) {
     let (before, after): (Vec<_>, Vec<_>) = (before.iter().collect(), after.iter().collect());
-    let common =
+    let likeness_of =
         |one: &&Value, other: &&Value| match (one.as_inline_table(), other.as_inline_table()) {
-            (Some(one), Some(other)) => common_entries(one, other),
+            (Some(one), Some(other)) => likeness(one, other),
             _ => 0,
         };
     let is_equal = |one: &&Value, other: &&Value| value_equals(one, other);
-    let matched = match_elements(&before, &after, is_equal, common);
+    let matched = match_elements(&before, &after, is_equal, likeness_of);
     let space = old.get(0).map_or_else(|| " ".to_owned(), space_before);
     let was_empty = old.is_empty();
     let elements = after.into_iter().zip(matched).enumerate();
@@ -223,8 +224,8 @@ fn space_before(element: &Value) -> String {
 fn merge_arrays_of_tables(old: &mut ArrayOfTables, before: &ArrayOfTables, after: &ArrayOfTables) {
     let (before, after): (Vec<_>, Vec<_>) = (before.iter().collect(), after.iter().collect());
     let is_equal = |one: &&Table, other: &&Table| table_equals(*one, *other);
-    let common = |one: &&Table, other: &&Table| common_entries(*one, *other);
-    let matched = match_elements(&before, &after, is_equal, common);
+    let likeness_of = |one: &&Table, other: &&Table| likeness(*one, *other);
+    let matched = match_elements(&before, &after, is_equal, likeness_of);
     let mut places: Vec<_> = old.iter().filter_map(Table::position).collect();
     places.sort_unstable();
     let is_in_place = matched.iter().enumerate().all(|(place, index)| *index == Some(place));

@@ -180,8 +180,9 @@ by = 'x'
         let (_dir, path) = document_path();
         let document = document(&path);
         put(&path, TOML);
-        update(&document, |entries| entries[0].id = "c".to_owned());
-        assert_eq!(text(&path), TOML.replace("id = 'b' # by ada", "id = \"c\" # by ada"));
+        update(&document, |entries| entries[0].reason = "c".to_owned());
+        let lines = TOML.replace("\"\"\"\ntwo\nlines\"\"\"", "\"c\"");
+        assert_eq!(text(&path), lines);
         put(&path, TOML);
         update(&document, |entries| entries[1].expires_at = Some("2026".to_owned()));
         let added = TOML.replace("# unknown\n[exc", "# unknown\nexpires_at = \"2026\"\n[exc");

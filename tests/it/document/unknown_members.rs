@@ -89,6 +89,31 @@ fn an_unknown_object_that_cannot_be_taken_apart_stays() {
     assert_eq!(without_spaces(&added), r#"{"b":2,"a":3,"c":4}"#);
 }
 
+/// The approval of a removed element went to a new one of the same kind.
+#[test]
+fn a_new_element_takes_over_nothing_from_a_removed_one() {
+    #[derive(Serialize, Deserialize)]
+    struct Element {
+        id: String,
+        kind: String,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct List {
+        es: Vec<Element>,
+    }
+    let old = r#"{"es":[{"id":"a","kind":"t","approvedBy":"alice"},{"id":"z","kind":"u"}]}"#;
+    let replaced = updated(Json, old, |list: &mut List| {
+        list.es.remove(0);
+        list.es.push(Element { id: "b".to_owned(), kind: "t".to_owned() });
+    });
+    assert_eq!(
+        without_spaces(&replaced),
+        r#"{"es":[{"id":"z","kind":"u"},{"id":"b","kind":"t"}]}"#
+    );
+    let changed = updated(Json, old, |list: &mut List| list.es[0].kind = "w".to_owned());
+    assert!(changed.contains("alice"), "{changed}");
+}
+
 #[cfg(feature = "toml")]
 mod toml {
     use argus_registry::Toml;
