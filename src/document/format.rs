@@ -9,9 +9,10 @@ use std::str;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-use crate::document::json_rewrite;
+use crate::document::names::Names;
+use crate::document::{json_rewrite, ordered_json};
 #[cfg(feature = "toml")]
-use crate::document::toml_rewrite;
+use crate::document::{toml_rewrite, toml_values};
 use crate::error::FormatError;
 
 /// The format of a [`Document`](crate::Document)'s text.
@@ -69,6 +70,23 @@ pub trait Format {
         Ok(after.to_vec())
     }
 
+    /// Like [`rewrite`](Self::rewrite), for a text that has members by other names than the printed ones, as
+    /// serde's `alias` allows. [`Document::update`](crate::Document::update) calls it if the result of
+    /// `rewrite` does not parse as the value, and checks its result, too. The default implementation fails.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the text can't be changed; `after` is written then.
+    fn rewrite_renamed(
+        &self,
+        old: &[u8],
+        before: &[u8],
+        after: &[u8],
+    ) -> Result<Vec<u8>, FormatError> {
+        let _ = (old, before, after);
+        Err("this format does not rewrite texts with other names".into())
+    }
+
     /// Whether two printed texts are of equal values. [`Document::update`](crate::Document::update) asks it
     /// of the value of a rewritten text and the new value: a type with a `HashMap` or a `HashSet` prints
     /// equal values in different orders. Both were printed by this format. The default implementation
@@ -107,13 +125,31 @@ impl Format for Json {
     }
 
     fn rewrite(&self, old: &[u8], before: &[u8], after: &[u8]) -> Result<Vec<u8>, FormatError> {
-        let (mark, old) = split_mark(old);
-        Ok([mark, &json_rewrite::rewrite(old, before, after)?].concat())
+        rewrite_json(old, before, after, Names::Printed)
+    }
+
+    fn rewrite_renamed(
+        &self,
+        old: &[u8],
+        before: &[u8],
+        after: &[u8],
+    ) -> Result<Vec<u8>, FormatError> {
+        rewrite_json(old, before, after, Names::Others)
     }
 
     fn equals(&self, one: &[u8], other: &[u8]) -> bool {
-        json_rewrite::equals(one, other).unwrap_or(false)
+        ordered_json::texts_equal(one, other).unwrap_or(false)
     }
+}
+
+fn rewrite_json(
+    old: &[u8],
+    before: &[u8],
+    after: &[u8],
+    names: Names,
+) -> Result<Vec<u8>, FormatError> {
+    let (mark, old) = split_mark(old);
+    Ok([mark, &json_rewrite::rewrite(old, before, after, names)?].concat())
 }
 
 /// Splits a text into its byte order mark, if it has one, and the rest.
@@ -141,18 +177,37 @@ impl Format for Toml {
     }
 
     fn rewrite(&self, old: &[u8], before: &[u8], after: &[u8]) -> Result<Vec<u8>, FormatError> {
-        let (mark, old) = split_mark(old);
-        let text = |bytes| str::from_utf8(bytes);
-        let rewritten = toml_rewrite::rewrite(text(old)?, text(before)?, text(after)?)?;
-        Ok([mark, rewritten.as_bytes()].concat())
+        rewrite_toml(old, before, after, Names::Printed)
+    }
+
+    fn rewrite_renamed(
+        &self,
+        old: &[u8],
+        before: &[u8],
+        after: &[u8],
+    ) -> Result<Vec<u8>, FormatError> {
+        rewrite_toml(old, before, after, Names::Others)
     }
 
     fn equals(&self, one: &[u8], other: &[u8]) -> bool {
         match (str::from_utf8(one), str::from_utf8(other)) {
-            (Ok(one), Ok(other)) => toml_rewrite::equals(one, other).unwrap_or(false),
+            (Ok(one), Ok(other)) => toml_values::texts_equal(one, other).unwrap_or(false),
             _ => false,
         }
     }
+}
+
+#[cfg(feature = "toml")]
+fn rewrite_toml(
+    old: &[u8],
+    before: &[u8],
+    after: &[u8],
+    names: Names,
+) -> Result<Vec<u8>, FormatError> {
+    let (mark, old) = split_mark(old);
+    let text = |bytes| str::from_utf8(bytes);
+    let rewritten = toml_rewrite::rewrite(text(old)?, text(before)?, text(after)?, names)?;
+    Ok([mark, rewritten.as_bytes()].concat())
 }
 
 /// A document of which only the version is read, so that another schema's document is reported as that

@@ -52,9 +52,13 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
 
     /// The old text with a new value, or the new value's own text if the old one can't be changed to it.
     pub(super) fn rewrite(&self, old: &[u8], before: &[u8], after: Vec<u8>) -> Result<Vec<u8>> {
-        let rewritten = self.format.rewrite(old, before, &after);
         // An update that is acknowledged is in the file, whatever has become of the rest.
-        match rewritten.ok().filter(|text| self.has_value(text, &after)) {
+        let checked = |text: Result<Vec<u8>, FormatError>| {
+            text.ok().filter(|text| self.has_value(text, &after))
+        };
+        let rewritten = checked(self.format.rewrite(old, before, &after))
+            .or_else(|| checked(self.format.rewrite_renamed(old, before, &after)));
+        match rewritten {
             Some(rewritten) => Ok(rewritten),
             None => self.readable(after),
         }

@@ -71,6 +71,24 @@ fn a_list_that_was_put_in_another_order_is_written_in_that_order() {
     assert_eq!(without_spaces(&updated(Json, r#"["a","b"]"#, reverse)), r#"["b","a"]"#);
 }
 
+/// A text with the member's former name got the present one beside it, which serde refuses.
+#[test]
+fn a_member_that_the_text_has_by_an_alias_keeps_that_name() {
+    #[derive(Serialize, Deserialize)]
+    struct Renamed {
+        #[serde(alias = "old_name")]
+        name: BTreeMap<String, u32>,
+        #[serde(default)]
+        n: u32,
+    }
+    let old = r#"{"note":0,"old_name":{"b":1.0e0,"a":2},"x":{"name":[]}}"#.replace("1.0e0", "1");
+    let set = |value: &mut Renamed| _ = value.name.insert("a".to_owned(), 3);
+    let changed = updated(Json, &old, set);
+    assert_eq!(without_spaces(&changed), old.replace(":2}", ":3}"));
+    let counted = updated(Json, &old, |value: &mut Renamed| value.n += 1);
+    assert_eq!(without_spaces(&counted), old.replace("[]}}", "[]},\"n\":1}"));
+}
+
 /// JavaScript writes and reads such an object, so another program may have left it there.
 #[test]
 fn an_unknown_object_that_cannot_be_taken_apart_stays() {
@@ -191,5 +209,17 @@ mod toml {
             let counted = updated(Toml, old, |value: &mut Hashed| value.n += 1);
             assert_eq!(counted, old.replace("n = 0", "n = 1"));
         }
+    }
+
+    #[test]
+    fn an_entry_that_the_text_has_by_an_alias_keeps_that_name() {
+        #[derive(Serialize, Deserialize)]
+        struct Renamed {
+            #[serde(alias = "old_name")]
+            name: String,
+        }
+        let old = "note = 'n'\nold_name = 'x' # why\n";
+        let changed = updated(Toml, old, |value: &mut Renamed| value.name = "y".to_owned());
+        assert_eq!(changed, old.replace("'x'", "\"y\""));
     }
 }
