@@ -60,7 +60,8 @@ pub trait Format {
     /// Changes a text of this format: `old`, of which `before` is the printed value, becomes a text of the
     /// printed value `after`. An implementation can keep what the value does not say, such as comments and
     /// unknown members. [`Document::update`](crate::Document::update) calls it, and writes `after` instead
-    /// if the result does not parse as that value. The default implementation returns `after`.
+    /// if neither this result nor that of [`rewrite_renamed`](Self::rewrite_renamed) parses as that value,
+    /// with the warning [`UnknownLost`](crate::Warning::UnknownLost). The default implementation returns `after`.
     ///
     /// # Errors
     ///
@@ -111,7 +112,8 @@ pub trait Format {
 /// JSON, printed as argus prints it: indented by two spaces, with no newline at the end.
 ///
 /// An update keeps the members that the document's type does not know, the order of members, the spelling
-/// of what it does not change, and a byte order mark.
+/// of what it does not change, and a byte order mark. Which element of a changed list is which, it tells by
+/// the members `id`, `key` or `name`: a new element gets no unknown members of a removed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Json;
 
@@ -161,7 +163,8 @@ fn split_mark(text: &[u8]) -> (&[u8], &[u8]) {
 /// TOML, printed as veil prints it (`toml::to_string_pretty`). Needs the feature `toml`.
 ///
 /// An update keeps comments, the order and spelling of what it does not change, entries that the document's
-/// type does not know, CRLF at the ends of all lines, and a byte order mark.
+/// type does not know, CRLF at the ends of all lines, and a byte order mark. The elements of lists are told
+/// apart as in [`Json`].
 #[cfg(feature = "toml")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Toml;

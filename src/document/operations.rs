@@ -240,9 +240,9 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
                 }
                 return Ok(result);
             }
-            let bytes = match understood {
+            let (bytes, may_have_lost) = match understood {
                 Some(old) => self.rewrite(&old.bytes, read.as_ref().unwrap_or(&before), bytes)?,
-                None => self.readable(bytes)?,
+                None => (self.readable(bytes)?, false),
             };
             // After this check, a cancelled update is completed nevertheless.
             wait.check_cancelled(paths)?;
@@ -250,6 +250,10 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
                 Err(Error::LockLost { .. }) if wait.has_time() => {}
                 Err(error) => return Err(error.into()),
                 Ok(()) => {
+                    if may_have_lost {
+                        let path = paths.as_given(&paths.target);
+                        self.on_warning.call(&Warning::UnknownLost { path });
+                    }
                     self.release(paths, lock);
                     return Ok(result);
                 }

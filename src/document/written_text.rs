@@ -50,8 +50,14 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         parsed.map(|_| printed).map_err(fail)
     }
 
-    /// The old text with a new value, or the new value's own text if the old one can't be changed to it.
-    pub(super) fn rewrite(&self, old: &[u8], before: &[u8], after: Vec<u8>) -> Result<Vec<u8>> {
+    /// The old text with a new value, or the new value's own text if the old one can't be changed to it. The
+    /// second value is whether what the type does not know may be lost.
+    pub(super) fn rewrite(
+        &self,
+        old: &[u8],
+        before: &[u8],
+        after: Vec<u8>,
+    ) -> Result<(Vec<u8>, bool)> {
         // An update that is acknowledged is in the file, whatever has become of the rest.
         let checked = |text: Result<Vec<u8>, FormatError>| {
             text.ok().filter(|text| self.has_value(text, &after))
@@ -59,17 +65,20 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
         let rewritten = checked(self.format.rewrite(old, before, &after))
             .or_else(|| checked(self.format.rewrite_renamed(old, before, &after)));
         match rewritten {
-            Some(rewritten) => Ok(rewritten),
-            None => self.readable(after),
+            Some(rewritten) => Ok((rewritten, false)),
+            None => Ok((self.readable(after)?, old != before)),
         }
     }
 
     /// Whether a text has the value that is printed as `printed`.
     fn has_value(&self, text: &[u8], printed: &[u8]) -> bool {
-        let parsed = self.format.parse(text).ok();
-        let reprinted = parsed.and_then(|mut value| self.print(&mut value).ok());
-        reprinted.is_some_and(|reprinted| {
-            reprinted == printed || self.format.equals(&reprinted, printed)
-        })
+        let Some(value) = self.reprint(text) else { return false };
+        let is_equal = |printed: &[u8]| value == printed || self.format.equals(&value, printed);
+        // A type may read less than it prints. Then the printed text is no text of that value, either.
+        is_equal(printed) || self.reprint(printed).is_some_and(|printed| is_equal(&printed))
+    }
+
+    fn reprint(&self, text: &[u8]) -> Option<Vec<u8>> {
+        self.print(&mut self.format.parse(text).ok()?).ok()
     }
 }

@@ -64,6 +64,20 @@ fn a_type_with_hash_maps_and_sets_keeps_unknown_members() {
     }
 }
 
+/// The value that was read from the rewritten text is never printed as the new value is.
+#[test]
+fn a_type_that_reads_less_than_it_prints_keeps_unknown_members() {
+    #[derive(Serialize, Deserialize)]
+    struct Lossy {
+        n: u32,
+        #[serde(skip_deserializing)]
+        computed: u32,
+    }
+    let set = |value: &mut Lossy| (value.n, value.computed) = (1, 7);
+    let changed = updated(Json, r#"{"note":"unknown","n":0,"computed":3}"#, set);
+    assert_eq!(without_spaces(&changed), r#"{"note":"unknown","n":1,"computed":7}"#);
+}
+
 /// A new order of a list is a change, also of a list of names.
 #[test]
 fn a_list_that_was_put_in_another_order_is_written_in_that_order() {
