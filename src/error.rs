@@ -110,7 +110,7 @@ pub enum Error {
         /// The format's error.
         source: FormatError,
     },
-    /// A document can't be printed in its format. Nothing was written.
+    /// A document can't be printed in its format, or could not be read again. Nothing was written.
     Serialize {
         /// The file that the value was meant for.
         path: PathBuf,

@@ -96,6 +96,12 @@ pub enum Warning {
         /// The version in the file.
         found: String,
     },
+    /// A document was updated, and its text could not be changed to the new value in place: the value's own
+    /// text was written. Members, entries and comments that its type does not know are lost.
+    UnknownLost {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file was written, and its lock was taken away before the call released it. Another program may
     /// have replaced what was written.
     LockLost {
@@ -122,6 +128,7 @@ impl Warning {
             | Warning::ReplacedEmpty { path }
             | Warning::DamagedEntry { path, .. }
             | Warning::UnsupportedVersion { path, .. }
+            | Warning::UnknownLost { path }
             | Warning::LockLost { path } => path,
         }
     }
@@ -134,6 +141,7 @@ impl Warning {
             Warning::Corrupt { .. } | Warning::ReplacedEmpty { .. } => "CORRUPT",
             Warning::DamagedEntry { .. } => "DAMAGED_ENTRY",
             Warning::UnsupportedVersion { .. } => "UNSUPPORTED_VERSION",
+            Warning::UnknownLost { .. } => "UNKNOWN_LOST",
             Warning::LockLost { .. } => "LOCK_LOST",
         }
     }
@@ -167,6 +175,12 @@ impl fmt::Display for Warning {
                 f,
                 "{} has schema version {found}, which this program does not know; reading it as \
                  empty",
+                path.display()
+            ),
+            Warning::UnknownLost { path } => write!(
+                f,
+                "{} was updated, but its text could not be changed in place, so that comments and fields \
+                 which its program does not know are lost",
                 path.display()
             ),
             Warning::LockLost { path } => write!(

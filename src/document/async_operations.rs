@@ -58,7 +58,7 @@ where
         options: &LockOptions,
         value: &mut T,
     ) -> impl Future<Output = Result<()>> + Send + 'static {
-        let printed = self.print(value);
+        let printed = self.print_to_save(value);
         self.in_background(options, true, |document, options| {
             document.save_bytes(&options, &printed?)
         })

@@ -219,8 +219,10 @@ impl<T, F> Document<T, F> {
         self
     }
 
-    /// Sets the function that receives a warning when content was replaced that could not be parsed. The
-    /// warning says where that content is kept. The default writes to standard error.
+    /// Sets the function that receives a warning when content was replaced that could not be parsed (the
+    /// warning says where that content is kept), when an update lost what the type does not know
+    /// ([`Warning::UnknownLost`](crate::Warning::UnknownLost)), or when a lock was lost. The default writes to
+    /// standard error.
     #[must_use]
     pub fn on_warning(mut self, call: OnWarning) -> Self {
         self.on_warning = call;

@@ -9,9 +9,10 @@ use std::str;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-use crate::document::json_rewrite;
+use crate::document::names::Names;
+use crate::document::{json_rewrite, ordered_json};
 #[cfg(feature = "toml")]
-use crate::document::toml_rewrite;
+use crate::document::{toml_rewrite, toml_values};
 use crate::error::FormatError;
 
 /// The format of a [`Document`](crate::Document)'s text.
@@ -59,7 +60,8 @@ pub trait Format {
     /// Changes a text of this format: `old`, of which `before` is the printed value, becomes a text of the
     /// printed value `after`. An implementation can keep what the value does not say, such as comments and
     /// unknown members. [`Document::update`](crate::Document::update) calls it, and writes `after` instead
-    /// if the result does not parse as that value. The default implementation returns `after`.
+    /// if neither this result nor that of [`rewrite_renamed`](Self::rewrite_renamed) parses as that value,
+    /// with the warning [`UnknownLost`](crate::Warning::UnknownLost). The default implementation returns `after`.
     ///
     /// # Errors
     ///
@@ -67,6 +69,31 @@ pub trait Format {
     fn rewrite(&self, old: &[u8], before: &[u8], after: &[u8]) -> Result<Vec<u8>, FormatError> {
         let _ = (old, before);
         Ok(after.to_vec())
+    }
+
+    /// Like [`rewrite`](Self::rewrite), for a text that has members by other names than the printed ones, as
+    /// serde's `alias` allows. [`Document::update`](crate::Document::update) calls it if the result of
+    /// `rewrite` does not parse as the value, and checks its result, too. The default implementation fails.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the text can't be changed; `after` is written then.
+    fn rewrite_renamed(
+        &self,
+        old: &[u8],
+        before: &[u8],
+        after: &[u8],
+    ) -> Result<Vec<u8>, FormatError> {
+        let _ = (old, before, after);
+        Err("this format does not rewrite texts with other names".into())
+    }
+
+    /// Whether two printed texts are of equal values. [`Document::update`](crate::Document::update) asks it
+    /// of the value of a rewritten text and the new value: a type with a `HashMap` or a `HashSet` prints
+    /// equal values in different orders. Both were printed by this format. The default implementation
+    /// compares the bytes.
+    fn equals(&self, one: &[u8], other: &[u8]) -> bool {
+        one == other
     }
 
     /// The schema version in the bytes, as text; `None` if the bytes contain none. The default
@@ -85,7 +112,8 @@ pub trait Format {
 /// JSON, printed as argus prints it: indented by two spaces, with no newline at the end.
 ///
 /// An update keeps the members that the document's type does not know, the order of members, the spelling
-/// of what it does not change, and a byte order mark.
+/// of what it does not change, and a byte order mark. Which element of a changed list is which, it tells by
+/// the members `id`, `key` or `name`: a new element gets no unknown members of a removed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Json;
 
@@ -99,9 +127,31 @@ impl Format for Json {
     }
 
     fn rewrite(&self, old: &[u8], before: &[u8], after: &[u8]) -> Result<Vec<u8>, FormatError> {
-        let (mark, old) = split_mark(old);
-        Ok([mark, &json_rewrite::rewrite(old, before, after)?].concat())
+        rewrite_json(old, before, after, Names::Printed)
     }
+
+    fn rewrite_renamed(
+        &self,
+        old: &[u8],
+        before: &[u8],
+        after: &[u8],
+    ) -> Result<Vec<u8>, FormatError> {
+        rewrite_json(old, before, after, Names::Others)
+    }
+
+    fn equals(&self, one: &[u8], other: &[u8]) -> bool {
+        ordered_json::texts_equal(one, other).unwrap_or(false)
+    }
+}
+
+fn rewrite_json(
+    old: &[u8],
+    before: &[u8],
+    after: &[u8],
+    names: Names,
+) -> Result<Vec<u8>, FormatError> {
+    let (mark, old) = split_mark(old);
+    Ok([mark, &json_rewrite::rewrite(old, before, after, names)?].concat())
 }
 
 /// Splits a text into its byte order mark, if it has one, and the rest.
@@ -113,7 +163,8 @@ fn split_mark(text: &[u8]) -> (&[u8], &[u8]) {
 /// TOML, printed as veil prints it (`toml::to_string_pretty`). Needs the feature `toml`.
 ///
 /// An update keeps comments, the order and spelling of what it does not change, entries that the document's
-/// type does not know, CRLF at the ends of all lines, and a byte order mark.
+/// type does not know, CRLF at the ends of all lines, and a byte order mark. The elements of lists are told
+/// apart as in [`Json`].
 #[cfg(feature = "toml")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Toml;
@@ -129,11 +180,37 @@ impl Format for Toml {
     }
 
     fn rewrite(&self, old: &[u8], before: &[u8], after: &[u8]) -> Result<Vec<u8>, FormatError> {
-        let (mark, old) = split_mark(old);
-        let text = |bytes| str::from_utf8(bytes);
-        let rewritten = toml_rewrite::rewrite(text(old)?, text(before)?, text(after)?)?;
-        Ok([mark, rewritten.as_bytes()].concat())
+        rewrite_toml(old, before, after, Names::Printed)
     }
+
+    fn rewrite_renamed(
+        &self,
+        old: &[u8],
+        before: &[u8],
+        after: &[u8],
+    ) -> Result<Vec<u8>, FormatError> {
+        rewrite_toml(old, before, after, Names::Others)
+    }
+
+    fn equals(&self, one: &[u8], other: &[u8]) -> bool {
+        match (str::from_utf8(one), str::from_utf8(other)) {
+            (Ok(one), Ok(other)) => toml_values::texts_equal(one, other).unwrap_or(false),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(feature = "toml")]
+fn rewrite_toml(
+    old: &[u8],
+    before: &[u8],
+    after: &[u8],
+    names: Names,
+) -> Result<Vec<u8>, FormatError> {
+    let (mark, old) = split_mark(old);
+    let text = |bytes| str::from_utf8(bytes);
+    let rewritten = toml_rewrite::rewrite(text(old)?, text(before)?, text(after)?, names)?;
+    Ok([mark, rewritten.as_bytes()].concat())
 }
 
 /// A document of which only the version is read, so that another schema's document is reported as that

@@ -1,113 +1,46 @@
 //! Rewriting a JSON text so that what a document's type does not know stays: unknown members, the order of
 //! members, and the spelling of numbers.
 
-use std::collections::{HashMap, HashSet};
-use std::fmt;
-
-use serde::de::{self, MapAccess, Visitor};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
+use std::collections::HashMap;
 
 use crate::document::match_elements::match_elements;
+use crate::document::names::Names;
+use crate::document::ordered_json::{index, Members, OrderedJson};
 use crate::error::FormatError;
 
 /// `old`, with what differs between `before` and `after`. `before` is the printed form of the value in
 /// `old`, `after` that of the value that replaces it.
-pub(super) fn rewrite(old: &[u8], before: &[u8], after: &[u8]) -> Result<Vec<u8>, FormatError> {
-    let parse = |text| OrderedJson::parse(serde_json::from_slice(text)?, 0);
+pub(super) fn rewrite(
+    old: &[u8],
+    before: &[u8],
+    after: &[u8],
+    names: Names,
+) -> Result<Vec<u8>, FormatError> {
+    let parse = OrderedJson::from_text;
     let (old, before, after) = (parse(old)?, parse(before)?, parse(after)?);
-    Ok(serde_json::to_vec_pretty(&merge(old, &before, after))?)
-}
-
-/// How deep values are taken apart. What is deeper is one piece, whose text stays or is replaced. Without a
-/// bound, a member that the type ignores could be nested so deeply that this thread's stack overflows,
-/// which ends the process.
-const MAX_DEPTH: u32 = 100;
-
-/// A JSON value that keeps the order of members and the spelling of numbers and strings.
-#[derive(Clone)]
-enum OrderedJson<'a> {
-    Object(Vec<(String, OrderedJson<'a>)>),
-    List(Vec<OrderedJson<'a>>),
-    Scalar(&'a RawValue),
-}
-
-impl<'a> OrderedJson<'a> {
-    fn parse(raw: &'a RawValue, depth: u32) -> Result<Self, FormatError> {
-        match raw.get().as_bytes().first() {
-            Some(b'{') if depth < MAX_DEPTH => {
-                let RawMembers(members) = serde_json::from_str(raw.get())?;
-                let parsed = members
-                    .into_iter()
-                    .map(|(name, value)| Ok((name, OrderedJson::parse(value, depth + 1)?)));
-                parsed.collect::<Result<_, FormatError>>().map(OrderedJson::Object)
-            }
-            Some(b'[') if depth < MAX_DEPTH => {
-                let elements: Vec<&RawValue> = serde_json::from_str(raw.get())?;
-                let parsed =
-                    elements.into_iter().map(|element| OrderedJson::parse(element, depth + 1));
-                parsed.collect::<Result<_, FormatError>>().map(OrderedJson::List)
-            }
-            _ => Ok(OrderedJson::Scalar(raw)),
-        }
-    }
-
-    /// Whether two values are equal, in whatever order their members are.
-    fn equals(&self, other: &OrderedJson<'_>) -> bool {
-        match (self, other) {
-            (OrderedJson::Object(one), OrderedJson::Object(two)) => {
-                one.len() == two.len() && common_members(one, two) == one.len()
-            }
-            (OrderedJson::List(one), OrderedJson::List(two)) => {
-                one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one.equals(two))
-            }
-            (OrderedJson::Scalar(one), OrderedJson::Scalar(two)) => one.get() == two.get(),
-            _ => false,
-        }
-    }
-
-    /// How many members two objects have in common.
-    fn common_members(&self, other: &OrderedJson<'_>) -> usize {
-        match (self, other) {
-            (OrderedJson::Object(one), OrderedJson::Object(two)) => common_members(one, two),
-            _ => 0,
-        }
-    }
-}
-
-fn common_members(one: &Members<'_>, two: &Members<'_>) -> usize {
-    let by_name = index(two);
-    let is_common = |(name, value): &&(String, OrderedJson<'_>)| {
-        by_name.get(name.as_str()).is_some_and(|at| value.equals(&two[*at].1))
-    };
-    one.iter().filter(is_common).count()
-}
-
-/// Where each member is.
-fn index<'m>(members: &'m Members<'_>) -> HashMap<&'m str, usize> {
-    members.iter().enumerate().map(|(at, (name, _))| (name.as_str(), at)).collect()
+    Ok(serde_json::to_vec_pretty(&merge(old, &before, after, names))?)
 }
 
 fn merge<'a>(
     old: OrderedJson<'a>,
     before: &OrderedJson<'a>,
     after: OrderedJson<'a>,
+    names: Names,
 ) -> OrderedJson<'a> {
     if before.equals(&after) {
         return old;
     }
     match (old, before, after) {
         (OrderedJson::Object(old), OrderedJson::Object(before), OrderedJson::Object(after)) => {
-            OrderedJson::Object(merge_members(old, before, after))
+            OrderedJson::Object(merge_members(old, before, after, names))
         }
         (OrderedJson::List(old), OrderedJson::List(before), OrderedJson::List(after))
             if old.len() == before.len() =>
         {
             let matched =
-                match_elements(before, &after, OrderedJson::equals, OrderedJson::common_members);
+                match_elements(before, &after, OrderedJson::equals, OrderedJson::likeness);
             let elements = after.into_iter().zip(matched).map(|(element, index)| match index {
-                Some(index) => merge(old[index].clone(), &before[index], element),
+                Some(index) => merge(old[index].clone(), &before[index], element, names),
                 None => element,
             });
             OrderedJson::List(elements.collect())
@@ -116,19 +49,34 @@ fn merge<'a>(
     }
 }
 
-type Members<'a> = Vec<(String, OrderedJson<'a>)>;
-
-fn merge_members<'a>(old: Members<'a>, before: &Members<'a>, after: Members<'a>) -> Members<'a> {
+fn merge_members<'a>(
+    old: Members<'a>,
+    before: &Members<'a>,
+    after: Members<'a>,
+    names: Names,
+) -> Members<'a> {
     let before_by_name = index(before);
     let known = |name: &str| before_by_name.get(name).map(|at| &before[*at].1);
     let after_by_name: HashMap<String, usize> =
         after.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
+    let renamed = match names {
+        Names::Printed => HashMap::new(),
+        Names::Others => other_names(&old, before, &after),
+    };
     let mut after: Vec<_> = after.into_iter().map(Some).collect();
     let mut merged = Vec::new();
-    for (name, old) in old {
-        let next = after_by_name.get(&name).and_then(|at| after[*at].take());
-        match (known(&name), next) {
-            (Some(before), Some((_, after))) => merged.push((name, merge(old, before, after))),
+    let last: HashMap<String, usize> =
+        old.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
+    for (at, (name, old)) in old.into_iter().enumerate() {
+        let printed = renamed.get(&name).unwrap_or(&name);
+        let place = after_by_name.get(printed);
+        if (known(printed).is_some() || place.is_some()) && last[&name] != at {
+            continue;
+        }
+        match (known(printed), place.and_then(|place| after[*place].take())) {
+            (Some(before), Some((_, after))) => {
+                merged.push((name, merge(old, before, after, names)));
+            }
             (None, Some((_, after))) => merged.push((name, after)),
             // The type does not know it.
             (None, None) => merged.push((name, old)),
@@ -143,47 +91,31 @@ fn merge_members<'a>(old: Members<'a>, before: &Members<'a>, after: Members<'a>)
     merged
 }
 
-/// The members of an object, in order, with the text of each value.
-struct RawMembers<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for RawMembers<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Vec<(String, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Self::Value = Vec::new();
-                let mut names = HashSet::new();
-                while let Some((name, value)) = map.next_entry::<String, _>()? {
-                    if !names.insert(name.clone()) {
-                        return Err(de::Error::custom("a member occurs twice"));
-                    }
-                    members.push((name, value));
-                }
-                Ok(members)
-            }
+/// Of the members that were changed and that the old text lacks: the names by which it may have them, and
+/// their printed names.
+fn other_names(
+    old: &Members<'_>,
+    before: &Members<'_>,
+    after: &Members<'_>,
+) -> HashMap<String, String> {
+    let (old_by_name, before_by_name, after_by_name) = (index(old), index(before), index(after));
+    let mut found = HashMap::new();
+    for (printed, value) in before {
+        let next = after_by_name.get(printed.as_str()).map(|at| &after[*at].1);
+        let is_changed = next.is_none_or(|next| !next.equals(value));
+        if !is_changed || old_by_name.contains_key(printed.as_str()) {
+            continue;
         }
-        deserializer.deserialize_map(InOrder).map(RawMembers)
-    }
-}
-
-impl Serialize for OrderedJson<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            OrderedJson::Object(members) => {
-                let mut map = serializer.serialize_map(Some(members.len()))?;
-                for (name, value) in members {
-                    map.serialize_entry(name, value)?;
-                }
-                map.end()
-            }
-            OrderedJson::List(elements) => elements.serialize(serializer),
-            OrderedJson::Scalar(raw) => raw.serialize(serializer),
+        let other = old.iter().find(|(name, old)| {
+            let is_printed = |names: &HashMap<&str, usize>| names.contains_key(name.as_str());
+            !is_printed(&before_by_name)
+                && !is_printed(&after_by_name)
+                && !found.contains_key(name)
+                && old.may_be(value)
+        });
+        if let Some((name, _)) = other {
+            found.insert(name.clone(), printed.clone());
         }
     }
+    found
 }

@@ -12,6 +12,11 @@ mod json_rewrite;
 pub(crate) mod lock;
 pub(crate) mod lock_choice;
 mod match_elements;
+mod names;
 pub(crate) mod operations;
+mod ordered_json;
 #[cfg(feature = "toml")]
 mod toml_rewrite;
+#[cfg(feature = "toml")]
+mod toml_values;
+mod written_text;

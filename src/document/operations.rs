@@ -84,13 +84,6 @@ impl<T: DeserializeOwned, F: Format> Document<T, F> {
         }
         self.format.parse(&content.bytes).map_err(fail)
     }
-
-    /// The version in the bytes and the expected version, if these differ.
-    fn other_version(&self, bytes: &[u8]) -> Result<Option<(String, u32)>, FormatError> {
-        let Some(expected) = self.version else { return Ok(None) };
-        let found = self.format.version(bytes)?.filter(|found| *found != expected.to_string());
-        Ok(found.map(|found| (found, expected)))
-    }
 }
 
 impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
@@ -120,7 +113,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     ///
     /// Those of `save`; [`Error::LockTimeout`] with the lock file's path; [`Error::Aborted`].
     pub fn save_with(&self, options: &LockOptions, value: &mut T) -> Result<()> {
-        let bytes = self.print(value)?;
+        let bytes = self.print_to_save(value)?;
         self.save_bytes(options, &bytes)
     }
 
@@ -247,9 +240,9 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
                 }
                 return Ok(result);
             }
-            let bytes = match understood {
-                Some(old) => self.rewrite(&old.bytes, read.as_ref().unwrap_or(&before), bytes),
-                None => bytes,
+            let (bytes, may_have_lost) = match understood {
+                Some(old) => self.rewrite(&old.bytes, read.as_ref().unwrap_or(&before), bytes)?,
+                None => (self.readable(bytes)?, false),
             };
             // After this check, a cancelled update is completed nevertheless.
             wait.check_cancelled(paths)?;
@@ -257,6 +250,10 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
                 Err(Error::LockLost { .. }) if wait.has_time() => {}
                 Err(error) => return Err(error.into()),
                 Ok(()) => {
+                    if may_have_lost {
+                        let path = paths.as_given(&paths.target);
+                        self.on_warning.call(&Warning::UnknownLost { path });
+                    }
                     self.release(paths, lock);
                     return Ok(result);
                 }
@@ -269,32 +266,6 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
     fn release(&self, paths: &FilePaths, lock: HeldLock) {
         if lock.release().is_ok_and(|is_lost| is_lost) {
             self.on_warning.call(&Warning::LockLost { path: paths.as_given(&paths.target) });
-        }
-    }
-
-    pub(crate) fn print(&self, value: &mut T) -> Result<Vec<u8>> {
-        if let Some(order) = &self.canonical {
-            order(value);
-        }
-        let path = || self.path.clone();
-        let fail = |source| Error::Serialize { path: path(), source };
-        let bytes = self.format.print(value).map_err(fail)?;
-        // A value of another version must not be written: no caller could read it again.
-        if let Some((found, _)) = self.other_version(&bytes).map_err(fail)? {
-            let reason = format!("the new value has schema version {found}, not its document's");
-            return Err(Error::InvalidValue { path: path(), reason });
-        }
-        Ok(bytes)
-    }
-
-    /// The old text with a new value, or the new value's own text if the old one can't be changed to it.
-    fn rewrite(&self, old: &[u8], before: &[u8], after: Vec<u8>) -> Vec<u8> {
-        let Ok(rewritten) = self.format.rewrite(old, before, &after) else { return after };
-        let parsed = self.format.parse(&rewritten).ok();
-        // An update that is acknowledged is in the file, whatever has become of the rest.
-        match parsed.and_then(|mut value| self.print(&mut value).ok()) {
-            Some(printed) if printed == after => rewritten,
-            _ => after,
         }
     }
 }

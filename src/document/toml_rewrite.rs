@@ -1,126 +1,145 @@
 //! Rewriting a TOML text so that what a value does not say stays: comments, the order and spelling of
 //! entries, and entries that a document's type does not know.
 
+use std::collections::HashMap;
 use std::mem;
 
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value};
 
 use crate::document::match_elements::match_elements;
+use crate::document::names::Names;
+use crate::document::toml_values::{
+    items_equal, likeness, may_be, put_strings_in_one_line, table_equals, value_equals,
+};
 use crate::error::FormatError;
 
 /// `old`, with what differs between `before` and `after`. `before` is the printed form of the value in
 /// `old`, `after` that of the value that replaces it. A text whose lines all end in CRLF keeps that.
-pub(super) fn rewrite(old: &str, before: &str, after: &str) -> Result<String, FormatError> {
+pub(super) fn rewrite(
+    old: &str,
+    before: &str,
+    after: &str,
+    names: Names,
+) -> Result<String, FormatError> {
     let has_crlf = old.contains("\r\n") && !old.replace("\r\n", "").contains('\n');
     let mut document: DocumentMut = match has_crlf {
         true => old.replace("\r\n", "\n").parse()?,
         false => old.parse()?,
     };
-    let (before, after) = (before.parse::<DocumentMut>()?, after.parse::<DocumentMut>()?);
-    merge_tables(document.as_table_mut(), before.as_table(), after.as_table());
+    let (mut before, mut after) = (before.parse::<DocumentMut>()?, after.parse::<DocumentMut>()?);
+    if has_crlf {
+        // A line end inside a new string would become CRLF with the others: another value.
+        put_strings_in_one_line(before.as_item_mut());
+        put_strings_in_one_line(after.as_item_mut());
+    }
+    merge_tables(document.as_table_mut(), before.as_table(), after.as_table(), names);
     let text = document.to_string();
     Ok(if has_crlf { text.replace('\n', "\r\n") } else { text })
 }
 
-/// Whether two items are equal, in whatever order their entries are. Both were printed by one printer, so
-/// that equal values have one spelling.
-fn equals(one: &Item, other: &Item) -> bool {
-    if let (Some(one), Some(other)) = (one.as_table_like(), other.as_table_like()) {
-        return table_equals(one, other);
-    }
-    match (one, other) {
-        (Item::ArrayOfTables(one), Item::ArrayOfTables(other)) => {
-            one.len() == other.len()
-                && one.iter().zip(other).all(|(one, other)| table_equals(one, other))
-        }
-        (Item::Value(one), Item::Value(other)) => value_equals(one, other),
-        _ => false,
-    }
-}
-
-fn table_equals(one: &dyn TableLike, other: &dyn TableLike) -> bool {
-    one.len() == other.len()
-        && one.iter().all(|(key, item)| other.get(key).is_some_and(|other| equals(item, other)))
-}
-
-/// How many entries two tables have in common.
-fn common_entries(one: &dyn TableLike, other: &dyn TableLike) -> usize {
-    let is_common =
-        |(key, item): &(&str, &Item)| other.get(key).is_some_and(|other| equals(item, other));
-    one.iter().filter(is_common).count()
-}
-
-fn value_equals(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::InlineTable(one), Value::InlineTable(other)) => table_equals(one, other),
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len()
-                && one.iter().zip(other).all(|(one, other)| value_equals(one, other))
-        }
-        _ => one.to_string().trim() == other.to_string().trim(),
-    }
-}
-
-fn merge_tables(old: &mut dyn TableLike, before: &dyn TableLike, after: &dyn TableLike) {
+fn merge_tables(
+    old: &mut dyn TableLike,
+    before: &dyn TableLike,
+    after: &dyn TableLike,
+    names: Names,
+) {
+    let renamed = match names {
+        Names::Printed => HashMap::new(),
+        Names::Others => other_names(old, before, after),
+    };
+    let name_of = |key: &str| renamed.get(key).map_or(key, String::as_str).to_owned();
     let gone = before.iter().filter(|(key, _)| !after.contains_key(key));
-    for key in gone.map(|(key, _)| key.to_owned()).collect::<Vec<_>>() {
+    for key in gone.map(|(key, _)| name_of(key)).collect::<Vec<_>>() {
         old.remove(&key);
     }
     for (key, after) in after.iter() {
-        match (old.get_mut(key), before.get(key)) {
-            (Some(old), Some(before)) => merge_items(old, before, after),
+        match (old.get_mut(&name_of(key)), before.get(key)) {
+            (Some(old), Some(before)) => merge_items(old, before, after, names),
             (Some(old), None) => replace(old, after),
             // An entry that the old text lacks and that has not changed is a default of the type.
-            (None, Some(before)) if equals(before, after) => {}
+            (None, Some(before)) if items_equal(before, after) => {}
             (None, _) => _ = old.insert(key, without_positions(after.clone())),
         }
     }
 }
 
-fn merge_items(old: &mut Item, before: &Item, after: &Item) {
-    if equals(before, after) {
+/// Of the entries that were changed and that the old text lacks: their printed names, and the names by which
+/// it may have them.
+fn other_names(
+    old: &dyn TableLike,
+    before: &dyn TableLike,
+    after: &dyn TableLike,
+) -> HashMap<String, String> {
+    let mut found = HashMap::new();
+    for (printed, value) in before.iter() {
+        let is_changed = after.get(printed).is_none_or(|next| !items_equal(next, value));
+        if !is_changed || old.contains_key(printed) {
+            continue;
+        }
+        let other = old.iter().find(|(key, old)| {
+            let is_free = !found.values().any(|taken| taken == key);
+            !before.contains_key(key) && !after.contains_key(key) && is_free && may_be(old, value)
+        });
+        if let Some((key, _)) = other {
+            found.insert(printed.to_owned(), key.to_owned());
+        }
+    }
+    found
+}
+
+fn merge_items(old: &mut Item, before: &Item, after: &Item, names: Names) {
+    if items_equal(before, after) {
         return;
+    }
+    if old.is_value() && !after.is_value() {
+        // What is printed as tables stays in the line in which the text has it. As tables it would have
+        // the line's decor in its heads, and lose the unknown entries of its elements.
+        let inline = |item: &Item| item.clone().into_value().map_or(Item::None, Item::Value);
+        return merge_items(old, &inline(before), &inline(after), names);
     }
     if let (Some(old), Some(before), Some(after)) =
         (old.as_table_like_mut(), before.as_table_like(), after.as_table_like())
     {
-        return merge_tables(old, before, after);
+        return merge_tables(old, before, after, names);
     }
     match (&mut *old, before, after) {
         (Item::ArrayOfTables(old), Item::ArrayOfTables(before), Item::ArrayOfTables(after))
             if old.len() == before.len() =>
         {
-            merge_arrays_of_tables(old, before, after);
+            merge_arrays_of_tables(old, before, after, names);
         }
         (
             Item::Value(Value::Array(old)),
             Item::Value(Value::Array(before)),
             Item::Value(Value::Array(after)),
         ) if old.len() == before.len() => {
-            merge_arrays(old, before, after);
+            merge_arrays(old, before, after, names);
         }
         (old, _, after) => replace(old, after),
     }
 }
 
-fn merge_arrays(old: &mut Array, before: &Array, after: &Array) {
+fn merge_arrays(old: &mut Array, before: &Array, after: &Array, names: Names) {
     let (before, after): (Vec<_>, Vec<_>) = (before.iter().collect(), after.iter().collect());
-    let common =
+    let likeness_of =
         |one: &&Value, other: &&Value| match (one.as_inline_table(), other.as_inline_table()) {
-            (Some(one), Some(other)) => common_entries(one, other),
+            (Some(one), Some(other)) => likeness(one, other),
             _ => 0,
         };
     let is_equal = |one: &&Value, other: &&Value| value_equals(one, other);
-    let matched = match_elements(&before, &after, is_equal, common);
-    let space = old.get(0).map(space_before).unwrap_or_default();
-    let merged = after.into_iter().zip(matched).map(|(element, index)| {
+    let matched = match_elements(&before, &after, is_equal, likeness_of);
+    let space = old.get(0).map_or_else(|| " ".to_owned(), space_before);
+    let was_empty = old.is_empty();
+    let elements = after.into_iter().zip(matched).enumerate();
+    let merged = elements.map(|(place, (element, index))| {
         let found = index.and_then(|index| Some((Item::Value(old.get(index)?.clone()), index)));
         match found {
             Some((mut item, index)) => {
                 let (before, after) = (before[index].clone(), element.clone());
-                merge_items(&mut item, &Item::Value(before), &Item::Value(after));
+                merge_items(&mut item, &Item::Value(before), &Item::Value(after), names);
                 item.into_value().unwrap_or_else(|_| element.clone())
             }
+            None if was_empty && place == 0 => element.clone().decorated("", ""),
             None => element.clone().decorated(space.as_str(), ""),
         }
     });
@@ -141,11 +160,16 @@ fn space_before(element: &Value) -> String {
 
 /// The places of the tables in the text belong to the list: an element that moves takes its subtables
 /// with it.
-fn merge_arrays_of_tables(old: &mut ArrayOfTables, before: &ArrayOfTables, after: &ArrayOfTables) {
+fn merge_arrays_of_tables(
+    old: &mut ArrayOfTables,
+    before: &ArrayOfTables,
+    after: &ArrayOfTables,
+    names: Names,
+) {
     let (before, after): (Vec<_>, Vec<_>) = (before.iter().collect(), after.iter().collect());
     let is_equal = |one: &&Table, other: &&Table| table_equals(*one, *other);
-    let common = |one: &&Table, other: &&Table| common_entries(*one, *other);
-    let matched = match_elements(&before, &after, is_equal, common);
+    let likeness_of = |one: &&Table, other: &&Table| likeness(*one, *other);
+    let matched = match_elements(&before, &after, is_equal, likeness_of);
     let mut places: Vec<_> = old.iter().filter_map(Table::position).collect();
     places.sort_unstable();
     let is_in_place = matched.iter().enumerate().all(|(place, index)| *index == Some(place));
@@ -154,7 +178,7 @@ fn merge_arrays_of_tables(old: &mut ArrayOfTables, before: &ArrayOfTables, after
     for (element, index) in after.into_iter().zip(matched) {
         let mut table = match index.and_then(|index| Some((old.get(index)?.clone(), index))) {
             Some((mut table, index)) => {
-                merge_tables(&mut table, before[index], element);
+                merge_tables(&mut table, before[index], element, names);
                 table
             }
             None => element.clone(),

@@ -126,3 +126,32 @@ fn a_value_of_another_version_is_not_written() {
     assert_eq!(list.save(&mut vec![1]).unwrap_err().code(), "SERIALIZE");
     assert!(!path.exists());
 }
+
+/// JSON has no NaN: `null` was written, and no later call could read the file.
+#[test]
+fn a_value_that_could_not_be_read_again_is_not_written() {
+    let (_dir, path) = document_path();
+    let document = Document::<Ratio>::json(&path).empty(|| Ratio { ratio: 0.0 });
+    let is_refused = |result: Result<(), Error>| {
+        let error = result.unwrap_err();
+        assert_eq!(error.code(), "SERIALIZE", "{error}");
+        assert!(error.to_string().contains("read again: invalid type: null"), "{error}");
+    };
+    let update = |next: f64| {
+        document.update(&LockOptions::default(), |value| {
+            value.ratio = next;
+            Ok::<_, Error>(())
+        })
+    };
+    is_refused(document.save(&mut Ratio { ratio: f64::NAN }));
+    is_refused(update(f64::INFINITY));
+    assert!(!path.exists());
+    update(0.5).unwrap();
+    is_refused(update(f64::NAN));
+    assert_eq!(document.load().unwrap().value.ratio, 0.5);
+}
+
+#[derive(Serialize, Deserialize)]
+struct Ratio {
+    ratio: f64,
+}

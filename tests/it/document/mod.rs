@@ -19,3 +19,4 @@ mod permissions;
 mod processes;
 mod reentry;
 mod rewriting;
+mod unknown_members;

@@ -1,6 +1,8 @@
 //! What an update keeps of a text that a person or another program wrote.
 
-use argus_registry::{Document, Error, Format, FormatError, Json, LockOptions};
+use std::sync::{Arc, Mutex};
+
+use argus_registry::{Document, Error, Format, FormatError, Json, LockOptions, OnWarning, Warning};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 
 use crate::support::files::{document_path, put, text};
@@ -139,8 +141,16 @@ impl Format for Wrong {
 fn an_acknowledged_change_is_in_the_file_whatever_the_format_makes_of_it() {
     let (_dir, path) = document_path();
     put(&path, JSON);
-    update(&Document::new(&path, Wrong), |entries| entries.clear());
+    let warnings = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&warnings);
+    let document = Document::new(&path, Wrong)
+        .on_warning(OnWarning::new(move |warning| seen.lock().unwrap().push(warning.clone())));
+    update(&document, |entries| entries.clear());
     assert_eq!(text(&path), "{\n  \"version\": 1,\n  \"exceptions\": []\n}");
+    assert_eq!(*warnings.lock().unwrap(), [Warning::UnknownLost { path: path.clone() }]);
+    // In a text that the format has printed is nothing that it does not know.
+    update(&document, |entries| entries.push(entry("a")));
+    assert!(text(&path).contains("\"a\"") && warnings.lock().unwrap().len() == 1);
 }
 
 #[cfg(feature = "toml")]
@@ -180,8 +190,9 @@ by = 'x'
         let (_dir, path) = document_path();
         let document = document(&path);
         put(&path, TOML);
-        update(&document, |entries| entries[0].id = "c".to_owned());
-        assert_eq!(text(&path), TOML.replace("id = 'b' # by ada", "id = \"c\" # by ada"));
+        update(&document, |entries| entries[0].reason = "c".to_owned());
+        let lines = TOML.replace("\"\"\"\ntwo\nlines\"\"\"", "\"c\"");
+        assert_eq!(text(&path), lines);
         put(&path, TOML);
         update(&document, |entries| entries[1].expires_at = Some("2026".to_owned()));
         let added = TOML.replace("# unknown\n[exc", "# unknown\nexpires_at = \"2026\"\n[exc");
