@@ -323,7 +323,8 @@ export function updateRegistrySync(
 
 /**
  * Reads a registry without a lock and without write access. A file that is missing, that is no
- * registry, or that is of a newer schema reads as an empty registry, with a warning.
+ * registry, or that is of a newer schema reads as an empty registry, with a warning. Inside an updater of the
+ * registry it finds what the updater was given, though updates before it in its batch are not in the file yet.
  *
  * In a folder each entry is read whole, and its `updatedAt` is the later of the record's own and the date of its
  * file. An entry that is there throughout is in the result, whatever other processes add and remove meanwhile.
@@ -569,7 +570,8 @@ export class Document<T = unknown> {
 	lockPath(): string
 	/**
 	 * Reads the value under a shared lock, in one try by default. Needs no write access. Inside an
-	 * updater of the document, or inside {@link withLock}, it reads under the lock that is held there.
+	 * updater of the document, or inside {@link withLock}, it reads under the lock that is held there; inside an
+	 * updater it finds what the updater was given, though updates before it in its batch are not in the file yet.
 	 *
 	 * @throws {RegistryError} `LOCK_BUSY` or `LOCK_TIMEOUT` with the lock file's path; `NOT_FOUND`;
 	 * `PARSE`; `UNSUPPORTED_VERSION`; `LOCK_MISMATCH`; `ABORTED`; `PERMISSION_DENIED`;

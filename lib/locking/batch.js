@@ -39,7 +39,8 @@ const { unlessAborted, updateAborted } = require('./abort-signal.js')
 const { BatchMember, settleAll, submit } = require('./batch-member.js')
 const { letLoopTurn } = require('./event-loop.js')
 const { acquire, commit, contentOf, mayRunAgain, release } = require('./held-lock.js')
-const { markHolding, runInScope, takeForBatch } = require('./queue.js')
+const { markHolding, takeForBatch } = require('./queue.js')
+const { runInScope } = require('./scopes.js')
 
 /** After this long a batch takes no more members: other processes wait for the lock, too. */
 const BATCH_TIME_MS = 20
@@ -79,6 +80,16 @@ class PendingContent {
 
 	get isCommitted() {
 		return this.changes.length === 0
+	}
+
+	/**
+	 * What an updater of the call has to read in place of the file.
+	 *
+	 * @param {LockCall<unknown>} call
+	 */
+	unwritten({ path, lockName, folder }) {
+		if (this.isCommitted) return undefined
+		return { name: folder ? lockName : path, content: this.content }
 	}
 
 	/**
@@ -291,7 +302,7 @@ class Batch {
 	runUpdater(member, opened, updater) {
 		if (this.postpones(member, opened.corrupt)) return false
 		const { result, exit } = runIn(member.call.context, () =>
-			runInScope(this.lockName, () => updater(opened.given)),
+			runInScope(this.lockName, () => updater(opened.given), this.pending.unwritten(member.call)),
 		)
 		if (isThenable(result)) return this.settle(member, opened, result, exit)
 		exit()
