@@ -39,7 +39,7 @@ const { unlessAborted, updateAborted } = require('./abort-signal.js')
 const { BatchMember, settleAll, submit } = require('./batch-member.js')
 const { letLoopTurn } = require('./event-loop.js')
 const { acquire, commit, contentOf, mayRunAgain, release } = require('./held-lock.js')
-const { markHolding, takeForBatch } = require('./queue.js')
+const { markHolding, onTimeoutOrAbort, takeForBatch } = require('./queue.js')
 const { runInScope } = require('./scopes.js')
 
 /** After this long a batch takes no more members: other processes wait for the lock, too. */
@@ -59,6 +59,27 @@ class UpdateMember extends BatchMember {
 	constructor(call, update) {
 		super(call)
 		this.update = update
+		this.stopWatching = () => {}
+	}
+
+	/**
+	 * Has the member give up when its timeout is over or its caller aborts it, while it waits for another hold.
+	 * Without this it would wait as long as the member before it does.
+	 *
+	 * @param {UpdateMember<unknown>[]} waiting The members that wait for that hold: it leaves them.
+	 */
+	watch(waiting) {
+		this.stopWatching()
+		const { call } = this
+		/** @param {Error} error */
+		const giveUp = (error) => {
+			this.stopWatching()
+			waiting.splice(waiting.indexOf(this), 1)
+			this.reject(error)
+		}
+		this.stopWatching = onTimeoutOrAbort(call, giveUp)
+		// While it ran.
+		if (call.signal?.aborted) giveUp(updateAborted(call.path, call.signal))
 	}
 }
 
@@ -202,7 +223,11 @@ class Batch {
 
 	/** The member that runs next: one that is here already, or one that waits in the queue. */
 	next() {
-		if (this.members.length > 0) return this.members.shift()
+		const member = this.members.shift()
+		if (member) {
+			member.stopWatching()
+			return member
+		}
 		const isOver = monotonicMs() - this.startedAt >= BATCH_TIME_MS
 		// Documents may share a lock file; a batch is of one file.
 		const fits = (/** @type {Member} */ { call }) => call.path === this.path
@@ -347,7 +372,7 @@ class Batch {
 	}
 
 	/**
-	 * Runs all members; returns those that have to run again.
+	 * Runs all members. Those that have to run again are members once more.
 	 *
 	 * @param {QueuedCall} queued
 	 */
@@ -364,7 +389,7 @@ class Batch {
 		}
 		queued.finishesOffThread = true
 		await this.commit({ release: true })
-		return [...this.toRunAgain, ...this.members]
+		this.members.unshift(...this.toRunAgain)
 	}
 }
 
@@ -377,13 +402,16 @@ class Batch {
 const runBatches = async (first, queued) => {
 	/** @type {Settlements} */
 	const settlements = []
-	let members = [first]
+	const members = [first]
 	for (let next = members[0], round = 0; next; next = members[0], round++) {
 		queued.finishesOffThread = false
 		// Between two holds others may run: other processes, and what may abort the rest.
 		if (round > 0) await letLoopTurn()
+		next.stopWatching()
+		for (const member of members.slice(1)) member.watch(members)
 		let lock
 		try {
+			// This watches the timeout and the caller of the first one.
 			lock = await acquire(next.call)
 		} catch (error) {
 			// At once: the others may have to wait much longer.
@@ -394,12 +422,12 @@ const runBatches = async (first, queued) => {
 		markHolding(queued, true)
 		try {
 			const batch = new Batch(first.call, lock, members)
-			members = await batch.runAll(queued)
+			await batch.runAll(queued)
 			settlements.push(...batch.settlements)
 		} catch (error) {
 			// No call can update the file.
-			const all = members
-			members = []
+			const all = members.splice(0)
+			for (const member of all) member.stopWatching()
 			settlements.push(...all.map((member) => () => member.reject(error)))
 		} finally {
 			release(lock)
