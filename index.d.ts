@@ -484,7 +484,10 @@ export interface DocumentOptions<T> {
 	 * take earlier ones with it. Default true.
 	 */
 	durable?: boolean
-	/** The Unix permission bits of a file that is new, less the umask. Default 0o644. */
+	/**
+	 * The Unix permission bits of a file that is new, less the umask and less the bits for execution: a document is
+	 * data. Default 0o644.
+	 */
 	newFileMode?: number
 	/**
 	 * Called for content that was kept beside the file, and for a change that was written under a lock that

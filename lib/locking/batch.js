@@ -199,8 +199,9 @@ class Batch {
 	 * @param {LockHandle} lock
 	 * @param {Member[]} members
 	 */
-	constructor({ path, lockName }, lock, members) {
+	constructor({ path, lockName, newFileMode }, lock, members) {
 		this.path = path
+		this.newFileMode = newFileMode
 		this.lockName = lockName
 		this.members = members
 		this.pending = new PendingContent(lock)
@@ -229,8 +230,10 @@ class Batch {
 			return member
 		}
 		const isOver = monotonicMs() - this.startedAt >= BATCH_TIME_MS
-		// Documents may share a lock file; a batch is of one file.
-		const fits = (/** @type {Member} */ { call }) => call.path === this.path
+		// Documents may share a lock file; a batch is of one file. That file may be new: with the mode of the call that has
+		// the lock, others could read what another call keeps private.
+		const fits = (/** @type {Member} */ { call }) =>
+			call.path === this.path && call.newFileMode === this.newFileMode
 		return isOver ? undefined : takeForBatch(this.lockName, UpdateMember, fits)
 	}
 
