@@ -32,7 +32,7 @@
  */
 
 const { monotonicMs } = require('../clock.js')
-const { look, open } = require('../codec/content.js')
+const { look, open, withoutMark } = require('../codec/content.js')
 const { runIn } = require('../context.js')
 const { isThenable } = require('../errors.js')
 const { unlessAborted, updateAborted } = require('./abort-signal.js')
@@ -92,6 +92,12 @@ class PendingContent {
 		this.lock = lock
 		this.content = contentOf(lock)
 		/**
+		 * The text to write, which may begin with a byte order mark that no codec gets.
+		 *
+		 * @type {string}
+		 */
+		this.text = ''
+		/**
 		 * The calls that changed it since the last commit, and why each found it corrupt, if it did.
 		 *
 		 * @type {Pick<Change, 'call' | 'corrupt'>[]}
@@ -140,7 +146,8 @@ class PendingContent {
 	 */
 	set(call, text, corrupt) {
 		/** @type {Content} */
-		this.content = { exists: true, text, codec: call.codec }
+		this.content = { exists: true, text: withoutMark(text), codec: call.codec }
+		this.text = text
 		this.changes.push({ call, corrupt })
 	}
 
@@ -187,7 +194,7 @@ class PendingContent {
 		const changed = this.changes.map(({ call }) => call)
 		this.changes = []
 		// Only the first found what is in the file: the others found what it has made of that.
-		const change = { ...first, calls: changed, text: this.content.text ?? '', durable }
+		const change = { ...first, calls: changed, text: this.text, durable }
 		return commit(this.lock, change, how)
 	}
 }
