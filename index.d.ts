@@ -469,7 +469,7 @@ export interface DocumentOptions<T> {
 	encode?(value: T): string
 	/**
 	 * The value that an update starts from where there is no file; each time a new one. What it
-	 * throws, the caller gets. Without it, a missing file is `NOT_FOUND`, and nothing is made.
+	 * throws, the caller gets; a promise is refused with `INVALID_VALUE`. Without it, a missing file is `NOT_FOUND`, and nothing is made.
 	 */
 	empty?(): T
 	/**

@@ -17,7 +17,7 @@
  *   encode(path: string, value: T): string,
  *   keepSpelling?(read: string, printed: string): string,
  *   surelyDiffers?(read: string, printed: string): boolean,
- *   empty?(): T,
+ *   empty?(path: string): T,
  *   corruptWarning(path: string, reason: string): string,
  *   corruptFailure(path: string, reason: string): AddonFailure,
  * }} Codec
@@ -161,13 +161,13 @@ const look = (reading, content) => {
  * @param {Content} content
  */
 const read = (reading, content) => {
-	const { codec, onCorrupt } = reading
+	const { path, codec, onCorrupt } = reading
 	const decoded = decode(reading, content)
 	if (!decoded.warning) return { value: decoded.value }
 	const { refusal, reason } = decoded.warning
 	const isRefused = refusal || (reason !== undefined && onCorrupt === 'fail')
 	if (isRefused || !codec.empty) throw refusalOf(reading, decoded.warning)
-	return { value: codec.empty(), isEmpty: true, corrupt: reason }
+	return { value: codec.empty(path), isEmpty: true, corrupt: reason }
 }
 
 /**
