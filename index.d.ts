@@ -277,7 +277,9 @@ export interface UpdateOptions {
  * `Infinity`, and `undefined` in an array; an undefined property is left out. A number that no double is
  * (an integer beyond 2^53, a decimal of many digits) reaches the updater as the nearest one; where the
  * updater leaves it in its place, the file keeps it. Moved to another property or index it is rounded, as
- * in values that are written whole.
+ * in values that are written whole. So is, in a list of which items were removed or several have changed, a number
+ * that others in lists round to as well: it can't be told which of them it was. Items that are added at the end, and
+ * changes within one item, round none.
  *
  * Updates of one registry run in order of arrival within a thread. Updates that wait together are
  * committed together: each updater gets its predecessor's result, an update that fails fails alone,
