@@ -78,7 +78,7 @@ const tokensOf = function* (text) {
 }
 
 /**
- * A list or an object that the text is within. `list`: the path of the outermost list around what is in it.
+ * An item of a list: the path of the list, the item's index, and the item that the list itself is in.
  *
  * @typedef {{ list: string, index: number, outer: Place | undefined }} Place
  */
@@ -102,20 +102,20 @@ const tokensOf = function* (text) {
  *
  * @param {Frame | undefined} frame
  */
-const pathIn = (frame) => (frame ? `${frame.path}/${frame.index ?? frame.key}` : '')
+const pathIn = (frame) => (frame ? `${frame.path}/${frame.items?.length ?? frame.key}` : '')
 
 /** A string in one spelling, however the text escapes it. @param {string} string */
 const unescaped = (string) => (string.includes('\\') ? JSON.stringify(JSON.parse(string)) : string)
 
 /**
- * Calls back with each number of a JSON text: its token, its path, where it stands, and the path of the
- * outermost list around it. Returns what JavaScript prints of each such list, without white space.
+ * Calls back with each number of a JSON text: its token, its path, where it stands, and the innermost item of a list
+ * around it. Returns what JavaScript prints of the items of each list, without white space, by the path of the list.
  *
  * @param {string} text
  * @param {(token: string, path: string, at: number, place: Place | undefined) => void} callback
  */
 const eachNumber = (text, callback) => {
-	/** @type {Map<string, string>} */
+	/** @type {Map<string, string[]>} */
 	const lists = new Map()
 	/** @type {Frame[]} */
 	const frames = []
@@ -125,22 +125,22 @@ const eachNumber = (text, callback) => {
 	let string = ''
 	for (const { token, at } of tokensOf(text)) {
 		const [first = ''] = token
-		const list = frame?.list
 		let print = token
 		if (first === '{' || first === '[') {
 			const [path, outer] = [pathIn(frame), frame?.place]
 			const isList = first === '['
 			frame = {
 				path,
-				index: isList ? 0 : undefined,
 				key: '',
 				place: isList ? { list: path, index: 0, outer } : outer,
 				print: isList ? '' : first,
 				items: isList ? [] : undefined,
 			}
 			frames.push(frame)
-		} else if (first === '}' || first === ']') {
-			frames.pop()
+			continue
+		}
+		if (first === '}' || first === ']') {
+			const closed = frames.pop()
 			frame = frames.at(-1)
 			if (closed?.items) {
 				if (closed.print !== '') closed.items.push(closed.print)
@@ -162,7 +162,7 @@ const eachNumber = (text, callback) => {
 			print = printedAs(token)
 			callback(token, pathIn(frame), at, frame?.place)
 		}
-		if (list !== undefined) lists.set(list, (lists.get(list) ?? '') + print)
+		if (frame) frame.print += print
 	}
 	return lists
 }
@@ -288,7 +288,8 @@ const differsInNumber = (read, printed) => {
 	const length = Math.min(read.length, printed.length)
 	let at = 0
 	while (at < length && read.charCodeAt(at) === printed.charCodeAt(at)) at += 1
-	const colon = printed.lastIndexOf(': ', at)
+	// Both texts have what is before `at`: behind it the other one may have no space, so that its number begins earlier.
+	const colon = printed.lastIndexOf(': ', at - 2)
 	if (colon === -1) return false
 	const [before, after] = [plainIntegerAt(read, colon + 2), plainIntegerAt(printed, colon + 2)]
 	return before !== undefined && after !== undefined && before !== after
