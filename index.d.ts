@@ -277,7 +277,9 @@ export interface UpdateOptions {
  * `Infinity`, and `undefined` in an array; an undefined property is left out. A number that no double is
  * (an integer beyond 2^53, a decimal of many digits) reaches the updater as the nearest one; where the
  * updater leaves it in its place, the file keeps it. Moved to another property or index it is rounded, as
- * in values that are written whole.
+ * in values that are written whole. So is, in a list of which items were removed or several have changed, a number
+ * that others in lists round to as well: it can't be told which of them it was. Items that are added at the end, and
+ * changes within one item, round none.
  *
  * Updates of one registry run in order of arrival within a thread. Updates that wait together are
  * committed together: each updater gets its predecessor's result, an update that fails fails alone,
@@ -323,7 +325,8 @@ export function updateRegistrySync(
 
 /**
  * Reads a registry without a lock and without write access. A file that is missing, that is no
- * registry, or that is of a newer schema reads as an empty registry, with a warning.
+ * registry, or that is of a newer schema reads as an empty registry, with a warning. Inside an updater of the
+ * registry it finds what the updater was given, though updates before it in its batch are not in the file yet.
  *
  * In a folder each entry is read whole, and its `updatedAt` is the later of the record's own and the date of its
  * file. An entry that is there throughout is in the result, whatever other processes add and remove meanwhile.
@@ -469,7 +472,7 @@ export interface DocumentOptions<T> {
 	encode?(value: T): string
 	/**
 	 * The value that an update starts from where there is no file; each time a new one. What it
-	 * throws, the caller gets. Without it, a missing file is `NOT_FOUND`, and nothing is made.
+	 * throws, the caller gets; a promise is refused with `INVALID_VALUE`. Without it, a missing file is `NOT_FOUND`, and nothing is made.
 	 */
 	empty?(): T
 	/**
@@ -484,7 +487,10 @@ export interface DocumentOptions<T> {
 	 * take earlier ones with it. Default true.
 	 */
 	durable?: boolean
-	/** The Unix permission bits of a file that is new, less the umask. Default 0o644. */
+	/**
+	 * The Unix permission bits of a file that is new, less the umask and less the bits for execution: a document is
+	 * data. Default 0o644.
+	 */
 	newFileMode?: number
 	/**
 	 * Called for content that was kept beside the file, and for a change that was written under a lock that
@@ -570,7 +576,8 @@ export class Document<T = unknown> {
 	lockPath(): string
 	/**
 	 * Reads the value under a shared lock, in one try by default. Needs no write access. Inside an
-	 * updater of the document, or inside {@link withLock}, it reads under the lock that is held there.
+	 * updater of the document, or inside {@link withLock}, it reads under the lock that is held there; inside an
+	 * updater it finds what the updater was given, though updates before it in its batch are not in the file yet.
 	 *
 	 * @throws {RegistryError} `LOCK_BUSY` or `LOCK_TIMEOUT` with the lock file's path; `NOT_FOUND`;
 	 * `PARSE`; `UNSUPPORTED_VERSION`; `LOCK_MISMATCH`; `ABORTED`; `PERMISSION_DENIED`;

@@ -349,6 +349,20 @@ for (const lock of LOCKS) {
 		}
 	})
 
+	test(`${lock}: a new file has the mode of the update that writes it, not that of another one before it`, {
+		skip: skipIf(isWindows, 'no modes'),
+	}, async (t) => {
+		const at = documentFolder(t, lock)
+		// It finds nothing to write, so that the file is new to the next one.
+		const open = at.document({ ...lists, newFileMode: 0o644 })
+		const closed = at.document({ ...lists, newFileMode: 0o600 })
+		await Promise.all([
+			open.update(same, DOCUMENT_UP_TO_A_MINUTE),
+			closed.update(push('secret'), DOCUMENT_UP_TO_A_MINUTE),
+		])
+		assert.deepEqual([at.json(), modeOf(at.path)], [['secret'], 0o600])
+	})
+
 	test(`${lock}: a write is durable unless the options say otherwise`, async (t) => {
 		const at = folder(t)
 		const asked = []

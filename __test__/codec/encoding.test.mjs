@@ -1,7 +1,7 @@
 // Files that are no registries: what a document writes to them, and what it can't write.
 
 import assert from 'node:assert/strict'
-import { statSync, unlinkSync } from 'node:fs'
+import { existsSync, statSync, unlinkSync } from 'node:fs'
 import { test } from 'node:test'
 import { Document, RegistryError } from '../../index.js'
 import {
@@ -127,6 +127,27 @@ for (const lock of LOCKS) {
 		unlinkSync(at.path)
 		await document.withLock((held) => held.write(['d']), DOCUMENT_UP_TO_A_MINUTE)
 		assert.deepEqual(at.json(), ['d'])
+	})
+
+	// Its updates succeeded, and wrote what the updater made of a promise: nothing of the value.
+	test(`${lock}: an empty that is asynchronous is refused, and writes nothing`, async (t) => {
+		const at = folder(t)
+		const settings = {
+			resolves: async () => ({ theme: 'light' }),
+			rejects: () => Promise.reject(1),
+		}
+		for (const empty of Object.values(settings)) {
+			const document = documentIn(at, lock, { empty })
+			const refused = { name: 'RegistryError', code: 'INVALID_VALUE', path: at.path }
+			for (const update of Object.values(updates)) {
+				await assert.rejects(
+					update(document, (value) => ({ ...value, seen: 1 })),
+					{ ...refused, message: /empty returned a promise/ },
+				)
+			}
+			await assert.rejects(document.watch().next(), refused)
+		}
+		assert.equal(existsSync(at.path), false)
 	})
 
 	test(`${lock}: an empty value need not have a text`, async (t) => {

@@ -32,4 +32,4 @@ export const held = async (at, options = UP_TO_A_MINUTE) => {
 }
 
 /** The queues of this thread, which all copies of the package in it share. */
-export const queues = () => globalThis[Symbol.for('argus-registry.queues.3')].queues
+export const queues = () => globalThis[Symbol.for('argus-registry.queues.4')].queues

@@ -20,7 +20,8 @@ const { unlessAborted, updateAborted } = require('../locking/abort-signal.js')
 const { submitUpdate } = require('../locking/batch.js')
 const { waitSync } = require('../locking/held-lock.js')
 const { runLocked } = require('../locking/locked-section.js')
-const { isInside, refuseSync } = require('../locking/queue.js')
+const { refuseSync } = require('../locking/queue.js')
+const { isInside, unwrittenContent } = require('../locking/scopes.js')
 const { updateSync } = require('../locking/sync-update.js')
 const { giveUpIfLeaving } = require('../locking/thread-state.js')
 const {
@@ -126,6 +127,8 @@ class Document {
 		const call = this.#call(options, ONE_TRY_MS)
 		const { path, signal } = call
 		if (signal?.aborted) throw updateAborted(path, signal)
+		const unwritten = unwrittenContent(() => path)
+		if (unwritten) return this.#loadedInside(call, unwritten)
 		if (this.#isHeldByCaller(call)) {
 			return this.#loadedInside(call, unwrap(await resultOf(native.read(path))))
 		}
@@ -147,6 +150,8 @@ class Document {
 		const { path, signal } = call
 		if (signal?.aborted) throw updateAborted(path, signal)
 		giveUpIfLeaving()
+		const unwritten = unwrittenContent(() => path)
+		if (unwritten) return this.#loadedInside(call, unwritten)
 		if (this.#isHeldByCaller(call)) return this.#loadedInside(call, unwrap(native.readSync(path)))
 		// One try finds the lock busy, and does not block the thread.
 		if (call.lockFile !== undefined && call.timeoutMs > 0) refuseSync(call)
@@ -268,7 +273,8 @@ class Document {
 	 * @param {Content} content
 	 */
 	#loadedInside(call, content) {
-		return this.#loaded(call, { ...content, locked: true })
+		// Readers of a registry's lock take none.
+		return this.#loaded(call, { ...content, locked: call.lockFile !== undefined })
 	}
 
 	/**

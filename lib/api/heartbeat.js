@@ -16,7 +16,7 @@ const {
 	shown,
 	unwrap,
 } = require('../errors.js')
-const { runOutsideScopes } = require('../locking/queue.js')
+const { runOutsideScopes } = require('../locking/scopes.js')
 const {
 	UPDATE_OPTIONS,
 	checkCall,

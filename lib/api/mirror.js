@@ -16,7 +16,7 @@ const {
 	unwrap,
 } = require('../errors.js')
 const { onAbort } = require('../locking/abort-signal.js')
-const { runOutsideScopes } = require('../locking/queue.js')
+const { runOutsideScopes } = require('../locking/scopes.js')
 const {
 	UPDATE_OPTIONS,
 	acquireRequest,

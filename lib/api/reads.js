@@ -3,7 +3,8 @@
 // The calls that read a registry without a lock, inspect its lock, and find its default path.
 
 /** @import { LockStatus, RegistryReadResult, RegistryV1 } from '../../index.js' */
-/** @import { AddonResult, RegistryText } from '../addon/addon.d.ts' */
+/** @import { RegistryText } from '../addon/addon.d.ts' */
+/** @import { Content } from '../codec/content.js' */
 /** @import { ReadCall } from '../options.js' */
 
 const { resultOf } = require('../addon/background.js')
@@ -11,32 +12,49 @@ const native = require('../addon/load.js')
 const { decode } = require('../codec/content.js')
 const { registryCodec } = require('../codec/registry-codec.js')
 const { createEmptyRegistry } = require('../codec/registry-schema.js')
-const { holderOf, unwrap } = require('../errors.js')
+const { holderOf, isFailure, unwrap } = require('../errors.js')
+const { unwrittenContent } = require('../locking/scopes.js')
 const { prepare, prepareRead } = require('../options.js')
 
 /**
  * @param {ReadCall<RegistryV1>} call
- * @param {AddonResult<RegistryText>} content
+ * @param {Content & Pick<RegistryText, 'damaged'>} content
  * @returns {RegistryReadResult}
  */
-const readResult = (call, content) => {
-	const { damaged, ...file } = unwrap(content)
+const readResult = (call, { damaged, ...file }) => {
 	const decoded = decode(call, file)
 	if (!decoded.warning) return { registry: decoded.value, warnings: damaged }
 	const { code, path, message } = decoded.warning
 	return { registry: createEmptyRegistry(), warnings: [{ code, path, message }] }
 }
 
+/**
+ * What a read inside of an updater gets that is not in the file yet.
+ *
+ * @param {ReadCall<RegistryV1>} call
+ */
+const unwrittenOf = ({ path, addon }) => {
+	const content = unwrittenContent(() => {
+		const name = addon.resolve(path)
+		// The read itself says what is wrong with the path.
+		return isFailure(name) ? undefined : name
+	})
+	return content && { ...content, damaged: [] }
+}
+
 /** @param {string | URL} path */
 const readRegistry = async (path) => {
 	const call = prepareRead(path, registryCodec)
-	return readResult(call, await resultOf(call.addon.readRegistry(call.path)))
+	return readResult(
+		call,
+		unwrittenOf(call) ?? unwrap(await resultOf(call.addon.readRegistry(call.path))),
+	)
 }
 
 /** @param {string | URL} path */
 const readRegistrySync = (path) => {
 	const call = prepareRead(path, registryCodec)
-	return readResult(call, call.addon.readRegistrySync(call.path))
+	return readResult(call, unwrittenOf(call) ?? unwrap(call.addon.readRegistrySync(call.path)))
 }
 
 /**

@@ -32,7 +32,7 @@ const stateOf = (call, content) => {
 	const { code, path, message } = decoded.warning
 	// A missing file is a state like any other.
 	if (code !== 'NOT_FOUND') deliverWarning(call, { code, path, message })
-	return call.codec.empty()
+	return call.codec.empty(call.path)
 }
 
 /**

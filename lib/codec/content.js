@@ -17,7 +17,7 @@
  *   encode(path: string, value: T): string,
  *   keepSpelling?(read: string, printed: string): string,
  *   surelyDiffers?(read: string, printed: string): boolean,
- *   empty?(): T,
+ *   empty?(path: string): T,
  *   corruptWarning(path: string, reason: string): string,
  *   corruptFailure(path: string, reason: string): AddonFailure,
  * }} Codec
@@ -77,6 +77,16 @@ const native = require('../addon/load.js')
 const { registryError } = require('../errors.js')
 
 const { maxContentBytes } = native.coreConstants()
+
+/** With it some editors begin a text. */
+const BYTE_ORDER_MARK = '\ufeff'
+
+/**
+ * What a codec gets of a text that it has printed: the addon reads files without their mark.
+ *
+ * @param {string} text
+ */
+const withoutMark = (text) => (text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text)
 
 /** @param {string} path @returns {ReadWarning} */
 const missing = (path) => ({ code: 'NOT_FOUND', path, message: native.missingWarning(path) })
@@ -151,13 +161,13 @@ const look = (reading, content) => {
  * @param {Content} content
  */
 const read = (reading, content) => {
-	const { codec, onCorrupt } = reading
+	const { path, codec, onCorrupt } = reading
 	const decoded = decode(reading, content)
 	if (!decoded.warning) return { value: decoded.value }
 	const { refusal, reason } = decoded.warning
 	const isRefused = refusal || (reason !== undefined && onCorrupt === 'fail')
 	if (isRefused || !codec.empty) throw refusalOf(reading, decoded.warning)
-	return { value: codec.empty(), isEmpty: true, corrupt: reason }
+	return { value: codec.empty(path), isEmpty: true, corrupt: reason }
 }
 
 /**
@@ -217,7 +227,8 @@ const isPrimitive = (value) => Object(value) !== value
 const open = (reading, content) => {
 	const { value: given, isEmpty, corrupt } = read(reading, content)
 	// Now: the updater may change the value in place.
-	const source = isEmpty ? textOf(reading, given) : content.text
+	const from = isEmpty ? textOf(reading, given) : content.text
+	const source = from && withoutMark(from)
 	const { path, codec } = reading
 	/** @param {string} printed */
 	const spelledAsRead = (printed) =>
@@ -235,7 +246,7 @@ const open = (reading, content) => {
 	 * @param {string} text
 	 */
 	const isAsRead = (text) => {
-		if (text === source) return true
+		if (withoutMark(text) === source) return true
 		if (isOwnPrint || source === undefined || codec.surelyDiffers?.(source, text)) return false
 		const again = decode(reading, { exists: true, text: source })
 		const printed = again.warning ? undefined : textOf(reading, again.value)
@@ -251,4 +262,4 @@ const open = (reading, content) => {
 	return { given, corrupt, encode: encodeNext, isChanged }
 }
 
-module.exports = { checkSize, decode, encode, look, open, refusalOf }
+module.exports = { checkSize, decode, encode, look, open, refusalOf, withoutMark }

@@ -62,6 +62,20 @@ const otherVersionOf = (path, value, expected) => {
 }
 
 /**
+ * Throws for a promise in the place of a value: what an updater made of the promise would replace the document.
+ *
+ * @param {string} path
+ * @param {string} name The function that has returned it.
+ * @param {unknown} value
+ */
+const refusePromise = (path, name, value) => {
+	if (!isThenable(value)) return
+	// No code waits for this promise, so its rejection must not count as unhandled.
+	Promise.resolve(value).catch(() => {})
+	throw invalid(path, `${name} returned a promise; return the value instead`)
+}
+
+/**
  * @template T
  * @param {DocumentFormat<T>} format
  * @returns {Codec<T>}
@@ -79,11 +93,8 @@ const documentCodec = (format) => {
 				if (!isOtherVersion(error)) return { reason }
 				return { otherVersion: { message: `${path}: ${reason}`, refusal: error } }
 			}
-			// What an updater made of a promise would replace the document. JSON may hold anything, also a
-			// property that is called `then`.
-			if (decode && isThenable(value)) {
-				throw invalid(path, 'decode returned a promise; return the value instead')
-			}
+			// JSON may hold anything, also a property that is called `then`.
+			if (decode) refusePromise(path, 'decode', value)
 			const otherVersion = otherVersionOf(path, value, version)
 			return otherVersion ? { otherVersion } : { value }
 		},
@@ -120,7 +131,13 @@ const documentCodec = (format) => {
 			return text
 		},
 		...(!decode && !encode && { keepSpelling: keepNumbers, surelyDiffers: differsInNumber }),
-		...(empty && { empty: () => empty.call(format) }),
+		...(empty && {
+			empty: (/** @type {string} */ path) => {
+				const value = empty.call(format)
+				refusePromise(path, 'empty', value)
+				return value
+			},
+		}),
 		corruptWarning: (path, reason) =>
 			`${path} is not a readable document (${reason}); reading it as empty`,
 		corruptFailure: (path, reason) => native.parseFailure(path, reason),

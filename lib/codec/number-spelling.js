@@ -78,9 +78,23 @@ const tokensOf = function* (text) {
 }
 
 /**
- * A list or an object that the text is within. `list`: the path of the outermost list around what is in it.
+ * An item of a list: the path of the list, the item's index, and the item that the list itself is in.
  *
- * @typedef {{ path: string, index: number | undefined, key: string, list: string | undefined }} Frame
+ * @typedef {{ list: string, index: number, outer: Place | undefined }} Place
+ */
+
+/**
+ * A list or an object that the text is within. `place`: the innermost item of a list around what comes next.
+ * `print`: what JavaScript prints of it, so far, without white space; of a list since its last comma. `items`: what
+ * JavaScript prints of the items of a list.
+ *
+ * @typedef {{
+ *   path: string,
+ *   key: string,
+ *   place: Place | undefined,
+ *   print: string,
+ *   items: string[] | undefined,
+ * }} Frame
  */
 
 /**
@@ -88,20 +102,20 @@ const tokensOf = function* (text) {
  *
  * @param {Frame | undefined} frame
  */
-const pathIn = (frame) => (frame ? `${frame.path}/${frame.index ?? frame.key}` : '')
+const pathIn = (frame) => (frame ? `${frame.path}/${frame.items?.length ?? frame.key}` : '')
 
 /** A string in one spelling, however the text escapes it. @param {string} string */
 const unescaped = (string) => (string.includes('\\') ? JSON.stringify(JSON.parse(string)) : string)
 
 /**
- * Calls back with each number of a JSON text: its token, its path, where it stands, and the path of the
- * outermost list around it. Returns what JavaScript prints of each such list, without white space.
+ * Calls back with each number of a JSON text: its token, its path, where it stands, and the innermost item of a list
+ * around it. Returns what JavaScript prints of the items of each list, without white space, by the path of the list.
  *
  * @param {string} text
- * @param {(token: string, path: string, at: number, list: string | undefined) => void} callback
+ * @param {(token: string, path: string, at: number, place: Place | undefined) => void} callback
  */
 const eachNumber = (text, callback) => {
-	/** @type {Map<string, string>} */
+	/** @type {Map<string, string[]>} */
 	const lists = new Map()
 	/** @type {Frame[]} */
 	const frames = []
@@ -111,23 +125,34 @@ const eachNumber = (text, callback) => {
 	let string = ''
 	for (const { token, at } of tokensOf(text)) {
 		const [first = ''] = token
-		const list = frame?.list
 		let print = token
 		if (first === '{' || first === '[') {
-			const path = pathIn(frame)
+			const [path, outer] = [pathIn(frame), frame?.place]
 			const isList = first === '['
 			frame = {
 				path,
-				index: isList ? 0 : undefined,
 				key: '',
-				list: list ?? (isList ? path : undefined),
+				place: isList ? { list: path, index: 0, outer } : outer,
+				print: isList ? '' : first,
+				items: isList ? [] : undefined,
 			}
 			frames.push(frame)
-		} else if (first === '}' || first === ']') {
-			frames.pop()
+			continue
+		}
+		if (first === '}' || first === ']') {
+			const closed = frames.pop()
 			frame = frames.at(-1)
-		} else if (first === ',') {
-			if (frame?.index !== undefined) frame.index += 1
+			if (closed?.items) {
+				if (closed.print !== '') closed.items.push(closed.print)
+				lists.set(closed.path, closed.items)
+				// Not by `join`, which would copy a long item once for each list around it.
+				print = `[${closed.items.reduce((all, item) => (all === '' ? item : `${all},${item}`), '')}]`
+			} else print = `${closed?.print}}`
+		} else if (first === ',' && frame?.items) {
+			frame.items.push(frame.print)
+			frame.print = ''
+			frame.place = { list: frame.path, index: frame.items.length, outer: frames.at(-2)?.place }
+			continue
 		} else if (first === ':') {
 			if (frame) frame.key = string
 		} else if (first === '"') {
@@ -135,11 +160,31 @@ const eachNumber = (text, callback) => {
 			print = string
 		} else if (first === '-' || (first >= '0' && first <= '9')) {
 			print = printedAs(token)
-			callback(token, pathIn(frame), at, list)
+			callback(token, pathIn(frame), at, frame?.place)
 		}
-		if (list !== undefined) lists.set(list, (lists.get(list) ?? '') + print)
+		if (frame) frame.print += print
 	}
 	return lists
+}
+
+/**
+ * Whether each item that a list had is where it was, as far as what is printed tells: items may have been added at
+ * the end, or one may have changed.
+ *
+ * @param {string[]} was What JavaScript prints of the items.
+ * @param {string[]} is
+ * @param {(index: number) => boolean} keepsNumbers Whether an item has each of its numbers that another number could be
+ *   taken for. An item that has lost one may be gone: then those behind it have moved, and print like those before
+ *   them.
+ */
+const staysInOrder = (was, is, keepsNumbers) => {
+	if (is.length < was.length) return false
+	const changed = [...was.keys()].filter((index) => was[index] !== is[index])
+	const [index] = changed
+	if (index === undefined) return true
+	if (changed.length > 1 || is.length > was.length) return false
+	const isOnlyOne = was.indexOf(was[index] ?? '') === was.lastIndexOf(was[index] ?? '')
+	return isOnlyOne || keepsNumbers(index)
 }
 
 /**
@@ -159,30 +204,62 @@ const keepNumbers = (read, printed) => {
 	 * @type {Map<string, string | undefined>}
 	 */
 	const values = new Map()
-	const before = eachNumber(read, (token, path, _, list) => {
+	/** What the numbers in lists print as, by their paths. @type {Map<string, string>} */
+	const prints = new Map()
+	const before = eachNumber(read, (token, path, _, place) => {
 		const [print, value] = [printedAs(token), exact(token)]
 		if (exact(print) !== value) spellings.set(path, token)
 		// Of two properties of one name the last one counts.
 		else spellings.delete(path)
-		if (list === undefined) return
+		if (place === undefined) return
+		prints.set(path, print)
 		const isOneValue = !values.has(print) || values.get(print) === value
 		values.set(print, isOneValue ? value : undefined)
 	})
 	if (spellings.size === 0) return printed
-	/** @type {{ token: string, spelling: string, at: number, list: string | undefined }[]} */
+	/** @type {{ token: string, spelling: string, at: number, place: Place | undefined }[]} */
 	const found = []
-	const after = eachNumber(printed, (token, path, at, list) => {
+	/** @type {Map<string, string>} */
+	const printsAfter = new Map()
+	const after = eachNumber(printed, (token, path, at, place) => {
+		if (place) printsAfter.set(path, token)
 		const spelling = spellings.get(path)
 		if (spelling !== undefined && printedAs(spelling) === token)
-			found.push({ token, spelling, at, list })
+			found.push({ token, spelling, at, place })
 	})
+	const ambiguous = [...prints].filter(([, print]) => values.get(print) === undefined)
+	/** @type {Map<string, boolean>} */
+	const inOrder = new Map()
+	/** @param {string} list */
+	const isInOrder = (list) => {
+		const known = inOrder.get(list)
+		if (known !== undefined) return known
+		const keepsNumbers = (/** @type {number} */ index) =>
+			ambiguous.every(
+				([path, print]) =>
+					!`${path}/`.startsWith(`${list}/${index}/`) || printsAfter.get(path) === print,
+			)
+		const stays = staysInOrder(before.get(list) ?? [], after.get(list) ?? [], keepsNumbers)
+		inOrder.set(list, stays)
+		return stays
+	}
+	/**
+	 * Whether an item, and those that it is in, are where they were.
+	 *
+	 * @param {Place | undefined} place
+	 * @returns {boolean}
+	 */
+	const isInPlace = (place) =>
+		place === undefined ||
+		(isInPlace(place.outer) &&
+			place.index < (before.get(place.list)?.length ?? 0) &&
+			isInOrder(place.list))
 	let kept = ''
 	let end = 0
-	for (const { token, spelling, at, list } of found) {
+	for (const { token, spelling, at, place } of found) {
 		// An updater that removes an item moves those behind it: then it can't be told which of several numbers
 		// that print alike this is.
-		const isMoved = list !== undefined && before.get(list) !== after.get(list)
-		if (isMoved && values.get(token) === undefined) continue
+		if (!isInPlace(place) && values.get(token) === undefined) continue
 		kept += printed.slice(end, at) + spelling
 		end = at + token.length
 	}
@@ -211,7 +288,8 @@ const differsInNumber = (read, printed) => {
 	const length = Math.min(read.length, printed.length)
 	let at = 0
 	while (at < length && read.charCodeAt(at) === printed.charCodeAt(at)) at += 1
-	const colon = printed.lastIndexOf(': ', at)
+	// Both texts have what is before `at`: behind it the other one may have no space, so that its number begins earlier.
+	const colon = printed.lastIndexOf(': ', at - 2)
 	if (colon === -1) return false
 	const [before, after] = [plainIntegerAt(read, colon + 2), plainIntegerAt(printed, colon + 2)]
 	return before !== undefined && after !== undefined && before !== after

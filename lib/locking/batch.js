@@ -32,14 +32,15 @@
  */
 
 const { monotonicMs } = require('../clock.js')
-const { look, open } = require('../codec/content.js')
+const { look, open, withoutMark } = require('../codec/content.js')
 const { runIn } = require('../context.js')
 const { isThenable } = require('../errors.js')
 const { unlessAborted, updateAborted } = require('./abort-signal.js')
 const { BatchMember, settleAll, submit } = require('./batch-member.js')
 const { letLoopTurn } = require('./event-loop.js')
 const { acquire, commit, contentOf, mayRunAgain, release } = require('./held-lock.js')
-const { markHolding, runInScope, takeForBatch } = require('./queue.js')
+const { markHolding, onTimeoutOrAbort, takeForBatch } = require('./queue.js')
+const { runInScope } = require('./scopes.js')
 
 /** After this long a batch takes no more members: other processes wait for the lock, too. */
 const BATCH_TIME_MS = 20
@@ -58,6 +59,27 @@ class UpdateMember extends BatchMember {
 	constructor(call, update) {
 		super(call)
 		this.update = update
+		this.stopWatching = () => {}
+	}
+
+	/**
+	 * Has the member give up when its timeout is over or its caller aborts it, while it waits for another hold.
+	 * Without this it would wait as long as the member before it does.
+	 *
+	 * @param {UpdateMember<unknown>[]} waiting The members that wait for that hold: it leaves them.
+	 */
+	watch(waiting) {
+		this.stopWatching()
+		const { call } = this
+		/** @param {Error} error */
+		const giveUp = (error) => {
+			this.stopWatching()
+			waiting.splice(waiting.indexOf(this), 1)
+			this.reject(error)
+		}
+		this.stopWatching = onTimeoutOrAbort(call, giveUp)
+		// While it ran.
+		if (call.signal?.aborted) giveUp(updateAborted(call.path, call.signal))
 	}
 }
 
@@ -70,6 +92,12 @@ class PendingContent {
 		this.lock = lock
 		this.content = contentOf(lock)
 		/**
+		 * The text to write, which may begin with a byte order mark that no codec gets.
+		 *
+		 * @type {string}
+		 */
+		this.text = ''
+		/**
 		 * The calls that changed it since the last commit, and why each found it corrupt, if it did.
 		 *
 		 * @type {Pick<Change, 'call' | 'corrupt'>[]}
@@ -79,6 +107,16 @@ class PendingContent {
 
 	get isCommitted() {
 		return this.changes.length === 0
+	}
+
+	/**
+	 * What an updater of the call has to read in place of the file.
+	 *
+	 * @param {LockCall<unknown>} call
+	 */
+	unwritten({ path, lockName, folder }) {
+		if (this.isCommitted) return undefined
+		return { name: folder ? lockName : path, content: this.content }
 	}
 
 	/**
@@ -108,7 +146,8 @@ class PendingContent {
 	 */
 	set(call, text, corrupt) {
 		/** @type {Content} */
-		this.content = { exists: true, text, codec: call.codec }
+		this.content = { exists: true, text: withoutMark(text), codec: call.codec }
+		this.text = text
 		this.changes.push({ call, corrupt })
 	}
 
@@ -155,7 +194,7 @@ class PendingContent {
 		const changed = this.changes.map(({ call }) => call)
 		this.changes = []
 		// Only the first found what is in the file: the others found what it has made of that.
-		const change = { ...first, calls: changed, text: this.content.text ?? '', durable }
+		const change = { ...first, calls: changed, text: this.text, durable }
 		return commit(this.lock, change, how)
 	}
 }
@@ -167,8 +206,9 @@ class Batch {
 	 * @param {LockHandle} lock
 	 * @param {Member[]} members
 	 */
-	constructor({ path, lockName }, lock, members) {
+	constructor({ path, lockName, newFileMode }, lock, members) {
 		this.path = path
+		this.newFileMode = newFileMode
 		this.lockName = lockName
 		this.members = members
 		this.pending = new PendingContent(lock)
@@ -191,10 +231,16 @@ class Batch {
 
 	/** The member that runs next: one that is here already, or one that waits in the queue. */
 	next() {
-		if (this.members.length > 0) return this.members.shift()
+		const member = this.members.shift()
+		if (member) {
+			member.stopWatching()
+			return member
+		}
 		const isOver = monotonicMs() - this.startedAt >= BATCH_TIME_MS
-		// Documents may share a lock file; a batch is of one file.
-		const fits = (/** @type {Member} */ { call }) => call.path === this.path
+		// Documents may share a lock file; a batch is of one file. That file may be new: with the mode of the call that has
+		// the lock, others could read what another call keeps private.
+		const fits = (/** @type {Member} */ { call }) =>
+			call.path === this.path && call.newFileMode === this.newFileMode
 		return isOver ? undefined : takeForBatch(this.lockName, UpdateMember, fits)
 	}
 
@@ -291,7 +337,7 @@ class Batch {
 	runUpdater(member, opened, updater) {
 		if (this.postpones(member, opened.corrupt)) return false
 		const { result, exit } = runIn(member.call.context, () =>
-			runInScope(this.lockName, () => updater(opened.given)),
+			runInScope(this.lockName, () => updater(opened.given), this.pending.unwritten(member.call)),
 		)
 		if (isThenable(result)) return this.settle(member, opened, result, exit)
 		exit()
@@ -336,7 +382,7 @@ class Batch {
 	}
 
 	/**
-	 * Runs all members; returns those that have to run again.
+	 * Runs all members. Those that have to run again are members once more.
 	 *
 	 * @param {QueuedCall} queued
 	 */
@@ -353,7 +399,7 @@ class Batch {
 		}
 		queued.finishesOffThread = true
 		await this.commit({ release: true })
-		return [...this.toRunAgain, ...this.members]
+		this.members.unshift(...this.toRunAgain)
 	}
 }
 
@@ -366,13 +412,16 @@ class Batch {
 const runBatches = async (first, queued) => {
 	/** @type {Settlements} */
 	const settlements = []
-	let members = [first]
+	const members = [first]
 	for (let next = members[0], round = 0; next; next = members[0], round++) {
 		queued.finishesOffThread = false
 		// Between two holds others may run: other processes, and what may abort the rest.
 		if (round > 0) await letLoopTurn()
+		next.stopWatching()
+		for (const member of members.slice(1)) member.watch(members)
 		let lock
 		try {
+			// This watches the timeout and the caller of the first one.
 			lock = await acquire(next.call)
 		} catch (error) {
 			// At once: the others may have to wait much longer.
@@ -383,12 +432,12 @@ const runBatches = async (first, queued) => {
 		markHolding(queued, true)
 		try {
 			const batch = new Batch(first.call, lock, members)
-			members = await batch.runAll(queued)
+			await batch.runAll(queued)
 			settlements.push(...batch.settlements)
 		} catch (error) {
 			// No call can update the file.
-			const all = members
-			members = []
+			const all = members.splice(0)
+			for (const member of all) member.stopWatching()
 			settlements.push(...all.map((member) => () => member.reject(error)))
 		} finally {
 			release(lock)

@@ -17,7 +17,8 @@ const { encode, look } = require('../codec/content.js')
 const { invalid, unwrap } = require('../errors.js')
 const { unlessAborted } = require('./abort-signal.js')
 const { acquire, commit, contentOf, release } = require('./held-lock.js')
-const { markHolding, runInScope, runQueued } = require('./queue.js')
+const { markHolding, runQueued } = require('./queue.js')
+const { runInScope } = require('./scopes.js')
 
 /**
  * The lock that the caller's function gets, and how to end it.

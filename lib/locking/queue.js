@@ -5,7 +5,7 @@
 
 /** @import { LockHolder } from '../../index.js' */
 /** @import { LockCall } from '../options.js' */
-/** @import { QueuedCall, Scope } from './thread-state.js' */
+/** @import { QueuedCall } from './thread-state.js' */
 
 const native = require('../addon/load.js')
 const { startTimer, timeOfDayMs } = require('../clock.js')
@@ -13,28 +13,14 @@ const { currentContext } = require('../context.js')
 const { RegistryError, holderOf } = require('../errors.js')
 const { MAX_TIMER_MS, remainingMs } = require('../options.js')
 const { onAbort, updateAborted } = require('./abort-signal.js')
+const { isInside } = require('./scopes.js')
 const { giveUpIfLeaving, isLeaving, state } = require('./thread-state.js')
 
-const { scopes, queues, heldSync } = state
+const { queues, heldSync } = state
 
 /** @param {string} path @param {string} what */
 const reEntrant = (path, what) =>
 	new RegistryError('RE_ENTRANT', `${path} is being updated by this thread${what}`, { path })
-
-/**
- * Whether the running code is inside of an update under the lock.
- *
- * @param {string} lockName
- */
-const isInside = (lockName) => {
-	for (let scope = scopes.getStore(); scope; scope = scope.outer) {
-		// A timer that was started inside is no longer inside when the update is over. An update that the
-		// thread's end has interrupted is over, too.
-		const { active, whileLeaving } = scope
-		if (active && whileLeaving === isLeaving() && scope.lockName === lockName) return true
-	}
-	return false
-}
 
 /** @param {LockCall<unknown>} call */
 const refuseNested = ({ path, lockName }) => {
@@ -44,58 +30,6 @@ const refuseNested = ({ path, lockName }) => {
 		'; change the value that the updater was given, or write by the lock that is held, instead',
 	)
 }
-
-/**
- * Runs the caller's code in the scope of an update under the lock, which lasts until `exit`.
- *
- * @template R
- * @param {string} lockName
- * @param {() => R} body
- */
-const runInScope = (lockName, body) => {
-	/** @type {Scope} */
-	const scope = {
-		lockName,
-		active: true,
-		whileLeaving: isLeaving(),
-		outer: scopes.getStore(),
-	}
-	const exit = () => {
-		scope.active = false
-	}
-	try {
-		return { result: scopes.run(scope, body), exit }
-	} catch (error) {
-		exit()
-		throw error
-	}
-}
-
-/**
- * Like `runInScope`, for code that is over when it returns.
- *
- * @template R
- * @param {string} lockName
- * @param {() => R} body
- */
-const runInSyncScope = (lockName, body) => {
-	heldSync.add(lockName)
-	try {
-		const { result, exit } = runInScope(lockName, body)
-		exit()
-		return result
-	} finally {
-		heldSync.delete(lockName)
-	}
-}
-
-/**
- * Runs code that does not count as inside of any update, whichever update has started it.
- *
- * @template R
- * @param {() => R} body
- */
-const runOutsideScopes = (body) => scopes.run(undefined, body)
 
 /**
  * Refuses a synchronous call that would block the thread that an asynchronous call needs to go on. In an
@@ -284,13 +218,9 @@ const runQueued = async (call, body, member) => {
 }
 
 module.exports = {
-	isInside,
 	markHolding,
 	onTimeoutOrAbort,
 	refuseSync,
-	runInScope,
-	runInSyncScope,
-	runOutsideScopes,
 	runQueued,
 	takeForBatch,
 }

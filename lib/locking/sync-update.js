@@ -9,7 +9,8 @@ const { open } = require('../codec/content.js')
 const { invalid, isThenable } = require('../errors.js')
 const { updateAborted } = require('./abort-signal.js')
 const { acquireSync, commitSync, contentOf, mayRunAgain, release } = require('./held-lock.js')
-const { refuseSync, runInSyncScope } = require('./queue.js')
+const { refuseSync } = require('./queue.js')
+const { runInSyncScope } = require('./scopes.js')
 
 /**
  * Runs the caller's code, of which the codec is a part: the value to return, and the text to write

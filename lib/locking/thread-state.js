@@ -2,14 +2,24 @@
 
 // What all copies of this package in a thread share: their queues, and whether the thread is leaving.
 
+/** @import { Content } from '../codec/content.js' */
+
+/**
+ * Content that the next commit of a batch will write, and the one name of its file or folder.
+ *
+ * @typedef {{ name: string, content: Content }} Unwritten
+ */
+
 /**
  * An update that code is inside of, by the name of its lock, and the update that is around it.
- * `whileLeaving`: whether it was begun while the thread was leaving.
+ * `whileLeaving`: whether it was begun while the thread was leaving. `unwritten`: what its updater
+ * started from, if that is not in the file yet.
  *
  * @typedef {{
  *   lockName: string,
  *   active: boolean,
  *   whileLeaving: boolean,
+ *   unwritten: Unwritten | undefined,
  *   outer: Scope | undefined,
  * }} Scope
  */
@@ -75,7 +85,7 @@ const newThreadState = () => {
 }
 
 /** The name by which the copies find the state; its number changes with its shape. */
-const key = Symbol.for('argus-registry.queues.3')
+const key = Symbol.for('argus-registry.queues.4')
 // A cast, because the types of globalThis know no symbols.
 const shared = /** @type {Record<symbol, ThreadState | undefined>} */ (
 	/** @type {unknown} */ (globalThis)

@@ -229,10 +229,12 @@ fn commit_file(
     let committed = match text {
         Some(text) => {
             // JavaScript has read the text without its byte order mark. Content that is kept in another
-            // file has its own mark there.
-            let has_mark =
-                !keep_old && found.is_some_and(|found| found.bytes.starts_with(BYTE_ORDER_MARK));
-            let marked = has_mark.then(|| [BYTE_ORDER_MARK, text.as_bytes()].concat());
+            // file has its own mark there. A caller's codec may have put a mark before the text: a second
+            // one would be read as a part of it, and each update would add one.
+            let needs_mark = !keep_old
+                && !text.as_bytes().starts_with(BYTE_ORDER_MARK)
+                && found.is_some_and(|found| found.bytes.starts_with(BYTE_ORDER_MARK));
+            let marked = needs_mark.then(|| [BYTE_ORDER_MARK, text.as_bytes()].concat());
             let bytes = marked.as_deref().unwrap_or(text.as_bytes());
             shared_file::commit(&held.lock, found, bytes, how)
         }
