@@ -207,7 +207,8 @@ fn apply(
             Warning::ReplacedEmpty { .. } => applied.reason = Some("it is empty".to_owned()),
             Warning::Missing { .. }
             | Warning::DamagedEntry { .. }
-            | Warning::UnsupportedVersion { .. } => {}
+            | Warning::UnsupportedVersion { .. }
+            | Warning::UnknownLost { .. } => {}
         }
     }
     Ok(applied)
