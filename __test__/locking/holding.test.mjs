@@ -1,7 +1,18 @@
 // Holding the lock: what waiting processes see, and what happens when an old argus takes it away.
 
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+	chmodSync,
+	chownSync,
+	existsSync,
+	readFileSync,
+	statSync,
+	unlinkSync,
+	utimesSync,
+	writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -16,6 +27,7 @@ import { EMPTY, folder, lockTakenOnce, print } from '../support/folder.mjs'
 import { held } from '../support/locks.mjs'
 import { UP_TO_A_MINUTE } from '../support/options.mjs'
 import { puppet, puppets } from '../support/processes.mjs'
+import { run } from '../support/script.mjs'
 import { skipIf } from '../support/skip.mjs'
 import { set } from '../support/updaters.mjs'
 
@@ -239,4 +251,63 @@ test('a holder that has the guard but not yet the lockfile is named, too', async
 		return true
 	})
 	guard.release()
+})
+
+/** A process that has no descriptor left when it opens the registry, from its first commit on. */
+const noDescriptorSource = `
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+static int is_renamed = 0;
+int rename(const char *from, const char *to) {
+	int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
+	is_renamed = 1;
+	return real(from, to);
+}
+int open64(const char *path, int flags, ...) {
+	int (*real)(const char *, int, ...) = dlsym(RTLD_NEXT, "open64");
+	size_t length = strlen(path);
+	if (is_renamed && length > 14 && !strcmp(path + length - 14, "/registry.json")) {
+		errno = EMFILE;
+		return -1;
+	}
+	va_list arguments;
+	va_start(arguments, flags);
+	mode_t mode = va_arg(arguments, mode_t);
+	va_end(arguments);
+	return real(path, flags, mode);
+}`
+
+// The second write replaced the file as one that is missing: it became another user's, and open to all.
+test('the second write under a lock keeps the mode and the owner although the file can no longer be opened', {
+	skip: skipIf(process.platform !== 'linux', 'needs LD_PRELOAD'),
+}, (t) => {
+	const at = folder(t)
+	const [source, library] = ['shim.c', 'shim.so'].map((name) => join(at.dir, name))
+	writeFileSync(source, noDescriptorSource)
+	execFileSync('cc', ['-shared', '-fPIC', '-o', library, source, '-ldl'])
+	at.put(`\u{feff}${print(EMPTY)}`)
+	if (process.getuid() === 0) chownSync(at.path, 12_345, 12_345)
+	chmodSync(at.path, 0o600)
+	const { kept } = run(
+		`const path = ${JSON.stringify(at.path)}
+		const empty = ${JSON.stringify(EMPTY)}
+		const kept = []
+		const options = { onWarning: (warning) => kept.push(warning) }
+		await registry.withRegistryLock(path, async (lock) => {
+			for (const number of [1, 2, 3]) await lock.write({ ...empty, number })
+		}, options)
+		console.log(JSON.stringify({ kept }))`,
+		{ env: { ...process.env, LD_PRELOAD: library } },
+	)
+	assert.deepEqual(kept, [])
+	const { mode, uid, gid } = statSync(at.path)
+	assert.equal(mode & 0o777, 0o600)
+	if (process.getuid() === 0) assert.deepEqual([uid, gid], [12_345, 12_345])
+	assert.equal(at.text(), `\u{feff}${print({ ...EMPTY, number: 3 })}`)
 })

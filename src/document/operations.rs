@@ -157,7 +157,7 @@ impl<T: Serialize + DeserializeOwned, F: Format> Document<T, F> {
             keep_old: corrupt.is_some(),
             new_file_mode: self.new_file_mode,
         };
-        let kept = shared_file::commit(lock, old, bytes, options)?;
+        let kept = shared_file::commit(lock, old, bytes, options)?.kept;
         if let Some(reason) = corrupt {
             let paths = lock.paths();
             let kept = kept.map(|kept| paths.as_given(&kept));

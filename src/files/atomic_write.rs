@@ -7,6 +7,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::files::new_file;
@@ -35,11 +36,11 @@ pub(crate) struct Replacement<'a> {
 
 impl Replacement<'_> {
     /// Writes the temp file, calls `last_check`, renames the temp file to the target, and makes the
-    /// rename durable if that was asked for.
+    /// rename durable if that was asked for. Returns the new file.
     pub(crate) fn run(
         &self,
         last_check: impl FnOnce() -> Result<()>,
-    ) -> Result<(), ReplacementError> {
+    ) -> Result<Arc<File>, ReplacementError> {
         let fail = |operation, error| Error::from_io(self.target, operation, error);
         // Opened first, because it can fail (a process has a limit of open files), and after the
         // rename a failure can't be undone.
@@ -51,11 +52,10 @@ impl Replacement<'_> {
         let mut temp = TempFile::create(self).map_err(|e| fail("create a file beside", e))?;
         if let (Some(old), Some(like)) = (self.old, self.like) {
             let operation = "keep the access rights and attributes of";
-            sys::copy_mode_and_owner(&temp.file, like)
-                .and_then(|()| sys::copy_attributes(old, like, &temp.file))
+            sys::copy_attributes_and_access(old, like, &temp.file)
                 .map_err(|e| fail(operation, e))?;
         }
-        self.fill(&mut temp.file).map_err(|e| fail("write the new content of", e))?;
+        self.fill(&temp.file).map_err(|e| fail("write the new content of", e))?;
         last_check()?;
         let renamed = match temp.rename_to(self.target) {
             // On network file systems a rename that the server has made can be reported as failed:
@@ -82,11 +82,11 @@ impl Replacement<'_> {
                 let operation = "make durable (though it already has its new content)";
                 Err(ReplacementError::NotDurable(fail(operation, error)))
             }
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(temp.file.clone()),
         }
     }
 
-    fn fill(&self, file: &mut File) -> io::Result<()> {
+    fn fill(&self, mut file: &File) -> io::Result<()> {
         // write_all: on a disk that fills up, a single write may write a part without an error.
         stopping_point::before("atomic_write::fill::write");
         file.write_all(self.bytes)?;
@@ -117,7 +117,7 @@ impl From<Error> for ReplacementError {
 
 /// A temp file, which is deleted when this is dropped unless it was renamed.
 struct TempFile<'a> {
-    file: File,
+    file: Arc<File>,
     path: &'a Path,
     renamed: bool,
 }
@@ -129,7 +129,7 @@ impl<'a> TempFile<'a> {
             Some(like) => sys::create_new(path, sys::first_permission_bits(like)),
             None => new_file::create(path, replacement.new_file_mode),
         };
-        Ok(TempFile { file: file?, path, renamed: false })
+        Ok(TempFile { file: Arc::new(file?), path, renamed: false })
     }
 
     fn rename_to(&mut self, target: &Path) -> io::Result<()> {
@@ -165,7 +165,7 @@ mod tests {
         folder: &Path,
         bytes: &[u8],
         check: impl FnOnce() -> Result<()>,
-    ) -> Result<(), ReplacementError> {
+    ) -> Result<Arc<File>, ReplacementError> {
         let target = folder.join("a");
         let old = File::open(&target).ok();
         let like = fs::metadata(&target).ok();

@@ -68,9 +68,8 @@ pub(crate) fn keep(paths: &FilePaths, nonce: &str, old: &OldContent<'_>) -> Resu
 
 fn copy(path: &Path, old: &OldContent<'_>) -> io::Result<()> {
     let file = sys::create_new(path, 0o600)?;
-    sys::copy_mode_and_owner(&file, old.metadata)?;
     if let Some(old_file) = old.file {
-        sys::copy_attributes(old_file, old.metadata, &file)?;
+        sys::copy_attributes_and_access(old_file, old.metadata, &file)?;
     }
     sys::write_start(&file, old.bytes)?;
     sys::sync_opened(&file)

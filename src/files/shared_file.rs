@@ -54,10 +54,12 @@ pub(crate) struct FileContent {
 }
 
 impl FileContent {
-    /// The content of the file that has replaced this one, with its mode, owner and attributes, which it has
-    /// taken over.
-    pub(crate) fn replaced_by(self, text: &str) -> Self {
-        FileContent { bytes: text.as_bytes().to_vec(), ..self }
+    /// The content of a file that [`commit`] has written: `bytes`. Nothing is opened to be read, which a process
+    /// with no descriptor left could not do.
+    pub(crate) fn written(bytes: Vec<u8>, file: Arc<File>) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let file = sys::OPEN_FILES_CAN_BE_REPLACED.then_some(file);
+        Ok(FileContent { bytes, metadata, file })
     }
 
     fn as_old(&self) -> OldContent<'_> {
@@ -131,9 +133,17 @@ impl OpenedFile<'_> {
     }
 }
 
+/// What [`commit`] has done.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    /// The path at which the old bytes are kept, if that was asked for and there were any.
+    pub(crate) kept: Option<PathBuf>,
+    /// The new file.
+    pub(crate) file: Arc<File>,
+}
+
 /// Replaces a file's content under its lock. `old` is the content that the caller read under that
-/// lock; `None` if there was no file. Returns the path at which the old bytes are kept, if `options` ask
-/// for it and there are any.
+/// lock; `None` if there was no file.
 ///
 /// # Errors
 ///
@@ -145,7 +155,7 @@ pub(crate) fn commit(
     old: Option<&FileContent>,
     bytes: &[u8],
     options: CommitOptions,
-) -> Result<Option<PathBuf>> {
+) -> Result<Committed> {
     let size = bytes.len() as u64;
     if size > MAX_CONTENT_BYTES {
         let path = lock.paths().target.clone();
@@ -187,34 +197,31 @@ pub(crate) fn commit(
         stopping_point::before("shared_file::commit::last_check");
         lock.check()
     });
-    if matches!(replaced, Ok(()) | Err(ReplacementError::NotDurable(_))) {
+    if matches!(replaced, Ok(_) | Err(ReplacementError::NotDurable(_))) {
         lock.written();
     }
-    let unchanged = match replaced {
-        Ok(()) => None,
+    let error = match replaced {
+        Ok(file) => return Ok(Committed { kept: kept.and_then(|kept| kept.tidy(paths)), file }),
         // The kept file stays: it may be all that is left of the old content.
         Err(ReplacementError::Unknown(error) | ReplacementError::NotDurable(error)) => {
             return Err(error)
         }
-        Err(ReplacementError::Unchanged(error)) => Some(error),
+        Err(ReplacementError::Unchanged(error)) => error,
     };
-    if let Some(error) = unchanged {
-        let checked = lock.check();
-        if let Some(kept) = &kept {
-            kept.undo(paths, checked.is_ok());
-        }
-        // If the lock was lost, the process that holds it now may have removed this process's temp
-        // file. The lost lock is the cause of the failure, so that is the error.
-        checked?;
-        let was_removed = matches!(error, Error::NotFound { .. }) && paths.folder.is_dir();
-        return Err(match was_removed {
-            // Another process removed the temp file because it took this process for dead. Nothing
-            // was written, so the caller may try again, as after a lost lock.
-            true => Error::LockLost { path: paths.target.clone(), written: false },
-            false => error,
-        });
+    let checked = lock.check();
+    if let Some(kept) = &kept {
+        kept.undo(paths, checked.is_ok());
     }
-    Ok(kept.and_then(|kept| kept.tidy(paths)))
+    // If the lock was lost, the process that holds it now may have removed this process's temp
+    // file. The lost lock is the cause of the failure, so that is the error.
+    checked?;
+    let was_removed = matches!(error, Error::NotFound { .. }) && paths.folder.is_dir();
+    Err(match was_removed {
+        // Another process removed the temp file because it took this process for dead. Nothing
+        // was written, so the caller may try again, as after a lost lock.
+        true => Error::LockLost { path: paths.target.clone(), written: false },
+        false => error,
+    })
 }
 
 /// Makes the content durable that an update found and did not have to change: another process may

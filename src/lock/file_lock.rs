@@ -22,12 +22,15 @@ const REPLACED_FILE_LIMIT: u32 = 100;
 /// The mode of a new lock file, before the umask is applied.
 const NEW_LOCK_FILE_MODE: u32 = 0o666;
 
-/// A held kernel lock on a lock file. Dropping it releases the lock; the file is not deleted.
+/// A held kernel lock on a lock file. Dropping it releases the lock; the file is not deleted. A forked process that
+/// drops its copy leaves the lock to its parent.
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as this value is dropped"]
 pub struct KernelLock {
     file: File,
     path: PathBuf,
+    /// The process that has acquired it, and not one that was forked from that.
+    pid: u32,
 }
 
 impl KernelLock {
@@ -54,7 +57,16 @@ impl KernelLock {
     ///
     /// [`Error::Io`] if the system refused; the lock is released in any case, by closing the file.
     pub fn release(self) -> Result<()> {
-        kernel_lock::unlock(&self.file).map_err(|error| Error::from_io(&self.path, "unlock", error))
+        self.unlock().map_err(|error| Error::from_io(&self.path, "unlock", error))
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        // A forked process shares the lock with its parent: to unlock it would let other processes in while the
+        // parent holds it. It only closes the file.
+        match self.pid == std::process::id() {
+            true => kernel_lock::unlock(&self.file),
+            false => Ok(()),
+        }
     }
 
     /// Removes the lock file that was made for this lock, and releases the lock, which has this mode.
@@ -80,7 +92,7 @@ impl Drop for KernelLock {
     fn drop(&mut self) {
         // Unlocked explicitly: closing the file would leave it locked as long as a child process
         // that is just being started has a copy of the descriptor, until its exec.
-        let _ = kernel_lock::unlock(&self.file);
+        let _ = self.unlock();
     }
 }
 
@@ -188,7 +200,7 @@ pub(crate) fn lock(
             }
             Err(error) => return Err(fail("lock", error)),
         };
-        let lock = KernelLock { file, path: path.to_path_buf() };
+        let lock = KernelLock { file, path: path.to_path_buf(), pid: std::process::id() };
         // A lock on a file that was deleted or replaced during the wait excludes no other process.
         if lock.is_in_place()? {
             return Ok(lock);

@@ -235,10 +235,14 @@ fn open_guard(paths: &FilePaths, wait: &Wait) -> Result<(File, Metadata)> {
         Err(Error::PermissionDenied { path, operation, source }) if path == paths.guard => {
             let source = match is_less_open_than_registry(paths) {
                 true => {
+                    // A group that may write it is another one than the registry's, or the registry has a list.
+                    let step = match sys::is_writable_by_group(&paths.guard) {
+                        true => "giving it the registry's group and access control list".to_owned(),
+                        false => format!("`chmod g+w {}`", shell_quoted(&paths.guard)),
+                    };
                     let reason = format!(
                         "it was made when fewer users might write the registry; its owner opens it by \
-                         `chmod g+w {}`, or by the next update",
-                        shell_quoted(&paths.guard)
+                         {step}, or by the next update"
                     );
                     error::explain(source, reason)
                 }

@@ -40,13 +40,15 @@ pub(crate) struct Lockfile {
     /// Open as long as the lock is held, so that no other file can get its inode number.
     file: Arc<File>,
     id: FileId,
-    record: OwnerRecord,
+    /// The process that created it.
+    pid: u32,
+    /// The random name of this acquisition.
+    nonce: String,
     /// The record as it was written.
     written: Vec<u8>,
 }
 
 /// The outcome of one try to create the lockfile.
-#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(crate) enum CreateOutcome {
     /// It was created. `took_over`: a lockfile that a dead holder left was in its place.
     Created { lockfile: Lockfile, took_over: bool },
@@ -135,7 +137,8 @@ impl Lockfile {
             let path = paths.lockfile.clone();
             let aside = paths.temp(&record.nonce);
             let (file, id) = (guard.file.clone(), guard.id);
-            let lockfile = Lockfile { path, aside, file, id, record, written };
+            let (pid, nonce) = (record.pid, record.nonce);
+            let lockfile = Lockfile { path, aside, file, id, pid, nonce, written };
             return Ok(CreateOutcome::Created { lockfile, took_over: linked.is_err() });
         }
         match linked {
@@ -241,8 +244,8 @@ impl Lockfile {
         let id = file.metadata().and_then(|metadata| sys::id_of(&file, &metadata));
         let (path, id) = (paths.lockfile.clone(), id.map_err(io_error)?);
         let aside = paths.temp(&record.nonce);
-        let (file, written) = (Arc::new(file), expected);
-        let lockfile = Lockfile { path, aside, file, id, record, written };
+        let (file, pid, nonce, written) = (Arc::new(file), record.pid, record.nonce, expected);
+        let lockfile = Lockfile { path, aside, file, id, pid, nonce, written };
         Ok(CreateOutcome::Created { lockfile, took_over: false })
     }
 
@@ -252,19 +255,23 @@ impl Lockfile {
         if look_at(&self.path)? != Some(self.id) {
             return Ok(false);
         }
-        // The lockfile of the next holder is this file, too, where it is the guard. It has the lock if a network file system
-        // has taken the kernel lock from this process, as after a long sleep of the machine.
-        let found = sys::read_start(&self.file, self.written.len());
-        Ok(found.map_err(|error| Error::from_io(&self.path, "read", error))? == self.written)
+        self.has_own_record().map_err(|error| Error::from_io(&self.path, "read", error))
+    }
+
+    /// Whether the record in the file is the one that this process wrote. Where the lockfile is the guard, the next
+    /// holder's lockfile is this file, too. Another process holds the lock if a network file system has taken the
+    /// kernel lock from this one, as after a long sleep of the machine.
+    fn has_own_record(&self) -> io::Result<bool> {
+        Ok(twice(|| sys::read_start(&self.file, self.written.len()))? == self.written)
     }
 
     /// Renews the lockfile's mtime. It does so by writing, which every user who may write the
     /// registry may do; only a file's owner may set the time by a call.
     pub(crate) fn refresh(&self) -> io::Result<()> {
-        // Not over the record of the next holder.
-        match self.is_in_place() {
-            Ok(false) => Ok(()),
-            _ => sys::write_start(&self.file, &self.written),
+        // Not over the record of the next holder, whose fence would find another's.
+        match self.has_own_record()? {
+            true => sys::write_start(&self.file, &self.written),
+            false => Ok(()),
         }
     }
 
@@ -283,18 +290,51 @@ impl Lockfile {
 
     /// Whether this process created it, and not the parent of a forked one.
     pub(crate) fn is_of_this_process(&self) -> bool {
-        self.record.pid == std::process::id()
+        self.pid == std::process::id()
     }
 
     /// The random name of this acquisition of the lock.
     pub(crate) fn nonce(&self) -> &str {
-        &self.record.nonce
+        &self.nonce
     }
 }
 
-/// The identity of a lockfile. Asked again after a failure: a lockfile that stays because one answer was lost keeps older
-/// argus versions waiting for ten seconds.
+/// The identity of a lockfile.
 fn look_at(path: &Path) -> Result<Option<FileId>> {
-    let found = sys::id_at(path).or_else(|_| sys::id_at(path));
-    found.map_err(|error| Error::from_io(path, "look at", error))
+    twice(|| sys::id_at(path)).map_err(|error| Error::from_io(path, "look at", error))
+}
+
+/// Asks again after a failure: a lockfile that stays because one answer was lost keeps older argus versions waiting for
+/// ten seconds.
+fn twice<T>(ask: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    ask().or_else(|_| ask())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::lock::wait::{LockOptions, Wait};
+
+    /// The kernel lock was lost on a network file system, and the next holder has written its record: it was written
+    /// over, and the next holder lost its lock, too.
+    #[test]
+    fn a_record_of_the_next_holder_is_not_renewed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(dir.path()).unwrap().join("registry.json");
+        let paths = FilePaths::resolve(&path).unwrap();
+        let wait = Wait::start(&LockOptions::default());
+        let guard = Guard::take(&paths, &wait).unwrap().unwrap();
+        let created = Lockfile::create(&paths, Some(&guard), Duration::from_secs(10)).unwrap();
+        let CreateOutcome::Created { lockfile, .. } = created else { panic!("it is not held") };
+        lockfile.refresh().unwrap();
+        assert!(lockfile.is_in_place().unwrap());
+        let (own, location, now) = (sys::own_start(), sys::location().clone(), SystemTime::now());
+        let next = OwnerRecord::new(1, own, location, Some(guard.id), paths::nonce(), now);
+        guard.write(&next).unwrap();
+        lockfile.refresh().unwrap();
+        assert_eq!(std::fs::read(&paths.lockfile).unwrap(), next.encode());
+        assert!(!lockfile.is_in_place().unwrap());
+        assert!(!lockfile.remove().unwrap());
+        assert!(paths.lockfile.exists());
+    }
 }

@@ -52,6 +52,8 @@ struct RefresherState {
     tasks: Vec<Arc<RefreshTask>>,
     /// When the thread will check its tasks next; `None` if there is no thread.
     wakes_at: Option<Instant>,
+    /// The process whose tasks and thread these are.
+    pid: u32,
 }
 
 static REFRESHER: LazyLock<LockfileRefresher> = LazyLock::new(LockfileRefresher::default);
@@ -76,6 +78,14 @@ impl Drop for RefreshedLockfile {
     /// Waits for a write to this lockfile that is under way. Afterwards the thread writes nothing
     /// to it any more: on Unix the file is the guard, into which the next holder writes its record.
     fn drop(&mut self) {
+        if !self.task.lockfile.is_of_this_process() {
+            // In a forked process no thread unlocks a mutex that the parent's thread had at the fork. What
+            // is not taken off the list here keeps its descriptor until the process ends.
+            if let Ok(mut state) = REFRESHER.state.try_lock() {
+                state.tasks.retain(|task| !Arc::ptr_eq(task, &self.task));
+            }
+            return;
+        }
         *self.task.due() = None;
         REFRESHER.lock().tasks.retain(|task| !Arc::ptr_eq(task, &self.task));
     }
@@ -84,6 +94,12 @@ impl Drop for RefreshedLockfile {
 impl LockfileRefresher {
     fn add(&self, task: Arc<RefreshTask>, due: Instant) {
         let mut state = self.lock();
+        let pid = std::process::id();
+        if state.pid != pid {
+            // The thread of its parent is not in a forked process: without one of its own, an older argus
+            // version would take over the lockfile of a long hold.
+            *state = RefresherState { pid, ..RefresherState::default() };
+        }
         state.tasks.push(task);
         match state.wakes_at {
             Some(wakes_at) if wakes_at <= due => {}

@@ -4,7 +4,7 @@
 //! guard excludes programs that use this crate. The lockfile excludes older argus versions, which
 //! don't know the guard. ARCHITECTURE.md lists what a crash leaves behind at each step.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,7 +36,8 @@ const RETRIES_BEFORE_DEADLINE_CHECK: u32 = 10;
 /// not changed.
 const OWNERLESS_JUDGE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The held lock of a registry. Dropping it releases the lock.
+/// The held lock of a registry. Dropping it releases the lock. A forked process that drops its copy leaves the lock to
+/// its parent.
 #[derive(Debug)]
 #[must_use = "the lock is released as soon as this value is dropped"]
 pub struct RegistryLock {
@@ -232,7 +233,8 @@ impl RegistryLock {
             return self.unlock_guard().map(|()| false);
         };
         if !refreshed.lockfile().is_of_this_process() {
-            // Not unlocked either: the parent's descriptor would be, too.
+            // A forked process's copy. The lock is its parent's, which still holds it. Not unlocked either: the
+            // parent's descriptor would be, too.
             self.guard = None;
             return Ok(false);
         }
@@ -304,9 +306,9 @@ impl WriteLock for RegistryLock {
             // More users may be allowed to write the registry now than when the guard was created.
             // If this process may not grant them access to the guard, the next update of its owner
             // does.
-            let _ = sys::widen_access(&guard.file, &guard.metadata, old, || {
-                file.as_ref().and_then(|file| sys::acl_of(file))
-            });
+            let folder = || fs::metadata(&self.paths.folder).ok();
+            let acl = || file.as_ref().and_then(|file| sys::acl_of(file));
+            let _ = sys::widen_access(&guard.file, &guard.metadata, old, folder, acl);
         }
         // Kept open until the lock is released.
         self.replaced.lock().unwrap_or_else(PoisonError::into_inner).extend(file);
@@ -367,7 +369,7 @@ mod tests {
     #[test]
     fn a_hold_that_took_over_is_the_first_one() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = std::fs::canonicalize(dir.path()).unwrap();
+        let folder = fs::canonicalize(dir.path()).unwrap();
         let (made, moved) = (folder.join("made"), folder.join("moved"));
         let registry = |folder: &Path| folder.join("registry.json");
         RegistryLock::acquire(registry(&made), &LockOptions::default()).unwrap().release().unwrap();

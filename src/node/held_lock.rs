@@ -226,7 +226,7 @@ fn commit_file(
     let how = CommitOptions { durable, keep_old, new_file_mode: held.new_file_mode };
     let found = held.content.as_ref();
     let _busy = held.wait.busy_scope();
-    let committed = match text {
+    let (committed, written) = match text {
         Some(text) => {
             // JavaScript has read the text without its byte order mark. Content that is kept in another
             // file has its own mark there. A caller's codec may have put a mark before the text: a second
@@ -236,9 +236,14 @@ fn commit_file(
                 && found.is_some_and(|found| found.bytes.starts_with(BYTE_ORDER_MARK));
             let marked = needs_mark.then(|| [BYTE_ORDER_MARK, text.as_bytes()].concat());
             let bytes = marked.as_deref().unwrap_or(text.as_bytes());
-            shared_file::commit(&held.lock, found, bytes, how)
+            match shared_file::commit(&held.lock, found, bytes, how) {
+                // A commit that releases the lock closes the new file before.
+                Ok(done) if release => (Ok(done.kept), None),
+                Ok(done) => (Ok(done.kept), FileContent::written(bytes.to_vec(), done.file).ok()),
+                Err(error) => (Err(error), None),
+            }
         }
-        None => shared_file::make_durable(held.lock.paths(), found).map(|()| None),
+        None => (shared_file::make_durable(held.lock.paths(), found).map(|()| None), None),
     };
     let mut lock_lost = false;
     if release {
@@ -249,12 +254,14 @@ fn commit_file(
         lock_lost = held.lock.release().unwrap_or(false);
         keep_loss(shared, &committed, lock_lost);
     } else {
-        // The next commit replaces what this one has written. If that can't be read, its mode, owner and
-        // attributes are those of the file that it has replaced.
-        if let Some(text) = text {
-            match shared_file::read(&held.lock.paths().target) {
-                Ok(found) => held.content = found,
-                Err(_) => held.content = held.content.map(|old| old.replaced_by(text)),
+        // The next commit replaces what this one has written. It takes the mode, owner and attributes from the
+        // open file: a file that it would have to open again, without a descriptor left, would be replaced as
+        // one that is missing. After a failure the file may be the old one or the new one.
+        if written.is_some() {
+            held.content = written;
+        } else if committed.is_err() {
+            if let Ok(found) = shared_file::read(&held.lock.paths().target) {
+                held.content = found;
             }
         }
         *shared = Some(Locked::File(held));

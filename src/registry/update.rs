@@ -255,7 +255,7 @@ fn commit(
     let marked = (has_mark && corrupt.is_none()).then(|| [BYTE_ORDER_MARK, bytes].concat());
     let bytes = marked.as_deref().unwrap_or(bytes);
     lock.warn_of_loss(&options.on_warning);
-    let kept = shared_file::commit(lock, old, bytes, commit_options)?;
+    let kept = shared_file::commit(lock, old, bytes, commit_options)?.kept;
     if let Some(reason) = corrupt {
         let paths = lock.paths();
         let kept = kept.map(|kept| paths.as_given(&kept));

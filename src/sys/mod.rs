@@ -43,7 +43,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// Whether file systems here usually take names for one that differ in the case of letters only.
@@ -147,12 +147,17 @@ pub(crate) fn read_all(mut file: &File, size: u64, limit: u64) -> io::Result<Vec
 
 /// The host, boot and pid namespace of this process.
 pub(crate) fn location() -> &'static ProcessLocation {
-    static LOCATION: OnceLock<ProcessLocation> = OnceLock::new();
-    LOCATION.get_or_init(|| ProcessLocation {
-        host: host_name(),
-        boot: boot_id(),
-        pid_namespace: pid_namespace(),
-    })
+    static LAST: Mutex<Option<(u32, &ProcessLocation)>> = Mutex::new(None);
+    let last = || LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let pid = std::process::id();
+    // A process that was forked may have another pid namespace than its parent.
+    if let Some((_, location)) = last().filter(|(of, _)| *of == pid) {
+        return location;
+    }
+    let (host, boot, pid_namespace) = (host_name(), boot_id(), pid_namespace());
+    let location = &*Box::leak(Box::new(ProcessLocation { host, boot, pid_namespace }));
+    *last() = Some((pid, location));
+    location
 }
 
 /// The current time, in milliseconds since 1970.

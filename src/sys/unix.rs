@@ -24,6 +24,7 @@ mod attributes;
 mod copied_attributes;
 #[cfg(any(test, not(target_os = "linux")))]
 mod full_sync;
+mod granted_access;
 #[cfg(any(test, target_os = "macos"))]
 mod macos_acl;
 mod processes;
@@ -32,8 +33,9 @@ mod unsupported;
 mod write_blocks;
 pub(crate) use access::*;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-pub(crate) use access_list::{acl_of, set_acl};
+pub(crate) use access_list::acl_of;
 pub(crate) use copied_attributes::*;
+pub(crate) use granted_access::*;
 pub(crate) use processes::*;
 use unsupported::is_unsupported;
 pub(crate) use write_blocks::*;
@@ -236,88 +238,6 @@ pub(crate) fn mark(file: &File) -> io::Result<()> {
 /// Whether a file was marked by [`mark`].
 pub(crate) fn is_marked(metadata: &Metadata) -> bool {
     metadata.permissions().mode() & EXECUTE_BITS == MARK
-}
-
-/// A file's permission bits for reading and writing. Leaves out the bits for executing and set-id,
-/// which no file of this crate needs.
-pub(crate) fn permission_bits(metadata: &Metadata) -> u32 {
-    metadata.permissions().mode() & 0o666
-}
-
-/// The permission bits that a new file has until it gets the owner, group and mode of `like`. Its group is
-/// not the right one yet, and may do no more than all other users: a member could open it meanwhile.
-pub(crate) fn first_permission_bits(like: &Metadata) -> u32 {
-    let mode = permission_bits(like);
-    (mode & !0o070) | (mode & 0o070 & ((mode & 0o007) << 3))
-}
-
-/// Gives a file the access rights of `like`: only users who may read or write `like` may do so with
-/// the file. `acl` is the access control list of `like`. The file's owner may always read and write it,
-/// even where `like` is read-only.
-pub(crate) fn copy_access(file: &File, like: &Metadata, acl: Option<&[u8]>) -> io::Result<()> {
-    copy_mode_and_owner(file, like)?;
-    if let Some(acl) = acl {
-        set_acl(file, acl, like)?;
-    }
-    let mode = permission_bits(&file.metadata()?) | 0o600;
-    file.set_permissions(fs::Permissions::from_mode(mode))
-}
-
-/// Like [`copy_access`], for a file that exists already: does nothing unless `like` permits
-/// something that `current`, the file's own metadata, does not.
-pub(crate) fn widen_access(
-    file: &File,
-    current: &Metadata,
-    like: &Metadata,
-    acl: impl FnOnce() -> Option<Vec<u8>>,
-) -> io::Result<()> {
-    if permission_bits(like) & !permission_bits(current) == 0 {
-        return Ok(());
-    }
-    copy_access(file, like, acl().as_deref())
-}
-
-/// Permits the users who may write `like` to open a document's lock file.
-///
-/// The caller of the library has chosen the lock file's path, so it may name any file. Only an
-/// empty file of the owner of `like`, with one name, is changed, and no permission is taken away.
-pub(crate) fn open_to_users_of(file: &File, like: &Metadata) -> io::Result<()> {
-    let current = file.metadata()?;
-    let is_lock_file = current.len() == 0 && current.nlink() == 1 && current.uid() == like.uid();
-    let (has, mut wants) = (permission_bits(&current), permission_bits(like));
-    if !is_lock_file || wants & !has == 0 {
-        return Ok(());
-    }
-    let same_group = current.gid() == like.gid()
-        || std::os::unix::fs::fchown(file, None, Some(like.gid())).is_ok();
-    if !same_group {
-        wants &= !0o070;
-    }
-    file.set_permissions(fs::Permissions::from_mode(has | wants))
-}
-
-/// Gives a file the mode, owner and group of `like`.
-///
-/// A process that may not change the owner sets the group alone. A process that may not do that
-/// either leaves the file with a group for which `like` was not meant, so that group gets the
-/// permissions of all other users.
-pub(crate) fn copy_mode_and_owner(file: &File, like: &Metadata) -> io::Result<()> {
-    let current = file.metadata()?;
-    let mut mode = like.mode() & 0o7777;
-    let chown = |uid: Option<u32>, gid: Option<u32>| std::os::unix::fs::fchown(file, uid, gid);
-    if (current.uid(), current.gid()) != (like.uid(), like.gid())
-        && chown(Some(like.uid()), Some(like.gid())).is_err()
-    {
-        // Set-id bits were granted to the owner of `like`, not to this process's user.
-        mode &= 0o777;
-        if current.gid() != like.gid() && chown(None, Some(like.gid())).is_err() {
-            mode = (mode & !0o070) | ((mode & 0o007) << 3);
-        }
-    }
-    if current.mode() & 0o7777 != mode {
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
-    }
-    Ok(())
 }
 
 /// Writes the content of a file, or the names in a folder, to the disk.

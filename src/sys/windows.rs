@@ -168,9 +168,15 @@ pub(crate) fn widen_access(
     _file: &File,
     _current: &Metadata,
     _like: &Metadata,
+    _folder: impl FnOnce() -> Option<Metadata>,
     _acl: impl FnOnce() -> Option<Vec<u8>>,
 ) -> io::Result<()> {
     Ok(())
+}
+
+/// On Windows a file's permissions come from its folder.
+pub(crate) fn is_writable_by_group(_path: &Path) -> bool {
+    false
 }
 
 /// On Windows a file's permissions come from its folder.
@@ -220,12 +226,6 @@ pub(crate) fn has_default_acl(_folder: &Path) -> bool {
     false
 }
 
-/// On Windows a file's permissions come from its folder, also those of a file that replaces
-/// another.
-pub(crate) fn copy_mode_and_owner(_file: &File, _like: &Metadata) -> io::Result<()> {
-    Ok(())
-}
-
 /// Always `None`: on Windows a file's permissions come from its folder.
 pub(crate) fn acl_of(_file: &File) -> Option<Vec<u8>> {
     None
@@ -233,7 +233,11 @@ pub(crate) fn acl_of(_file: &File) -> Option<Vec<u8>> {
 
 /// On Windows a file's permissions come from its folder, also those of a file that replaces
 /// another.
-pub(crate) fn copy_attributes(_old: &File, _like: &Metadata, _new: &File) -> io::Result<()> {
+pub(crate) fn copy_attributes_and_access(
+    _old: &File,
+    _like: &Metadata,
+    _new: &File,
+) -> io::Result<()> {
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Owners of files and folders, and who may do what in a folder.
 
-use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -9,8 +9,8 @@ use rustix::fs::{Dir, OFlags};
 
 const SET_GROUP_ID: u32 = 0o2000;
 const STICKY: u32 = 0o1000;
-const GROUP_WRITE: u32 = 0o020;
-const OTHERS_WRITE: u32 = 0o002;
+pub(super) const GROUP_WRITE: u32 = 0o020;
+pub(super) const OTHERS_WRITE: u32 = 0o002;
 
 /// Whether this process may do with a file what its owner may: its user is the owner, or root.
 pub(crate) fn acts_as_owner(metadata: &Metadata) -> bool {
@@ -31,6 +31,45 @@ fn is_sticky(folder: &Metadata) -> bool {
 /// Whether a folder gives its group to new files, and lets that group replace them.
 pub(crate) fn is_shared_by_group(folder: &Metadata) -> bool {
     folder.mode() & (SET_GROUP_ID | GROUP_WRITE | STICKY) == SET_GROUP_ID | GROUP_WRITE
+}
+
+/// A file's permission bits for reading and writing. Leaves out the bits for executing and set-id,
+/// which no file of this crate needs.
+pub(super) fn permission_bits(metadata: &Metadata) -> u32 {
+    metadata.permissions().mode() & 0o666
+}
+
+/// The permission bits that a new file has until it gets the attributes, owner, group and mode of `like`. Its
+/// group is not the right one yet: another user, of this group or of the other, could open the file meanwhile. So
+/// both may do only what both may do with `like`. The owner may write: nothing can be set of a read-only file.
+pub(crate) fn first_permission_bits(like: &Metadata) -> u32 {
+    let mode = permission_bits(like);
+    let common = (mode >> 3) & mode & 0o007;
+    0o600 | common << 3 | common
+}
+
+/// Gives a file the mode, owner and group of `like`.
+///
+/// A process that may not change the owner sets the group alone. A process that may not do that
+/// either leaves the file with a group for which `like` was not meant, so that group gets the
+/// permissions of all other users.
+pub(super) fn copy_mode_and_owner(file: &File, like: &Metadata) -> io::Result<()> {
+    let current = file.metadata()?;
+    let mut mode = like.mode() & 0o7777;
+    let chown = |uid: Option<u32>, gid: Option<u32>| fchown(file, uid, gid);
+    if (current.uid(), current.gid()) != (like.uid(), like.gid())
+        && chown(Some(like.uid()), Some(like.gid())).is_err()
+    {
+        // Set-id bits were granted to the owner of `like`, not to this process's user.
+        mode &= 0o777;
+        if current.gid() != like.gid() && chown(None, Some(like.gid())).is_err() {
+            mode = (mode & !0o070) | ((mode & 0o007) << 3);
+        }
+    }
+    if current.mode() & 0o7777 != mode {
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
+    Ok(())
 }
 
 /// Whether this process is root's, and the folder is another user's.
@@ -73,6 +112,11 @@ pub(crate) fn open_to_writers_of(
         mode |= 0o006;
     }
     set_mode(file, &current, mode)
+}
+
+/// Whether the mode of a file lets its group write.
+pub(crate) fn is_writable_by_group(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.mode() & GROUP_WRITE != 0)
 }
 
 /// Permits a file's group to read and write it.

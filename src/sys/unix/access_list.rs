@@ -18,13 +18,25 @@ pub(crate) fn acl_of(file: &File) -> Option<Vec<u8>> {
 
 /// Gives a file this access control list, which is that of `like`. Users and groups that `like` had
 /// and the file could not get keep their access by entries of their own.
-pub(crate) fn set_acl(file: &File, acl: &[u8], like: &Metadata) -> io::Result<()> {
+pub(super) fn set_acl(file: &File, acl: &[u8], like: &Metadata) -> io::Result<()> {
     let current = file.metadata()?;
     let lost_owner = (current.uid() != like.uid()).then_some(like.uid());
     let lost_group = (current.gid() != like.gid()).then_some(like.gid());
     let kept = acl::keeping(acl, lost_owner, lost_group);
     let acl = kept.as_deref().unwrap_or(acl);
     Ok(fsetxattr(file, ACL, acl, XattrFlags::empty())?)
+}
+
+/// Adds to a file's list the users and groups whom `acl` lets write.
+pub(super) fn add_writers(file: &File, acl: &[u8]) -> io::Result<()> {
+    let own = match acl_of(file) {
+        Some(own) => own,
+        None => acl::of_mode(file.metadata()?.mode()),
+    };
+    match acl::adding_writers(&own, acl) {
+        Some(list) => Ok(fsetxattr(file, ACL, &list, XattrFlags::empty())?),
+        None => Ok(()),
+    }
 }
 
 /// Gives a new file the list of the file that it replaces, whose metadata is `like`. The names are those of

@@ -5,6 +5,7 @@ use std::io;
 
 use rustix::fs::{fsetxattr, XattrFlags};
 
+use super::access::copy_mode_and_owner;
 use super::access_list::copy_list;
 use super::attributes::{each_name, has_attribute, names, value};
 
@@ -49,10 +50,14 @@ impl Copying {
     }
 }
 
-/// Gives a new file the extended attributes, the labels and the access control list of the file that it
-/// replaces. Fails if a list or an attribute of users can't be set: the access rights would
-/// change, and no error would tell.
-pub(crate) fn copy_attributes(old: &File, like: &Metadata, new: &File) -> io::Result<()> {
+/// Gives a new file of this process the extended attributes, the labels, the owner, the mode and the access
+/// control list of the file that it replaces. Fails if a mode, a list or an attribute of users can't be set: the
+/// access rights would change, and no error would tell.
+pub(crate) fn copy_attributes_and_access(
+    old: &File,
+    like: &Metadata,
+    new: &File,
+) -> io::Result<()> {
     let (old_names, new_names) = (names(old)?, names(new)?);
     for name in each_name(&old_names).filter_map(|name| std::str::from_utf8(name).ok()) {
         let copying = Copying::of(name);
@@ -69,7 +74,9 @@ pub(crate) fn copy_attributes(old: &File, like: &Metadata, new: &File) -> io::Re
             copied?;
         }
     }
-    // Last: a list may deny this process what the calls above need.
+    // After the attributes: a process may set none of a read-only file, or of one that it has given away.
+    copy_mode_and_owner(new, like)?;
+    // Last: a list may deny this process what the calls above need, and setting the mode changes a list's mask.
     copy_list((old, &old_names), like, (new, &new_names))
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn acl_of(file: &File) -> Option<Vec<u8>> {
 
 /// Gives a file this access control list, which is that of `like`. The owner and group that `like` had
 /// and the file could not get keep their access by entries of their own.
-pub(crate) fn set_acl(file: &File, acl: &[u8], like: &Metadata) -> io::Result<()> {
+pub(super) fn set_acl(file: &File, acl: &[u8], like: &Metadata) -> io::Result<()> {
     let current = file.metadata()?;
     let lost_owner = (current.uid() != like.uid()).then_some(like.uid());
     let lost_group = (current.gid() != like.gid()).then_some(like.gid());

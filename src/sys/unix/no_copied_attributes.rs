@@ -4,6 +4,8 @@
 use std::fs::{File, Metadata};
 use std::io;
 
+use super::access::copy_mode_and_owner;
+
 /// Always `None`: no list is read here.
 pub(crate) fn acl_of(_file: &File) -> Option<Vec<u8>> {
     None
@@ -14,7 +16,11 @@ pub(crate) fn set_acl(_file: &File, _acl: &[u8], _like: &Metadata) -> io::Result
     Ok(())
 }
 
-/// Does nothing: here a file that replaces another keeps mode and owner, and no more.
-pub(crate) fn copy_attributes(_old: &File, _like: &Metadata, _new: &File) -> io::Result<()> {
-    Ok(())
+/// Gives a new file the owner and the mode of the file that it replaces, and no more.
+pub(crate) fn copy_attributes_and_access(
+    _old: &File,
+    like: &Metadata,
+    new: &File,
+) -> io::Result<()> {
+    copy_mode_and_owner(new, like)
 }

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{chown, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use argus_registry::{
 use crate::support::altered_calls::{durable_one_try, touch, AlteredCalls};
 use crate::support::counter::{count_up, counter, patient};
 use crate::support::files::{names_in, put};
-use crate::support::processes::{this_test, PART};
+use crate::support::processes::{print_skipped, this_test, PART};
 use crate::support::registries::one_try;
+use crate::support::users::{access, TEAM};
 
 /// No test here can cut the power; what is asked of the disk, and when, can be seen.
 #[test]
@@ -126,7 +127,26 @@ fn a_folder_is_created_durably() {
     }
 }
 
-/// If the mode were set after the content was written, every user could open the file in between.
+/// The new file had the group of its writer and the mode of the old file at first: the writer's group could open
+/// it, though the old file was another group's.
+#[test]
+fn the_new_content_of_a_groups_registry_is_not_open_to_the_group_of_its_writer() {
+    let Ok(path) = env::var(PART) else {
+        return AlteredCalls::new(&["RECORDS_CALLS"]).again(this_test!());
+    };
+    put(path.as_ref(), r#"{"version":1,"updatedAt":0,"watchers":{}}"#);
+    if chown(&path, None, Some(TEAM)).is_err() {
+        return print_skipped(this_test!(), "only root can give a file to any group");
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    touch(path.as_ref()).unwrap();
+    assert_eq!(access(path.as_ref()), (0, TEAM, 0o640));
+    let calls = fs::read_to_string(format!("{path}.calls")).unwrap();
+    let chowns: Vec<_> = calls.lines().filter(|call| call.starts_with("chown-of-")).collect();
+    assert!(chowns.iter().any(|call| !call.contains(".guard")), "{calls}");
+    assert!(chowns.iter().all(|call| call.starts_with("chown-of-600 ")), "{calls}");
+}
+
 /// Until it has its own, its group is that of the process that writes it.
 #[test]
 fn the_new_content_of_a_groups_registry_is_not_open_to_another_group_at_first() {
@@ -147,6 +167,7 @@ fn the_new_content_of_a_groups_registry_is_not_open_to_another_group_at_first() 
     }
 }
 
+/// If the mode were set after the content was written, every user could open the file in between.
 #[test]
 fn the_new_content_of_a_private_registry_is_private_from_the_beginning() {
     let Ok(path) = env::var(PART) else {

@@ -79,8 +79,8 @@ fn a_rename_whose_outcome_cannot_be_told_is_reported_as_that_and_corrupt_bytes_s
 #[test]
 fn a_link_that_is_made_and_reports_that_it_existed_is_a_link() {
     let Ok(path) = env::var(PART) else {
-        AlteredCalls::new(&["LINK_TAKES_EFFECT_AND_FAILS"]).again(this_test!());
-        return AlteredCalls::new(&["LINK_TAKES_EFFECT_AND_FAILS", "NO_KERNEL_LOCKS"])
+        AlteredCalls::new(&["LINK_TAKES_EFFECT_AND_FAILS=EEXIST"]).again(this_test!());
+        return AlteredCalls::new(&["LINK_TAKES_EFFECT_AND_FAILS=EEXIST", "NO_KERNEL_LOCKS"])
             .again(this_test!());
     };
     put(path.as_ref(), "precious {");

@@ -10,7 +10,7 @@ use argus_registry::{
 };
 
 use crate::support::files::{names_in, put};
-use crate::support::processes::{this_test, PART};
+use crate::support::processes::{print_skipped, this_test, PART};
 use crate::support::registries::one_try;
 use crate::support::users::{access, set_acl, set_mode, AclEntry, Users, ALICE, BOB, TEAM};
 
@@ -198,6 +198,75 @@ fn a_registry_that_was_opened_to_its_group_later_names_the_step_that_opens_its_g
     assert_eq!(access(&guard), (ALICE, TEAM, 0o664), "its owner's next update has opened it");
 }
 
+/// The modes were equal, so the guard stayed as it was, whatever its owner did: the group's users could never update.
+#[test]
+fn a_registry_that_is_given_to_another_group_is_opened_to_it_by_its_owners_next_update() {
+    if take_part() {
+        return;
+    }
+    let Some(users) = Users::of_test(this_test!()) else { return };
+    let path = users.folder("folder", ALICE, ALICE, 0o777).join("registry.json");
+    put(&path, EMPTY);
+    chown(&path, Some(ALICE), Some(ALICE)).unwrap();
+    set_mode(&path, 0o660);
+    assert!(users.run(ALICE, "update", &path).contains("done"));
+    let guard = path.with_extension("json.guard");
+    assert_eq!(access(&guard), (ALICE, ALICE, 0o660));
+    chown(&path, None, Some(TEAM)).unwrap();
+    let refused = users.run(BOB, "update", &path);
+    assert!(refused.contains("PERMISSION_DENIED"), "{refused}");
+    assert!(refused.contains("the registry's group and access control list"), "{refused}");
+    assert!(users.run(ALICE, "update", &path).contains("done"));
+    assert_eq!(access(&guard), (ALICE, TEAM, 0o660));
+    assert!(users.run(BOB, "update", &path).contains("done"));
+}
+
+/// A guard has the group of its folder, whose users may replace the registry, though the registry has another one.
+#[test]
+fn a_guard_that_is_the_folders_groups_stays_that_groups() {
+    if take_part() {
+        return;
+    }
+    let Some(users) = Users::of_test(this_test!()) else { return };
+    let path = users.folder("folder", ALICE, TEAM, 0o775).join("registry.json");
+    put(&path, EMPTY);
+    chown(&path, Some(ALICE), Some(ALICE)).unwrap();
+    set_mode(&path, 0o664);
+    for user in [ALICE, BOB, ALICE] {
+        assert!(users.run(user, "update", &path).contains("done"));
+        assert_eq!(access(&path.with_extension("json.guard")), (ALICE, TEAM, 0o664));
+    }
+}
+
+/// A new entry of the registry's list does not change the mode where the group may write already: the guard did not get
+/// the entry, whatever its owner did.
+#[test]
+fn a_user_who_is_added_to_the_acl_of_a_registry_is_let_in_by_its_owners_next_update() {
+    use AclEntry::{Group, Mask, Others, Owner, User};
+    if take_part() {
+        return;
+    }
+    let Some(users) = Users::of_test(this_test!()) else { return };
+    let path = users.folder("folder", ALICE, ALICE, 0o777).join("registry.json");
+    put(&path, EMPTY);
+    chown(&path, Some(ALICE), Some(ALICE)).unwrap();
+    set_mode(&path, 0o660);
+    assert!(users.run(ALICE, "update", &path).contains("done"));
+    let entries = [Owner(6), User(BOB, 6), Group(6), Mask(6), Others(0)];
+    if !set_acl(&path, false, &entries) {
+        return;
+    }
+    let refused = users.run(BOB, "update", &path);
+    assert!(refused.contains("PERMISSION_DENIED"), "{refused}");
+    for user in [ALICE, BOB, ALICE] {
+        let said = users.run(user, "update", &path);
+        assert!(said.contains("done"), "{user}: {said}");
+    }
+    let guard = path.with_extension("json.guard");
+    assert_eq!(access(&guard), (ALICE, ALICE, 0o660));
+    assert!(users.run(BOB + 1, "read", &path).contains("PERMISSION_DENIED"));
+}
+
 /// The second user's update left the file so that the first could not read it: the group bits of the
 /// mode were cleared, which are the mask of the list.
 #[test]
@@ -255,6 +324,29 @@ fn the_acl_and_the_attributes_of_a_replaced_file_stay() {
         assert_eq!(attribute("user.comment"), b"mine");
         assert!(users.run(BOB, "read", &path).contains("done"));
     }
+}
+
+/// The mode was set before the attributes, which a process may not give to a read-only file: the update was refused.
+#[test]
+fn the_owner_of_a_read_only_file_with_attributes_updates_it() {
+    use rustix::fs::{getxattr, setxattr, XattrFlags};
+    if take_part() {
+        return;
+    }
+    let Some(users) = Users::of_test(this_test!()) else { return };
+    let path = users.folder("folder", ALICE, ALICE, 0o755).join("registry.json");
+    put(&path, EMPTY);
+    chown(&path, Some(ALICE), Some(ALICE)).unwrap();
+    if setxattr(&path, "user.comment", b"mine", XattrFlags::empty()).is_err() {
+        return print_skipped(this_test!(), "this file system has no attributes");
+    }
+    set_mode(&path, 0o444);
+    let said = users.run(ALICE, "update", &path);
+    assert!(said.contains("done"), "{said}");
+    assert_eq!(access(&path), (ALICE, ALICE, 0o444));
+    let mut value = [0; 16];
+    let length = getxattr(&path, "user.comment", &mut value).unwrap();
+    assert_eq!(&value[..length], b"mine");
 }
 
 /// The new file can't be the old owner's. The owner keeps its access by an entry of its own.

@@ -14,11 +14,26 @@
 #include <time.h>
 #include <sys/file.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #ifdef NO_KERNEL_LOCKS
 int flock(int fd, int operation) { errno = ENOLCK; return -1; }
+#endif
+#ifdef LOOKS_AT_THE_LOCKFILE_FAIL_ONCE
+/* A disk that fails for a moment: at the look at a lockfile whose number the variable FAILS_AT says. */
+int statx(int dir, const char *path, int flags, unsigned mask, struct statx *found) {
+    static int looks = 0;
+    int (*real)(int, const char *, int, unsigned, struct statx *) = dlsym(RTLD_NEXT, "statx");
+    size_t length = path ? strlen(path) : 0;
+    const char *fails_at = getenv("FAILS_AT");
+    if (fails_at && length > 10 && !strcmp(path + length - 10, ".json.lock") && ++looks == atoi(fails_at)) {
+        errno = EIO;
+        return -1;
+    }
+    return real(dir, path, flags, mask, found);
+}
 #endif
 #ifdef FIRST_LOOK_AT_A_TEMP_FILE_FAILS
 /* A network file system that loses the answer to a look, once. */
@@ -97,7 +112,7 @@ int fsync(int fd) {
 }
 #endif
 #ifdef RECORDS_CALLS
-/* Writes down, in order, what is made durable, renamed and given another mode. */
+/* Writes down, in order, what is made durable, renamed and given another mode or owner. */
 static void record(const char *what, const char *path) {
     char calls[4096];
     snprintf(calls, sizeof calls, "%s.calls", getenv("ARGUS_REGISTRY_TEST_PART"));
@@ -121,6 +136,15 @@ int fchmod(int fd, mode_t mode) {
     int (*real)(int, mode_t) = dlsym(RTLD_NEXT, "fchmod");
     record_open_file("chmod", fd);
     return real(fd, mode);
+}
+int fchown(int fd, uid_t user, gid_t group) {
+    int (*real)(int, uid_t, gid_t) = dlsym(RTLD_NEXT, "fchown");
+    char what[64];
+    struct stat found;
+    if (fstat(fd, &found)) abort();
+    snprintf(what, sizeof what, "chown-of-%o", found.st_mode & 07777);
+    record_open_file(what, fd);
+    return real(fd, user, group);
 }
 int rename(const char *p1, const char *p2) {
     int (*real)(const char *, const char *) = dlsym(RTLD_NEXT, "rename");
@@ -251,6 +275,11 @@ int rename(const char *p1, const char *p2) {
     int result = real(p1, p2), status;
     char lockfile[4096];
     snprintf(lockfile, sizeof lockfile, "%s.lock", p2);
+#ifdef INTO_A_PID_NAMESPACE
+    if (unshare(CLONE_NEWPID)) abort();
+#endif
+    /* Longer than the kernel's unit of start times. */
+    usleep(50000);
     pid_t child = fork();
     if (child == 0) return result;
     if (waitpid(child, &status, 0) != child || status != 0) abort();
@@ -342,10 +371,10 @@ int closedir(DIR *folder) {
 }
 #endif
 #ifdef LINK_TAKES_EFFECT_AND_FAILS
-/* A network file system that loses the answer to a hard link, and repeats the call. */
+/* A network file system that loses the answer to a hard link, and repeats the call, or gives up (EIO). */
 int linkat(int d1, const char *p1, int d2, const char *p2, int flags) {
     int (*real)(int, const char *, int, const char *, int) = dlsym(RTLD_NEXT, "linkat");
-    if (real(d1, p1, d2, p2, flags) == 0) errno = EEXIST;
+    if (real(d1, p1, d2, p2, flags) == 0) errno = LINK_TAKES_EFFECT_AND_FAILS;
     return -1;
 }
 #endif
