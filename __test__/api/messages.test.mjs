@@ -18,6 +18,7 @@ const lib = fileURLToPath(new URL('../../lib/', import.meta.url))
 const require = createRequire(import.meta.url)
 /** The modules, not the bundle: the stack of an error tells which line made it. */
 const registry = require('../../lib/index.js')
+const native = require('../../lib/addon/load.js')
 const { containPanics } = require('../../lib/addon/panics.js')
 const { Document, updateRegistry, updateRegistrySync, withRegistryLock } = registry
 
@@ -204,6 +205,20 @@ const PROVOKED = [
 				throw new Error('Panic in rust')
 			}
 			containPanics({ takePanic: () => 'out of bounds', fail }).fail()
+		},
+	],
+	[
+		'has ended by itself',
+		async (at) => {
+			const start = native.mirrorRegistry
+			native.mirrorRegistry = () => ({ next: async () => null, stop: async () => null })
+			try {
+				throw await new Promise((resolve) => {
+					registry.mirrorRegistry(`${at.path}.d/`, at.path, { onError: resolve })
+				})
+			} finally {
+				native.mirrorRegistry = start
+			}
 		},
 	],
 ]
